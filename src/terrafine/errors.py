@@ -1,0 +1,138 @@
+"""Every error that Terrafine raises on purpose.
+
+    TerrafineError                     exit code
+    ├── UsageError                         2      an option or argument that cannot be meant
+    ├── SourceError                        3      a file that is missing, truncated or not a raster
+    │   ├── BandError                      4      a band that is absent, or holds values out of its range
+    │   ├── GridError                      5      no usable CRS, unit, orientation or overlap
+    │   ├── DatumError                     6      vertical datums that differ or cannot be converted
+    │   └── EmptyError                     7      nothing but nodata
+    ├── WeightsError                       8      weights that are no safetensors, damaged, or of another spec
+    │   └── NoModelError                   9      no shipped or named weights serve the request
+    ├── ResourceError                     10      more memory than allowed
+    │   └── DiskError                     11      a disk that is, or would become, full
+    ├── OutputError                       12      an output that exists as input, or did not verify after writing
+    ├── JobError                          13      a job folder of another run, or one in use
+    ├── RecipeError                       14      a recipe that is incomplete or contradicts itself
+    ├── DataError                         15      training or evaluation data that cannot serve
+    └── MissingExtraError                 16      an optional dependency that is not installed
+
+A message names the file, what was found, what was expected and what to do.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BandError",
+    "DataError",
+    "DatumError",
+    "DiskError",
+    "EmptyError",
+    "GridError",
+    "JobError",
+    "MissingExtraError",
+    "NoModelError",
+    "OutputError",
+    "RecipeError",
+    "ResourceError",
+    "SourceError",
+    "TerrafineError",
+    "UsageError",
+    "WeightsError",
+]
+
+
+class TerrafineError(Exception):
+    """The root of all errors raised on purpose; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+
+class UsageError(TerrafineError):
+    """An option or argument that cannot be meant."""
+
+    exit_code = 2
+
+
+class SourceError(TerrafineError):
+    """A file that is missing, truncated or not a raster."""
+
+    exit_code = 3
+
+
+class BandError(SourceError):
+    """A band that is absent, ambiguous, or holds values out of its range."""
+
+    exit_code = 4
+
+
+class GridError(SourceError):
+    """A grid without a usable CRS, unit, orientation or overlap."""
+
+    exit_code = 5
+
+
+class DatumError(SourceError):
+    """Vertical datums that differ, or that cannot be converted."""
+
+    exit_code = 6
+
+
+class EmptyError(SourceError):
+    """A source with no valid cell."""
+
+    exit_code = 7
+
+
+class WeightsError(TerrafineError):
+    """Weights that are no safetensors, damaged, not finite, or of another spec."""
+
+    exit_code = 8
+
+
+class NoModelError(WeightsError):
+    """No shipped or named weights serve the request."""
+
+    exit_code = 9
+
+
+class ResourceError(TerrafineError):
+    """A run that needs more memory than it was allowed."""
+
+    exit_code = 10
+
+
+class DiskError(ResourceError):
+    """A disk that is full, or would become so."""
+
+    exit_code = 11
+
+
+class OutputError(TerrafineError):
+    """An output equal to an input, not writable, or different from what was written."""
+
+    exit_code = 12
+
+
+class JobError(TerrafineError):
+    """A job folder that belongs to another run, or is in use by one."""
+
+    exit_code = 13
+
+
+class RecipeError(TerrafineError):
+    """A training recipe that is incomplete or contradicts itself."""
+
+    exit_code = 14
+
+
+class DataError(TerrafineError):
+    """Training or evaluation data that cannot serve."""
+
+    exit_code = 15
+
+
+class MissingExtraError(TerrafineError):
+    """An optional dependency that is not installed; the message names the extra."""
+
+    exit_code = 16

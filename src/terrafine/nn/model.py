@@ -1,0 +1,52 @@
+"""A network as the engine sees it: dict of numpy arrays in, dict of numpy arrays out, in physical units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from terrafine.nn.spec import ModelSpec
+
+__all__ = ["Model", "Tiles"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """A batch of equally large tiles of one grid, halo included, voids filled.
+
+    bands         name -> float32 (tile, y, x), finite everywhere, in the band's unit
+    valid         bool (tile, y, x): False where the value was filled, not observed
+    pixel_size_m  float64 (tile, 2, y): metres along y and along x of one cell, for each row
+    """
+
+    bands: Mapping[str, NDArray[np.float32]]
+    valid: NDArray[np.bool_]
+    pixel_size_m: NDArray[np.float64]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(tile, y, x)."""
+        n, y, x = self.valid.shape
+        return n, y, x
+
+
+@runtime_checkable
+class Model(Protocol):
+    """Anything that turns tiles into finer tiles: bicubic, a network, an ONNX file."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the engine must know."""
+        ...
+
+    def __call__(self, tiles: Tiles) -> dict[str, NDArray[np.float32]]:
+        """Every band of `spec.outputs` as float32 (tile, y * scale, x * scale), halo not cropped.
+
+        Values under a cell that was not valid are finite but meaningless; the engine masks them.
+        """
+        ...

@@ -1,0 +1,93 @@
+"""ModelSpec: all that the engine must know about a model, declared, and carried inside its weights file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from terrafine.errors import WeightsError
+
+__all__ = ["SPEC_FORMAT", "ModelSpec"]
+
+SPEC_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What a model takes, gives, needs around a tile, and where it comes from.
+
+    system      folder of `terrafine.systems` that builds the network
+    name        how a user asks for it, e.g. `ridgeline`
+    version     of the weights, e.g. `1.0`
+    inputs      bands it must be given, on the coarse grid
+    outputs     bands it gives, on the grid subdivided by `scale`
+    scale       output cells along one side of an input cell
+    halo        input cells around a tile that its inner output depends on (the receptive radius)
+    multiple    input tile sides and origins must be multiples of this
+    tiling      `exact`: with the halo, tiled equals whole; `blend`: overlapping tiles are blended
+    tile        preferred inner tile side, input cells
+    network     keyword arguments that rebuild the network
+    tolerance_m how far a mirrored or rotated input may change the mirrored or rotated output, metres RMS
+    calibration multipliers of the σ band for stated coverages, e.g. {"0.68": 1.0, "0.90": 1.7}
+    provenance  recipe, data, licence, scores: free text and numbers, shown by `terrafine info`
+    """
+
+    system: str
+    name: str
+    version: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    scale: int
+    halo: int
+    multiple: int = 1
+    tiling: Literal["exact", "blend"] = "exact"
+    tile: int = 256
+    network: Mapping[str, Any] = field(default_factory=dict)
+    tolerance_m: float = 0.0
+    calibration: Mapping[str, float] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        problems = [
+            text
+            for bad, text in (
+                (not self.inputs, "inputs is empty"),
+                (not self.outputs, "outputs is empty"),
+                (self.scale < 1, f"scale is {self.scale}, expected 1 or more"),
+                (self.halo < 0, f"halo is {self.halo}, expected 0 or more"),
+                (self.multiple < 1, f"multiple is {self.multiple}, expected 1 or more"),
+                (self.tile < self.multiple, f"tile {self.tile} is below multiple {self.multiple}"),
+                (self.tile % self.multiple != 0, f"tile {self.tile} is no multiple of {self.multiple}"),
+                (self.tiling not in ("exact", "blend"), f"tiling is {self.tiling!r}"),
+            )
+            if bad
+        ]
+        if problems:
+            raise WeightsError(f"model spec {self.name!r} cannot be used: {'; '.join(problems)}")
+
+    def to_json(self) -> str:
+        """Canonical JSON (sorted keys, no spaces): equal specs give equal text."""
+        record = {"format": SPEC_FORMAT, **dataclasses.asdict(self)}
+        return json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str, *, where: str = "model spec") -> ModelSpec:
+        """Read `to_json`; raises WeightsError for anything that is not a spec of a known format."""
+        try:
+            record = json.loads(text)
+        except ValueError as e:
+            raise WeightsError(f"{where}: the spec is no JSON ({e}); expected a Terrafine model") from e
+        if not isinstance(record, dict) or record.pop("format", None) != SPEC_FORMAT:
+            raise WeightsError(f"{where}: expected a spec of format {SPEC_FORMAT}; update Terrafine or the file")
+        known = {f.name for f in dataclasses.fields(cls)}
+        if extra := sorted(set(record) - known):
+            raise WeightsError(f"{where}: unknown spec fields {extra}; the file is newer than this Terrafine")
+        try:
+            for key in ("inputs", "outputs"):
+                record[key] = tuple(record[key])
+            return cls(**record)
+        except (KeyError, TypeError) as e:
+            raise WeightsError(f"{where}: the spec is incomplete ({e})") from e

@@ -1,0 +1,54 @@
+"""What a band is: a name, a unit, a valid range, and how it may be resampled. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["BANDS", "Band", "band"]
+
+from terrafine.errors import BandError
+
+Resampling = Literal["average", "cubic", "bilinear", "nearest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """One physical quantity as a model asks for it and a file offers it.
+
+    `valid` is the closed range outside which a value is an error, never rescaled in silence.
+    `resampling` is how the band may be put on another grid of similar or finer resolution;
+    going coarser always averages, except for classes (`nearest`).
+    """
+
+    name: str
+    unit: str
+    valid: tuple[float, float]
+    resampling: Resampling
+    what: str
+
+
+# Elevation: the Dead Sea shore is at -430 m, open pits reach -500 m, the Mariana Trench -10,994 m and
+# Everest 8,849 m; bathymetry is admitted, spacecraft are not.
+_ALL = (
+    Band("elevation", "m", (-11_100.0, 9_000.0), "cubic", "height above a vertical datum"),
+    Band("elevation_sigma", "m", (0.0, 1_000.0), "bilinear", "standard error of the elevation"),
+    Band("vv", "dB", (-60.0, 40.0), "bilinear", "radar backscatter, VV polarisation"),
+    Band("vh", "dB", (-70.0, 30.0), "bilinear", "radar backscatter, VH polarisation"),
+    Band("incidence", "degree", (0.0, 90.0), "bilinear", "incidence angle on the ellipsoid"),
+    Band("blue", "1", (-0.2, 2.0), "cubic", "reflectance, about 0.49 µm"),
+    Band("green", "1", (-0.2, 2.0), "cubic", "reflectance, about 0.56 µm"),
+    Band("red", "1", (-0.2, 2.0), "cubic", "reflectance, about 0.66 µm"),
+    Band("nir", "1", (-0.2, 2.0), "cubic", "reflectance, about 0.84 µm"),
+)
+
+BANDS: dict[str, Band] = {b.name: b for b in _ALL}
+
+
+def band(name: str) -> Band:
+    """The band of that name; raises BandError with the known names."""
+    try:
+        return BANDS[name]
+    except KeyError:
+        known = ", ".join(BANDS)
+        raise BandError(f"no band is called {name!r}; known bands are {known}") from None
