@@ -1,0 +1,50 @@
+# make setup   .venv with Terrafine and all that its tests need (needs Python 3.11 or later)
+# make demo    super-resolve the shipped DEM, draw demo/out/demo.png, print the table against the truth
+# make test    lint, types and tests; what .ci/run calls
+# make format  let ruff rewrite the sources
+
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCES := .
+WORKERS ?= 2
+
+.PHONY: setup demo test lint types pytest format clean
+
+setup: $(STAMP)
+
+# The stamp is written last: an installation that was cut off is done again.
+$(STAMP): pyproject.toml constraints.txt
+	@set -e; \
+	if ! $(BIN)/python -c 'import pip' 2>/dev/null; then \
+	  python="$$(bash tools/find_python.sh)"; \
+	  echo "setup: $$python -> $(VENV)"; \
+	  rm -rf $(VENV); \
+	  "$$python" -m venv $(VENV); \
+	fi
+	$(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	@touch $@
+
+demo: setup
+	$(BIN)/python demo/run.py
+
+test: lint types pytest
+
+lint: setup
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+types: setup
+	$(BIN)/mypy --strict
+
+# One thread for each worker: two workers that both ask for every core are slower than one.
+pytest: setup
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+
+format: setup
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+clean:
+	rm -rf $(VENV) build demo/out .mypy_cache .ruff_cache .pytest_cache .hypothesis
