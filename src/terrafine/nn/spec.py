@@ -60,7 +60,10 @@ class ModelSpec:
                 (self.halo < 0, f"halo is {self.halo}, expected 0 or more"),
                 (self.multiple < 1, f"multiple is {self.multiple}, expected 1 or more"),
                 (self.tile < self.multiple, f"tile {self.tile} is below multiple {self.multiple}"),
-                (self.tile % self.multiple != 0, f"tile {self.tile} is no multiple of {self.multiple}"),
+                (
+                    self.multiple > 0 and self.tile % self.multiple != 0,
+                    f"tile {self.tile} is no multiple of {self.multiple}",
+                ),
                 (self.tiling not in ("exact", "blend"), f"tiling is {self.tiling!r}"),
             )
             if bad
@@ -78,7 +81,7 @@ class ModelSpec:
         """Read `to_json`; raises WeightsError for anything that is not a spec of a known format."""
         try:
             record = json.loads(text)
-        except ValueError as e:
+        except (ValueError, RecursionError) as e:
             raise WeightsError(f"{where}: the spec is no JSON ({e}); expected a Terrafine model") from e
         if not isinstance(record, dict) or record.pop("format", None) != SPEC_FORMAT:
             raise WeightsError(f"{where}: expected a spec of format {SPEC_FORMAT}; update Terrafine or the file")

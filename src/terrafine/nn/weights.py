@@ -33,7 +33,9 @@ def read_spec(path: str | os.PathLike[str]) -> ModelSpec:
     path = Path(path)
     metadata = _header(path).get("__metadata__", {})
     if not isinstance(metadata, dict) or _SPEC_KEY not in metadata:
-        raise WeightsError(f"{path}: safetensors without a Terrafine spec; expected the key {_SPEC_KEY!r} in its header")
+        raise WeightsError(
+            f"{path}: safetensors without a Terrafine spec; expected the key {_SPEC_KEY!r} in its header"
+        )
     return ModelSpec.from_json(str(metadata[_SPEC_KEY]), where=str(path))
 
 
@@ -59,7 +61,9 @@ def save(path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], spec
     from safetensors.torch import save as to_bytes
 
     path = Path(path)
-    data = to_bytes({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, metadata={_SPEC_KEY: spec.to_json()})
+    data = to_bytes(
+        {k: v.detach().contiguous().cpu() for k, v in tensors.items()}, metadata={_SPEC_KEY: spec.to_json()}
+    )
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(part, "wb") as f:
@@ -78,13 +82,17 @@ def _header(path: Path) -> dict[str, object]:
             head = f.read(8)
             length = int.from_bytes(head, "little")
             if head[:2] == b"PK" or head[:1] == b"\x80":
-                raise WeightsError(f"{path}: a pickle or zip archive; only safetensors is ever loaded. Convert it yourself")
+                raise WeightsError(
+                    f"{path}: a pickle or zip archive; only safetensors is ever loaded. Convert it yourself"
+                )
             if len(head) < 8 or not 2 <= length <= min(_MAX_HEADER, size - 8) or size > _MAX_FILE:
-                raise WeightsError(f"{path}: no safetensors, or truncated (header of {length} bytes in a file of {size})")
+                raise WeightsError(
+                    f"{path}: no safetensors, or truncated (header of {length} bytes in a file of {size})"
+                )
             header = json.loads(f.read(length))
     except OSError as e:
         raise WeightsError(f"{path}: cannot be read ({e.strerror}); expected a safetensors file") from e
-    except (ValueError, UnicodeDecodeError) as e:
+    except (ValueError, RecursionError) as e:
         raise WeightsError(f"{path}: no safetensors header ({e}); fetch the file again") from e
     if not isinstance(header, dict):
         raise WeightsError(f"{path}: no safetensors header")
@@ -93,6 +101,12 @@ def _header(path: Path) -> dict[str, object]:
 
 
 def _check_extent(path: Path, header: dict[str, object], body: int) -> None:
-    ends = [e["data_offsets"][1] for k, e in header.items() if k != "__metadata__" and isinstance(e, dict) and "data_offsets" in e]
+    try:
+        ends = [int(e["data_offsets"][1]) for k, e in header.items() if k != "__metadata__"]  # type: ignore[index]
+    except (TypeError, KeyError, IndexError, ValueError) as e:
+        raise WeightsError(f"{path}: no safetensors header (a tensor without its place); fetch the file again") from e
     if max(ends, default=0) != body:
-        raise WeightsError(f"{path}: truncated or padded: {body} bytes of tensors, expected {max(ends, default=0)}; fetch the file again")
+        raise WeightsError(
+            f"{path}: truncated or padded: {body} bytes of tensors, expected {max(ends, default=0)}; "
+            "fetch the file again"
+        )

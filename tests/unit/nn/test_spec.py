@@ -1,0 +1,104 @@
+"""A spec says all that the engine must know, survives its file, and refuses what cannot be meant."""
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from terrafine.errors import WeightsError
+from terrafine.nn.spec import SPEC_FORMAT, ModelSpec
+
+GOOD = ModelSpec("srcnn", "srcnn", "1.0", ("elevation",), ("elevation",), scale=4, halo=6)
+
+text = st.text(min_size=1, max_size=8)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+specs = st.builds(
+    ModelSpec,
+    system=text,
+    name=text,
+    version=text,
+    inputs=st.lists(text, min_size=1, max_size=3).map(tuple),
+    outputs=st.lists(text, min_size=1, max_size=3).map(tuple),
+    scale=st.integers(1, 12),
+    halo=st.integers(0, 100),
+    multiple=st.just(8),
+    tiling=st.sampled_from(["exact", "blend"]),
+    tile=st.integers(1, 40).map(lambda n: 8 * n),
+    network=st.dictionaries(text, st.integers() | text | numbers | st.booleans(), max_size=4),
+    tolerance_m=numbers,
+    calibration=st.dictionaries(text, numbers, max_size=2),
+    provenance=st.dictionaries(text, text | st.lists(text, max_size=2), max_size=3),
+)
+
+
+@given(specs)
+def test_a_spec_survives_json(spec: ModelSpec) -> None:
+    assert ModelSpec.from_json(spec.to_json()) == spec
+
+
+@given(specs)
+def test_equal_specs_give_equal_text_whatever_the_order_of_their_keys(spec: ModelSpec) -> None:
+    turned = dataclasses.replace(spec, network=dict(reversed(list(spec.network.items()))))
+    assert turned.to_json() == spec.to_json()
+
+
+def test_a_changed_field_changes_the_text() -> None:
+    assert dataclasses.replace(GOOD, halo=7).to_json() != GOOD.to_json()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("inputs", (), "inputs is empty"),
+        ("outputs", (), "outputs is empty"),
+        ("scale", 0, "scale is 0"),
+        ("halo", -1, "halo is -1"),
+        ("multiple", 0, "multiple is 0"),
+        ("multiple", 7, "no multiple of 7"),
+        ("tile", 0, "below multiple"),
+        ("tiling", "whole", "tiling is 'whole'"),
+    ],
+)
+def test_a_spec_that_cannot_be_meant_is_refused_with_the_reason(field: str, value: Any, said: str) -> None:
+    with pytest.raises(WeightsError, match=said):
+        dataclasses.replace(GOOD, **{field: value})
+
+
+def test_nan_is_no_json() -> None:
+    with pytest.raises(ValueError, match="Out of range float"):
+        dataclasses.replace(GOOD, tolerance_m=float("nan")).to_json()
+
+
+def record(**changes: object) -> str:
+    return json.dumps({**json.loads(GOOD.to_json()), **changes})
+
+
+def without(key: str) -> str:
+    return json.dumps({k: v for k, v in json.loads(GOOD.to_json()).items() if k != key})
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ("{", "no JSON"),
+        ("[" * 100_000, "no JSON"),
+        ("[]", "expected a spec of format"),
+        ("null", "expected a spec of format"),
+        ("{}", "expected a spec of format"),
+        (record(format=SPEC_FORMAT + 1), "expected a spec of format"),
+        (record(colour="red"), r"unknown spec fields \['colour'\]"),
+        (without("halo"), "incomplete"),
+        (without("inputs"), "incomplete"),
+        (record(inputs=3), "incomplete"),
+        (record(scale="four"), "incomplete"),
+        (record(scale=0), "scale is 0"),
+    ],
+)
+def test_a_document_that_is_no_spec_is_refused_and_the_file_named(document: str, said: str) -> None:
+    with pytest.raises(WeightsError, match=said) as caught:
+        ModelSpec.from_json(document, where="some.safetensors")
+    if "scale is" not in said:
+        assert str(caught.value).startswith("some.safetensors")
