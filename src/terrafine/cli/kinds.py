@@ -1,0 +1,52 @@
+"""What an argument may look like: sizes in bytes and bands by name."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+__all__ = ["BAND", "BYTES", "human_bytes"]
+
+_FACTOR = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+class _Bytes(click.ParamType):  # type: ignore[type-arg]  # generic only in late versions of click
+    """`4GB`, `512MiB` or a plain number of bytes; decimal prefixes are powers of ten, binary ones of two."""
+
+    name = "size"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", str(value), re.IGNORECASE)
+        if match is None or (size := int(float(match[1]) * _FACTOR[(match[2] or "").lower()])) <= 0:
+            self.fail(f"{value!r} is no size; expected for example 4GB, 512MiB or 2000000000", param, ctx)
+        return size
+
+
+class _Band(click.ParamType):  # type: ignore[type-arg]
+    """`elevation=1`: the band of that name is the file's band of that number, counted from 1."""
+
+    name = "name=number"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"\s*(\w+)\s*=\s*([1-9]\d*)\s*", str(value))
+        if match is None:
+            self.fail(f"{value!r} names no band; expected for example elevation=1, counted from 1", param, ctx)
+        return match[1], int(match[2])
+
+
+BYTES = _Bytes()
+BAND = _Band()
+
+
+def human_bytes(size: float) -> str:
+    """`1.5 GB`: at most three digits and a decimal prefix."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
