@@ -1,0 +1,150 @@
+"""Finished shards become rows of the output raster, from the top, in bounded memory and a fixed order.
+
+Where tiling is exact each output cell has one tile, and rows are laid side by side. Where it is blended, neighbouring
+parts overlap and each is weighted by a smooth ramp; the ramps of neighbours sum to one. A weight is constant within a
+coarse cell, so that the blend of parts that keep the observation keeps it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.inference.plan import Plan, Tile
+from terrafine.inference.run import Part, Work
+from terrafine.inference.shardfile import ShardReader
+
+__all__ = ["assemble_rows", "blend_weights", "place", "residual_m"]
+
+_BLOCK_BYTES = 32_000_000
+_BLOCK_ROWS = 512  # rows of a block in the output file: whole blocks are compressed once
+
+
+def assemble_rows(work: Work) -> Iterator[NDArray[np.float32]]:
+    """Row blocks (band, y, x) over the full width, NaN where void; raises JobError for a torn shard."""
+    plan, k = work.plan, work.plan.scale
+    shards = _OpenShards(work)
+    try:
+        for rows in _row_blocks(plan, len(work.outputs)):
+            out = np.zeros if plan.overlap else np.empty
+            block = out((len(work.outputs), (rows.stop - rows.start) * k, plan.output_shape[1]), np.float32)
+            for tile_row in range(*_tile_rows(plan, rows)):
+                for tile, reader, nth in shards.in_row(tile_row):
+                    _lay(block, plan, tile, rows, reader, nth)
+            shards.forget_before(_tile_rows(plan, rows)[0])
+            yield block
+    finally:
+        shards.close()
+
+
+def residual_m(work: Work) -> float:
+    """Largest |block mean of the output − input| over all valid cells, metres, as every shard measured it."""
+    worst = 0.0
+    for index in range(work.plan.shards):
+        reader = ShardReader(work.path(index), work.key, index)
+        worst = max(worst, reader.residual_m)
+        reader.close()
+    return worst
+
+
+def place(block: NDArray[np.float32], plan: Plan, part: Part) -> None:
+    """Lay one part into the whole output (band, y, x), which starts as zeros where parts overlap."""
+    rows, cols = part.tile.part
+    k = plan.scale
+    target = block[:, rows.start * k : rows.stop * k, cols.start * k : cols.stop * k]
+    if not plan.overlap:
+        target[...] = np.nan if part.values is None else part.values
+    elif part.values is None:
+        target[...] = np.nan
+    else:
+        target += part.values * blend_weights(plan, part.tile, rows)
+
+
+def blend_weights(plan: Plan, tile: Tile, rows: slice) -> NDArray[np.float32]:
+    """Weights (y, x) of the part's cells in those coarse rows, on the fine grid; over all tiles they sum to one."""
+    y = _ramp(plan, 0, tile.row, np.arange(rows.start, rows.stop))
+    x = _ramp(plan, 1, tile.col, np.arange(tile.part[1].start, tile.part[1].stop))
+    fine = np.repeat(y, plan.scale)[:, None] * np.repeat(x, plan.scale)[None, :]
+    return fine.astype(np.float32)
+
+
+def _ramp(plan: Plan, axis: int, index: int, cells: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Rises over the boundary with the tile before, falls over the one with the tile after; smoothstep in between."""
+
+    def step(boundary: int) -> NDArray[np.float64]:
+        t = np.clip((cells + 0.5 - boundary) / (2 * plan.overlap) + 0.5, 0.0, 1.0)
+        return t * t * (3 - 2 * t)
+
+    side, count = plan.tile[axis], plan.tile_grid[axis]
+    weight = step(index * side) if index > 0 else np.ones(len(cells))
+    if index < count - 1:
+        weight = weight * (1 - step((index + 1) * side))
+    return weight
+
+
+def _lay(block: NDArray[np.float32], plan: Plan, tile: Tile, rows: slice, reader: ShardReader, nth: int) -> None:
+    """Lay the rows that a tile's part shares with the block."""
+    part_rows, cols = tile.part
+    k = plan.scale
+    shared = slice(max(rows.start, part_rows.start), min(rows.stop, part_rows.stop))
+    if shared.start >= shared.stop:
+        return
+    inside = slice((shared.start - part_rows.start) * k, (shared.stop - part_rows.start) * k)
+    target_rows = slice((shared.start - rows.start) * k, (shared.stop - rows.start) * k)
+    weights = blend_weights(plan, tile, shared) if plan.overlap else None
+    for band in range(block.shape[0]):
+        target = block[band, target_rows, cols.start * k : cols.stop * k]
+        values = reader.read(nth, band, inside)
+        if values is None:
+            target[...] = np.nan
+        elif weights is None:
+            target[...] = values
+        else:
+            values *= weights
+            target += values
+
+
+def _row_blocks(plan: Plan, bands: int) -> Iterator[slice]:
+    """Coarse rows of each block: as many as the memory allows, and whole rows of file blocks where they fit."""
+    width = plan.output_shape[1] * 4 * bands
+    fine = max(plan.scale, min(_BLOCK_ROWS, _BLOCK_BYTES // width))
+    step = max(1, fine // plan.scale)
+    for start in range(0, plan.shape[0], step):
+        yield slice(start, min(start + step, plan.shape[0]))
+
+
+def _tile_rows(plan: Plan, rows: slice) -> tuple[int, int]:
+    """First and last + 1 tile row whose parts reach into those coarse rows."""
+    first = max(0, (rows.start - plan.overlap) // plan.tile[0])
+    last = min(plan.tile_grid[0], (rows.stop - 1 + plan.overlap) // plan.tile[0] + 1)
+    return first, last
+
+
+class _OpenShards:
+    """The few shards that the rows in hand lie in; opened when needed, closed when passed."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._open: dict[int, ShardReader] = {}
+
+    def in_row(self, tile_row: int) -> Iterator[tuple[Tile, ShardReader, int]]:
+        """Tiles of one tile row from west to east, each with its shard and its place in it."""
+        plan = self._work.plan
+        for index in range(tile_row * plan.shards_in_row, (tile_row + 1) * plan.shards_in_row):
+            if index not in self._open:
+                self._open[index] = ShardReader(self._work.path(index), self._work.key, index)
+            for nth, tile in enumerate(plan.tiles(index)):
+                yield tile, self._open[index], nth
+
+    def forget_before(self, tile_row: int) -> None:
+        """Close the shards of the tile rows above."""
+        for index in [i for i in self._open if i < tile_row * self._work.plan.shards_in_row]:
+            self._open.pop(index).close()
+
+    def close(self) -> None:
+        """Close all."""
+        for reader in self._open.values():
+            reader.close()
+        self._open.clear()

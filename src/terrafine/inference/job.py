@@ -1,0 +1,204 @@
+"""The job folder: what is to be done, who is doing it, and which shards are finished.
+
+    fine.tif.job/
+      plan.json          the request (inputs, model, options) and the plan; written first and never changed
+      lock               held by the living process that works on the job
+      shard-0000012.bin  a finished shard; its presence and its checksums are the manifest
+      scratch-*          what publishing needs meanwhile
+
+A second run of the same command verifies the finished shards and goes on. A run that asks for anything else is
+refused with the difference. The folder goes when the output is published.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import socket
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from terrafine.errors import JobError
+from terrafine.inference.plan import Plan
+from terrafine.inference.shardfile import is_whole
+
+__all__ = ["Job", "difference", "job_folder", "stored_request"]
+
+_FORMAT = 1
+_SHARD = re.compile(r"shard-(\d{7,})\.bin")
+_OURS = re.compile(r"plan\.json|lock|shard-\d{7,}\.bin|scratch-.*|\..*\.part")
+
+
+def job_folder(output: Path) -> Path:
+    """Where the job of that output lives: `<output>.job` next to it."""
+    return output.with_name(output.name + ".job")
+
+
+def stored_request(output: Path) -> dict[str, Any] | None:
+    """The request of an unfinished job of that output, None without one; raises JobError when it cannot be read."""
+    record = _load(job_folder(output) / "plan.json")
+    return None if record is None else dict(record["request"])
+
+
+class Job:
+    """A claimed job folder; use as a context manager, which gives up the claim and keeps the finished shards."""
+
+    def __init__(self, folder: Path, plan: Plan, key: str, lock: int) -> None:
+        self.folder, self.plan, self.key, self._lock = folder, plan, key, lock
+
+    @classmethod
+    def claim(cls, output: Path, request: Mapping[str, Any], plan: Plan, *, restart: bool = False) -> Self:
+        """Start, or go on with, the job that writes `output`; `request` is plain JSON data.
+
+        Raises JobError when a living process holds the job, when the folder holds another request (each difference on
+        a line), or when it is not a job folder. `restart` drops what an earlier run left.
+        """
+        folder = job_folder(output)
+        record = _canonical({"format": _FORMAT, "request": dict(request), "plan": json.loads(plan.to_json())})
+        folder.mkdir(exist_ok=True)
+        _refuse_foreign(folder)
+        lock = _hold(folder)
+        try:
+            if restart:
+                _sweep(folder, lambda name: name != "lock")
+            stored = _load(folder / "plan.json")
+            if stored is None:
+                _sweep(folder, lambda name: name != "lock")
+                _write(folder / "plan.json", record)
+            elif lines := difference(stored, json.loads(record)):
+                raise JobError(
+                    f"{folder}: an unfinished job with other inputs, model or options:\n"
+                    + "\n".join(f"  {line}" for line in lines)
+                    + "\nrun the earlier command to finish it, or add --restart to start over"
+                )
+            _sweep(folder, lambda name: name.endswith(".part"))
+        except BaseException:
+            os.close(lock)
+            raise
+        return cls(folder, plan, hashlib.sha256(record.encode()).hexdigest(), lock)
+
+    def path(self, index: int) -> Path:
+        """Where the finished shard of that index lies."""
+        return self.folder / f"shard-{index:07d}.bin"
+
+    def finished(self, progress: Callable[[int], None] = lambda _: None) -> set[int]:
+        """Indices of the shards that are whole; a torn or foreign one is removed, so that it is run again."""
+        done = set()
+        for path in sorted(self.folder.iterdir()):
+            if match := _SHARD.fullmatch(path.name):
+                index = int(match.group(1))
+                if index < self.plan.shards and is_whole(path, self.key, index):
+                    done.add(index)
+                    progress(index)
+                else:
+                    path.unlink()
+        return done
+
+    def remove(self) -> None:
+        """Remove the folder, for the output is published; files that are not of the job stay."""
+        _sweep(self.folder, lambda _: True)
+        if not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
+    def release(self) -> None:
+        """Give up the claim."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def difference(old: Any, new: Any, where: str = "") -> list[str]:
+    """One line for each leaf in which two JSON values differ: its dotted name, the earlier and the present value."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        lines: list[str] = []
+        for key in sorted(old.keys() | new.keys()):
+            lines += difference(old.get(key, _ABSENT), new.get(key, _ABSENT), f"{where}.{key}" if where else str(key))
+        return lines
+    if old == new and type(old) is type(new):
+        return []
+    return [f"{where}: was {_shown(old)}, now {_shown(new)}"]
+
+
+_ABSENT = object()
+
+
+def _shown(value: Any) -> str:
+    if value is _ABSENT:
+        return "absent"
+    text = json.dumps(value, sort_keys=True)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _canonical(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, sort_keys=True, indent=1, allow_nan=False)
+
+
+def _load(path: Path) -> dict[str, Any] | None:
+    try:
+        record = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as e:
+        raise JobError(f"{path}: the job cannot be read ({e}); start over with --restart") from e
+    if not isinstance(record, dict) or record.get("format") != _FORMAT:
+        raise JobError(
+            f"{path}: a job of another version of Terrafine, expected format {_FORMAT}; start over with --restart"
+        )
+    return record
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    with open(part, "w") as f:
+        f.write(text)
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(part, path)
+
+
+def _hold(folder: Path) -> int:
+    """An exclusive lock that the kernel drops when its holder dies, however it dies."""
+    path = folder / "lock"
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            holder = os.pread(lock, 200, 0).decode(errors="replace").strip() or "another process"
+            os.close(lock)
+            raise JobError(f"{folder}: in use by {holder}; wait for it, or stop it, and run the command again") from e
+        try:
+            current = path.stat().st_ino == os.fstat(lock).st_ino
+        except FileNotFoundError:
+            current = False
+        if current:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+            return lock
+        os.close(lock)  # its holder finished and removed the folder in between
+        folder.mkdir(exist_ok=True)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    names = sorted(p.name for p in folder.iterdir() if not _OURS.fullmatch(p.name))
+    if names:
+        raise JobError(
+            f"{folder}: holds files that are not of a job ({', '.join(names[:3])}); move them or write elsewhere"
+        )
+
+
+def _sweep(folder: Path, chosen: Callable[[str], bool]) -> None:
+    for path in folder.iterdir():
+        if _OURS.fullmatch(path.name) and chosen(path.name):
+            path.unlink(missing_ok=True)

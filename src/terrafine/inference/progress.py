@@ -1,0 +1,68 @@
+"""How a run tells how far it is: a small protocol, silence by default, and a bar for the command line."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+__all__ = ["Bar", "Progress", "Silent"]
+
+
+class Progress(Protocol):
+    """Told of every finished shard; called from one thread only."""
+
+    def start(self, what: str, pixels: int, done: int) -> None:
+        """A stage begins: its name, its output pixels in all, and those finished by an earlier run."""
+        ...
+
+    def advance(self, pixels: int) -> None:
+        """So many further output pixels are finished."""
+        ...
+
+    def stop(self) -> None:
+        """The stage is over, by success or by failure."""
+        ...
+
+
+class Silent:
+    """Progress that says nothing."""
+
+    def start(self, what: str, pixels: int, done: int) -> None:
+        """Nothing."""
+
+    def advance(self, pixels: int) -> None:
+        """Nothing."""
+
+    def stop(self) -> None:
+        """Nothing."""
+
+
+class Bar:
+    """A tqdm bar with the rate in millions of output pixels per second and the time left."""
+
+    def __init__(self, **options: Any) -> None:
+        self._options = options
+        self._bar: Any = None
+
+    def start(self, what: str, pixels: int, done: int) -> None:
+        """Show the bar; pixels of an earlier run count as done but not towards the rate."""
+        from tqdm import tqdm
+
+        self._bar = tqdm(
+            total=pixels / 1e6,
+            initial=done / 1e6,
+            desc=what,
+            unit="Mpx",
+            bar_format="{l_bar}{bar}| {n:.1f}/{total:.1f} Mpx [{elapsed}<{remaining}, {rate_fmt}]",
+            **self._options,
+        )
+
+    def advance(self, pixels: int) -> None:
+        """Move on."""
+        if self._bar is not None:
+            self._bar.update(pixels / 1e6)
+
+    def stop(self) -> None:
+        """Close the bar, leaving its last state on the screen."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

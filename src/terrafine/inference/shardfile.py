@@ -1,0 +1,190 @@
+"""A finished shard on disk: tiles one after the other, a footer that describes them, and a trailer that says "whole".
+
+    tile 0 float32 (band, y, x) | tile 1 | ... | footer (JSON) | CRC-32 and length of the footer, magic
+
+The footer holds the CRC-32 of every tile, the key of the job and the shard's index. A file cut short by a kill or a
+full disk has no trailer; a file damaged later has a wrong CRC; a file of another job has another key.
+All three read as "not finished", and the shard is run again.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import struct
+import uuid
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.errors import DiskError, JobError
+
+__all__ = ["ShardReader", "ShardWriter", "is_whole"]
+
+_MAGIC = b"TFSHARD1"
+_TRAILER = struct.Struct("<IQ8s")
+_CHUNK = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """Where one tile lies in the file; `offset` is None for a tile that is void throughout and takes no space."""
+
+    shape: tuple[int, ...]
+    offset: int | None
+    crc: int
+
+
+class ShardWriter:
+    """Takes `tiles` tiles in their order; then `commit` makes the file appear whole, or `abort` leaves nothing."""
+
+    def __init__(self, path: Path, key: str, index: int, tiles: int) -> None:
+        self._path, self._key, self._index, self._count = path, key, index, tiles
+        self._part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+        self._file: BinaryIO | None = None
+        self._entries: list[dict[str, Any]] = []
+        self._residual = 0.0
+
+    def add(self, shape: tuple[int, int, int], values: NDArray[np.float32] | None, residual_m: float) -> None:
+        """Append one tile (band, y, x), None where it is void throughout; raises DiskError when the disk is full."""
+        offset, crc = None, 0
+        try:
+            if self._file is None:
+                self._file = open(self._part, "wb")  # noqa: SIM115 - closed by commit or abort
+            if values is not None:
+                data = np.ascontiguousarray(values, "<f4").reshape(-1).view(np.uint8).data
+                offset, crc = self._file.tell(), zlib.crc32(data)
+                self._file.write(data)
+        except OSError as e:
+            raise _disk(self._path, e) from e
+        self._entries.append({"shape": shape, "offset": offset, "crc": crc})
+        self._residual = max(self._residual, residual_m)
+
+    def commit(self) -> int:
+        """Write footer and trailer, fsync, rename; returns the bytes written. Refuses a shard that lacks a tile."""
+        if len(self._entries) != self._count:
+            raise JobError(f"{self._path}: {len(self._entries)} of {self._count} tiles written; run the command again")
+        record = {"key": self._key, "index": self._index, "residual_m": self._residual, "tiles": self._entries}
+        footer = json.dumps(record, sort_keys=True).encode()
+        try:
+            if self._file is None:
+                self._file = open(self._part, "wb")  # noqa: SIM115 - closed by commit or abort
+            self._file.write(footer + _TRAILER.pack(zlib.crc32(footer), len(footer), _MAGIC))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            size = self._file.tell()
+            self._file.close()
+            os.replace(self._part, self._path)
+        except OSError as e:
+            raise _disk(self._path, e) from e
+        self._file = None
+        return size
+
+    def abort(self) -> None:
+        """Leave nothing behind; harmless after `commit`."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            self._part.unlink(missing_ok=True)
+
+
+class ShardReader:
+    """Rows of the tiles of one finished shard, read when asked for; raises JobError when the shard is not whole."""
+
+    def __init__(self, path: Path, key: str, index: int) -> None:
+        try:
+            self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by close
+        except OSError as e:
+            raise JobError(f"{path}: shard {index} cannot be read ({e.strerror}); run the command again") from e
+        try:
+            self._read_footer(path, key, index)
+        except JobError:
+            self._file.close()
+            raise
+
+    def _read_footer(self, path: Path, key: str, index: int) -> None:
+        size = os.fstat(self._file.fileno()).st_size
+        problem = JobError(f"{path}: not a whole shard {index} of this job; run the command again to redo it")
+        if size < _TRAILER.size:
+            raise problem
+        crc, length, magic = _TRAILER.unpack(os.pread(self._file.fileno(), _TRAILER.size, size - _TRAILER.size))
+        if magic != _MAGIC or length > size - _TRAILER.size:
+            raise problem
+        footer = os.pread(self._file.fileno(), length, size - _TRAILER.size - length)
+        if zlib.crc32(footer) != crc:
+            raise problem
+        record = json.loads(footer)
+        if record["key"] != key or record["index"] != index:
+            raise problem
+        self.residual_m = float(record["residual_m"])
+        self._body = size - _TRAILER.size - length
+        self._tiles = [_Entry(tuple(t["shape"]), t["offset"], t["crc"]) for t in record["tiles"]]
+        self._path = path
+
+    def __len__(self) -> int:
+        return len(self._tiles)
+
+    def read(self, tile: int, band: int, rows: slice) -> NDArray[np.float32] | None:
+        """float32 (rows, x) of one tile and band, None where the tile is void throughout; `rows` within the tile."""
+        entry = self._tiles[tile]
+        if entry.offset is None:
+            return None
+        _, height, width = entry.shape
+        out = np.empty((rows.stop - rows.start, width), np.dtype("<f4"))
+        start = entry.offset + 4 * width * (band * height + rows.start)
+        got = os.preadv(self._file.fileno(), [out.reshape(-1).view(np.uint8).data], start) if out.size else 0
+        if got != out.nbytes:
+            raise JobError(f"{self._path}: {got} bytes where {out.nbytes} were expected; run the command again")
+        return out
+
+    def verify(self) -> bool:
+        """True when every tile has the bytes that were written."""
+        end = 0
+        for entry in self._tiles:
+            if entry.offset is None:
+                continue
+            length = 4 * entry.shape[0] * entry.shape[1] * entry.shape[2]
+            if entry.offset != end or self._crc(entry.offset, length) != entry.crc:
+                return False
+            end = entry.offset + length
+        return bool(end == self._body)
+
+    def _crc(self, offset: int, length: int) -> int:
+        crc = 0
+        while length > 0:
+            data = os.pread(self._file.fileno(), min(_CHUNK, length), offset)
+            if not data:
+                return -1
+            crc = zlib.crc32(data, crc)
+            offset += len(data)
+            length -= len(data)
+        return crc
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def is_whole(path: Path, key: str, index: int) -> bool:
+    """True when the file is the finished shard of that job and index, every byte of it."""
+    try:
+        reader = ShardReader(path, key, index)
+    except JobError:
+        return False
+    try:
+        return reader.verify()
+    finally:
+        reader.close()
+
+
+def _disk(path: Path, e: OSError) -> Exception:
+    if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return DiskError(
+            f"{path}: the disk is full ({e.strerror}); free space and run the command again, it then goes on"
+        )
+    return JobError(f"{path}: cannot be written ({e.strerror}); see to the folder and run the command again")

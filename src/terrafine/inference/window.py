@@ -1,0 +1,123 @@
+"""Windowed reads with every void filled, such that no fill depends on how the raster is tiled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.raster.resample import fill_voids
+
+__all__ = ["ArraySource", "Grid", "Window", "read_window"]
+
+
+class Grid(Protocol):
+    """What the engine reads from: an open raster source, or an array with a pixel size. Must be picklable."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(y, x)."""
+        ...
+
+    def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Values and validity (y, x); cells outside the raster are not valid."""
+        ...
+
+    def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
+        """(2, rows): metres along y and along x of the cells of each row, also outside the raster."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """What changes when the data change."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Bands of one window of the coarse grid: finite everywhere, with the mask of what was observed.
+
+    rows, cols    the window, in cells of the raster; may reach outside
+    bands         name -> float32 (y, x)
+    valid         bool (y, x): observed in every band
+    pixel_size_m  float64 (2, y)
+    """
+
+    rows: slice
+    cols: slice
+    bands: dict[str, NDArray[np.float32]]
+    valid: NDArray[np.bool_]
+    pixel_size_m: NDArray[np.float64]
+
+
+def read_window(source: Grid, names: tuple[str, ...], rows: slice, cols: slice, margin: int) -> Window:
+    """The window with voids filled from `margin` cells around it, so that equal cells get equal fills in any tiling.
+
+    A window without voids is read as it is. Around a window with voids a wider one is read and filled, and the fill
+    cropped: a void within a halo of an observed cell sees all that its fill is made of, whatever the tile.
+    """
+    plain = {name: source.read(name, rows, cols) for name in names}
+    sizes = source.pixel_size_m(rows)
+    valid = _all([v for _, v in plain.values()])
+    if valid.all() or not valid.any():
+        empty = not valid.any()
+        bands = {name: np.zeros_like(a) if empty else a for name, (a, _) in plain.items()}
+        return Window(rows, cols, bands, valid, sizes)
+    wide_rows, wide_cols = _grown(rows, margin), _grown(cols, margin)
+    inside = np.s_[margin : margin + rows.stop - rows.start, margin : margin + cols.stop - cols.start]
+    filled: dict[str, NDArray[np.float32]] = {}
+    for name, (values, observed) in plain.items():
+        if observed.all():
+            filled[name] = values
+        else:
+            wide, known = source.read(name, wide_rows, wide_cols)
+            filled[name] = _fill(wide, known)[inside]
+    return Window(rows, cols, filled, valid, sizes)
+
+
+class ArraySource:
+    """Arrays in memory as a source: band name -> (y, x), NaN where void, and one pixel size or one for each row."""
+
+    def __init__(self, bands: dict[str, NDArray[np.floating[Any]]], pixel_size_m: NDArray[np.float64]) -> None:
+        """`pixel_size_m` float64 (2, y): metres along y and x of each row."""
+        self._bands = {name: np.asarray(values, np.float32) for name, values in bands.items()}
+        self._sizes = np.asarray(pixel_size_m, np.float64)
+        first = next(iter(self._bands.values()))
+        self.shape = (int(first.shape[0]), int(first.shape[1]))
+
+    def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Values and validity (y, x); cells outside the array are not valid."""
+        values = np.full((rows.stop - rows.start, cols.stop - cols.start), np.nan, np.float32)
+        r = slice(max(rows.start, 0), min(rows.stop, self.shape[0]))
+        c = slice(max(cols.start, 0), min(cols.stop, self.shape[1]))
+        if r.start < r.stop and c.start < c.stop:
+            inside = np.s_[r.start - rows.start : r.stop - rows.start, c.start - cols.start : c.stop - cols.start]
+            values[inside] = self._bands[band][r, c]
+        return values, np.isfinite(values)
+
+    def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
+        """(2, rows), the first and last row's size continued outside."""
+        inside = np.clip(np.arange(rows.start, rows.stop), 0, self.shape[0] - 1)
+        return np.asarray(self._sizes[:, inside])
+
+    def identity(self) -> dict[str, Any]:
+        """Bands and shape; arrays are never resumed."""
+        return {"bands": sorted(self._bands), "shape": list(self.shape)}
+
+
+def _fill(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    if not valid.any():
+        return np.zeros_like(values)
+    return fill_voids(values, valid)
+
+
+def _grown(span: slice, margin: int) -> slice:
+    return slice(span.start - margin, span.stop + margin)
+
+
+def _all(masks: list[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    out = masks[0]
+    for mask in masks[1:]:
+        out = out & mask
+    return out
