@@ -70,7 +70,9 @@ def _how_to_report(ctx: click.Context) -> str:
     return f"this is a defect of Terrafine: `terrafine --debug {ctx.invoked_subcommand or ''} ...` shows where"
 
 
-@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    "terrafine", cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__, prog_name="terrafine")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:

@@ -11,7 +11,7 @@ from terrafine.cli.kinds import BAND, BYTES
 __all__ = ["dem"]
 
 
-@click.command()
+@click.command(short_help="Make a finer elevation model from a coarse one.")
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.argument("destination", metavar="DST", type=click.Path(path_type=Path))
 @click.option("--scale", type=int, help="Output cells along one side of an input cell: 2, 3 or 4.  [default: 4]")

@@ -9,7 +9,7 @@ from terrafine.cli.table import columns
 __all__ = ["doctor"]
 
 
-@click.command()
+@click.command(short_help="Look for what is broken or missing.")
 @click.pass_context
 def doctor(ctx: click.Context) -> None:
     """Look for what is broken or missing; exit code 1 if something is broken."""

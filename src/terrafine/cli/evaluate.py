@@ -9,7 +9,7 @@ import click
 __all__ = ["evaluate"]
 
 
-@click.command()
+@click.command(short_help="Compare a prediction with a reference.")
 @click.argument("prediction", type=click.Path(path_type=Path))
 @click.argument("reference", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where results.json and the report go.")

@@ -11,7 +11,7 @@ from terrafine.cli.kinds import human_bytes
 __all__ = ["export"]
 
 
-@click.command()
+@click.command(short_help="Write a model as ONNX.")
 @click.argument("weights", metavar="NAME|WEIGHTS")
 @click.argument("destination", metavar="OUT.onnx", type=click.Path(path_type=Path))
 @click.option("--scale", type=int, default=4, show_default=True, help="Which of a shipped model's scales.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,7 +13,7 @@ __all__ = ["info"]
 WEIGHTS = {".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl"}
 
 
-@click.command()
+@click.command(short_help="Describe a weights file or a raster.")
 @click.argument("path")
 def info(path: str) -> None:
     """Describe PATH, a weights file or a raster. Nothing in it is run."""
@@ -32,14 +34,23 @@ def _weights(path: Path) -> str:
         f"calibration {_pairs(spec.calibration)}",
         f"sha256      {digest(path)}",
         "provenance",
-        *(f"  {key}: {value}" for key, value in spec.provenance.items()),
+        *_tree(spec.provenance),
     ]
     return "\n".join(lines)
 
 
-def _pairs(mapping: object) -> str:
-    items = dict(mapping) if isinstance(mapping, dict) else {}
-    return ", ".join(f"{k}={v}" for k, v in items.items()) or "none"
+def _tree(mapping: Mapping[str, Any], indent: str = "  ") -> Iterator[str]:
+    """One line for each value, folders of values indented below their name."""
+    for key, value in mapping.items():
+        if isinstance(value, dict) and value:
+            yield f"{indent}{key}"
+            yield from _tree(value, indent + "  ")
+        else:
+            yield f"{indent}{key}: {value}"
+
+
+def _pairs(mapping: Mapping[str, Any]) -> str:
+    return ", ".join(f"{k}={v}" for k, v in mapping.items()) or "none"
 
 
 def _raster(path: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 __all__ = ["train"]
 
 
-@click.command()
+@click.command(short_help="Train the model that a recipe describes.")
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE.toml")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
@@ -19,14 +20,15 @@ __all__ = ["train"]
     "data_root",
     type=click.Path(path_type=Path),
     envvar="TERRAFINE_DATA",
+    default=Path(),
     show_envvar=True,
     metavar="DIR",
-    help="Folder that the recipe's file names start from.",
+    help="Folder that the recipe's file names start from.  [default: here]",
 )
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads.  [default: all]")
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
 def train(
-    recipe: Path, resume: bool, device: str, out: Path | None, data_root: Path | None, threads: int | None, quiet: bool
+    recipe: Path, resume: bool, device: str, out: Path | None, data_root: Path, threads: int | None, quiet: bool
 ) -> None:
     """Train the model that RECIPE describes and write one safetensors file.
 
@@ -34,4 +36,33 @@ def train(
     """
     from terrafine.training.loop import train as run
 
-    raise NotImplementedError(run)
+    result = run(
+        recipe,
+        data_root=data_root,
+        out=out or Path("runs") / recipe.stem,
+        device=device,
+        resume=resume,
+        threads=threads,
+        progress=None if quiet else _Steps(),
+    )
+    if not quiet:
+        click.echo(f"{result.weights}: {result.steps:,} steps")
+        for name, value in result.scores.items():
+            click.echo(f"  {name.replace('_', ' ')}: {value:.4f}")
+
+
+class _Steps:
+    """A bar of training steps with the latest losses and scores beside it."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __call__(self, step: int, steps: int, values: dict[str, float]) -> None:
+        from tqdm import tqdm
+
+        if self._bar is None:
+            self._bar = tqdm(total=steps, initial=step - 1, unit="step", dynamic_ncols=True)
+        self._bar.set_postfix({k: f"{v:.4g}" for k, v in values.items()}, refresh=False)
+        self._bar.update(step - self._bar.n)
+        if step == steps:
+            self._bar.close()
