@@ -1,0 +1,70 @@
+"""Hillshades side by side, under the same light and the same scale of grey, with a scale bar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+Heights = NDArray[np.float64]
+
+AZIMUTH, ALTITUDE = 315.0, 40.0  # degrees: light from the north-west, the convention of maps
+WINDOW = (slice(200, 456), slice(200, 456))  # the part that is drawn: 256 cells are still seen singly
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A surface with a title and a line beneath; `cells` is the side of its blocks of equal height."""
+
+    title: str
+    heights: Heights
+    beneath: str
+    cells: int = 1
+
+
+def hillshade(heights: Heights, pixel_size_m: float) -> Heights:
+    """Cosine of the angle between light and surface normal, 0 where turned away (Horn 1981, doi 10.1109/PROC.1981.11918)."""
+    dy, dx = np.gradient(heights, pixel_size_m)
+    azimuth, altitude = np.radians(AZIMUTH), np.radians(ALTITUDE)
+    east, north, up = np.sin(azimuth) * np.cos(altitude), np.cos(azimuth) * np.cos(altitude), np.sin(altitude)
+    shade: Heights = (-dx * east + dy * north + up) / np.sqrt(1 + dx**2 + dy**2)  # dy: rows grow southward
+    return np.clip(shade, 0, 1)
+
+
+def draw(path: Path, panels: Sequence[Panel], pixel_size_m: float) -> None:
+    """Write the picture; the first panel is shaded on its own coarse cells."""
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.2 * len(panels), 3.9), layout="constrained")
+    for axis, panel in zip(axes, panels, strict=True):
+        k = panel.cells
+        shade = hillshade(panel.heights[::k, ::k], pixel_size_m * k)
+        shade = np.repeat(np.repeat(shade, k, axis=0), k, axis=1)[WINDOW]
+        axis.imshow(shade, cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest")
+        axis.set_title(panel.title, fontsize=11)
+        axis.set_xlabel(panel.beneath, fontsize=9)
+        axis.set_xticks([])
+        axis.set_yticks([])
+    _scale_bar(axes[0], pixel_size_m)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _scale_bar(axis: plt.Axes, pixel_size_m: float, kilometres: float = 2.0) -> None:
+    length, bottom = kilometres * 1000 / pixel_size_m, WINDOW[0].stop - WINDOW[0].start - 14
+    axis.plot([12, 12 + length], [bottom, bottom], color="white", linewidth=5, solid_capstyle="butt")
+    axis.plot([12, 12 + length], [bottom, bottom], color="black", linewidth=3, solid_capstyle="butt")
+    axis.text(
+        12 + length / 2,
+        bottom - 6,
+        f"{kilometres:g} km",
+        ha="center",
+        va="bottom",
+        fontsize=9,
+        bbox={"facecolor": "white", "alpha": 0.7, "pad": 1, "edgecolor": "none"},
+    )
