@@ -1,0 +1,187 @@
+"""Steepest-descent drainage of a surface: filled, directed, and handed to pyflwdir."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from terrafine.errors import EmptyError, GridError, MissingExtraError, ResourceError, UsageError
+
+__all__ = ["OUTLET", "VOID", "Drainage", "Sinks", "cell_area_km2", "d8", "drainage", "fill", "hydrology_memory"]
+
+Surface = NDArray[np.floating[Any]]
+Mask = NDArray[np.bool_]
+
+OUTLET = np.uint8(0)
+"""Code of a cell from which water leaves the extent."""
+VOID = np.uint8(247)
+"""Code of a cell that was not observed."""
+
+BYTES_PER_CELL = 112
+"""Peak of `compare_hydrology` for float32 surfaces, arguments included; measured, see tests."""
+
+
+@dataclass(frozen=True)
+class Sinks:
+    """Depressions of a surface: 8-connected groups of cells that filling raised."""
+
+    count: int
+    cells: int
+    volume_m3: float
+    max_depth_m: float
+
+
+@dataclass(frozen=True)
+class Drainage:
+    """Where the water of one surface goes; arrays are (y, x).
+
+    `filled` in metres; `code` uint8 ESRI directions (1 E, 2 SE, 4 S … 128 NE), OUTLET, VOID; `area_km2` the
+    contributing area, the cell's own included, 0 where void; `network` the pyflwdir FlwdirRaster of `code`;
+    `pixel_size_m` float64 (2, y): metres in x and in y, by row.
+    """
+
+    filled: Surface
+    valid: Mask
+    code: NDArray[np.uint8]
+    area_km2: NDArray[np.float64]
+    pixel_size_m: NDArray[np.float64]
+    sinks: Sinks
+    network: Any
+
+
+def hydrology_memory(shape: tuple[int, int]) -> int:
+    """Bytes that comparing two float32 surfaces of this (y, x) shape takes at its peak: flow routing is global."""
+    return int(shape[0]) * int(shape[1]) * BYTES_PER_CELL
+
+
+def refuse_over(shape: tuple[int, int], limit_bytes: int | None) -> None:
+    """Raise ResourceError where `hydrology_memory` exceeds the limit."""
+    need = hydrology_memory(shape)
+    if limit_bytes is not None and need > limit_bytes:
+        raise ResourceError(
+            f"flow routing follows water over the whole extent and needs {need / 2**30:.2f} GiB for "
+            f"{shape[0]} x {shape[1]} cells, but {limit_bytes / 2**30:.2f} GiB are allowed; "
+            "evaluate a smaller extent, raise the limit, or leave hydrology out"
+        )
+
+
+def _kernels() -> ModuleType:
+    return _optional("terrafine.evaluation.hydrology.kernels")
+
+
+def _optional(module: str) -> ModuleType:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        if error.name is not None and error.name.startswith("terrafine"):
+            raise
+        raise MissingExtraError(
+            f"hydrology needs {error.name}, which is not installed; "
+            "install the extra with: pip install 'terrafine[evaluate]'"
+        ) from error
+
+
+def _checked(surface: Surface, valid: Mask | None) -> tuple[Surface, Mask]:
+    if surface.ndim != 2 or min(surface.shape) < 3:
+        raise GridError(f"flow routing takes a (y, x) surface of at least 3 x 3 cells, not {surface.shape}")
+    if not np.issubdtype(surface.dtype, np.floating):
+        raise UsageError(f"flow routing takes floating-point metres, not {surface.dtype}; convert the surface first")
+    seen = np.isfinite(surface)
+    if valid is not None:
+        if valid.shape != surface.shape:
+            raise GridError(f"the mask is {valid.shape} but the surface {surface.shape}; give one mask value a cell")
+        seen &= valid.astype(bool)
+    if not seen.any():
+        raise EmptyError("the surface has no valid cell; there is no drainage to follow")
+    return surface, seen
+
+
+def _sizes(pixel_size_m: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
+    sizes = np.asarray(pixel_size_m, dtype=np.float64)
+    if sizes.shape == (2,):
+        sizes = np.repeat(sizes[:, None], rows, axis=1)
+    if sizes.shape != (2, rows):
+        raise GridError(f"pixel sizes are {sizes.shape}, expected (2, {rows}): metres in x and in y for each row")
+    if not (np.isfinite(sizes).all() and (sizes > 0).all()):
+        raise GridError("pixel sizes must be positive metres; found a value that is not")
+    return np.ascontiguousarray(sizes)
+
+
+def cell_area_km2(pixel_size_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area of one cell by row, (y,), from metres per pixel (2, y)."""
+    return np.asarray(pixel_size_m[0] * pixel_size_m[1] * 1e-6, dtype=np.float64)
+
+
+def _work(shape: tuple[int, ...]) -> NDArray[np.signedinteger[Any]]:
+    size = shape[0] * shape[1]
+    return np.empty(size, dtype=np.int32 if size < 2**31 - 1 else np.int64)
+
+
+def fill(surface: Surface, valid: Mask | None = None) -> Surface:
+    """A copy with every depression raised to its spill level; shape (y, x), metres, unchanged where void.
+
+    Water leaves over the border of the array and over the border of any void. Raises EmptyError, GridError,
+    UsageError, MissingExtraError. Priority-flood, Barnes et al. 2014, doi:10.1016/j.cageo.2013.04.024.
+    """
+    surface, seen = _checked(surface, valid)
+    filled = np.array(surface, order="C")
+    _kernels().fill(filled, seen, _work(surface.shape))
+    return filled
+
+
+def d8(filled: Surface, valid: Mask | None, pixel_size_m: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """The steepest of eight ways down from each cell of a filled surface, as ESRI codes; shape (y, x).
+
+    Distances use each row's own metres per pixel, (2, y) or (2,). Ties go to the first of E, SE, S, SW, W, NW, N,
+    NE. Flats are drained away from higher and toward lower ground (Barnes et al. 2014,
+    doi:10.1016/j.cageo.2013.01.009). A cell on the border of the extent or of a void with no way down is OUTLET.
+    Steepest descent: O'Callaghan & Mark 1984, doi:10.1016/S0734-189X(84)80011-0.
+    """
+    surface, seen = _checked(filled, valid)
+    sizes = _sizes(pixel_size_m, surface.shape[0])
+    code = np.empty(surface.shape, dtype=np.uint8)
+    kernels = _kernels()
+    kernels.steepest(np.ascontiguousarray(surface), seen, sizes[0], sizes[1], code)
+    kernels.resolve_flats(np.ascontiguousarray(surface), code, _work(surface.shape))
+    return code
+
+
+def _sinks(raised: Mask, depth: Surface, cell_m2: NDArray[np.float64]) -> Sinks:
+    _, count = ndimage.label(raised, structure=np.ones((3, 3), dtype=bool))
+    by_row = depth.sum(axis=1, dtype=np.float64)
+    return Sinks(
+        count=int(count),
+        cells=int(raised.sum()),
+        volume_m3=float((by_row * cell_m2).sum()),
+        max_depth_m=float(depth.max(initial=0.0)),
+    )
+
+
+def drainage(surface: Surface, valid: Mask | None, pixel_size_m: NDArray[np.float64]) -> Drainage:
+    """Fill, direct and accumulate one (y, x) surface in metres; void where `valid` is False or not finite.
+
+    The directions are our own (`d8`) and are handed to `pyflwdir.from_array`. Raises as `fill` does.
+    """
+    surface, seen = _checked(surface, valid)
+    sizes = _sizes(pixel_size_m, surface.shape[0])
+    filled = fill(surface, seen)
+    depth = np.where(seen, filled - surface, 0).astype(surface.dtype)
+    sinks = _sinks(depth > 0, depth, cell_area_km2(sizes) * 1e6)
+    del depth
+    code = d8(filled, seen, sizes)
+    order = _work(surface.shape)
+    size = _kernels().upstream_order(code, order)
+    network = _optional("pyflwdir").from_array(
+        code, ftype="d8", check_ftype=False, idxs_seq=order[:size], nnodes=int(size), cache=False
+    )
+    own = np.where(seen, cell_area_km2(sizes)[:, None], 0.0)
+    area = np.asarray(network.accuflux(own, nodata=-1.0), dtype=np.float64).reshape(surface.shape)
+    return Drainage(
+        filled=filled, valid=seen, code=code, area_km2=area, pixel_size_m=sizes, sinks=sinks, network=network
+    )
