@@ -30,7 +30,7 @@ class Panel:
 
 
 def hillshade(heights: Heights, pixel_size_m: float) -> Heights:
-    """Cosine of the angle between light and surface normal, 0 where turned away (Horn 1981, doi 10.1109/PROC.1981.11918)."""
+    """Cosine between light and surface normal, 0 where turned away (Horn 1981, doi 10.1109/PROC.1981.11918)."""
     dy, dx = np.gradient(heights, pixel_size_m)
     azimuth, altitude = np.radians(AZIMUTH), np.radians(ALTITUDE)
     east, north, up = np.sin(azimuth) * np.cos(altitude), np.cos(azimuth) * np.cos(altitude), np.sin(altitude)

@@ -2,7 +2,8 @@
 
     python demo/run.py            writes demo/out/fine.tif (a COG) and demo/out/demo.png
 
-The input is the 4×4 block mean of the truth; no shipped model has seen either. Cells within 8 of the edge are not scored.
+The input is the 4×4 block mean of the truth; no shipped model has seen either. Cells within 8
+of the edge are not scored.
 """
 
 from __future__ import annotations
