@@ -133,7 +133,7 @@ def _run_on(client: Any, as_completed: Any, work: Work, todo: Iterable[int], pro
         index_of[future.key] = index
         return future
 
-    flying = as_completed([submit(i) for i in itertools.islice(left, threads * _IN_FLIGHT)])
+    flying = as_completed([submit(i) for i in itertools.islice(left, threads * _IN_FLIGHT)], loop=client.loop)
     try:
         for future in flying:
             index = index_of.pop(future.key)
