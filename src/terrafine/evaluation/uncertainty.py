@@ -1,0 +1,64 @@
+"""Does the stated σ tell the truth? Coverage of central intervals, and the reliability curve, as an accumulator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["NOMINAL", "CoverageStats"]
+
+NOMINAL = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.68, 0.7, 0.8, 0.9, 0.95, 0.99)
+
+
+def _zeros() -> NDArray[np.int64]:
+    return np.zeros(len(NOMINAL), np.int64)
+
+
+@dataclass(frozen=True)
+class CoverageStats:
+    """Cells whose |error| lies within the central interval of each nominal probability; immutable, mergeable.
+
+    The half width is σ times the Gaussian multiplier of the probability (0.68: 0.994, 0.90: 1.645), unless
+    `multipliers` (say, a model's calibration) gives another: {0.68: 1.0, 0.9: 1.7}.
+    """
+
+    n: int = 0
+    sigma_sum: float = 0.0
+    within: NDArray[np.int64] = field(default_factory=_zeros)
+    multipliers: Mapping[float, float] = field(default_factory=dict)
+
+    def half_widths(self) -> NDArray[np.float64]:
+        """Interval half width over σ for each of NOMINAL."""
+        normal = NormalDist()
+        return np.array([self.multipliers.get(p, normal.inv_cdf((1 + p) / 2)) for p in NOMINAL])
+
+    def add(self, error: NDArray[Any], sigma: NDArray[Any]) -> CoverageStats:
+        """With these cells as well: equal-shaped arrays in metres; cells without a positive finite σ are left out."""
+        told = np.isfinite(sigma) & (sigma > 0) & np.isfinite(error)
+        s = sigma[told].astype(np.float64)
+        ratio = np.abs(error[told].astype(np.float64)) / s
+        within = np.array([int(np.count_nonzero(ratio <= h)) for h in self.half_widths()], np.int64)
+        return self.merge(CoverageStats(s.size, float(s.sum()), within, self.multipliers))
+
+    def merge(self, other: CoverageStats) -> CoverageStats:
+        """Both sets of cells as one; the multipliers must be the same."""
+        return CoverageStats(
+            self.n + other.n, self.sigma_sum + other.sigma_sum, self.within + other.within, self.multipliers
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """The `Uncertainty` part of results.json."""
+        share = [float(w / self.n) if self.n else None for w in self.within]
+        at = dict(zip(NOMINAL, share, strict=True))
+        return {
+            "n": self.n,
+            "coverage_68": at[0.68],
+            "coverage_90": at[0.9],
+            "mean_sigma": self.sigma_sum / self.n if self.n else None,
+            "reliability": [{"nominal": p, "observed": o} for p, o in at.items()],
+        }
