@@ -1,0 +1,71 @@
+"""`info` shows what a file says about itself, and refuses what is none."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import Result
+
+from terrafine.nn import weights
+from terrafine.nn.spec import ModelSpec
+
+Run = Callable[..., Result]
+
+SPEC = ModelSpec(
+    "srcnn",
+    "mine",
+    "1.2",
+    ("elevation",),
+    ("elevation",),
+    scale=3,
+    halo=6,
+    network={"channels": 64},
+    provenance={"data_licence": "CC0", "held_out_scores": {"to_bicubic": 0.71}},
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine-x3.safetensors"
+    weights.save(path, {"a": torch.zeros(3)}, SPEC)
+    return path
+
+
+def test_weights_show_spec_provenance_and_hash(file: Path, run: Run) -> None:
+    result = run("info", file)
+    assert result.exit_code == 0
+    for said in ("mine 1.2 ×3", "system srcnn", "halo 6", "channels=64", "data_licence: CC0", "to_bicubic: 0.71"):
+        assert said in result.output
+    assert weights.digest(file) in result.output
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".pth", ".ckpt"])
+def test_a_pickle_is_8_whatever_its_name(suffix: str, tmp_path: Path, run: Run) -> None:
+    path = tmp_path / f"evil{suffix}"
+    path.write_bytes(pickle.dumps({"a": 1}))
+    result = run("info", path)
+    assert result.exit_code == 8
+    assert str(path) in result.stderr
+
+
+def test_weights_that_are_missing_are_8(tmp_path: Path, run: Run) -> None:
+    assert run("info", tmp_path / "absent.safetensors").exit_code == 8
+
+
+def test_a_raster_shows_its_grid_and_its_heights(dem: Path, run: Run) -> None:
+    result = run("info", dem)
+    assert result.exit_code == 0, result.output
+    for said in ("32633", "30", "elevation"):
+        assert said in result.output
+
+
+@pytest.mark.parametrize("content", [None, b"", b"hello, no raster at all"])
+def test_what_is_no_raster_is_3(content: bytes | None, tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "odd.tif"
+    if content is not None:
+        path.write_bytes(content)
+    result = run("info", path)
+    assert result.exit_code == 3
+    assert str(path) in result.stderr
