@@ -1,0 +1,154 @@
+"""What a grid must be, and how many metres a cell measures: by row, along y and x, on the ground."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from pyproj import CRS, Proj
+from pyproj.exceptions import CRSError
+
+from terrafine.errors import GridError
+
+__all__ = ["check_grid", "ellipsoid_metres", "parse_crs", "pixel_size_m"]
+
+POLAR = 85.0
+_CLAMP = 89.9
+# Cylindrical projections, whose ground scale depends on the row alone. EPSG Guidance Note 7-2.
+_CYLINDRICAL = ("mercator", "equidistant cylindrical", "plate carr", "cylindrical equal area")
+_NOT_CYLINDRICAL = ("transverse", "oblique", "hotine", "swiss")
+
+
+def parse_crs(text: object, path: str) -> CRS:
+    """A pyproj CRS from WKT, an EPSG code or a PROJ string; raises GridError naming the file."""
+    try:
+        return CRS.from_user_input(text)
+    except CRSError as error:
+        raise GridError(
+            f"{path}: the CRS {str(text)[:80]!r} cannot be read ({error}); give one with --assume-crs"
+        ) from None
+
+
+def check_grid(path: str, transform: Affine, shape: tuple[int, int], crs: CRS | None, metres_known: bool) -> None:
+    """A grid is usable when it is not rotated, its CRS measures metres or degrees, and no geographic row is polar.
+
+    Raises GridError with what was found and the command that mends it.
+    """
+    tolerance = 1e-9 * (abs(transform.a) + abs(transform.e))
+    if abs(transform.b) > tolerance or abs(transform.d) > tolerance:
+        raise GridError(
+            f"{path}: the grid is rotated or sheared (geotransform terms {transform.b:g}, {transform.d:g}); expected "
+            "rows along x. Make it north-up with: gdalwarp in.tif northup.tif"
+        )
+    if transform.a <= 0 or transform.e >= 0:
+        raise GridError(
+            f"{path}: x runs to the west (pixel width {transform.a:g}); expected to the east. Mend it with: gdalwarp"
+        )
+    if not math.isfinite(transform.a * transform.e * (1 + abs(transform.c) + abs(transform.f))):
+        raise GridError(f"{path}: the geotransform holds numbers that are not finite: {tuple(transform)[:6]}")
+    if crs is None:
+        if not metres_known:
+            raise GridError(
+                f"{path}: the file has no CRS, so its cells have no size in metres; state the CRS with --assume-crs "
+                "EPSG:xxxx, or the size of a cell in metres with --pixel-size"
+            )
+        return
+    if metres_known:
+        return
+    if crs.is_geographic:
+        _check_geographic(path, transform, shape, crs)
+    elif not crs.is_projected:
+        raise GridError(
+            f"{path}: the CRS {crs.name!r} is {crs.type_name.lower()}; expected a geographic or projected one, whose "
+            "cells have a size in metres. State another with --assume-crs, or the size with --pixel-size"
+        )
+
+
+def _check_geographic(path: str, transform: Affine, shape: tuple[int, int], crs: CRS) -> None:
+    per_degree = crs.axis_info[0].unit_conversion_factor / math.radians(1.0)
+    if not math.isclose(per_degree, 1.0, rel_tol=1e-9):
+        raise GridError(f"{path}: the CRS measures angles in {crs.axis_info[0].unit_name}; expected degrees")
+    north, south = transform.f, transform.f + transform.e * shape[0]
+    # A cell centred on +-85 reaches half a cell beyond it: one cell of grace.
+    if max(north, -south) > POLAR + abs(transform.e):
+        raise GridError(
+            f"{path}: rows reach latitude {max(north, -south):.3f}, where a geographic cell shrinks to nothing "
+            f"along x; expected |latitude| <= {POLAR:g}. Crop it, or go to a polar CRS: gdalwarp -t_srs "
+            "EPSG:3413 (north) or EPSG:3031 (south)"
+        )
+    if transform.a * shape[1] > 360.0 * (1 + 1e-6) + transform.a:
+        raise GridError(f"{path}: the grid is {transform.a * shape[1]:g} degrees wide; expected at most 360")
+
+
+def ellipsoid_metres(latitude: NDArray[np.float64], a: float, inverse_flattening: float) -> NDArray[np.float64]:
+    """Metres per degree of latitude and of longitude, float64 (2, n), from the radii of curvature of the ellipsoid.
+
+    M = a(1-e2)/(1-e2 sin2)^(3/2) along the meridian and N cos = a cos/(1-e2 sin2)^(1/2) along the parallel
+    (Snyder 1987, USGS Professional Paper 1395, eq. 4-18 to 4-21, https://doi.org/10.3133/pp1395).
+    """
+    f = 1.0 / inverse_flattening if inverse_flattening else 0.0
+    e2 = f * (2.0 - f)
+    phi = np.radians(np.clip(latitude, -_CLAMP, _CLAMP))
+    w2 = 1.0 - e2 * np.sin(phi) ** 2
+    along_y = a * (1.0 - e2) / w2**1.5
+    along_x = a * np.cos(phi) / np.sqrt(w2)
+    return np.stack([along_y, along_x]).astype(np.float64) * math.radians(1.0)
+
+
+def _cylindrical(crs: CRS) -> bool:
+    operation = crs.coordinate_operation
+    method = operation.method_name.lower() if operation is not None else ""
+    return any(m in method for m in _CYLINDRICAL) and not any(m in method for m in _NOT_CYLINDRICAL)
+
+
+def pixel_size_m(
+    geobox: GeoBox, rows: slice, stated: Sequence[float] | None = None, crs: CRS | None = None
+) -> NDArray[np.float64]:
+    """Metres on the ground along y and x for each row of a north-up grid; float64 (2, rows).
+
+    Rows may lie outside the grid: they are extrapolated, latitudes clamped to 89.9 degrees. Geographic grids use the
+    radii of curvature at the row's centre; cylindrical projections (EPSG:3857 among them) the pitch divided by PROJ's
+    scale factors there; other projected grids the pitch in metres, its unit converted. `stated` (y, x) overrides all.
+    """
+    start, stop = int(rows.start), int(rows.stop)
+    n = stop - start
+    if stated is not None:
+        return np.repeat(np.asarray(stated, np.float64)[:, None], n, axis=1)
+    transform: Affine = geobox.affine
+    if crs is None:
+        if geobox.crs is None:
+            raise GridError("a grid without CRS has no size in metres; state it with pixel_size_m")
+        crs = CRS.from_user_input(geobox.crs.to_wkt())
+    pitch_y, pitch_x = abs(transform.e), abs(transform.a)
+    y = (transform.f + transform.e * (np.arange(start, stop) + 0.5)).astype(np.float64)
+    if crs.is_geographic:
+        ellipsoid = crs.ellipsoid
+        if ellipsoid is None:
+            raise GridError(f"the CRS {crs.name!r} has no ellipsoid, so its cells have no size in metres")
+        per_degree = ellipsoid_metres(y, ellipsoid.semi_major_metre, ellipsoid.inverse_flattening)
+        return per_degree * np.array([[pitch_y], [pitch_x]], np.float64)
+    unit = float(crs.axis_info[0].unit_conversion_factor)
+    size = np.repeat(np.array([[pitch_y], [pitch_x]], np.float64) * unit, n, axis=1)
+    return np.divide(size, _row_scale(crs, y)) if _cylindrical(crs) else size
+
+
+def _row_scale(crs: CRS, y: NDArray[np.float64]) -> NDArray[np.float64]:
+    projection = Proj(crs)
+    x0, _ = projection(crs_centre(crs), 0.0)
+    # Proj works in the CRS's own unit, as y is.
+    longitude, latitude = projection(np.full_like(y, x0), y, inverse=True)
+    factors = projection.get_factors(longitude, np.clip(latitude, -_CLAMP, _CLAMP))
+    return np.stack([np.asarray(factors.meridional_scale), np.asarray(factors.parallel_scale)])
+
+
+def crs_centre(crs: CRS) -> float:
+    """The longitude of a projection's central meridian in degrees, 0 where it states none."""
+    operation = crs.coordinate_operation
+    for parameter in operation.params if operation is not None else ():
+        if "longitude" in parameter.name.lower():
+            return float(parameter.value)
+    return 0.0
