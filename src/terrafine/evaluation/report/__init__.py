@@ -1,1 +1,68 @@
-"""The report: one self-contained page and its tables, rendered from `results.json` and a few small arrays."""
+"""The report: one self-contained page and its tables, rendered from `results.json` and a few small arrays.
+
+results: schema.Results   →  report/results.json, report/index.html, report/*.csv
+figures: schema.Figures   →  the pictures and profiles of the page (`make_figures` prepares them)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from terrafine.errors import DataError, OutputError
+from terrafine.evaluation.report.page import render
+from terrafine.evaluation.report.pictures import make_figures
+from terrafine.evaluation.report.schema import FORMAT, Figures, Results, Window
+from terrafine.evaluation.report.tables import all_tables, to_csv
+
+__all__ = ["FORMAT", "Figures", "Results", "Window", "make_figures", "results_text", "write_report"]
+
+
+def results_text(results: Results) -> str:
+    """The strict JSON of `results.json`: keys in their given order, no NaN; the same results give the same bytes.
+
+    Raises DataError where a number is NaN or infinite: what is undefined is None.
+    """
+    try:
+        return json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"the results hold a value that strict JSON cannot: {error}; give None for what is undefined, "
+            "and plain Python numbers"
+        ) from error
+
+
+def write_report(results: Results, figures: Figures | None, out_dir: str | Path) -> list[Path]:
+    """Write `results.json`, `index.html` and one CSV for each table into `out_dir`; returns the paths.
+
+    The page loads nothing from the network. Each file appears whole or not at all. Raises DataError for results of
+    another format, without candidates, or not strict JSON; OutputError where the folder cannot be written.
+    """
+    if results.get("format") != FORMAT:
+        raise DataError(f"the results say format {results.get('format')!r}, expected {FORMAT!r}; evaluate again")
+    if not results.get("candidates"):
+        raise DataError("the results hold no candidate; evaluate at least one surface")
+    texts = {"results.json": results_text(results), "index.html": render(results, figures)}
+    texts |= {f"{table.name}.csv": to_csv(table) for table in all_tables(results).values()}
+    folder = Path(out_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return [_publish(folder / name, text) for name, text in texts.items()]
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: the report cannot be written ({error.strerror or error}); choose a folder that is writable"
+        ) from error
+
+
+def _publish(path: Path, text: str) -> Path:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,171 @@
+"use strict";
+// Swipe between two plates, and profiles along a picked line. Everything is on the page; nothing is fetched.
+document.documentElement.classList.add("js");
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const $ = (id) => document.getElementById(id);
+
+// ---- swipe ------------------------------------------------------------------------------------------------------
+function swipe() {
+  const root = $("swipe");
+  if (!root) return;
+  const [place, left, right, slider] = ["sw-window", "sw-left", "sw-right", "sw-at"].map($);
+  const [under, over] = root.querySelectorAll(".ground img");
+  const ground = root.querySelector(".ground");
+  const show = () => {
+    const plates = DATA.plates[place.value];
+    [[left, under, ".tag.l"], [right, over, ".tag.r"]].forEach(([select, img, tag]) => {
+      const plate = plates[select.value] || plates.reference;
+      img.src = $(plate.id).src;
+      img.alt = plate.alt;
+      root.querySelector(tag).textContent = plate.name;
+    });
+    ground.style.aspectRatio = DATA.aspect[place.value];
+    // The page holds one scale bar for each window; the shown one is copied with the plate.
+    root.querySelector(".bar").replaceWith($("bar-" + place.value).cloneNode(true));
+    root.querySelector(".bar").removeAttribute("id");
+  };
+  const move = (share) => {
+    slider.value = Math.round(share * 100);
+    root.style.setProperty("--at", slider.value + "%");
+    slider.setAttribute("aria-valuetext", slider.value + " % " + right.selectedOptions[0].textContent.trim() + " hidden");
+  };
+  [place, left, right].forEach((e) => e.addEventListener("change", () => { show(); move(slider.value / 100); }));
+  slider.addEventListener("input", () => move(slider.value / 100));
+  const drag = (event) => {
+    const box = ground.getBoundingClientRect();
+    move(Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)));
+  };
+  ground.addEventListener("pointerdown", (event) => { ground.setPointerCapture(event.pointerId); drag(event); });
+  ground.addEventListener("pointermove", (event) => { if (event.buttons) drag(event); });
+  show();
+  move(0.5);
+}
+
+// ---- profiles ---------------------------------------------------------------------------------------------------
+async function unpack(pack) {
+  const bytes = Uint8Array.from(atob(pack.data), (c) => c.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const planes = new Uint8Array(await new Response(stream).arrayBuffer());
+  const size = pack.rows * pack.cols, heights = new Float32Array(size);
+  for (let row = 0, i = 0; row < pack.rows; row++) {
+    for (let col = 0, level = 0; col < pack.cols; col++, i++) {
+      level = (level + planes[i] + 256 * planes[size + i]) & 65535;
+      heights[i] = level === 65535 ? NaN : pack.base + level * pack.step;
+    }
+  }
+  return { rows: pack.rows, cols: pack.cols, heights };
+}
+
+function sample(grid, line, count) {
+  const { rows, cols, heights } = grid, out = new Array(count);
+  const clamp = (v, top) => Math.min(Math.max(v, 0), top);
+  for (let k = 0; k < count; k++) {
+    const t = k / (count - 1);
+    const x = clamp((line[0] + (line[2] - line[0]) * t) * cols - 0.5, cols - 1);
+    const y = clamp((line[1] + (line[3] - line[1]) * t) * rows - 0.5, rows - 1);
+    const c = Math.min(Math.floor(x), cols - 2), r = Math.min(Math.floor(y), rows - 2), u = x - c, v = y - r;
+    const at = (dr, dc) => heights[(r + dr) * cols + c + dc];
+    out[k] = (at(0, 0) * (1 - u) + at(0, 1) * u) * (1 - v) + (at(1, 0) * (1 - u) + at(1, 1) * u) * v;
+  }
+  return out;
+}
+
+function ticks(low, high, about) {
+  const rough = (high - low) / about, power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough * 0.999), out = [];
+  for (let k = Math.ceil(low / step); k <= high / step + 1e-9; k++) out.push(k * step);
+  return out;
+}
+
+const text = (v) => String(+v.toPrecision(6)).replace("-", "\u2212");
+
+function draw(curves, length) {
+  const [W, H, L, R, T, B] = [640, 320, 58, 14, 14, 46];
+  const seen = curves.flatMap((c) => c.heights).filter(Number.isFinite);
+  if (!seen.length || !(length > 0)) return "";
+  let low = Math.min(...seen), high = Math.max(...seen);
+  const margin = Math.max((high - low) * 0.06, 0.05);
+  low -= margin; high += margin;
+  const X = (d) => L + (d / length) * (W - L - R), Y = (z) => T + (1 - (z - low) / (high - low)) * (H - T - B);
+  let svg = "";
+  for (const d of ticks(0, length, 6)) svg += `<line x1="${X(d)}" x2="${X(d)}" y1="${T}" y2="${H - B}" class="grid"/><text x="${X(d)}" y="${H - B + 16}" text-anchor="middle">${text(d)}</text>`;
+  for (const z of ticks(low, high, 5)) svg += `<line x1="${L}" x2="${W - R}" y1="${Y(z)}" y2="${Y(z)}" class="grid"/><text x="${L - 7}" y="${Y(z) + 4}" text-anchor="end">${text(z)}</text>`;
+  svg += `<rect x="${L}" y="${T}" width="${W - L - R}" height="${H - T - B}" class="frame"/><text x="${(W + L) / 2}" y="${H - 8}" text-anchor="middle">distance along the line, metres</text><text transform="translate(13 ${(T + H - B) / 2}) rotate(-90)" text-anchor="middle">elevation, metres</text>`;
+  for (const { heights, style } of curves) {
+    let path = "", pen = "M";
+    heights.forEach((z, k) => {
+      if (!Number.isFinite(z)) { pen = "M"; return; }
+      path += `${pen}${X((length * k) / (heights.length - 1)).toFixed(1)} ${Y(z).toFixed(1)}`;
+      pen = "L";
+    });
+    svg += `<path d="${path}" fill="none" stroke="${style[0]}" stroke-dasharray="${style[1]}" stroke-width="${style[2]}" stroke-linejoin="round"/>`;
+  }
+  return svg;
+}
+
+function profiles() {
+  const root = $("pick");
+  if (!root || !("DecompressionStream" in window)) return;
+  const [place, ready, chart, status] = ["pf-window", "pf-line", "pf-chart", "pf-status"].map($);
+  const fields = ["pf-x0", "pf-y0", "pf-x1", "pf-y1"].map($);
+  const ground = root.querySelector(".ground"), image = ground.querySelector("img");
+  const lines = ground.querySelectorAll("line"), ends = ground.querySelectorAll("circle");
+  const cache = {};
+  let line = DATA.lines[0].at.slice(), turn = 0;
+  async function update(spoken) {
+    const key = place.value, mine = ++turn;
+    fields.forEach((field, i) => { if (document.activeElement !== field) field.value = +(line[i] * 100).toFixed(1); });
+    lines.forEach((l) => ["x1", "y1", "x2", "y2"].forEach((a, i) => l.setAttribute(a, line[i] * 100 + "%")));
+    ends.forEach((c, i) => { c.setAttribute("cx", line[2 * i] * 100 + "%"); c.setAttribute("cy", line[2 * i + 1] * 100 + "%"); });
+    cache[key] = cache[key] || Promise.all(DATA.grids[key].map((g) => unpack(g.pack)));
+    const grids = await cache[key];
+    if (mine !== turn) return;
+    const size = DATA.size[key], length = Math.hypot((line[2] - line[0]) * size[0], (line[3] - line[1]) * size[1]);
+    const curves = DATA.grids[key].map((g, i) => ({ name: g.name, style: g.style, heights: sample(grids[i], line, 320) }));
+    chart.querySelector("g").innerHTML = draw(curves, length);
+    const truth = curves[curves.length - 1].heights;
+    const said = curves.slice(0, -1).map(({ name, heights }) => {
+      const square = heights.map((z, k) => (z - truth[k]) ** 2).filter(Number.isFinite);
+      return `${name} ${Math.sqrt(square.reduce((a, b) => a + b, 0) / square.length).toPrecision(3)} m`;
+    });
+    chart.querySelector("title").textContent = `Profile of ${text(Math.round(length))} m`;
+    if (spoken) status.textContent = `Line of ${Math.round(length)} m. RMSE along it: ${said.join(", ")}.`;
+  }
+  const scene = () => {
+    image.src = $(DATA.plates[place.value].reference.id).src;
+    ground.style.aspectRatio = DATA.aspect[place.value];
+    update(true);
+  };
+  place.addEventListener("change", scene);
+  ready.addEventListener("change", () => { if (ready.value !== "own") { line = DATA.lines[+ready.value].at.slice(); update(true); } });
+  const own = () => { ready.value = "own"; };
+  fields.forEach((field, i) => field.addEventListener("input", () => {
+    if (field.value === "" || Number.isNaN(+field.value)) return;
+    line[i] = Math.min(1, Math.max(0, field.value / 100)); own(); update(true);
+  }));
+  const spot = (event) => {
+    const box = ground.getBoundingClientRect();
+    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height].map((v) => Math.min(1, Math.max(0, v)));
+  };
+  let held = -1;
+  ground.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    ground.setPointerCapture(event.pointerId);
+    const at = spot(event), near = [0, 2].map((i) => Math.hypot(line[i] - at[0], line[i + 1] - at[1]));
+    held = Math.min(...near) < 0.05 ? (near[0] < near[1] ? 0 : 2) : 2;
+    if (Math.min(...near) >= 0.05) line = [...at, ...at];
+    own(); update(false);
+  });
+  ground.addEventListener("pointermove", (event) => {
+    if (held < 0) return;
+    [line[held], line[held + 1]] = spot(event);
+    update(false);
+  });
+  ground.addEventListener("pointerup", () => { held = -1; update(true); });
+  scene();
+}
+
+// Pictures that stand elsewhere on the page are lent, not repeated.
+document.querySelectorAll("img[data-from]").forEach((img) => { img.src = $(img.dataset.from).src; });
+swipe();
+profiles();

@@ -1,0 +1,189 @@
+"""Small rasters as PNG data URIs: hillshades, error maps, streams; and elevations packed for the profile drawer."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from terrafine.evaluation.report.schema import Figures, Window
+
+__all__ = ["error_limit", "error_map", "hillshade", "make_figures", "pack", "shade", "stream_map"]
+
+Floats = NDArray[np.floating[Any]]
+Bytes = NDArray[np.uint8]
+
+INK, PAPER = (22, 32, 30), (252, 252, 248)
+LOW, HIGH = (5, 72, 128), (168, 35, 18)
+ONLY_REFERENCE, ONLY_CANDIDATE, BOTH = (0, 124, 190), (214, 74, 12), (10, 34, 92)
+VOID_INDEX = 255
+
+
+def hillshade(elevation: Floats, pixel_size_m: tuple[float, float], exaggeration: float) -> Floats:
+    """Illumination 0–1 from the north-west at 45°, of a (y, x) surface in metres; NaN where void.
+
+    Lambert's law on central differences; Horn 1981, doi:10.1109/PROC.1981.11918.
+    """
+    rise_y, rise_x = np.gradient(elevation.astype(np.float64) * exaggeration, pixel_size_m[1], pixel_size_m[0])
+    # Rows run south: the northward slope is −rise_y. Light comes from azimuth 315°, altitude 45°.
+    light = math.sqrt(0.5)
+    facing = (rise_x - (-rise_y)) * light * light
+    return np.clip((light + facing) / np.sqrt(1 + rise_x**2 + rise_y**2), 0, 1)
+
+
+def exaggeration_for(reference: Floats, pixel_size_m: tuple[float, float]) -> float:
+    """Vertical exaggeration, 1 to 20 in round steps, that brings the 90th percentile of gradient to about 0.6."""
+    rise = np.hypot(*np.gradient(reference.astype(np.float64), pixel_size_m[1], pixel_size_m[0]))
+    seen = rise[np.isfinite(rise)]
+    steep = float(np.percentile(seen, 90)) if seen.size else 0.0
+    wanted = 0.6 / steep if steep > 0 else 20.0
+    return max(step for step in (1, 2, 3, 5, 10, 20) if step <= max(wanted, 1.0))
+
+
+def _png(index: Bytes, palette: list[tuple[int, int, int]]) -> str:
+    image = Image.fromarray(index)
+    image.putpalette([channel for colour in palette for channel in colour])
+    out = io.BytesIO()
+    image.save(out, format="PNG", optimize=True, transparency=VOID_INDEX)
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")
+
+
+def _between(a: tuple[int, int, int], b: tuple[int, int, int], count: int) -> list[tuple[int, int, int]]:
+    shares = [i / (count - 1) for i in range(count)]
+    return [(_mix(a[0], b[0], s), _mix(a[1], b[1], s), _mix(a[2], b[2], s)) for s in shares]
+
+
+def _mix(a: int, b: int, share: float) -> int:
+    return round(a + (b - a) * share)
+
+
+def _grey(light: Floats, levels: int) -> Bytes:
+    index = np.where(np.isfinite(light), np.nan_to_num(light) * (levels - 1) + 0.5, VOID_INDEX)
+    return index.astype(np.uint8)
+
+
+def shade(light: Floats) -> str:
+    """A hillshade as a PNG data URI, void transparent."""
+    return _png(_grey(light, 128), [*_between(INK, PAPER, 128), *[PAPER] * 128])
+
+
+def error_limit(window: Window) -> float:
+    """One colour limit for all error maps of a window: the largest 98th percentile of |error|, rounded up to 1, 2, 5."""
+    found = [0.0]
+    for surface in window.surfaces.values():
+        error = np.abs(surface.astype(np.float64) - window.reference)
+        seen = error[np.isfinite(error)]
+        if seen.size:
+            found.append(float(np.percentile(seen, 98)))
+    worst = max(found)
+    if worst <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(worst))
+    return next(m * power for m in (1, 2, 5, 10) if m * power >= worst)
+
+
+def error_map(error: Floats, limit_m: float) -> str:
+    """Error in metres as a PNG data URI: blue too low, red too high, white at 0, saturated at the limit."""
+    half = 127
+    scaled = np.clip(np.nan_to_num(error) / limit_m, -1, 1) * (half - 1) + half - 0.5
+    index = np.where(np.isfinite(error), scaled, VOID_INDEX).astype(np.uint8)
+    ramp = _between(LOW, PAPER, half) + _between(PAPER, HIGH, half)
+    return _png(index, [*ramp, *[PAPER] * (256 - len(ramp))])
+
+
+def stream_map(light: Floats, candidate: NDArray[np.bool_], reference: NDArray[np.bool_]) -> str:
+    """Streams over a pale hillshade: dark where both have one within a cell, else the side that has it alone."""
+    index = _grey(light * 0.5 + 0.5, 128)
+    wide = np.ones((3, 3), dtype=bool)
+    near_candidate, near_reference = (ndimage.binary_dilation(m, wide) for m in (candidate, reference))
+    index[reference & ~near_candidate] = 200
+    index[candidate & ~near_reference] = 201
+    index[(candidate & near_reference)] = 202
+    palette = [*_between(INK, PAPER, 128), *[PAPER] * 128]
+    palette[200:203] = [ONLY_REFERENCE, ONLY_CANDIDATE, BOTH]
+    return _png(index, palette)
+
+
+def pack(elevation: Floats) -> dict[str, Any]:
+    """Elevations as {rows, cols, base, step, data}: steps of at least 1 cm above base, 65535 where void.
+
+    `data` is base64 of zlib of the row-wise differences (mod 65536), low bytes first, then high bytes.
+    """
+    seen = np.isfinite(elevation)
+    base = float(elevation[seen].min()) if seen.any() else 0.0
+    span = float(elevation[seen].max()) - base if seen.any() else 0.0
+    step = max(0.01, span / 65000)
+    levels = np.where(seen, np.round((np.nan_to_num(elevation) - base) / step), 65535).astype(np.uint16)
+    change = np.diff(levels, axis=1, prepend=np.zeros((levels.shape[0], 1), dtype=np.uint16)).ravel()
+    planes = np.concatenate([(change & 255).astype(np.uint8), (change >> 8).astype(np.uint8)]).tobytes()
+    data = base64.b64encode(zlib.compress(planes, 9)).decode("ascii")
+    return {"rows": levels.shape[0], "cols": levels.shape[1], "base": base, "step": step, "data": data}
+
+
+def _averaged(surface: Floats, factor: int) -> Floats:
+    """Means of whole factor × factor blocks over their valid cells; NaN where none."""
+    rows, cols = (side // factor for side in surface.shape)
+    cut = surface[: rows * factor, : cols * factor].astype(np.float64).reshape(rows, factor, cols, factor)
+    seen = np.isfinite(cut)
+    count = seen.sum(axis=(1, 3))
+    total = np.where(seen, cut, 0.0).sum(axis=(1, 3))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _liveliest(reference: Floats, side: int) -> tuple[slice, slice]:
+    """The block of side × side cells, on a grid of half its side, with the greatest spread of elevation."""
+    best, where = -1.0, (0, 0)
+    for top in range(0, reference.shape[0] - side + 1, max(side // 2, 1)):
+        for left in range(0, reference.shape[1] - side + 1, max(side // 2, 1)):
+            block = reference[top : top + side, left : left + side]
+            seen = block[np.isfinite(block)]
+            spread = float(seen.std()) * (seen.size / block.size) if seen.size else 0.0
+            if spread > best:
+                best, where = spread, (top, left)
+    return slice(where[0], where[0] + side), slice(where[1], where[1] + side)
+
+
+def make_figures(
+    reference: Floats,
+    surfaces: dict[str, Floats],
+    pixel_size_m: tuple[float, float],
+    *,
+    streams: dict[str, NDArray[np.bool_]] | None = None,
+    streams_area_km2: float | None = None,
+    max_side: int = 512,
+    detail_side: int = 224,
+) -> Figures:
+    """Pictures from whole (y, x) arrays in metres, NaN where void: the extent averaged by blocks, and a detail.
+
+    `surfaces` and `streams` go by candidate name, "bicubic", "back_projected"; `streams` also by "reference". The
+    detail is the block with the greatest spread of elevation; none where the extent is hardly larger. Stream cells
+    survive averaging: a block holds a stream where any of its cells does.
+    """
+    factor = max(1, math.ceil(max(reference.shape) / max_side))
+
+    def window(title: str, rows: slice, cols: slice, k: int) -> Window:
+        return Window(
+            title=title,
+            pixel_size_m=(pixel_size_m[0] * k, pixel_size_m[1] * k),
+            reference=_averaged(reference[rows, cols], k),
+            surfaces={name: _averaged(surface[rows, cols], k) for name, surface in surfaces.items()},
+            streams={
+                name: np.asarray(_averaged(mask[rows, cols].astype(np.float32), k) > 0)
+                for name, mask in (streams or {}).items()
+            },
+            streams_area_km2=streams_area_km2,
+        )
+
+    title = "Whole extent" if factor == 1 else f"Whole extent, {factor} × {factor} pixels averaged into one"
+    overview = window(title, slice(None), slice(None), factor)
+    if min(reference.shape) < detail_side * 1.5:
+        return Figures(overview)
+    rows, cols = _liveliest(reference, detail_side)
+    return Figures(overview, window("Detail at full resolution", rows, cols, 1))

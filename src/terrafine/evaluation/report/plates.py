@@ -1,0 +1,114 @@
+"""The maps of the page: each picture once, as a captioned plate; swipe and profile drawers borrow them by id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from terrafine.evaluation.report.pictures import (
+    Floats,
+    error_limit,
+    error_map,
+    exaggeration_for,
+    hillshade,
+    shade,
+    stream_map,
+)
+from terrafine.evaluation.report.schema import Window
+from terrafine.evaluation.report.svg import nice_ticks, number
+from terrafine.evaluation.report.tables import display_name
+
+__all__ = ["Plate", "aspect", "plate_html", "plates", "ramp_html", "scale_bar"]
+
+
+@dataclass(frozen=True)
+class Plate:
+    """One picture: `key` names it within its window ("reference", "shade:NAME", "error:NAME", "streams:NAME")."""
+
+    key: str
+    id: str
+    name: str
+    alt: str
+    uri: str
+
+
+def aspect(window: Window) -> str:
+    """CSS aspect ratio of the ground, not of the pixels."""
+    rows, cols = window.reference.shape
+    return f"{cols * window.pixel_size_m[0]:.6g} / {rows * window.pixel_size_m[1]:.6g}"
+
+
+def plates(window: Window, place: str) -> list[Plate]:
+    """All pictures of a window: reference, hillshade of each surface, error of each, streams of each."""
+    factor = exaggeration_for(window.reference, window.pixel_size_m)
+    limit = error_limit(window)
+    light = hillshade(window.reference, window.pixel_size_m, factor)
+    lit = "Hillshade, light from the north-west" + (f", heights × {factor:g}" if factor > 1 else "")
+    found = [Plate("reference", f"{place}-ref", "Reference", f"{lit}: reference. {_relief(window)}", shade(light))]
+    for i, (name, surface) in enumerate(window.surfaces.items()):
+        shown = display_name(name)
+        picture = shade(hillshade(surface, window.pixel_size_m, factor))
+        found.append(Plate(f"shade:{name}", f"{place}-s{i}", shown, f"{lit}: {shown}.", picture))
+    for i, (name, surface) in enumerate(window.surfaces.items()):
+        error = surface.astype(np.float64) - window.reference
+        title = f"Error of {display_name(name)}"
+        found.append(
+            Plate(f"error:{name}", f"{place}-e{i}", title, f"{title}. {_spread(error)}", error_map(error, limit))
+        )
+    if "reference" in window.streams:
+        for i, name in enumerate(name for name in window.streams if name != "reference"):
+            title = f"Streams of {display_name(name)}"
+            picture = stream_map(light, window.streams[name], window.streams["reference"])
+            found.append(Plate(f"streams:{name}", f"{place}-w{i}", title, f"{title} against the reference's.", picture))
+    return found
+
+
+def _relief(window: Window) -> str:
+    seen = window.reference[np.isfinite(window.reference)]
+    if seen.size == 0:
+        return "Nothing here was observed."
+    return f"From {number(float(seen.min()), 4)} to {number(float(seen.max()), 4)} m."
+
+
+def _spread(error: Floats) -> str:
+    seen = error[np.isfinite(error)]
+    if seen.size == 0:
+        return "Nothing here was observed."
+    low, high = np.percentile(seen, [5, 95])
+    return f"Nine tenths of it lie between {number(float(low))} and {number(float(high))} m."
+
+
+def scale_bar(window: Window, key: str = "") -> str:
+    """A bar of round length, at most a third of the picture's width."""
+    width = window.reference.shape[1] * window.pixel_size_m[0]
+    length = nice_ticks(0, width / 3, 1)[-1] or width / 3
+    text = f"{number(length / 1000)} km" if length >= 1000 else f"{number(length)} m"
+    name = f' id="{key}"' if key else ""
+    wide = 100 * length / width
+    return f'<span class="bar" style="width:calc({wide:.2f}% + 1rem)"{name}>{text}<i></i></span>'
+
+
+def plate_html(plate: Plate, window: Window, bar_key: str = "") -> str:
+    """A figure with its picture, scale bar and caption."""
+    return (
+        f'<figure><div class="map"><div class="ground" style="aspect-ratio:{aspect(window)}">'
+        f'<img id="{plate.id}" alt="{escape(plate.alt)}" src="{plate.uri}">{scale_bar(window, bar_key)}</div></div>'
+        f"<figcaption>{escape(plate.name)}</figcaption></figure>"
+    )
+
+
+def ramp_html(window: Window) -> str:
+    """The legend of the error maps."""
+    limit = number(error_limit(window))
+    return (
+        f'<div class="ramp"><span>{limit} m too low</span><i role="img" aria-label="Colours run from blue, too low, '
+        f'over white to red, too high"></i><span>{limit} m too high</span></div>'
+    )
+
+
+def index(found: list[Plate]) -> dict[str, Any]:
+    """What the page's script must know of the plates: id, name and alternative text by key."""
+    return {plate.key: {"id": plate.id, "name": plate.name, "alt": plate.alt} for plate in found}
