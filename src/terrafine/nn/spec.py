@@ -25,6 +25,7 @@ class ModelSpec:
     inputs      bands it must be given, on the coarse grid
     outputs     bands it gives, on the grid subdivided by `scale`
     scale       output cells along one side of an input cell
+    scales      all scales that the same weights serve, where there are several; else empty
     halo        input cells around a tile that its inner output depends on (the receptive radius)
     multiple    input tile sides and origins must be multiples of this
     tiling      `exact`: with the halo, tiled equals whole; `blend`: overlapping tiles are blended
@@ -49,6 +50,7 @@ class ModelSpec:
     tolerance_m: float = 0.0
     calibration: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    scales: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         problems = [
@@ -89,8 +91,8 @@ class ModelSpec:
         if extra := sorted(set(record) - known):
             raise WeightsError(f"{where}: unknown spec fields {extra}; the file is newer than this Terrafine")
         try:
-            for key in ("inputs", "outputs"):
-                record[key] = tuple(record[key])
+            for key in ("inputs", "outputs", "scales"):
+                record[key] = tuple(record.get(key, ()))
             return cls(**record)
         except (KeyError, TypeError) as e:
             raise WeightsError(f"{where}: the spec is incomplete ({e})") from e

@@ -1,0 +1,105 @@
+"""An elevation network as the engine sees it: heights in, heights and σ out, kept to the observation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from terrafine.nn.model import Tiles
+from terrafine.nn.spec import ModelSpec
+from terrafine.nn.system import Options
+from terrafine.nn.upsample import flip_tiles
+from terrafine.errors import UsageError
+
+__all__ = ["ElevationModel", "Relief"]
+
+
+@dataclass(frozen=True, slots=True)
+class Relief:
+    """relief (n, k², y, x): subcell minus cell height, metres; log_sigma: log of σ in metres, or None."""
+
+    relief: Tensor
+    log_sigma: Tensor | None = None
+
+
+Forward = Callable[[nn.Module, Tensor, Tensor], Relief]
+
+
+class ElevationModel:
+    """Runs a network that gives relief for heights (n, 1, y, x) m and pixel sizes (n, 2, y, 1) m.
+
+    The observation is kept in subcell form, where the block mean is a mean over channels: `hard` takes it away,
+    `soft` takes away what exceeds the tolerance, `none` leaves it. The sum with the cell's height is done in
+    float64 and rounded once.
+    """
+
+    def __init__(self, spec: ModelSpec, network: nn.Module | None, forward: Forward, options: Options) -> None:
+        self.spec = spec
+        self.options = options
+        self._forward = forward
+        self._network = network.eval().to(memory_format=torch.channels_last) if network is not None else nn.Identity()
+
+    @torch.inference_mode()
+    def __call__(self, tiles: Tiles) -> dict[str, NDArray[np.float32]]:
+        """`elevation`, and `elevation_sigma` where the spec lists it; float32 (tile, y·k, x·k)."""
+        heights = torch.from_numpy(np.ascontiguousarray(tiles.bands["elevation"]))[:, None]
+        pixel = torch.from_numpy(tiles.pixel_size_m.astype(np.float32))[..., None]
+        relief, sigma = self._ensemble(heights, pixel) if self.options.self_ensemble else self._once(heights, pixel)
+        out = {"elevation": self._fine(heights, relief)}
+        if "elevation_sigma" in self.spec.outputs:
+            if sigma is None:
+                raise UsageError(f"{self.spec.name} gives no uncertainty")
+            out["elevation_sigma"] = torch.nn.functional.pixel_shuffle(sigma, self.spec.scale)[:, 0]
+        return {name: np.ascontiguousarray(value.numpy()) for name, value in out.items()}
+
+    def _once(self, heights: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor | None]:
+        out = self._forward(self._network, heights, pixel)
+        sigma = None if out.log_sigma is None else out.log_sigma.exp() * self.spec.calibration.get("0.68", 1.0)
+        return self._keep(out.relief), sigma
+
+    def _keep(self, relief: Tensor) -> Tensor:
+        if self.options.consistency == "none":
+            return relief
+        departure = relief.mean(dim=1, keepdim=True)
+        if self.options.consistency == "soft":
+            departure = departure - departure.clamp(-self.options.tolerance_m, self.options.tolerance_m)
+        return relief - departure
+
+    def _ensemble(self, heights: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Mean over the eight turned copies, each turned back: exactly equivariant up to the order of the sum."""
+        k = self.spec.scale
+        shuffle, unshuffle = torch.nn.functional.pixel_shuffle, torch.nn.functional.pixel_unshuffle
+        reliefs, sigmas = [], []
+        full = pixel.expand(-1, -1, -1, heights.shape[-1])
+        for turn in range(8):
+            turned, size = flip_tiles(heights, turn), flip_tiles(full, turn)
+            size = size.flip(1) if turn & 1 else size
+            relief, sigma = self._once(turned, size.contiguous())
+            reliefs.append(unshuffle(_turn_back(shuffle(relief, k), turn), k))
+            if sigma is not None:
+                sigmas.append(unshuffle(_turn_back(shuffle(sigma, k), turn), k))
+        mean = torch.stack(reliefs).double().mean(0).float()
+        return mean, torch.stack(sigmas).double().square().mean(0).sqrt().float() if sigmas else None
+
+    def _fine(self, heights: Tensor, relief: Tensor) -> Tensor:
+        n, _, y, x = heights.shape
+        k = self.spec.scale
+        fine = torch.empty((n, y, k, x, k), dtype=torch.float32)
+        cells = relief.reshape(n, k, k, y, x)
+        base = heights[:, 0].double()
+        for i in range(k):
+            for j in range(k):
+                fine[:, :, i, :, j] = base + cells[:, i, j]
+        return fine.reshape(n, y * k, x * k)
+
+
+def _turn_back(x: Tensor, turn: int) -> Tensor:
+    """Undo `flip_tiles`: the flips first, then the transpose."""
+    axes = [a for a, bit in ((-2, 2), (-1, 4)) if turn & bit]
+    x = x.flip(axes) if axes else x
+    return x.transpose(-1, -2) if turn & 1 else x

@@ -1,0 +1,86 @@
+"""What networks on a pre-upsampled DEM share: they see the bicubic surface and add a residual to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from terrafine.nn.elevation import ElevationModel, Relief
+from terrafine.nn.spec import ModelSpec
+from terrafine.nn.subcell import context_kernel, forward_differences, on_differences
+from terrafine.nn.system import Options, TrainingBatch
+from terrafine.nn.upsample import assemble, interpolation_radius, relief_of
+
+__all__ = ["PreUpsampled", "adapt", "predict", "radius", "residual_loss"]
+
+_WINDOW = 15
+_OUT = 0.1  # the residual is a tenth of the slopes that the body sees, so that both are near one
+
+
+class PreUpsampled(nn.Module):
+    """Bicubic surface + body(bicubic surface), on the fine grid.
+
+    The published networks see heights scaled to 0-1 by the minimum and maximum of a scene. A tile has neither, and
+    would print seams; here the body sees the bicubic surface of the heights above their 15×15 mean, divided by
+    the pixel size. That is affine in the heights as theirs is, and knows no tile and no sea level.
+    """
+
+    above: Tensor
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        taps = context_kernel(_WINDOW)
+        kernel = torch.from_numpy(on_differences(taps, taps, _WINDOW // 2)).float()
+        self.register_buffer("above", -kernel, persistent=False)
+
+    def forward(self, heights: Tensor, pixel_size_m: Tensor, scale: int) -> Tensor:
+        """heights (n, 1, y, x) m, pixel_size_m (n, 2, y, 1) -> relief (n, k², y, x) m, subcell minus cell height."""
+        size = pixel_size_m.prod(dim=1, keepdim=True).sqrt()
+        local = functional.conv2d(forward_differences(heights), self.above, padding=_WINDOW // 2) / size
+        surface = functional.pixel_shuffle(local + relief_of(local, scale, "bicubic"), scale)
+        residual = functional.pixel_unshuffle(self.body(surface), scale) * (_OUT * size)
+        out: Tensor = relief_of(heights, scale, "bicubic") + residual
+        return out
+
+
+def radius(fine_radius: int, scale: int) -> int:
+    """Coarse cells around a cell that a body of that radius, on the fine grid, looks at."""
+    return -(-fine_radius // scale) + interpolation_radius(scale, "bicubic") + _WINDOW // 2 + 1
+
+
+def adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> ElevationModel:
+    """The network as the engine sees it."""
+
+    def forward(network: nn.Module, heights: Tensor, pixel_size_m: Tensor) -> Relief:
+        return Relief(network(heights, pixel_size_m, spec.scale))
+
+    return ElevationModel(spec, net, forward, options)
+
+
+def predict(net: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:
+    """Heights as the network gives them, back-projected as `terrafine dem` would; (n, 1, k·y, k·x) m."""
+    relief = net(batch.coarse, batch.pixel_size_m, batch.scale)
+    return {"elevation": assemble(batch.coarse, relief - relief.mean(dim=1, keepdim=True), batch.scale)}
+
+
+def residual_loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, float]) -> dict[str, Tensor]:
+    """Mean over patches of MSE / MSE of bicubic: squared error as published, each patch with an equal say.
+
+    settings: `edge`, coarse cells at a patch's border that are left out.
+    """
+    k, edge = batch.scale, int(settings.get("edge", 0))
+    cells = batch.coarse.double().repeat_interleave(k, dim=-2).repeat_interleave(k, dim=-1)
+    truth = functional.pixel_unshuffle((batch.fine.double() - cells).float(), k)
+    relief = net(batch.coarse, batch.pixel_size_m, k).float()
+    floor = (0.002 * batch.pixel_size_m.mean(dim=(1, 2, 3)) / k).square()
+    inner = slice(edge, -edge or None)
+    error, plain = (
+        (x - truth)[..., inner, inner].square().mean(dim=(1, 2, 3))
+        for x in (relief, relief_of(batch.coarse, k, "bicubic"))
+    )
+    ratio = (error / (plain + floor)).mean()
+    return {"total": ratio, "mse_to_bicubic": ratio}

@@ -1,0 +1,67 @@
+"""What a folder of `systems` offers: how to build its network, train it, and show it to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from terrafine.nn.model import Model
+    from terrafine.nn.spec import ModelSpec
+
+__all__ = ["Options", "System", "TrainingBatch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a user wants a model run; the engine records it, and the same options give the same output.
+
+    consistency    `hard`: block means equal the input; `soft`: within tolerance_m; `none`: as the network gives
+    self_ensemble  mean over the eight mirrors and rotations: exactly equivariant, eight times the cost
+    uncertainty    also give `elevation_sigma`, where the model has it
+    engine         `torch`, `onnx` or `openvino`
+    threads        of the engine; None: as many as it likes
+    """
+
+    consistency: str = "hard"
+    tolerance_m: float = 1.0
+    self_ensemble: bool = False
+    uncertainty: bool = False
+    engine: str = "torch"
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingBatch:
+    """coarse (n, 1, y, x) m · fine (n, 1, k·y, k·x) m · pixel_size_m (n, 2, y, 1) of the coarse cells."""
+
+    coarse: Tensor
+    fine: Tensor
+    pixel_size_m: Tensor
+    scale: int
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One system; every member is a plain function of its folder.
+
+    build      (network arguments, scale) -> the torch network; None for a system without weights
+    describe   (network, network arguments, scale) -> ModelSpec without provenance
+    adapt      (spec, network, options) -> a Model
+    loss       (network, batch, loss settings) -> {"total": scalar, and any parts to log}
+    predict    (network, batch) -> {"elevation": (n, 1, k·y, k·x), optional "elevation_sigma"}, metres
+    variants   names of the models that need no weights
+    """
+
+    name: str
+    summary: str
+    scales: tuple[int, ...]
+    adapt: Callable[[ModelSpec, nn.Module | None, Options], Model]
+    describe: Callable[[nn.Module | None, Mapping[str, Any], int], ModelSpec]
+    build: Callable[[Mapping[str, Any], int], nn.Module] | None = None
+    loss: Callable[[nn.Module, TrainingBatch, Mapping[str, float]], dict[str, Tensor]] | None = None
+    predict: Callable[[nn.Module, TrainingBatch], dict[str, Tensor]] | None = None
+    variants: tuple[str, ...] = ()

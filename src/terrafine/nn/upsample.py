@@ -1,0 +1,64 @@
+"""Registration-exact cubic interpolation of heights in torch, relative to each cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from terrafine.nn.subcell import (
+    F64,
+    consistent_cubic,
+    cubic_taps,
+    forward_differences,
+    linear_taps,
+    nearest_taps,
+    on_differences,
+)
+
+__all__ = ["METHODS", "assemble", "flip_tiles", "interpolation_radius", "relief_of"]
+
+
+METHODS: dict[str, Callable[[int], F64]] = {
+    "nearest": nearest_taps,
+    "bilinear": linear_taps,
+    "bicubic": cubic_taps,
+    "backprojected": consistent_cubic,
+}
+
+
+@lru_cache(maxsize=16)
+def _kernel(k: int, method: str) -> Tensor:
+    taps = METHODS[method](k)
+    return torch.from_numpy(on_differences(taps, taps, taps.shape[1] // 2)).float()
+
+
+def interpolation_radius(k: int, method: str) -> int:
+    """Coarse cells around a cell that the interpolation looks at."""
+    return METHODS[method](k).shape[1] // 2 + 1
+
+
+def relief_of(heights: Tensor, k: int, method: str) -> Tensor:
+    """Interpolated surface minus its cell's height: (n, 1, y, x) m -> (n, k², y, x) m.
+
+    `backprojected` is the cubic surface whose block means are the heights (back-projected for ever); `bicubic`
+    is plain Keys cubic. Beyond the edge the terrain is taken to go on level.
+    """
+    kernel = _kernel(k, method).to(heights.device)
+    return functional.conv2d(forward_differences(heights), kernel, padding=kernel.shape[-1] // 2)
+
+
+def assemble(heights: Tensor, relief: Tensor, k: int) -> Tensor:
+    """Cells plus subcells -> the fine surface: (n, 1, y, x), (n, k², y, x) -> (n, 1, k·y, k·x)."""
+    return functional.pixel_shuffle(heights.double() + relief.double(), k).float()
+
+
+def flip_tiles(x: Tensor, turn: int) -> Tensor:
+    """One of the eight mirrors and rotations of the last two axes: transpose, flip y, flip x (bits 0, 1, 2)."""
+    if turn & 1:
+        x = x.transpose(-1, -2)
+    axes = [a for a, bit in ((-2, 2), (-1, 4)) if turn & bit]
+    return x.flip(axes) if axes else x

@@ -1,0 +1,74 @@
+"""Ridgeline: Terrafine's own DEM super-resolution, the default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from terrafine.nn.elevation import ElevationModel, Relief
+from terrafine.nn.spec import ModelSpec
+from terrafine.nn.system import Options, System, TrainingBatch
+from terrafine.nn.upsample import assemble, relief_of
+
+
+from terrafine.systems.ridgeline.loss import ridgeline_loss
+from terrafine.systems.ridgeline.net import RidgelineNet
+
+__all__ = ["SYSTEM"]
+
+
+def _build(network: Mapping[str, Any], scale: int) -> RidgelineNet:
+    return RidgelineNet(scale, **network)
+
+
+def _describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> ModelSpec:
+    if not isinstance(net, RidgelineNet):
+        raise TypeError(f"expected a RidgelineNet, found {type(net).__name__}")
+    return ModelSpec(
+        system="ridgeline",
+        name="ridgeline",
+        version="0",
+        inputs=("elevation",),
+        outputs=("elevation", "elevation_sigma"),
+        scale=scale,
+        halo=net.receptive_radius(),
+        multiple=2 if net.deep_blocks else 1,
+        tile=512,
+        network=dict(network),
+    )
+
+
+def _kept(net: nn.Module, heights: Tensor, pixel_size_m: Tensor) -> Relief:
+    relief, _, log_sigma = net(heights, pixel_size_m)
+    return Relief(relief, log_sigma)
+
+
+def _free(net: nn.Module, heights: Tensor, pixel_size_m: Tensor) -> Relief:
+    """The same detail on cell means as plain cubic interpolation smooths them."""
+    relief, _, log_sigma = net(heights, pixel_size_m)
+    k = round(relief.shape[1] ** 0.5)
+    return Relief(relief + relief_of(heights, k, "bicubic").mean(dim=1, keepdim=True), log_sigma)
+
+
+def _adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> ElevationModel:
+    return ElevationModel(spec, net, _kept if options.consistency == "hard" else _free, options)
+
+
+def _predict(net: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:
+    relief, _, log_sigma = net(batch.coarse, batch.pixel_size_m)
+    sigma = nn.functional.pixel_shuffle(log_sigma.exp(), batch.scale)
+    return {"elevation": assemble(batch.coarse, relief, batch.scale), "elevation_sigma": sigma}
+
+
+SYSTEM = System(
+    name="ridgeline",
+    summary="residual network on neighbour differences at coarse resolution, back-projected, with its own σ",
+    scales=(2, 3, 4),
+    build=_build,
+    describe=_describe,
+    adapt=_adapt,
+    loss=ridgeline_loss,
+    predict=_predict,
+)

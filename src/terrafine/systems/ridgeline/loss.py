@@ -1,0 +1,64 @@
+"""Ridgeline's loss: relative error of heights and slopes, patch by patch, and the likelihood of σ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from terrafine.nn.system import TrainingBatch
+
+__all__ = ["ridgeline_loss"]
+
+_FLOOR = 0.002  # of the fine pixel size: below it, relief is noise, and its relative error means nothing
+
+
+def ridgeline_loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, float]) -> dict[str, Tensor]:
+    """Mean over patches of error / error of the consistent cubic surface, for heights and for first differences.
+
+    settings: `rmse`, `mae`, `slope` weigh the parts; `sigma` the Gaussian likelihood, whose gradient reaches the
+    σ branch alone; `edge` coarse cells at a patch's border are left out, where the network lacks surroundings.
+    The ratio is what the tables report, so flat and steep ground count alike.
+    """
+    k, edge = batch.scale, int(settings.get("edge", 4))
+    relief, detail, log_sigma = net(batch.coarse, batch.pixel_size_m)
+    truth = functional.pixel_unshuffle((batch.fine.double() - _repeat(batch.coarse, k)).float(), k)
+    relief, detail, log_sigma = relief.float(), detail.float(), log_sigma.float()
+    # The cubic surface is the relief without the detail; both parts have lost their cell mean.
+    base = relief - (detail - detail.mean(dim=1, keepdim=True))
+    error, plain = (_inner(x - truth, edge) for x in (relief, base.detach()))
+    floor = _FLOOR * batch.pixel_size_m.mean(dim=(1, 2, 3)) / k
+    scale = (plain.square().mean(dim=(1, 2, 3)) + floor.square()).sqrt()
+    rmse = (_mean_square(error) + 1e-4 * floor.square()).sqrt() / scale
+    mae = error.abs().mean(dim=(1, 2, 3)) / scale
+    steps, plain_steps = (
+        _differences(functional.pixel_shuffle(error, k)),
+        _differences(functional.pixel_shuffle(plain, k)),
+    )
+    slope_scale = (plain_steps + floor.square()).sqrt()
+    slope = (steps + 1e-4 * floor.square()).sqrt() / slope_scale
+    sigma = _inner(log_sigma, edge)
+    likelihood = (sigma + 0.5 * error.detach().square() * torch.exp(-2 * sigma)).mean()
+    parts = {"rmse": rmse.mean(), "mae": mae.mean(), "slope": slope.mean(), "sigma": likelihood}
+    defaults = {"rmse": 0.5, "mae": 0.5, "slope": 0.5, "sigma": 0.1}
+    total = torch.stack([settings.get(n, defaults[n]) * v for n, v in parts.items()]).sum()
+    return {"total": total, **parts}
+
+
+def _repeat(x: Tensor, k: int) -> Tensor:
+    return x.double().repeat_interleave(k, dim=-2).repeat_interleave(k, dim=-1)
+
+
+def _inner(x: Tensor, edge: int) -> Tensor:
+    return x[..., edge:-edge, edge:-edge] if edge else x
+
+
+def _mean_square(x: Tensor) -> Tensor:
+    return x.square().mean(dim=(1, 2, 3))
+
+
+def _differences(x: Tensor) -> Tensor:
+    """Mean square of forward differences along y and x, per patch."""
+    return _mean_square(x[..., 1:, :] - x[..., :-1, :]) + _mean_square(x[..., 1:] - x[..., :-1])

@@ -1,0 +1,86 @@
+"""Checkpoints: one safetensors file that is whole or absent, with the step and the recipe it belongs to."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn, optim
+
+from terrafine.errors import RecipeError, WeightsError
+
+__all__ = ["State", "read_checkpoint", "write_checkpoint"]
+
+
+@dataclass(slots=True)
+class State:
+    """All that a run must remember: the network, its moving average, the optimiser's moments, the step."""
+
+    network: nn.Module
+    average: dict[str, Tensor]
+    optimiser: optim.Optimizer
+    step: int
+
+
+def write_checkpoint(path: Path, state: State, recipe_digest: str) -> None:
+    """Write under a temporary name, flush to disk, rename."""
+    tensors = {f"network.{k}": v.detach() for k, v in state.network.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in state.average.items()}
+    for i, moments in state.optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in moments.items()}
+    metadata = {"step": str(state.step), "recipe": recipe_digest}
+    data = save({k: v.contiguous().cpu().clone() for k, v in tensors.items()}, metadata=metadata)
+    part = path.with_name(f".{path.name}.part")
+    with open(part, "wb") as f:
+        f.write(data)
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(part, path)
+
+
+def read_checkpoint(path: Path, state: State, recipe_digest: str) -> None:
+    """Fill `state` from the file; RecipeError if it is of another recipe, WeightsError if it is damaged."""
+    try:
+        with safe_open(path, framework="pt") as f:
+            metadata = f.metadata() or {}
+            if metadata.get("recipe") != recipe_digest:
+                raise RecipeError(
+                    f"{path}: a checkpoint of another recipe; use another --out, or start without --resume"
+                )
+            tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
+    except SafetensorError as e:
+        raise WeightsError(f"{path}: damaged checkpoint ({e}); delete it to start over") from e
+    state.step = int(metadata["step"])
+    state.network.load_state_dict(_part(tensors, "network."))
+    for k, v in _part(tensors, "average.").items():
+        state.average[k].copy_(v)
+    layout = state.optimiser.state_dict()
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in _part(tensors, "optimiser.").items():
+        index, _, name = key.partition(".")
+        moments.setdefault(int(index), {})[name] = value
+    state.optimiser.load_state_dict({"state": moments, "param_groups": layout["param_groups"]})
+
+
+def read_log(path: Path, upto: int) -> list[dict[str, float]]:
+    """The lines of a run's log up to a step; a line torn by a crash is dropped."""
+    lines: list[dict[str, float]] = []
+    if path.exists():
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                line = json.loads(text)
+            except ValueError:
+                break
+            if line["step"] <= upto:
+                lines.append(line)
+    return lines
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

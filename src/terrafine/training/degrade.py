@@ -1,0 +1,106 @@
+"""How a coarse DEM comes from a fine one: a stated family of sampling kernels, noise and rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.errors import RecipeError
+
+__all__ = ["KERNELS", "Degradation", "Family", "kernel", "sample"]
+
+F64 = NDArray[np.float64]
+KERNELS = ("mean", "bicubic", "gaussian")
+MARGIN = 2  # coarse cells of margin that a fine patch needs on each side, for the widest kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """One way from fine to coarse.
+
+    kernel    `mean` of the block; `bicubic`, antialiased; `gaussian`, a point spread of `width` coarse cells (1σ)
+    noise_m   standard deviation of white noise added to each coarse cell, metres
+    rounded   heights rounded to whole metres, as most products ship them
+    """
+
+    kernel: str = "mean"
+    width: float = 0.5
+    noise_m: float = 0.0
+    rounded: bool = False
+
+    def __call__(self, fine: F64, k: int, rng: np.random.Generator) -> F64:
+        """Fine (y, x) with a margin of MARGIN·k cells on each side -> coarse, without the margin."""
+        taps = kernel(self.kernel, k, self.width)
+        coarse = _along(_along(fine, taps, k, 0), taps, k, 1)
+        if self.noise_m:
+            coarse = coarse + rng.normal(0.0, self.noise_m, coarse.shape)
+        return np.round(coarse) if self.rounded else coarse
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Probabilities over degradations, as a recipe states them.
+
+    kernels    weight of each kernel; noise: probability of noise, drawn uniformly up to noise_m of relief-free
+    metres; rounded: probability that heights are whole metres; width: range of the point spread, coarse cells
+    """
+
+    kernels: Mapping[str, float]
+    noise: float = 0.0
+    noise_m: float = 0.0
+    rounded: float = 0.0
+    width: tuple[float, float] = (0.3, 0.6)
+
+    def __post_init__(self) -> None:
+        unknown = set(self.kernels) - set(KERNELS)
+        if unknown or not self.kernels or min(self.kernels.values()) < 0 or sum(self.kernels.values()) <= 0:
+            raise RecipeError(f"[degrade] kernels = {dict(self.kernels)}: expected positive weights of {KERNELS}")
+
+    def draw(self, rng: np.random.Generator) -> Degradation:
+        """One member; consumes a fixed number of random values, whatever is drawn."""
+        pick, width, noisy, level, whole = rng.random(5)
+        names = sorted(self.kernels)
+        edges = np.cumsum([self.kernels[n] for n in names])
+        name = names[int(np.searchsorted(edges, pick * edges[-1], side="right").clip(0, len(names) - 1))]
+        return Degradation(
+            kernel=name,
+            width=self.width[0] + width * (self.width[1] - self.width[0]),
+            noise_m=self.noise_m * level if noisy < self.noise else 0.0,
+            rounded=bool(whole < self.rounded),
+        )
+
+
+def kernel(name: str, k: int, width: float = 0.5) -> F64:
+    """Taps over the fine cells of 2·MARGIN + 1 coarse cells, centred on the middle one; they sum to one."""
+    reach = (2 * MARGIN + 1) * k
+    t = (np.arange(reach) + 0.5) / k - (MARGIN + 0.5)  # distance from the coarse centre, coarse cells
+    if name == "mean":
+        taps = (np.abs(t) < 0.5).astype(np.float64)
+    elif name == "gaussian":
+        taps = np.exp(-0.5 * (t / width) ** 2)
+    elif name == "bicubic":
+        d = np.abs(t)
+        near, far = (1.5 * d - 2.5) * d * d + 1, ((-0.5 * d + 2.5) * d - 4) * d + 2
+        taps = np.where(d < 1, near, np.where(d < 2, far, 0.0))
+    else:
+        raise RecipeError(f"no degradation kernel is called {name!r}; expected one of {KERNELS}")
+    return np.asarray(taps / taps.sum())
+
+
+def sample(fine: F64, k: int) -> F64:
+    """The plain block mean, without any margin; (k·y, k·x) -> (y, x)."""
+    y, x = fine.shape[0] // k, fine.shape[1] // k
+    return np.asarray(fine[: y * k, : x * k].reshape(y, k, x, k).mean(axis=(1, 3)))
+
+
+def _along(values: F64, taps: F64, k: int, axis: int) -> F64:
+    n = values.shape[axis] // k - 2 * MARGIN
+    total: F64 | float = 0.0
+    for i, tap in enumerate(taps):
+        if tap:
+            part = values[i : i + (n - 1) * k + 1 : k] if axis == 0 else values[:, i : i + (n - 1) * k + 1 : k]
+            total = total + tap * part
+    return np.asarray(total)

@@ -1,0 +1,78 @@
+"""Scores of a network on held-out patches, and the calibration of its σ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from terrafine.nn.system import System, TrainingBatch
+from terrafine.nn.upsample import assemble, relief_of
+
+__all__ = ["calibrate", "score"]
+
+_EDGE = 8  # coarse cells at a patch's edge that are not scored: there the network lacks its surroundings
+
+
+@torch.no_grad()
+def score(system: System, network: nn.Module, checks: Sequence[TrainingBatch]) -> dict[str, float]:
+    """Geometric mean over patches of RMSE / RMSE of bicubic and of consistent cubic, and of the slope likewise."""
+    logs: list[Tensor] = []
+    for batch in checks:
+        fine = _inner(batch.fine, batch.scale)
+        cubic = [
+            _inner(assemble(batch.coarse, relief_of(batch.coarse, batch.scale, c), batch.scale), batch.scale)
+            for c in ("bicubic", "backprojected")
+        ]
+        ours = _inner(_predict(system, network, batch)["elevation"], batch.scale)
+        plain, consistent = (_rms(c - fine) for c in cubic)
+        error, slope = _rms(ours - fine), _slope_error(ours, fine) / _slope_error(cubic[0], fine)
+        logs.append(torch.stack((error / plain, error / consistent, slope)).log())
+    ratios = torch.cat(logs, dim=1).mean(dim=1).exp()
+    return dict(zip(("to_bicubic", "to_consistent", "slope_to_bicubic"), ratios.tolist(), strict=True))
+
+
+@torch.no_grad()
+def calibrate(system: System, network: nn.Module, checks: Sequence[TrainingBatch]) -> dict[str, float]:
+    """Multipliers of σ for which the stated share of held-out errors lies within; {} for a network without σ."""
+    ratios = []
+    for batch in checks:
+        out = _predict(system, network, batch)
+        if "elevation_sigma" not in out:
+            return {}
+        error = (out["elevation"] - batch.fine).abs() / out["elevation_sigma"]
+        ratios.append(_inner(error, batch.scale).flatten())
+    pooled = torch.cat(ratios).double().cpu().numpy()
+    shares: dict[str, Any] = {f"{p:.2f}": float(_quantile(pooled, p)) for p in (0.68, 0.90, 0.95)}
+    return shares
+
+
+def _predict(system: System, network: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:
+    if system.predict is None:
+        raise ValueError(f"system {system.name!r} predicts nothing")
+    return system.predict(network, batch)
+
+
+def _quantile(values: Any, share: float) -> float:
+    import numpy as np
+
+    return float(np.quantile(values, share))
+
+
+def _inner(x: Tensor, k: int) -> Tensor:
+    edge = _EDGE * k
+    return x[..., edge:-edge, edge:-edge]
+
+
+def _rms(error: Tensor) -> Tensor:
+    """Per patch, with a floor of a millimetre so that a perfect patch has a logarithm."""
+    return error.square().mean(dim=(1, 2, 3)).sqrt().clamp_min(1e-3)
+
+
+def _slope_error(a: Tensor, b: Tensor) -> Tensor:
+    """RMS over a patch of the first differences' error: the pixel size cancels in a ratio."""
+    error = a - b
+    dy, dx = error[..., 1:, :] - error[..., :-1, :], error[..., 1:] - error[..., :-1]
+    return (dy.square().mean(dim=(1, 2, 3)) + dx.square().mean(dim=(1, 2, 3))).sqrt().clamp_min(1e-4)
