@@ -41,8 +41,8 @@ class ElevationModel:
     def __init__(self, spec: ModelSpec, network: nn.Module | None, forward: Forward, options: Options) -> None:
         self.spec = spec
         self.options = options
-        self._forward = forward
-        self._network = network.eval().to(memory_format=torch.channels_last) if network is not None else nn.Identity()
+        self.forward = forward
+        self.network = network.eval().to(memory_format=torch.channels_last) if network is not None else nn.Identity()
 
     @torch.inference_mode()
     def __call__(self, tiles: Tiles) -> dict[str, NDArray[np.float32]]:
@@ -58,7 +58,7 @@ class ElevationModel:
         return {name: np.ascontiguousarray(value.numpy()) for name, value in out.items()}
 
     def _once(self, heights: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor | None]:
-        out = self._forward(self._network, heights, pixel)
+        out = self.forward(self.network, heights, pixel)
         sigma = None if out.log_sigma is None else out.log_sigma.exp() * self.spec.calibration.get("0.68", 1.0)
         return self._keep(out.relief), sigma
 

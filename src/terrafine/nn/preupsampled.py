@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from terrafine.nn.elevation import ElevationModel, Relief
+from terrafine.nn.engines import with_engine
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.subcell import context_kernel, forward_differences, on_differences
 from terrafine.nn.system import Options, TrainingBatch
@@ -58,7 +59,7 @@ def adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> Elevation
     def forward(network: nn.Module, heights: Tensor, pixel_size_m: Tensor) -> Relief:
         return Relief(network(heights, pixel_size_m, spec.scale))
 
-    return ElevationModel(spec, net, forward, options)
+    return with_engine(ElevationModel(spec, net, forward, options))
 
 
 def predict(net: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ModelRef",
+    "export_onnx",
     "find_model",
     "find_system",
     "find_weights",
@@ -132,7 +133,22 @@ def load_model(ref: ModelRef) -> Model:
         raise WeightsError(f"{ref.path}: changed since this run was planned; plan it again")
     system = find_system(ref.spec.system)
     network = load_network(ref) if ref.path is not None else None
+    if ref.options.threads:
+        import torch
+
+        torch.set_num_threads(ref.options.threads)
     return system.adapt(ref.spec, network, ref.options)
+
+
+def export_onnx(ref: ModelRef, path: str | os.PathLike[str]) -> Path:
+    """Write the model as ONNX with its spec as metadata; raises MissingExtraError, WeightsError or OutputError."""
+    from terrafine.nn.elevation import ElevationModel
+    from terrafine.nn.engines import export_onnx as write
+
+    model = load_model(replace(ref, options=replace(ref.options, engine="torch")))
+    if ref.path is None or not isinstance(model, ElevationModel):
+        raise WeightsError(f"{ref.name} is a formula: there is no network to export")
+    return write(model, path)
 
 
 def _named(name: str, scale: int, options: Options) -> ModelRef:

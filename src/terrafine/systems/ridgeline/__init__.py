@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from terrafine.nn.elevation import ElevationModel, Relief
+from terrafine.nn.engines import with_engine
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options, System, TrainingBatch
 from terrafine.nn.upsample import assemble, relief_of
@@ -53,7 +54,7 @@ def _free(net: nn.Module, heights: Tensor, pixel_size_m: Tensor) -> Relief:
 
 
 def _adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> ElevationModel:
-    return ElevationModel(spec, net, _kept if options.consistency == "hard" else _free, options)
+    return with_engine(ElevationModel(spec, net, _kept if options.consistency == "hard" else _free, options))
 
 
 def _predict(net: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:
