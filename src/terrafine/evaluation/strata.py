@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from terrafine.evaluation.elevation import ErrorStats, nice_step
 
-__all__ = ["SLOPE_EDGES", "BlockSums", "Strata", "band_edges", "classify", "interval", "resample_weights"]
+__all__ = ["SLOPE_EDGES", "BlockSums", "Strata", "band_of", "band_step", "classify", "interval", "resample_weights"]
 
 SLOPE_EDGES = (0.0, 2.0, 5.0, 10.0, 20.0, 30.0, 45.0, 90.0)
 """Slope classes in degrees: [0, 2), [2, 5) … [45, 90]."""
+
+_SEA_LEVEL = 1 << 40
 
 F64 = NDArray[np.float64]
 
@@ -29,11 +31,15 @@ def classify(values: NDArray[Any], edges: Sequence[float]) -> NDArray[np.int64]:
     return np.where(np.isfinite(values) & (index >= 0) & (index < len(e) - 1), index, -1).astype(np.int64)
 
 
-def band_edges(low: float, high: float, wanted: int = 8) -> tuple[float, ...]:
-    """Edges of at most `wanted` + 2 bands of a round width (1, 2 or 5 times a power of ten) that hold [low, high]."""
-    step = nice_step(max(high - low, 1e-3) / wanted)
-    first, last = math.floor(low / step), math.floor(high / step) + 1
-    return tuple(round(i * step, 9) for i in range(first, last + 1))
+def band_step(low: float, high: float, wanted: int = 8) -> float:
+    """A round width (1, 2 or 5 times a power of ten) that cuts [low, high] into at most `wanted` + 1 bands."""
+    return nice_step(max(high - low, 1e-3) / wanted)
+
+
+def band_of(elevation: NDArray[Any], step: float) -> NDArray[np.int64]:
+    """Band [i·step, (i + 1)·step) of each elevation, numbered so that none is negative; −1 where NaN."""
+    finite = np.isfinite(elevation)
+    return np.where(finite, np.floor(np.where(finite, elevation, 0.0) / step) + _SEA_LEVEL, -1).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,15 @@ class Strata:
             if i in self.parts:
                 label = f"{low:g}–{high:g} {unit}".replace(" °", "°")
                 out.append({"label": label, "lower": float(low), "upper": float(high)} | self.parts[i].summary())
+        return out
+
+    def by_bands(self, step: float) -> list[dict[str, Any]]:
+        """One record an elevation band of `band_of`, lowest first."""
+        out = []
+        for key, stats in sorted(self.parts.items()):
+            low = round((key - _SEA_LEVEL) * step, 9)
+            high = round((key - _SEA_LEVEL + 1) * step, 9)
+            out.append({"label": f"{low:g}–{high:g} m", "lower": low, "upper": high} | stats.summary())
         return out
 
     def by_class(self, names: Mapping[int, str] | None = None) -> list[dict[str, Any]]:

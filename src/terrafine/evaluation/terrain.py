@@ -23,6 +23,7 @@ __all__ = [
     "Method",
     "TerrainStats",
     "curvatures",
+    "derive",
     "gradient",
     "roughness",
     "slope_degrees",
@@ -107,7 +108,9 @@ def tpi(z: NDArray[Any]) -> F64:
     """Cell minus mean of its eight neighbours, metres (Weiss 2001; as gdaldem and xdem); (y, x)."""
     z, void = void_aware(z)
     others = [neighbour(z, dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
-    return ring(neighbour(z, 0, 0) - sum(others) / 8 + void)
+    centre = neighbour(z, 0, 0)
+    # Differences first: a flat must give exactly nothing.
+    return ring(sum(centre - other for other in others) / 8 + void)
 
 
 @dataclass(frozen=True)
@@ -195,18 +198,10 @@ class TerrainStats:
     parts: Mapping[str, Agreement] = field(default_factory=dict)
 
     def add(
-        self,
-        candidate: NDArray[Any],
-        reference: NDArray[Any],
-        pixel_size_m: F64,
-        inner: tuple[slice, slice],
-        method: Method = "horn",
+        self, candidate: Mapping[str, F64], reference: Mapping[str, F64], inner: tuple[slice, slice]
     ) -> TerrainStats:
-        """With the cells of `inner` as well; the arrays (y, x), NaN where void, reach HALO cells farther."""
-        new: dict[str, Agreement] = {}
-        c, r = (_derive(z, pixel_size_m, method) for z in (candidate, reference))
-        for name in c:
-            new[name] = Agreement.of(c[name][inner], r[name][inner])
+        """With the cells of `inner` as well; both as `derive` gives them, from arrays that reach HALO cells farther."""
+        new = {name: Agreement.of(candidate[name][inner], reference[name][inner]) for name in candidate}
         return self.merge(TerrainStats(new))
 
     def merge(self, other: TerrainStats) -> TerrainStats:
@@ -229,13 +224,12 @@ class TerrainStats:
         return out
 
 
-def _derive(z: NDArray[Any], pixel_size_m: F64, method: Method) -> dict[str, F64]:
+def derive(z: NDArray[Any], pixel_size_m: F64, method: Method = "horn") -> dict[str, F64]:
+    """Every surface that TerrainStats compares: slope, gx, gy, plan and profile curvature, roughness, tpi; (y, x)."""
     gx, gy = gradient(z, pixel_size_m, method)
     plan, profile = curvatures(z, pixel_size_m)
-    slope = np.degrees(np.arctan(np.hypot(gx, gy)))
-
     return {
-        "slope": slope,
+        "slope": np.degrees(np.arctan(np.hypot(gx, gy))),
         "gx": gx,
         "gy": gy,
         "plan_curvature": plan,
