@@ -20,7 +20,7 @@ F64 = NDArray[np.float64]
 
 
 def window_starts(length: int, side: int, most: int) -> list[int]:
-    """Starts of at most `most` windows spread evenly over `length`, without overlap; a single one lies in the middle."""
+    """Starts of at most `most` windows spread evenly over `length`, without overlap; a single one in the middle."""
     count = min(most, length // side)
     if count < 1:
         return []

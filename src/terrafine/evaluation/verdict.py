@@ -51,7 +51,14 @@ def verdict(
 
 
 def _sentence(
-    name: str, rmse: float, base: float, key: str, ratio: float | None, pair: list[float] | None, better: bool | None, n: int
+    name: str,
+    rmse: float,
+    base: float,
+    key: str,
+    ratio: float | None,
+    pair: list[float] | None,
+    better: bool | None,
+    n: int,
 ) -> str:
     against = f"RMSE {_metres(rmse)} against {_metres(base)}"
     if ratio is None or pair is None:
