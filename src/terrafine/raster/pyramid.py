@@ -1,0 +1,151 @@
+"""One resolution level of a file that streams in: stripes of whole blocks, their digests, the next coarser level."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+__all__ = ["BLOCK", "Level", "Statistics", "halved"]
+
+BLOCK = 512
+
+Rows = NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class Level:
+    """Rows (band, y, x) pushed from the top leave as stripes of 512 rows; each stripe, halved, goes to `coarser`."""
+
+    path: str
+    height: int
+    width: int
+    count: int
+    missing: np.float32
+    coarser: Level | None = None
+    file: Any = None
+    filled: int = 0
+    digests: list[int] = field(default_factory=list)
+    _stripe: Rows | None = None
+
+    def push(self, rows: Rows) -> None:
+        """Take the next rows; missing cells are NaN. How the rows are cut does not matter."""
+        at = 0
+        while at < rows.shape[1]:
+            if self._stripe is None:
+                self._stripe = np.empty((self.count, BLOCK, self.width), np.float32)
+            room = self.filled % BLOCK
+            n = min(BLOCK - room, rows.shape[1] - at)
+            self._stripe[:, room : room + n] = rows[:, at : at + n]
+            self.filled += n
+            at += n
+            if self.filled % BLOCK == 0:
+                self._leave(self._stripe)
+
+    def finish(self) -> None:
+        """Write what is left below the last full stripe, here and in every coarser level."""
+        rest = self.filled % BLOCK
+        if rest and self._stripe is not None:
+            self._leave(np.ascontiguousarray(self._stripe[:, :rest]))
+        self._stripe = None
+        if self.coarser is not None:
+            self.coarser.finish()
+
+    def _leave(self, stripe: Rows) -> None:
+        if self.coarser is not None:
+            self.coarser.push(halved(stripe))
+        void = np.isnan(stripe)
+        if not np.isnan(self.missing):
+            clash = stripe == self.missing
+            if clash.any():  # a measured value that happens to equal nodata moves by one unit in its last place
+                stripe[clash] = np.nextafter(self.missing, np.float32(0 if self.missing else 1))
+        if void.any():
+            stripe[void] = self.missing
+        self.digests.append(zlib.crc32(stripe.data))
+        top = len(self.digests) * BLOCK - BLOCK
+        self.file.write(stripe, window=Window(0, top, self.width, stripe.shape[1]))
+
+
+def halved(rows: Rows) -> Rows:
+    """Means of 2 x 2 cells over those that are not NaN; (band, y, x) to (band, ceil(y/2), ceil(x/2)).
+
+    An odd last row or column is averaged with itself, which is the mean of the cells that exist.
+    """
+    _, height, width = rows.shape
+    if height % 2:
+        rows = np.concatenate([rows, rows[:, -1:]], axis=1)
+    if width % 2:
+        rows = np.concatenate([rows, rows[:, :, -1:]], axis=2)
+    pairs = rows[:, 0::2] + rows[:, 1::2]
+    out = (pairs[:, :, 0::2] + pairs[:, :, 1::2]) * np.float32(0.25)
+    band, y, x = np.nonzero(np.isnan(out))
+    if band.size:
+        four = np.stack([rows[band, 2 * y + i, 2 * x + j] for i in (0, 1) for j in (0, 1)])
+        known = ~np.isnan(four)
+        n = known.sum(axis=0)
+        total = np.where(known, four, np.float32(0)).sum(axis=0, dtype=np.float32)
+        out[band, y, x] = np.where(n > 0, total / np.maximum(n, 1).astype(np.float32), np.float32(np.nan))
+    return out
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Minimum, maximum, mean and standard deviation of the cells that are not NaN, the same however rows are cut.
+
+    Sums are taken about the first valid value, by row, then added in row order in float64.
+    """
+
+    n: int = 0
+    low: float = math.inf
+    high: float = -math.inf
+    cells: int = 0
+    _origin: np.float32 | None = None
+    _sum: float = 0.0
+    _squares: float = 0.0
+
+    def add(self, rows: Rows) -> bool:
+        """Take rows (y, x); False where they hold an infinite value."""
+        self.cells += rows.size
+        low, high = rows.min(initial=np.inf), rows.max(initial=-np.inf)
+        holes = bool(np.isnan(low))
+        if holes:
+            known = ~np.isnan(rows)
+            if not known.any():
+                return True
+            low, high = rows[known].min(), rows[known].max()
+        if not (np.isfinite(low) and np.isfinite(high)):
+            return rows.size == 0
+        self.low, self.high = min(self.low, float(low)), max(self.high, float(high))
+        if self._origin is None:
+            self._origin = rows[known].flat[0] if holes else rows.flat[0]
+        away = rows - self._origin
+        if holes:
+            away[~known] = 0.0
+        self.n += int(known.sum()) if holes else rows.size
+        for total, square in zip(
+            away.sum(axis=1).astype(np.float64).tolist(),
+            np.einsum("yx,yx->y", away, away).astype(np.float64).tolist(),
+            strict=True,
+        ):
+            self._sum += total
+            self._squares += square
+        return True
+
+    def tags(self) -> dict[str, str]:
+        """GDAL's statistics items for a band; empty where no cell is valid."""
+        if self.n == 0 or self._origin is None:
+            return {}
+        away = self._sum / self.n
+        spread = math.sqrt(max(0.0, self._squares / self.n - away * away))
+        return {
+            "STATISTICS_MINIMUM": f"{self.low:.9g}",
+            "STATISTICS_MAXIMUM": f"{self.high:.9g}",
+            "STATISTICS_MEAN": f"{float(self._origin) + away:.9g}",
+            "STATISTICS_STDDEV": f"{spread:.9g}",
+            "STATISTICS_VALID_PERCENT": f"{100.0 * self.n / self.cells:.4g}",
+        }
