@@ -10,12 +10,13 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
+from terrafine.inference.preview import hillshade
+
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 Heights = NDArray[np.float64]
 
-AZIMUTH, ALTITUDE = 315.0, 40.0  # degrees: light from the north-west, the convention of maps
 WINDOW = (slice(200, 456), slice(200, 456))  # the part that is drawn: 256 cells are still seen singly
 
 
@@ -29,23 +30,15 @@ class Panel:
     cells: int = 1
 
 
-def hillshade(heights: Heights, pixel_size_m: float) -> Heights:
-    """Cosine between light and surface normal, 0 where turned away (Horn 1981, doi 10.1109/PROC.1981.11918)."""
-    dy, dx = np.gradient(heights, pixel_size_m)
-    azimuth, altitude = np.radians(AZIMUTH), np.radians(ALTITUDE)
-    east, north, up = np.sin(azimuth) * np.cos(altitude), np.cos(azimuth) * np.cos(altitude), np.sin(altitude)
-    shade: Heights = (-dx * east + dy * north + up) / np.sqrt(1 + dx**2 + dy**2)  # dy: rows grow southward
-    return np.clip(shade, 0, 1)
-
-
 def draw(path: Path, panels: Sequence[Panel], pixel_size_m: float) -> None:
     """Write the picture; the first panel is shaded on its own coarse cells."""
     figure, axes = plt.subplots(1, len(panels), figsize=(3.2 * len(panels), 3.9), layout="constrained")
     for axis, panel in zip(axes, panels, strict=True):
         k = panel.cells
-        shade = hillshade(panel.heights[::k, ::k], pixel_size_m * k)
+        coarse = panel.heights[::k, ::k]
+        shade = hillshade(coarse, np.full((2, coarse.shape[0]), pixel_size_m * k))
         shade = np.repeat(np.repeat(shade, k, axis=0), k, axis=1)[WINDOW]
-        axis.imshow(shade, cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest")
+        axis.imshow(shade, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         axis.set_title(panel.title, fontsize=11)
         axis.set_xlabel(panel.beneath, fontsize=9)
         axis.set_xticks([])

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from terrafine.cli.kinds import BAND, BYTES
+from terrafine.cli.kinds import BAND, BYTES, human_bytes
+
+if TYPE_CHECKING:
+    from terrafine.inference.engine import RunReport
 
 __all__ = ["dem"]
 
@@ -51,6 +56,13 @@ __all__ = ["dem"]
 )
 @click.option("--vertical-datum", metavar="NAME", help="Datum of the heights, where the file does not say.")
 @click.option("--assume-crs", metavar="CRS", help="CRS of the input, where the file has none.")
+@click.option(
+    "--nodata", type=float, metavar="VALUE", help="The value that means missing, where the file does not say."
+)
+@click.option(
+    "--elevation-unit", metavar="UNIT", help="Unit of the heights, where the file does not say: m, ft, us-ft."
+)
+@click.option("--pixel-size", type=float, metavar="M", help="Metres of a cell, where the file has no CRS.")
 @click.option("--restart", is_flag=True, help="Throw away an unfinished run of the same output.")
 @click.option("--tile", type=click.IntRange(min=1), metavar="N", help="Input cells along one side of a tile.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads.  [default: all]")
@@ -73,6 +85,9 @@ def dem(
     bands: tuple[tuple[str, int], ...],
     vertical_datum: str | None,
     assume_crs: str | None,
+    nodata: float | None,
+    elevation_unit: str | None,
+    pixel_size: float | None,
     restart: bool,
     tile: int | None,
     threads: int | None,
@@ -84,5 +99,45 @@ def dem(
     when the same command is given again.
     """
     from terrafine.dem import sharpen_dem
+    from terrafine.inference.progress import Bar
 
-    raise NotImplementedError(sharpen_dem)
+    sharpen_dem(
+        sources,
+        destination,
+        scale=scale,
+        model=model,
+        consistency=consistency,
+        tolerance_m=tolerance_m,
+        uncertainty=uncertainty,
+        self_ensemble=self_ensemble,
+        engine=engine,
+        memory=memory,
+        dask=dask,
+        restart=restart,
+        target_resolution=target_resolution,
+        target_crs=target_crs,
+        preview=preview,
+        bands=dict(bands) or None,
+        vertical_datum=vertical_datum,
+        assume_crs=assume_crs,
+        nodata=nodata,
+        elevation_unit=elevation_unit,
+        pixel_size_m=pixel_size,
+        progress=None if quiet else Bar(),
+        report=None if quiet else partial(_tell, destination),
+        threads=threads,
+        tile=tile,
+    )
+
+
+def _tell(destination: Path, report: RunReport) -> None:
+    """The closing summary: size, time, rate, consistency."""
+    rows, columns = report.plan.output_shape
+    rate = rows * columns / 1e6 / max(report.seconds_total, 1e-9)
+    resumed = f", {report.shards_resumed} shards taken over from an earlier run" if report.shards_resumed else ""
+    click.echo(
+        f"{destination}: {rows:,} × {columns:,} cells, {human_bytes(destination.stat().st_size)}\n"
+        f"{report.seconds_total:.1f} s, {rate:.2f} Mpx/s, {report.seconds_model:.1f} s of it in the model, "
+        f"peak memory {human_bytes(report.peak_memory_bytes)}{resumed}\n"
+        f"block means differ from the input by at most {report.residual_m:.4f} m"
+    )

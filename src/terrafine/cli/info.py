@@ -54,4 +54,7 @@ def _pairs(mapping: Mapping[str, Any]) -> str:
 
 
 def _raster(path: str) -> str:
-    raise NotImplementedError(path)
+    from terrafine.raster.source import open_source
+
+    with open_source(path) as source:
+        return "\n".join(_tree(source.describe(), ""))
