@@ -13,6 +13,7 @@ it, overshoots: on block means that stands in for a little deconvolution. Both a
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,14 @@ DEFAULT_MODELS = ("srcnn", "drn", "ridgeline")
 
 
 def load(name: str, scale: int) -> tuple[Predict, Any]:
-    """A shipped model or a weights file as a method, and its spec."""
+    """A shipped model or a weights file as a method, with σ where it gives one, and its spec."""
+    from terrafine.errors import NoModelError
     from terrafine.systems import find_model, load_model
 
-    model = load_model(find_model(name, scale))
-    if model.spec.scale != scale:
-        raise SystemExit(f"{name}: serves scale {model.spec.scale}, asked for {scale}")
+    ref = find_model(name, scale)
+    with contextlib.suppress(NoModelError):
+        ref = find_model(name, scale, uncertainty=True)
+    model = load_model(ref)
     return model_predict(model), model.spec
 
 
