@@ -208,9 +208,8 @@ def memory(args: argparse.Namespace, folder: Path, source: Path) -> list[dict[st
 def show(record: dict[str, Any]) -> None:
     """Print both tables."""
     timed = record["speed"]
-    print(
-        f"{record['machine']['cpu']}, {record['threads']} threads, engine {record['engine']}, {timed['source']}, ×{SCALE}"
-    )
+    print(f"{record['machine']['cpu']}, {record['threads']} threads, engine {record['engine']}")
+    print(f"×{SCALE}, from file to published file, {timed['source']}")
     print(f"{'':14}{'input cells':>16}{'seconds':>10}{'output Mpx/s':>14}{'outside network':>18}{'peak MB':>10}")
     for name in ("ridgeline", "drn", "gdal cubic"):
         r = timed[name]
