@@ -90,7 +90,7 @@ def train(
                 line |= score(system, _averaged(system, state, recipe, place), checks)
             if progress is not None and rank == 0:
                 progress(state.step, recipe.optim.steps, line)
-            if rank == 0 and (len(line) > 3 or state.step % 20 == 0):
+            if rank == 0 and ("to_bicubic" in line or state.step % 20 == 0):
                 log.append({"step": state.step, **line})
                 with open(out / "log.jsonl", "a", encoding="utf-8") as f:
                     f.write(json.dumps(log[-1]) + "\n")
