@@ -80,7 +80,8 @@ def ranking_chart(results: Results) -> str:
         Scale(-0.5, len(known) - 0.5, reverse=True),
         "RMSE of elevation, metres (bars: 95 % interval)",
         "",
-        height=60 + 34 * len(known),
+        width=960,
+        height=60 + 28 * len(known),
         left=min(24 + 7 * widest, 240),
         y_names=names,
     )
@@ -110,8 +111,8 @@ def histogram_chart(results: Results) -> tuple[str, list[str]]:
     for name, edges, density in reversed(curves):
         plot.steps(edges, density, look[name])
     spoken = "; ".join(
-        f"{display_name(n)}: median {number(s['elevation'].get('median'))} m, NMAD {number(s['elevation'].get('nmad'))} m"
-        for n, s in scored(results)
+        f"{display_name(n)}: median {number(e.get('median'))} m, NMAD {number(e.get('nmad'))} m"
+        for n, e in ((n, s["elevation"]) for n, s in scored(results))
     )
     return plot.render(f"Distribution of elevation errors. {spoken}", "c-histogram"), [n for n, _, _ in curves]
 
@@ -138,7 +139,7 @@ def by_slope_chart(results: Results) -> tuple[str, list[str]]:
 
 def _wavelengths(found: list[tuple[str, Any]]) -> Scale:
     every = [w for _, spectrum in found for w in spectrum["wavelength_m"]]
-    return Scale(min(every), max(max(every), min(every) * 1.01), log=True, reverse=True)
+    return Scale(min(every), max(*every, min(every) * 1.01), log=True, reverse=True)
 
 
 def coherence_chart(results: Results) -> tuple[str, list[str]]:
@@ -226,8 +227,14 @@ def profile_chart(results: Results, window: Window, line: tuple[float, float, fl
     plot = Plot(
         Scale(0, length), Scale(low - margin, high + margin), "distance along the line, metres", "elevation, metres"
     )
-    plot.tick_text = lambda value: number(value, 5)
-    for name in [*window.surfaces, "reference"]:
-        if name in curves:
-            plot.line(distance.tolist(), curves[name].tolist(), look[name])
-    return plot.render(f"Profile of {number(length)} m, from {number(low, 5)} to {number(high, 5)} m high", key)
+    truth = curves.pop("reference")
+    plot.line(distance.tolist(), truth.tolist(), look["reference"])
+    errors = {name: curve - truth for name, curve in curves.items()}
+    reach = max((float(np.nanmax(np.abs(e))) for e in errors.values() if np.isfinite(e).any()), default=0.0) or 1.0
+    below = Plot(Scale(0, length), Scale(-reach, reach), "distance along the line, metres", "error, metres", height=190)
+    below.rule(y=0)
+    for name, curve in curves.items():
+        plot.line(distance.tolist(), curve.tolist(), look[name])
+        below.line(distance.tolist(), errors[name].tolist(), look[name])
+    title = f"Profile of {number(length)} m, from {number(low, 5)} to {number(high, 5)} m high"
+    return plot.render(title, key) + below.render(f"Error along it, at most {number(reach)} m", f"{key}-error")

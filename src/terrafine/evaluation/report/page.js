@@ -19,10 +19,24 @@ function swipe() {
       img.alt = plate.alt;
       root.querySelector(tag).textContent = plate.name;
     });
-    ground.style.aspectRatio = DATA.aspect[place.value];
-    // The page holds one scale bar for each window; the shown one is copied with the plate.
-    root.querySelector(".bar").replaceWith($("bar-" + place.value).cloneNode(true));
-    root.querySelector(".bar").removeAttribute("id");
+    error(plates);
+    [root, $("sw-error")].filter(Boolean).forEach((part) => {
+      part.querySelector(".ground").style.aspectRatio = DATA.aspect[place.value];
+      // The page holds one scale bar for each window; the shown one is copied with the plate.
+      const bar = $("bar-" + place.value).cloneNode(true);
+      bar.removeAttribute("id");
+      part.querySelector(".bar").replaceWith(bar);
+    });
+  };
+  const error = (plates) => {
+    const figure = $("sw-error");
+    if (!figure) return;
+    const img = figure.querySelector("img"), plate = plates[img.dataset.key];
+    img.src = $(plate.id).src;
+    img.alt = plate.alt;
+    const [low, high] = figure.querySelectorAll(".ramp span");
+    low.textContent = DATA.limit[place.value] + " m too low";
+    high.textContent = DATA.limit[place.value] + " m too high";
   };
   const move = (share) => {
     slider.value = Math.round(share * 100);
@@ -79,18 +93,19 @@ function ticks(low, high, about) {
 
 const text = (v) => String(+v.toPrecision(6)).replace("-", "\u2212");
 
-function draw(curves, length) {
-  const [W, H, L, R, T, B] = [640, 320, 58, 14, 14, 46];
+// One framed chart; `top` is where it starts, so that two can share an SVG and an axis of distance.
+function draw(curves, length, top, H, label, floor) {
+  const [W, L, R, B] = [500, 58, 14, 46], T = top + 14, bottom = top + H - B;
   const seen = curves.flatMap((c) => c.heights).filter(Number.isFinite);
   if (!seen.length || !(length > 0)) return "";
   let low = Math.min(...seen), high = Math.max(...seen);
-  const margin = Math.max((high - low) * 0.06, 0.05);
+  const margin = Math.max((high - low) * 0.06, floor);
   low -= margin; high += margin;
-  const X = (d) => L + (d / length) * (W - L - R), Y = (z) => T + (1 - (z - low) / (high - low)) * (H - T - B);
+  const X = (d) => L + (d / length) * (W - L - R), Y = (z) => T + (1 - (z - low) / (high - low)) * (bottom - T);
   let svg = "";
-  for (const d of ticks(0, length, 6)) svg += `<line x1="${X(d)}" x2="${X(d)}" y1="${T}" y2="${H - B}" class="grid"/><text x="${X(d)}" y="${H - B + 16}" text-anchor="middle">${text(d)}</text>`;
-  for (const z of ticks(low, high, 5)) svg += `<line x1="${L}" x2="${W - R}" y1="${Y(z)}" y2="${Y(z)}" class="grid"/><text x="${L - 7}" y="${Y(z) + 4}" text-anchor="end">${text(z)}</text>`;
-  svg += `<rect x="${L}" y="${T}" width="${W - L - R}" height="${H - T - B}" class="frame"/><text x="${(W + L) / 2}" y="${H - 8}" text-anchor="middle">distance along the line, metres</text><text transform="translate(13 ${(T + H - B) / 2}) rotate(-90)" text-anchor="middle">elevation, metres</text>`;
+  for (const d of ticks(0, length, 6)) svg += `<line x1="${X(d)}" x2="${X(d)}" y1="${T}" y2="${bottom}" class="grid"/><text x="${X(d)}" y="${bottom + 16}" text-anchor="middle">${text(d)}</text>`;
+  for (const z of ticks(low, high, 4)) svg += `<line x1="${L}" x2="${W - R}" y1="${Y(z)}" y2="${Y(z)}" class="grid"/><text x="${L - 7}" y="${Y(z) + 4}" text-anchor="end">${text(z)}</text>`;
+  svg += `<rect x="${L}" y="${T}" width="${W - L - R}" height="${bottom - T}" class="frame"/><text x="${(W + L) / 2}" y="${bottom + 38}" text-anchor="middle">distance along the line, metres</text><text transform="translate(13 ${(T + bottom) / 2}) rotate(-90)" text-anchor="middle">${label}</text>`;
   for (const { heights, style } of curves) {
     let path = "", pen = "M";
     heights.forEach((z, k) => {
@@ -122,10 +137,12 @@ function profiles() {
     if (mine !== turn) return;
     const size = DATA.size[key], length = Math.hypot((line[2] - line[0]) * size[0], (line[3] - line[1]) * size[1]);
     const curves = DATA.grids[key].map((g, i) => ({ name: g.name, style: g.style, heights: sample(grids[i], line, 320) }));
-    chart.querySelector("g").innerHTML = draw(curves, length);
-    const truth = curves[curves.length - 1].heights;
-    const said = curves.slice(0, -1).map(({ name, heights }) => {
-      const square = heights.map((z, k) => (z - truth[k]) ** 2).filter(Number.isFinite);
+    const truth = curves[0].heights;
+    const errors = curves.slice(1).map((c) => ({ ...c, heights: c.heights.map((z, k) => z - truth[k]) }));
+    chart.querySelector("g").innerHTML = draw(curves, length, 0, 290, "elevation, metres", 0.05) +
+      draw(errors, length, 290, 190, "error, metres", 0.01);
+    const said = errors.map(({ name, heights }) => {
+      const square = heights.map((e) => e ** 2).filter(Number.isFinite);
       return `${name} ${Math.sqrt(square.reduce((a, b) => a + b, 0) / square.length).toPrecision(3)} m`;
     });
     chart.querySelector("title").textContent = `Profile of ${text(Math.round(length))} m`;
@@ -165,7 +182,5 @@ function profiles() {
   scene();
 }
 
-// Pictures that stand elsewhere on the page are lent, not repeated.
-document.querySelectorAll("img[data-from]").forEach((img) => { img.src = $(img.dataset.from).src; });
 swipe();
 profiles();

@@ -11,9 +11,9 @@ from typing import Any
 from terrafine.evaluation.report import charts, plates
 from terrafine.evaluation.report.pictures import pack
 from terrafine.evaluation.report.plates import Plate
-from terrafine.evaluation.report.schema import Figures, Results, Window
-from terrafine.evaluation.report.svg import number
-from terrafine.evaluation.report.tables import Table, all_tables, display_name, to_html
+from terrafine.evaluation.report.schema import Figures, Results, Spectrum, Window
+from terrafine.evaluation.report.svg import number, short
+from terrafine.evaluation.report.tables import Table, all_tables, display_name, scored, to_html
 
 __all__ = ["render"]
 
@@ -36,7 +36,7 @@ def render(results: Results, figures: Figures | None) -> str:
     found = {place: plates.plates(window, place) for place, window in windows.items()}
     sections = [
         _summary(results, tables),
-        _maps(results, windows, found),
+        _maps(results, windows, found, figures),
         _errors(results, tables),
         _detail(results, tables),
         _water(results, tables, windows, found),
@@ -88,7 +88,7 @@ def _header(results: Results) -> str:
         "Candidates": ", ".join(candidate["name"] for candidate in results["candidates"]),
         "Reference": _reference(results),
         "Grid": f"{number(reference.get('width'))} × {number(reference.get('height'))}",
-        "Pixel, x × y": " × ".join(number(side, 4) for side in size) + " m" if size else "",
+        "Pixel, x × y": " × ".join(short(side, 4) for side in size) + " m" if size else "",
         "CRS": reference.get("crs", ""),
         "Heights above": reference.get("vertical_datum") or "datum not stated",
         "Pixels compared": number(results["candidates"][0]["elevation"]["n"]),
@@ -152,8 +152,8 @@ def _option(value: str, text: str, chosen: bool) -> str:
     return f'<option value="{escape(value)}"{" selected" if chosen else ""}>{escape(text)}</option>'
 
 
-def _maps(results: Results, windows: dict[str, Window], found: dict[str, list[Plate]]) -> str:
-    if not windows:
+def _maps(results: Results, windows: dict[str, Window], found: dict[str, list[Plate]], figures: Figures | None) -> str:
+    if figures is None:
         return ""
     place = "detail" if "detail" in windows else "overview"
     window, first = windows[place], results["candidates"][0]["name"]
@@ -181,9 +181,9 @@ def _maps(results: Results, windows: dict[str, Window], found: dict[str, list[Pl
     body = swipe
     for name, w in windows.items():
         shown = [plate for plate in found[name] if not plate.key.startswith("streams:")]
-        grid = "".join(
-            plates.plate_html(plate, w, f"bar-{name}" if plate.key == "reference" else "") for plate in shown
-        )
+        box = plates.box_html(figures.detail_box if name == "overview" else None)
+        grid = plates.plate_html(shown[0], w, f"bar-{name}", box)
+        grid += "".join(plates.plate_html(plate, w) for plate in shown[1:])
         body += f'<h3>{escape(w.title)}</h3><div class="plates">{grid}</div>{plates.ramp_html(w)}'
     lead = (
         "Move the seam to compare two surfaces; the arrow keys move it too. "
@@ -198,8 +198,8 @@ def _error_figure(window: Window, found: list[Plate], name: str) -> str:
         return ""
     # The picture itself stands once on the page, among the plates; the script lends it here.
     return (
-        f'<figure><div class="map"><div class="ground" style="aspect-ratio:{plates.aspect(window)}">'
-        f'<img data-from="{plate.id}" alt="{escape(plate.alt)}">{plates.scale_bar(window)}</div></div>'
+        f'<figure id="sw-error"><div class="map"><div class="ground" style="aspect-ratio:{plates.aspect(window)}">'
+        f'<img data-key="{escape(plate.key)}" alt="{escape(plate.alt)}">{plates.scale_bar(window)}</div></div>'
         f"<figcaption>{escape(plate.name)}</figcaption>{plates.ramp_html(window)}</figure>"
     )
 
@@ -221,21 +221,22 @@ def _detail(results: Results, tables: dict[str, Table]) -> str:
         _figure(charts.power_chart(results), results, "Power: below 1 the surface is too smooth, above 1 too rough."),
     )
     found = [(name, s["spectrum"]) for name, s in _scored_spectra(results)]
-    lines = "".join(
-        f"<li><strong>{escape(display_name(name))}</strong>: effective resolution "
-        f"{number(s.get('effective_resolution_m'))} m; invented share of the finer energy "
-        f"{number(s.get('invented_fraction'))}</li>"
-        for name, s in found
-    )
+    lines = "".join(f"<li><strong>{escape(display_name(name))}</strong>: {_resolution(s)}</li>" for name, s in found)
     body += f'<ul class="notes">{lines}</ul>' if lines and body else ""
     body += _folded(tables, "spectrum") if body else ""
     lead = "A fine grid is not fine detail. This shows down to which size shapes agree with the reference."
     return _section("detail", "How much detail is real", lead, body)
 
 
-def _scored_spectra(results: Results) -> list[tuple[str, Any]]:
-    from terrafine.evaluation.report.tables import scored
+def _resolution(spectrum: Spectrum) -> str:
+    wavelength, invented = spectrum.get("effective_resolution_m"), spectrum.get("invented_fraction")
+    if wavelength is None:
+        return f"true down to the finest wavelength measured, {number(min(spectrum['wavelength_m']))} m"
+    text = f"effective resolution {number(wavelength)} m"
+    return text if invented is None else f"{text}; {100 * invented:.0f} % of what is finer is not in the reference"
 
+
+def _scored_spectra(results: Results) -> list[tuple[str, Any]]:
     return [(name, scores) for name, scores in scored(results) if scores.get("spectrum")]
 
 
@@ -247,7 +248,7 @@ def _water(
         shown = [plate for plate in found[place] if plate.key.startswith("streams:")]
         if shown:
             grid = "".join(plates.plate_html(plate, window) for plate in shown)
-            area = f", from {number(window.streams_area_km2)} km² of catchment" if window.streams_area_km2 else ""
+            area = f", from {short(window.streams_area_km2)} km² of catchment" if window.streams_area_km2 else ""
             body += f"<h3>{escape(window.title)}{area}</h3>" + f'<div class="plates">{grid}</div>'
     if body:
         body += (
@@ -266,7 +267,7 @@ def _profiles(results: Results, windows: dict[str, Window], found: dict[str, lis
         return ""
     place = "detail" if "detail" in windows else "overview"
     window, look = windows[place], charts.styles(results)
-    names = [*(name for name in window.surfaces if name in look), "reference"]
+    names = ["reference", *(name for name in window.surfaces if name in look)]
     fixed = "".join(
         f"<figure>{charts.profile_chart(results, window, line, f'c-profile-{i}')}"
         f"<figcaption>{escape(window.title)}, {escape(name)}</figcaption></figure>"
@@ -288,7 +289,7 @@ def _profiles(results: Results, windows: dict[str, Window], found: dict[str, lis
         f'<div class="two pick"><div class="map"><div class="ground" style="aspect-ratio:{plates.aspect(window)}">'
         f'<img alt="Hillshade of the reference with the picked line"><svg class="overlay" aria-hidden="true">'
         '<line/><line/><circle r="7"/><circle r="7"/></svg></div></div>'
-        '<figure><svg id="pf-chart" viewBox="0 0 640 320" role="img" aria-labelledby="pf-title" class="chart">'
+        '<figure><svg id="pf-chart" viewBox="0 0 500 480" role="img" aria-labelledby="pf-title" class="chart">'
         f'<title id="pf-title">Profile</title><g></g></svg>{charts.key_line(names, look)}'
         '<figcaption id="pf-status" aria-live="polite"></figcaption></figure></div></div>'
     )
@@ -302,7 +303,8 @@ def _trust(results: Results, tables: dict[str, Table]) -> str:
     chart = _figure(
         charts.reliability_chart(results), results, "On the diagonal the stated σ is honest; below, too small."
     )
-    table = to_html(tables["trust"]) if "trust" in tables else ""
+    table = "".join(to_html(tables[name]) for name in ("consistency", "uncertainty") if name in tables)
+    table = f"<div>{table}{_folded(tables, 'reliability')}</div>" if table else ""
     lead = "Does the surface still average to its coarse input, and is its stated uncertainty honest?"
     return _section("trust", "Can it be trusted", lead, _two(chart, table))
 
@@ -345,10 +347,11 @@ def _data(results: Results, windows: dict[str, Window], found: dict[str, list[Pl
                 "style": [look[name].colour, look[name].dash, look[name].width],
                 "pack": pack(surface),
             }
-            for name, surface in {**surfaces, "reference": window.reference}.items()
+            for name, surface in {"reference": window.reference, **surfaces}.items()
         ]
     data = {
         "plates": {place: plates.index(rows) for place, rows in found.items()},
+        "limit": {place: plates.ramp_limit(window) for place, window in windows.items()},
         "aspect": {place: plates.aspect(window) for place, window in windows.items()},
         "size": {
             place: [w.reference.shape[1] * w.pixel_size_m[0], w.reference.shape[0] * w.pixel_size_m[1]]

@@ -35,7 +35,7 @@ def hillshade(elevation: Floats, pixel_size_m: tuple[float, float], exaggeration
     # Rows run south: the northward slope is −rise_y. Light comes from azimuth 315°, altitude 45°.
     light = math.sqrt(0.5)
     facing = (rise_x - (-rise_y)) * light * light
-    return np.clip((light + facing) / np.sqrt(1 + rise_x**2 + rise_y**2), 0, 1)
+    return np.asarray(np.clip((light + facing) / np.sqrt(1 + rise_x**2 + rise_y**2), 0, 1))
 
 
 def exaggeration_for(reference: Floats, pixel_size_m: tuple[float, float]) -> float:
@@ -75,18 +75,18 @@ def shade(light: Floats) -> str:
 
 
 def error_limit(window: Window) -> float:
-    """One colour limit for all error maps of a window: the largest 98th percentile of |error|, rounded up to 1, 2, 5."""
+    """One colour limit for all error maps of a window: the largest 95th percentile of |error|, rounded up."""
     found = [0.0]
     for surface in window.surfaces.values():
         error = np.abs(surface.astype(np.float64) - window.reference)
         seen = error[np.isfinite(error)]
         if seen.size:
-            found.append(float(np.percentile(seen, 98)))
+            found.append(float(np.percentile(seen, 95)))
     worst = max(found)
     if worst <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(worst))
-    return next(m * power for m in (1, 2, 5, 10) if m * power >= worst)
+    return next(m * power for m in (1, 1.5, 2, 3, 5, 7, 10) if m * power >= worst * (1 - 1e-9))
 
 
 def error_map(error: Floats, limit_m: float) -> str:
@@ -186,4 +186,7 @@ def make_figures(
     if min(reference.shape) < detail_side * 1.5:
         return Figures(overview)
     rows, cols = _liveliest(reference, detail_side)
-    return Figures(overview, window("Detail at full resolution", rows, cols, 1))
+    # The overview leaves out the last rows and columns that fill no block.
+    high, wide = (side // factor * factor for side in reference.shape)
+    box = (cols.start / wide, rows.start / high, min(cols.stop / wide, 1.0), min(rows.stop / high, 1.0))
+    return Figures(overview, window("Detail at full resolution", rows, cols, 1), box)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -18,10 +19,10 @@ from terrafine.evaluation.report.pictures import (
     stream_map,
 )
 from terrafine.evaluation.report.schema import Window
-from terrafine.evaluation.report.svg import nice_ticks, number
+from terrafine.evaluation.report.svg import number, short
 from terrafine.evaluation.report.tables import display_name
 
-__all__ = ["Plate", "aspect", "plate_html", "plates", "ramp_html", "scale_bar"]
+__all__ = ["Plate", "aspect", "box_html", "index", "plate_html", "plates", "ramp_html", "ramp_limit", "scale_bar"]
 
 
 @dataclass(frozen=True)
@@ -84,25 +85,41 @@ def _spread(error: Floats) -> str:
 def scale_bar(window: Window, key: str = "") -> str:
     """A bar of round length, at most a third of the picture's width."""
     width = window.reference.shape[1] * window.pixel_size_m[0]
-    length = nice_ticks(0, width / 3, 1)[-1] or width / 3
-    text = f"{number(length / 1000)} km" if length >= 1000 else f"{number(length)} m"
+    power = 10.0 ** math.floor(math.log10(width / 3))
+    length = max(m * power for m in (1, 2, 5) if m * power <= width / 3)
+    text = f"{short(length / 1000)} km" if length >= 1000 else f"{short(length)} m"
     name = f' id="{key}"' if key else ""
     wide = 100 * length / width
     return f'<span class="bar" style="width:calc({wide:.2f}% + 1rem)"{name}>{text}<i></i></span>'
 
 
-def plate_html(plate: Plate, window: Window, bar_key: str = "") -> str:
-    """A figure with its picture, scale bar and caption."""
+def box_html(box: tuple[float, float, float, float] | None) -> str:
+    """A frame over a picture, from shares of its sides."""
+    if box is None:
+        return ""
+    left, top, right, bottom = (100 * side for side in box)
+    place = f"left:{left:.2f}%;top:{top:.2f}%;width:{right - left:.2f}%;height:{bottom - top:.2f}%"
+    return f'<span class="box" style="{place}"></span>'
+
+
+def plate_html(plate: Plate, window: Window, bar_key: str = "", over: str = "") -> str:
+    """A figure with its picture and caption, a scale bar where that gets an id, and what lies over the picture."""
+    bar = scale_bar(window, bar_key) if bar_key else ""
     return (
         f'<figure><div class="map"><div class="ground" style="aspect-ratio:{aspect(window)}">'
-        f'<img id="{plate.id}" alt="{escape(plate.alt)}" src="{plate.uri}">{scale_bar(window, bar_key)}</div></div>'
+        f'<img id="{plate.id}" alt="{escape(plate.alt)}" src="{plate.uri}">{over}{bar}</div></div>'
         f"<figcaption>{escape(plate.name)}</figcaption></figure>"
     )
 
 
+def ramp_limit(window: Window) -> str:
+    """Where the colours of the error maps end, as text."""
+    return short(error_limit(window))
+
+
 def ramp_html(window: Window) -> str:
     """The legend of the error maps."""
-    limit = number(error_limit(window))
+    limit = ramp_limit(window)
     return (
         f'<div class="ramp"><span>{limit} m too low</span><i role="img" aria-label="Colours run from blue, too low, '
         f'over white to red, too high"></i><span>{limit} m too high</span></div>'

@@ -259,3 +259,5 @@ class Figures:
 
     overview: Window
     detail: Window | None = None
+    detail_box: tuple[float, float, float, float] | None = None
+    """Where the detail lies in the overview: left, top, right, bottom as shares of its sides."""

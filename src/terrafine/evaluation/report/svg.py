@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-__all__ = ["Plot", "Scale", "Style", "nice_ticks", "number"]
+__all__ = ["Plot", "Scale", "Style", "nice_ticks", "number", "short"]
 
 MINUS = "\u2212"
 DASH = "\u2013"
@@ -19,12 +19,21 @@ def number(value: float | int | None, digits: int = 3) -> str:
         return DASH
     if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 10**digits):
         text = f"{int(value):,}"
-    elif value == 0 or abs(value) < 10.0**-9:
+    elif abs(value) < 1e-12:
         text = "0"
+    elif abs(value) < 1e-3:
+        mantissa, power = f"{value:.{digits - 1}e}".split("e")
+        text = f"{mantissa}e{int(power)}"
     else:
         places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-        text = f"{value:,.{min(places, 6)}f}"
+        text = f"{value:,.{places}f}"
     return text.replace(",", "\u202f").replace("-", MINUS)
+
+
+def short(value: float | int | None, digits: int = 6) -> str:
+    """As `number`, without trailing zeros: for round values such as ticks and settings."""
+    text = number(value, digits)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 
 
 def nice_ticks(lower: float, upper: float, about: int = 5) -> list[float]:
@@ -84,12 +93,12 @@ class Plot:
     y: Scale
     x_label: str
     y_label: str
-    width: int = 640
-    height: int = 320
+    width: int = 500
+    height: int = 290
     left: int = 58
     x_names: Sequence[str] | None = None
     y_names: Sequence[str] | None = None
-    tick_text: Callable[[float], str] = number
+    tick_text: Callable[[float], str] = short
     marks: list[str] = field(default_factory=list)
 
     right, top, bottom = 14, 14, 46
@@ -136,10 +145,10 @@ class Plot:
         box = (self.left, self.top, self.width - self.right, self.height - self.bottom)
         if x is not None:
             a = self.at(x, self.y.lower)[0]
-            start, end, text = (a, box[1]), (a, box[3]), (a + 4, box[1] + 12)
+            start, end, text = (a, float(box[1])), (a, float(box[3])), (a + 4, box[1] + 12.0)
         else:
             b = self.at(self.x.lower, y if y is not None else 0.0)[1]
-            start, end, text = (box[0], b), (box[2], b), (box[0] + 5, b - 4)
+            start, end, text = (float(box[0]), b), (float(box[2]), b), (box[0] + 5.0, b - 4)
         self.marks.append(
             f'<line x1="{start[0]:.1f}" y1="{start[1]:.1f}" x2="{end[0]:.1f}" y2="{end[1]:.1f}" '
             f'stroke="{colour}" stroke-width="1" stroke-dasharray="2 3"/>'

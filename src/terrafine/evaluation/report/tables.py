@@ -10,7 +10,7 @@ from html import escape
 from typing import Any, cast
 
 from terrafine.evaluation.report.schema import Results, Scores, Stratum
-from terrafine.evaluation.report.svg import number
+from terrafine.evaluation.report.svg import number, short
 
 __all__ = ["Table", "all_tables", "display_name", "scored", "to_csv", "to_html"]
 
@@ -100,6 +100,10 @@ def _spectrum(results: Results) -> Table:
     return Table("spectrum", "Radially averaged spectra", ("surface", *keys), tuple(rows))
 
 
+def _second(row: tuple[Cell, ...]) -> float:
+    return row[1] if isinstance(row[1], (int, float)) else 0.0
+
+
 def _streams(results: Results) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for name, scores in scored(results):
@@ -109,6 +113,7 @@ def _streams(results: Results) -> Table:
             density = [stream.get(f"{side}_density_km_per_km2") for side in ("candidate", "reference")]
             offset = (stream.get("offset_mean_m"), stream.get("offset_hd95_m"))
             rows.append((name, scale, *(by_tolerance.get(t) for t in (0, 1, 2)), *offset, *density))
+    rows.sort(key=_second)
     columns = ("surface", "area_km2", "f1_0", "f1_1", "f1_2", "offset_m", "hd95_m", "density", "density_reference")
     caption = "Streams by contributing area: F1 at 0, 1 and 2 cells of tolerance, offsets in metres, density in km/km²"
     return Table("streams", caption, columns, tuple(rows))
@@ -138,21 +143,32 @@ def _flood(results: Results) -> Table:
     keys = ("stage_m", "candidate_km2", "reference_km2", "csi", "hit_rate", "false_alarm", "depth_bias", "depth_rmse")
     rows: list[tuple[Cell, ...]] = []
     for name, scores in scored(results):
-        for flood in (scores.get("hydrology") or {}).get("flood") or []:
-            rows.append((name, *(flood.get(key) for key in keys)))
+        floods = (scores.get("hydrology") or {}).get("flood") or []
+        rows += [(name, *(flood.get(key) for key in keys)) for flood in floods]
+    rows.sort(key=_second)
     return Table("flood", "A flood of given stage above the streams", ("surface", *keys), tuple(rows))
 
 
-def _trust(results: Results) -> Table:
+CONSISTENCY = ("n", "bias", "rmse", "max_abs", "within", "tolerance_m")
+UNCERTAINTY = ("n", "mean_sigma", "coverage_68", "coverage_90")
+
+
+def _part(results: Results, part: str, keys: tuple[str, ...], caption: str) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for name, scores in scored(results):
-        for part in ("consistency", "uncertainty"):
-            values = cast(dict[str, Any], scores.get(part) or {})
-            rows += [(name, part, key, value) for key, value in values.items() if key != "reliability"]
-        for row in (scores.get("uncertainty") or {}).get("reliability") or []:
-            rows.append((name, "reliability", f"{row['nominal']:g}", row["observed"]))
-    caption = "Agreement with the coarse input, and honesty of the stated uncertainty"
-    return Table("trust", caption, ("surface", "part", "measure", "value"), tuple(rows))
+        values = cast(dict[str, Any], scores.get(part) or {})
+        if values:
+            rows.append((name, *(values.get(key) for key in keys)))
+    return Table(part, caption, ("surface", *keys), tuple(rows))
+
+
+def _reliability(results: Results) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for name, scores in scored(results):
+        found = (scores.get("uncertainty") or {}).get("reliability") or []
+        rows += [(name, row["nominal"], row["observed"]) for row in found]
+    caption = "Share of the reference inside the central interval of stated probability"
+    return Table("reliability", caption, ("surface", "nominal", "observed"), tuple(rows))
 
 
 def all_tables(results: Results) -> dict[str, Table]:
@@ -168,7 +184,9 @@ def all_tables(results: Results) -> dict[str, Table]:
         _streams(results),
         _water(results),
         _flood(results),
-        _trust(results),
+        _part(results, "consistency", CONSISTENCY, "Block means minus the coarse input, metres"),
+        _part(results, "uncertainty", UNCERTAINTY, "The stated σ, and how often the reference fell inside it"),
+        _reliability(results),
     )
     return {table.name: table for table in tables if table.rows}
 
@@ -195,6 +213,13 @@ HEADINGS = {
     "offset_m": "mean offset m",
     "density_reference": "density, reference",
     "csi": "IoU of extent",
+    "max_abs": "greatest",
+    "within": "share within",
+    "tolerance_m": "tolerance m",
+    "mean_sigma": "mean σ m",
+    "coverage_68": "inside 68 %",
+    "coverage_90": "inside 90 %",
+    "depth_rmse": "depth RMSE",
     **{key: key.upper() for key in ("mae", "rmse", "nmad", "sd", "le90", "le95")},
 }
 
@@ -204,12 +229,13 @@ def to_html(table: Table, columns: Sequence[str] = (), best: str = "") -> str:
     shown = [table.columns.index(name) for name in (columns or table.columns)]
     heads = "".join(f'<th scope="col">{escape(_heading(table.columns[i]))}</th>' for i in shown)
     column = table.columns.index(best) if best else -1
-    least = min((row[column] for row in table.rows if isinstance(row[column], float)), default=None) if best else None
+    known = [cell for row in table.rows if best and isinstance(cell := row[column], float)]
+    least = min(known, default=None)
     lines = []
     for row in table.rows:
         cells = []
         for place, i in enumerate(shown):
-            text = display_name(cast(str, row[i])) if i == 0 else _text(row[i])
+            text = display_name(cast(str, row[i])) if i == 0 else _text(row[i], table.columns[i])
             if place == 0:
                 cells.append(f'<th scope="row">{escape(text)}</th>')
             elif i == column and row[i] == least:
@@ -229,5 +255,10 @@ def _heading(column: str) -> str:
     return HEADINGS.get(column, column.replace("_km2", " km²").replace("_m", " m").replace("_", " "))
 
 
-def _text(cell: Cell) -> str:
-    return cell if isinstance(cell, str) else number(cell)
+ROUND = ("area_km2", "stage_m", "tolerance_m", "nominal", "lower", "upper", "from_m", "to_m")
+
+
+def _text(cell: Cell, column: str) -> str:
+    if isinstance(cell, str):
+        return cell
+    return short(cell) if column in ROUND else number(cell)
