@@ -59,7 +59,7 @@ def test_windows_are_of_one_shape_on_multiples_and_hold_the_halo(made):
             assert inner.stop + a_spec.halo <= window.stop
             assert part.start <= inner.start
             assert inner.stop <= part.stop
-            assert 0 <= part.start
+            assert part.start >= 0
             assert part.stop <= plan.shape[axis]
 
 

@@ -206,4 +206,5 @@ def _pixels(work: Work, index: int) -> int:
     """Output pixels of one shard."""
     shard, plan = work.plan.shard(index), work.plan
     first, last = plan.tile_at(shard.row, shard.first).inner, plan.tile_at(shard.row, shard.last - 1).inner
-    return (first[0].stop - first[0].start) * (last[1].stop - first[1].start) * plan.scale**2
+    rows, cols = first[0].stop - first[0].start, last[1].stop - first[1].start
+    return int(rows) * int(cols) * plan.scale**2

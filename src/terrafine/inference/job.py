@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import socket
 import uuid
 from collections.abc import Callable, Mapping
@@ -201,4 +202,7 @@ def _refuse_foreign(folder: Path) -> None:
 def _sweep(folder: Path, chosen: Callable[[str], bool]) -> None:
     for path in folder.iterdir():
         if _OURS.fullmatch(path.name) and chosen(path.name):
-            path.unlink(missing_ok=True)
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,424 @@
+"""`sharpen_dem`: a coarse elevation model in, a finer one out; files, xarray or numpy. `terrafine dem` calls it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import terrafine
+from terrafine.errors import EmptyError, MissingExtraError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from terrafine.inference.engine import RunReport
+    from terrafine.inference.progress import Progress
+    from terrafine.systems import ModelRef
+
+__all__ = ["sharpen_dem"]
+
+PathLike = str | os.PathLike[str]
+SCALES = (2, 3, 4)
+
+
+def sharpen_dem(
+    source: Any,
+    destination: PathLike | None = None,
+    *,
+    scale: int | None = None,
+    model: PathLike = "ridgeline",
+    consistency: str = "hard",
+    tolerance_m: float = 1.0,
+    uncertainty: bool = False,
+    self_ensemble: bool = False,
+    engine: str = "torch",
+    memory: int | None = None,
+    dask: Any = None,
+    restart: bool = False,
+    target_resolution: tuple[float, float] | None = None,
+    target_crs: str | None = None,
+    preview: PathLike | None = None,
+    bands: Mapping[str, int] | None = None,
+    vertical_datum: str | None = None,
+    assume_crs: str | None = None,
+    nodata: float | None = None,
+    elevation_unit: str | None = None,
+    pixel_size_m: float | tuple[float, float] | NDArray[np.float64] | None = None,
+    progress: Progress | None = None,
+    report: Callable[[RunReport], None] | None = None,
+    threads: int | None = None,
+    tile: int | None = None,
+) -> Any:
+    """A DEM super-resolved on its own grid: each cell subdivided, its mean kept, its georeference exact.
+
+    source  a path, or several read as one mosaic  -> `destination`, a Cloud-Optimized GeoTIFF, and its Path returned
+            an xarray.DataArray (y, x) with a georeference through `rio` or `odc` -> a DataArray on the finer grid
+            a numpy array (y, x), NaN where void, with `pixel_size_m` -> a float32 array, the bare model
+    With `uncertainty` there is a second band, `elevation_sigma`, the standard error in metres, and arrays are
+    (band, y, x). Void cells stay void. Heights stay above the datum they came in.
+
+    scale              2, 3 or 4; by default 4, or what the weights serve
+    model              a name from `terrafine models`, or a .safetensors file
+    consistency        `hard`: block means equal the input; `soft`: within `tolerance_m`; `none`: as the model gives
+    self_ensemble      mean over the eight mirrors and rotations
+    memory             bytes that this process, or each Dask worker, may use; refused when the projection is above
+    dask               scheduler address or distributed.Client; workers share the file system of the output
+    restart            drop an unfinished run of the same output instead of going on with it
+    target_resolution  (x, y) cell size in units of `target_crs`, and
+    target_crs         by default the source's: the model runs on the source's grid, with the smallest scale of 2, 3, 4
+                       that is at least as fine as asked (4 if none is), and its output is warped to the grid asked for,
+                       by area mean where that is coarser and by cubic convolution where it is not
+    preview            also write this PNG, a hillshade
+    nodata             the value that means missing, and
+    elevation_unit     the unit of the heights, m, ft or us-ft, where the file does not say
+    pixel_size_m       of numpy heights, or of a file without CRS: one number, or (y, x); numpy: or float64 (2, y)
+    threads            of the engine; part of what a resumed run must have in common with the first
+
+    Raises UsageError, SourceError and its kin, WeightsError, NoModelError, ResourceError, DiskError, OutputError,
+    JobError; no output file then exists that did not exist before.
+    """
+    asked = _Asked(
+        scale, os.fspath(model), consistency, tolerance_m, uncertainty, self_ensemble, engine, threads, tile, memory
+    )
+    if isinstance(source, np.ndarray):
+        _only_for_files(destination=destination, preview=preview, dask=dask, target_crs=target_crs)
+        return _sharpen_array(source, pixel_size_m, asked)
+    files = partial(
+        _sharpen_files,
+        asked=asked,
+        dask=dask,
+        restart=restart,
+        target=_Target(target_resolution, target_crs),
+        preview=None if preview is None else Path(preview),
+        reading={
+            "bands": bands,
+            "vertical_datum": vertical_datum,
+            "assume_crs": assume_crs,
+            "nodata": nodata,
+            "elevation_unit": elevation_unit,
+            "pixel_size_m": pixel_size_m,
+        },
+        progress=progress,
+        report=report,
+    )
+    if isinstance(pixel_size_m, np.ndarray):
+        raise UsageError("pixel_size_m by row is for numpy heights; for a file without CRS give one number, or (y, x)")
+    if isinstance(source, (str, os.PathLike)) or (isinstance(source, Sequence) and source):
+        if destination is None:
+            raise UsageError("a DEM in a file needs a destination, the path of the GeoTIFF to write")
+        paths = [source] if isinstance(source, (str, os.PathLike)) else list(source)
+        return files([os.fspath(p) for p in paths], Path(destination))
+    if hasattr(source, "dims") and hasattr(source, "coords"):
+        _only_for_files(destination=destination)
+        return _sharpen_xarray(source, files, uncertainty)
+    raise UsageError(
+        f"a DEM cannot be a {type(source).__name__}; expected a path, an xarray.DataArray or a numpy array"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The options that a model is found and planned with."""
+
+    scale: int | None
+    model: str
+    consistency: str
+    tolerance_m: float
+    uncertainty: bool
+    self_ensemble: bool
+    engine: str
+    threads: int | None
+    tile: int | None
+    memory: int | None
+
+    def find(self, scale: int, threads: int | None) -> ModelRef:
+        """The model that serves them."""
+        from terrafine.systems import find_model
+
+        return find_model(
+            self.model,
+            scale,
+            consistency=self.consistency,
+            tolerance_m=self.tolerance_m,
+            self_ensemble=self.self_ensemble,
+            uncertainty=self.uncertainty,
+            engine=self.engine,
+            threads=threads,
+        )
+
+    def scale_or(self, otherwise: int) -> int:
+        """The scale asked for, that of a weights file, or the one given."""
+        if self.scale is not None:
+            return self.scale
+        if Path(self.model).suffix:
+            from terrafine.nn.weights import read_spec
+
+            return read_spec(self.model).scale
+        return otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The grid asked for, where it is not the source's subdivided."""
+
+    resolution: tuple[float, float] | None
+    crs: str | None
+
+    def __bool__(self) -> bool:
+        return self.resolution is not None or self.crs is not None
+
+
+def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: _Asked) -> NDArray[np.float32]:
+    from terrafine.inference.engine import run_in_memory
+    from terrafine.inference.window import ArraySource
+    from terrafine.systems import load_model
+
+    if values.ndim != 2 or 0 in values.shape or not np.issubdtype(values.dtype, np.number):
+        raise UsageError(f"an array of shape {values.shape} and type {values.dtype}; expected heights as (y, x)")
+    if pixel_size_m is None:
+        raise UsageError("numpy heights need pixel_size_m, the size of a cell in metres: one number, or (y, x)")
+    sizes = np.asarray(pixel_size_m, np.float64)
+    if sizes.ndim < 2:
+        sizes = np.broadcast_to(np.broadcast_to(sizes, 2)[:, None], (2, values.shape[0]))
+    if sizes.shape != (2, values.shape[0]) or not (np.isfinite(sizes) & (sizes > 0)).all():
+        raise UsageError(f"pixel_size_m {pixel_size_m!r}; expected metres above 0: one number, (y, x), or (2, rows)")
+    if not np.isfinite(values).any():
+        raise EmptyError("the array holds no height, only NaN; expected at least one valid cell")
+    ref = asked.find(asked.scale_or(4), asked.threads)
+    plan = _planned((values.shape[0], values.shape[1]), ref, asked)
+    grid = ArraySource({"elevation": values}, sizes)
+    out, _ = run_in_memory(plan, ref.spec, grid, load_model(ref), outputs=ref.spec.outputs)
+    return out if asked.uncertainty else np.ascontiguousarray(out[0])
+
+
+def _sharpen_xarray(source: Any, files: Callable[..., Path], uncertainty: bool) -> Any:
+    """Through a file in a temporary folder, so that a DataArray means exactly what its GeoTIFF means."""
+    try:
+        import rioxarray
+    except ImportError as e:
+        raise MissingExtraError("DataArrays need the extra `xarray`; install terrafine[xarray]") from e
+    flat = source.squeeze(drop=True)
+    if flat.ndim != 2:
+        raise UsageError(f"a DataArray with dimensions {dict(source.sizes)}; expected one band of heights as (y, x)")
+    y, x = flat.rio.y_dim, flat.rio.x_dim
+    south_up = flat.sizes[y] > 1 and float(flat[y][0]) < float(flat[y][-1])
+    north_up = flat.isel({y: slice(None, None, -1)}) if south_up else flat
+    nodata = flat.rio.encoded_nodata if flat.rio.encoded_nodata is not None else flat.rio.nodata
+    with tempfile.TemporaryDirectory(prefix="terrafine-") as folder:
+        coarse, fine = Path(folder, "coarse.tif"), Path(folder, "fine.tif")
+        as_float = north_up.transpose(y, x).astype("float32")
+        as_float.rio.write_nodata(nodata, encoded=flat.rio.encoded_nodata is not None).rio.to_raster(coarse)
+        files([os.fspath(coarse)], fine)
+        opened: Any = rioxarray.open_rasterio(fine, masked=True)
+        with opened:
+            out = opened.load()
+    out = out if uncertainty else out.squeeze("band", drop=True)
+    out = out.rename({out.rio.y_dim: y, out.rio.x_dim: x}).rename(source.name)
+    out.attrs = dict(source.attrs)
+    if nodata is not None:
+        out = out.rio.write_nodata(nodata, encoded=True)
+    return out.isel({y: slice(None, None, -1)}) if south_up else out
+
+
+def _sharpen_files(
+    paths: list[str],
+    destination: Path,
+    *,
+    asked: _Asked,
+    dask: Any,
+    restart: bool,
+    target: _Target,
+    preview: Path | None,
+    reading: Mapping[str, Any],
+    progress: Progress | None,
+    report: Callable[[RunReport], None] | None,
+) -> Path:
+    from terrafine.inference.engine import run_job
+    from terrafine.inference.preview import write_preview
+    from terrafine.raster.source import open_source
+    from terrafine.systems import load_model
+
+    _check_destinations(paths, destination, preview)
+    source = open_source(paths, **reading)
+    scale = asked.scale_or(_scale_for(source, target))
+    ref = asked.find(scale, _threads(asked.threads, destination, dask, restart))
+    if ref.spec.inputs != ("elevation",):
+        source = open_source(paths, want=ref.spec.inputs, **reading)
+    plan = _planned(source.shape, ref, asked)
+    source.require_valid()
+    identity = source.identity()
+    _check_destinations([file["path"] for file in identity["files"]], destination, preview)
+    done = run_job(
+        destination,
+        plan,
+        ref.spec,
+        source,
+        partial(load_model, ref),
+        partial(_publish, source, _tags(identity, ref), ref, target, destination),
+        outputs=ref.spec.outputs,
+        request=_request(identity, ref, target),
+        restart=restart,
+        dask=dask,
+        progress=progress,
+    )
+    if preview is not None:
+        write_preview(preview, open_source([os.fspath(destination)]))
+    if report is not None:
+        report(done)
+    return destination
+
+
+def _planned(shape: tuple[int, int], ref: ModelRef, asked: _Asked) -> Any:
+    from terrafine.inference.plan import make_plan
+
+    stated = ref.spec.provenance.get("bytes_per_cell")
+    more = {} if stated is None else {"bytes_per_cell": int(stated)}
+    return make_plan(shape, ref.spec, memory_bytes=asked.memory, tile=asked.tile, **more)
+
+
+def _publish(
+    source: Any,
+    tags: dict[str, str],
+    ref: ModelRef,
+    target: _Target,
+    destination: Path,
+    rows: Iterator[NDArray[np.float32]],
+    residual_m: float,
+    folder: Path,
+) -> None:
+    """Write the output; where another grid is asked for, first the fine one into the job folder, then warped."""
+    from terrafine.raster.bands import band
+    from terrafine.raster.sink import write_cog
+
+    write = partial(
+        write_cog,
+        band_names=ref.spec.outputs,
+        units=tuple(band(name).unit for name in ref.spec.outputs),
+        nodata=source.nodata,
+        tags={**tags, "CONSISTENCY_RESIDUAL_M": f"{residual_m:.6f}"},
+        vertical=source.vertical,
+        area_or_point=source.area_or_point,
+        surface=source.surface,
+    )
+    fine = _subdivided(source.geobox, ref.spec.scale)
+    if not target:
+        write(destination, fine, rows)
+        return
+    from terrafine.raster.align import align_to, warp_grid
+    from terrafine.raster.source import open_source
+
+    whole = folder / "scratch-source-grid.tif"
+    write(whole, fine, rows, overviews=False, statistics=False)
+    grid = warp_grid(fine, target.crs, target.resolution)
+    warped = align_to(open_source([os.fspath(whole)], want=ref.spec.outputs), grid)
+    write(destination, grid, _row_blocks(warped, ref.spec.outputs))
+
+
+def _subdivided(geobox: Any, k: int) -> Any:
+    """The grid whose cells are k × k to one: same corner, same extent."""
+    (height, width), affine = geobox.shape, geobox.affine
+    return type(geobox)((height * k, width * k), affine * affine.scale(1 / k), geobox.crs)
+
+
+def _row_blocks(source: Any, names: tuple[str, ...]) -> Iterator[NDArray[np.float32]]:
+    """Rows of a warped source from the top, read in squares: a long window may slant over much of the source."""
+    side, (height, width) = 512, source.shape
+    for top in range(0, height, side):
+        rows = slice(top, min(top + side, height))
+        block = np.empty((len(names), rows.stop - rows.start, width), np.float32)
+        for left in range(0, width, side):
+            cols = slice(left, min(left + side, width))
+            for band, name in zip(block, names, strict=True):
+                values, valid = source.read(name, rows, cols)
+                band[:, cols] = np.where(valid, values, np.float32(np.nan))
+        yield block
+
+
+def _scale_for(source: Any, target: _Target) -> int:
+    """The smallest of 2, 3, 4 that makes cells at least as fine as the target's on the ground; 4 if none does."""
+    if target.resolution is None:
+        return SCALES[-1]
+    from terrafine.raster.align import warp_grid
+    from terrafine.raster.grid import pixel_size_m
+
+    grid = warp_grid(source.geobox, target.crs, target.resolution)
+    wanted = pixel_size_m(grid, slice(grid.shape[0] // 2, grid.shape[0] // 2 + 1)).min()
+    middle = source.shape[0] // 2
+    found = source.pixel_size_m(slice(middle, middle + 1)).max()
+    return next((k for k in SCALES if found / k <= wanted * 1.01), SCALES[-1])
+
+
+def _threads(asked: int | None, destination: Path, dask: Any, restart: bool) -> int:
+    """Threads of the engine: as asked, as in the run that is resumed, else all cores, or one for each Dask task."""
+    from terrafine.inference.job import stored_request
+
+    if asked is not None:
+        return asked
+    stored = None if restart else stored_request(destination)
+    if stored is not None and isinstance(threads := stored.get("options", {}).get("threads"), int):
+        return threads
+    return 1 if dask is not None else len(os.sched_getaffinity(0))
+
+
+def _request(identity: dict[str, Any], ref: ModelRef, target: _Target) -> dict[str, Any]:
+    """Everything that determines the output's bytes, as JSON: a resumed run must agree in all of it."""
+    request = {
+        "inputs": identity,
+        "model": {"spec": json.loads(ref.spec.to_json()), "weights_sha256": ref.sha256},
+        "options": dataclasses.asdict(ref.options),
+        "target": dataclasses.asdict(target),
+        "software": {"terrafine": terrafine.__version__, ref.options.engine: _version(ref.options.engine)},
+    }
+    return dict(json.loads(json.dumps(request, default=str)))
+
+
+def _tags(identity: dict[str, Any], ref: ModelRef) -> dict[str, str]:
+    tags = {
+        "VERSION": terrafine.__version__,
+        "MODEL": f"{ref.spec.name} {ref.spec.version}",
+        "SYSTEM": ref.spec.system,
+        "WEIGHTS_SHA256": ref.sha256,
+        "SCALE": ref.spec.scale,
+        "CONSISTENCY": ref.options.consistency,
+        "SOURCE": ", ".join(Path(file["path"]).name for file in identity["files"][:20]),
+        "SOURCE_SHA256": identity["sha256"],
+    }
+    return {name: str(value) for name, value in tags.items() if value not in (None, "")}
+
+
+def _version(package: str) -> str:
+    try:
+        return version("onnxruntime" if package == "onnx" else package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def _only_for_files(**given: Any) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"{name} is for a DEM in a file; write the result of an array yourself")
+
+
+def _check_destinations(paths: list[str], destination: Path, preview: Path | None) -> None:
+    """Raise OutputError for an output that is an input, a folder, or lies in a folder that is not there."""
+    for out in (destination, *([] if preview is None else [preview])):
+        for path in paths:
+            if out.exists() and Path(path).exists() and out.samefile(path):
+                raise OutputError(f"{out}: is the input itself, which is never overwritten; give another output")
+        if out.is_dir():
+            raise OutputError(f"{out}: is a folder; expected the path of a file to write")
+        if not out.parent.is_dir():
+            raise OutputError(f"{out}: its folder {out.parent} does not exist; make it, or write elsewhere")
+        if not os.access(out.parent, os.W_OK):
+            raise OutputError(f"{out}: its folder {out.parent} is not writable; write elsewhere")
+    if preview is not None and preview.absolute() == destination.absolute():
+        raise OutputError(f"{preview}: is both output and preview; give two paths")
