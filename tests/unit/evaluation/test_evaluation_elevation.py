@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from evaluation_surfaces import terrain
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from evaluation_surfaces import terrain
 
 from terrafine.evaluation.elevation import ErrorStats, Moments, nice_step
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import ndimage
 from evaluation_surfaces import terrain
+from scipy import ndimage
 
 from terrafine.evaluation.spectrum import SpectrumStats, window_starts
 
@@ -90,6 +90,8 @@ def test_windows_merge_in_any_order() -> None:
     assert SpectrumStats(SIDE, (CELL, CELL)).summary() is None
 
 
-@pytest.mark.parametrize(("length", "starts"), [(63, []), (64, [0]), (100, [18]), (128, [0, 64]), (1000, [0, 312, 624, 936])])
+@pytest.mark.parametrize(
+    ("length", "starts"), [(63, []), (64, [0]), (100, [18]), (128, [0, 64]), (1000, [0, 312, 624, 936])]
+)
 def test_windows_lie_inside_and_apart(length: int, starts: list[int]) -> None:
     assert window_starts(length, 64, 4) == starts

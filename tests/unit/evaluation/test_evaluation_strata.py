@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from terrafine.evaluation.elevation import ErrorStats
-from terrafine.evaluation.strata import SLOPE_EDGES, BlockSums, Strata, band_of, band_step, classify, interval, resample_weights
+from terrafine.evaluation.strata import (
+    SLOPE_EDGES,
+    BlockSums,
+    Strata,
+    band_of,
+    band_step,
+    classify,
+    interval,
+    resample_weights,
+)
 
 
 def test_classes_are_closed_below_and_the_last_on_both_sides() -> None:
