@@ -22,12 +22,12 @@ from terrafine.errors import EmptyError, MissingExtraError, OutputError, UsageEr
 if TYPE_CHECKING:
     from terrafine.inference.engine import RunReport
     from terrafine.inference.progress import Progress
+    from terrafine.inference.publish import Target
     from terrafine.systems import ModelRef
 
 __all__ = ["sharpen_dem"]
 
 PathLike = str | os.PathLike[str]
-SCALES = (2, 3, 4)
 
 
 def sharpen_dem(
@@ -97,7 +97,7 @@ def sharpen_dem(
         asked=asked,
         dask=dask,
         restart=restart,
-        target=_Target(target_resolution, target_crs),
+        grid=(target_resolution, target_crs),
         preview=None if preview is None else Path(preview),
         reading={
             "bands": bands,
@@ -166,17 +166,6 @@ class _Asked:
         return otherwise
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """The grid asked for, where it is not the source's subdivided."""
-
-    resolution: tuple[float, float] | None
-    crs: str | None
-
-    def __bool__(self) -> bool:
-        return self.resolution is not None or self.crs is not None
-
-
 def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: _Asked) -> NDArray[np.float32]:
     from terrafine.inference.engine import run_in_memory
     from terrafine.inference.window import ArraySource
@@ -209,24 +198,37 @@ def _sharpen_xarray(source: Any, files: Callable[..., Path], uncertainty: bool) 
     flat = source.squeeze(drop=True)
     if flat.ndim != 2:
         raise UsageError(f"a DataArray with dimensions {dict(source.sizes)}; expected one band of heights as (y, x)")
-    y, x = flat.rio.y_dim, flat.rio.x_dim
-    south_up = flat.sizes[y] > 1 and float(flat[y][0]) < float(flat[y][-1])
-    north_up = flat.isel({y: slice(None, None, -1)}) if south_up else flat
+    y, x = _spatial_dims(flat)
+    flat = flat.rename({y: "y", x: "x"}).transpose("y", "x").rio.set_spatial_dims("x", "y")
+    south_up = flat.sizes["y"] > 1 and float(flat["y"][0]) < float(flat["y"][-1])
+    north_up = flat.isel(y=slice(None, None, -1)) if south_up else flat
     nodata = flat.rio.encoded_nodata if flat.rio.encoded_nodata is not None else flat.rio.nodata
     with tempfile.TemporaryDirectory(prefix="terrafine-") as folder:
         coarse, fine = Path(folder, "coarse.tif"), Path(folder, "fine.tif")
-        as_float = north_up.transpose(y, x).astype("float32")
+        as_float = north_up.astype("float32")
         as_float.rio.write_nodata(nodata, encoded=flat.rio.encoded_nodata is not None).rio.to_raster(coarse)
         files([os.fspath(coarse)], fine)
         opened: Any = rioxarray.open_rasterio(fine, masked=True)
         with opened:
             out = opened.load()
     out = out if uncertainty else out.squeeze("band", drop=True)
-    out = out.rename({out.rio.y_dim: y, out.rio.x_dim: x}).rename(source.name)
+    out = out.rename(source.name)
     out.attrs = dict(source.attrs)
     if nodata is not None:
         out = out.rio.write_nodata(nodata, encoded=True)
-    return out.isel({y: slice(None, None, -1)}) if south_up else out
+    return (out.isel(y=slice(None, None, -1)) if south_up else out).rename({"y": y, "x": x})
+
+
+def _spatial_dims(array: Any) -> tuple[Any, Any]:
+    """Names of the dimensions along y and x: as `rio` knows them, else in the array's order."""
+    from rioxarray.exceptions import MissingSpatialDimensionError
+
+    try:
+        return array.rio.y_dim, array.rio.x_dim
+    except MissingSpatialDimensionError:
+        first, second = array.dims
+        backwards = str(first).lower() in ("lon", "long", "longitude", "easting")
+        return (second, first) if backwards else (first, second)
 
 
 def _sharpen_files(
@@ -236,7 +238,7 @@ def _sharpen_files(
     asked: _Asked,
     dask: Any,
     restart: bool,
-    target: _Target,
+    grid: tuple[tuple[float, float] | None, str | None],
     preview: Path | None,
     reading: Mapping[str, Any],
     progress: Progress | None,
@@ -244,26 +246,28 @@ def _sharpen_files(
 ) -> Path:
     from terrafine.inference.engine import run_job
     from terrafine.inference.preview import write_preview
+    from terrafine.inference.publish import Target, check_destinations, publish, scale_for
     from terrafine.raster.source import open_source
     from terrafine.systems import load_model
 
-    _check_destinations(paths, destination, preview)
-    source = open_source(paths, **reading)
-    scale = asked.scale_or(_scale_for(source, target))
+    check_destinations(paths, destination, preview)
+    source, target = open_source(paths, **reading), Target(*grid)
+    scale = asked.scale_or(scale_for(source, target))
     ref = asked.find(scale, _threads(asked.threads, destination, dask, restart))
     if ref.spec.inputs != ("elevation",):
         source = open_source(paths, want=ref.spec.inputs, **reading)
     plan = _planned(source.shape, ref, asked)
     source.require_valid()
+    _refuse_early(source, ref, target)
     identity = source.identity()
-    _check_destinations([file["path"] for file in identity["files"]], destination, preview)
+    check_destinations([file["path"] for file in identity["files"]], destination, preview)
     done = run_job(
         destination,
         plan,
         ref.spec,
         source,
         partial(load_model, ref),
-        partial(_publish, source, _tags(identity, ref), ref, target, destination),
+        partial(publish, source, _tags(identity, ref), ref.spec, target, destination),
         outputs=ref.spec.outputs,
         request=_request(identity, ref, target),
         restart=restart,
@@ -277,84 +281,23 @@ def _sharpen_files(
     return destination
 
 
+def _refuse_early(source: Any, ref: ModelRef, target: Target) -> None:
+    """What would stop the run at its start or at its end is found before anything is written."""
+    from terrafine.raster.align import warp_grid
+    from terrafine.systems import load_network
+
+    if target:
+        warp_grid(source.geobox, target.crs, target.resolution)
+    if ref.path is not None:
+        load_network(ref)
+
+
 def _planned(shape: tuple[int, int], ref: ModelRef, asked: _Asked) -> Any:
     from terrafine.inference.plan import make_plan
 
     stated = ref.spec.provenance.get("bytes_per_cell")
     more = {} if stated is None else {"bytes_per_cell": int(stated)}
     return make_plan(shape, ref.spec, memory_bytes=asked.memory, tile=asked.tile, **more)
-
-
-def _publish(
-    source: Any,
-    tags: dict[str, str],
-    ref: ModelRef,
-    target: _Target,
-    destination: Path,
-    rows: Iterator[NDArray[np.float32]],
-    residual_m: float,
-    folder: Path,
-) -> None:
-    """Write the output; where another grid is asked for, first the fine one into the job folder, then warped."""
-    from terrafine.raster.bands import band
-    from terrafine.raster.sink import write_cog
-
-    write = partial(
-        write_cog,
-        band_names=ref.spec.outputs,
-        units=tuple(band(name).unit for name in ref.spec.outputs),
-        nodata=source.nodata,
-        tags={**tags, "CONSISTENCY_RESIDUAL_M": f"{residual_m:.6f}"},
-        vertical=source.vertical,
-        area_or_point=source.area_or_point,
-        surface=source.surface,
-    )
-    fine = _subdivided(source.geobox, ref.spec.scale)
-    if not target:
-        write(destination, fine, rows)
-        return
-    from terrafine.raster.align import align_to, warp_grid
-    from terrafine.raster.source import open_source
-
-    whole = folder / "scratch-source-grid.tif"
-    write(whole, fine, rows, overviews=False, statistics=False)
-    grid = warp_grid(fine, target.crs, target.resolution)
-    warped = align_to(open_source([os.fspath(whole)], want=ref.spec.outputs), grid)
-    write(destination, grid, _row_blocks(warped, ref.spec.outputs))
-
-
-def _subdivided(geobox: Any, k: int) -> Any:
-    """The grid whose cells are k × k to one: same corner, same extent."""
-    (height, width), affine = geobox.shape, geobox.affine
-    return type(geobox)((height * k, width * k), affine * affine.scale(1 / k), geobox.crs)
-
-
-def _row_blocks(source: Any, names: tuple[str, ...]) -> Iterator[NDArray[np.float32]]:
-    """Rows of a warped source from the top, read in squares: a long window may slant over much of the source."""
-    side, (height, width) = 512, source.shape
-    for top in range(0, height, side):
-        rows = slice(top, min(top + side, height))
-        block = np.empty((len(names), rows.stop - rows.start, width), np.float32)
-        for left in range(0, width, side):
-            cols = slice(left, min(left + side, width))
-            for band, name in zip(block, names, strict=True):
-                values, valid = source.read(name, rows, cols)
-                band[:, cols] = np.where(valid, values, np.float32(np.nan))
-        yield block
-
-
-def _scale_for(source: Any, target: _Target) -> int:
-    """The smallest of 2, 3, 4 that makes cells at least as fine as the target's on the ground; 4 if none does."""
-    if target.resolution is None:
-        return SCALES[-1]
-    from terrafine.raster.align import warp_grid
-    from terrafine.raster.grid import pixel_size_m
-
-    grid = warp_grid(source.geobox, target.crs, target.resolution)
-    wanted = pixel_size_m(grid, slice(grid.shape[0] // 2, grid.shape[0] // 2 + 1)).min()
-    middle = source.shape[0] // 2
-    found = source.pixel_size_m(slice(middle, middle + 1)).max()
-    return next((k for k in SCALES if found / k <= wanted * 1.01), SCALES[-1])
 
 
 def _threads(asked: int | None, destination: Path, dask: Any, restart: bool) -> int:
@@ -369,7 +312,7 @@ def _threads(asked: int | None, destination: Path, dask: Any, restart: bool) -> 
     return 1 if dask is not None else len(os.sched_getaffinity(0))
 
 
-def _request(identity: dict[str, Any], ref: ModelRef, target: _Target) -> dict[str, Any]:
+def _request(identity: dict[str, Any], ref: ModelRef, target: Target) -> dict[str, Any]:
     """Everything that determines the output's bytes, as JSON: a resumed run must agree in all of it."""
     request = {
         "inputs": identity,
@@ -406,19 +349,3 @@ def _only_for_files(**given: Any) -> None:
     for name, value in given.items():
         if value is not None:
             raise UsageError(f"{name} is for a DEM in a file; write the result of an array yourself")
-
-
-def _check_destinations(paths: list[str], destination: Path, preview: Path | None) -> None:
-    """Raise OutputError for an output that is an input, a folder, or lies in a folder that is not there."""
-    for out in (destination, *([] if preview is None else [preview])):
-        for path in paths:
-            if out.exists() and Path(path).exists() and out.samefile(path):
-                raise OutputError(f"{out}: is the input itself, which is never overwritten; give another output")
-        if out.is_dir():
-            raise OutputError(f"{out}: is a folder; expected the path of a file to write")
-        if not out.parent.is_dir():
-            raise OutputError(f"{out}: its folder {out.parent} does not exist; make it, or write elsewhere")
-        if not os.access(out.parent, os.W_OK):
-            raise OutputError(f"{out}: its folder {out.parent} is not writable; write elsewhere")
-    if preview is not None and preview.absolute() == destination.absolute():
-        raise OutputError(f"{preview}: is both output and preview; give two paths")

@@ -27,7 +27,7 @@ def write_preview(path: Path, source: Grid, *, side: int = _MOST_PIXELS) -> None
     values, size = _shrunk(source, factor)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        Image.fromarray(hillshade(values, size)).save(part, format="PNG", optimize=True)
+        Image.fromarray(hillshade(values, size)).save(part, format="PNG")
         part.replace(path)
     except OSError as e:
         raise OutputError(f"{path}: the preview cannot be written ({e.strerror}); give another path") from e

@@ -1,0 +1,119 @@
+"""Where the output goes: on the source's grid subdivided, or warped from there to the grid that was asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.errors import OutputError
+from terrafine.nn.spec import ModelSpec
+from terrafine.raster.bands import band
+from terrafine.raster.source import open_source
+
+__all__ = ["SCALES", "Target", "check_destinations", "publish", "scale_for"]
+
+SCALES = (2, 3, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The grid asked for, where it is not the source's subdivided."""
+
+    resolution: tuple[float, float] | None
+    crs: str | None
+
+    def __bool__(self) -> bool:
+        return self.resolution is not None or self.crs is not None
+
+
+def publish(
+    source: Any,
+    tags: Mapping[str, str],
+    spec: ModelSpec,
+    target: Target,
+    destination: Path,
+    rows: Iterator[NDArray[np.float32]],
+    residual_m: float,
+    folder: Path,
+) -> None:
+    """Write the output; where another grid is asked for, first the fine one into the job folder, then warped."""
+    from terrafine.raster.sink import write_cog
+
+    write = partial(
+        write_cog,
+        band_names=spec.outputs,
+        units=tuple(band(name).unit for name in spec.outputs),
+        nodata=source.nodata,
+        tags={**tags, "CONSISTENCY_RESIDUAL_M": f"{residual_m:.6f}"},
+        vertical=source.vertical,
+        area_or_point=source.area_or_point,
+        surface=source.surface,
+    )
+    fine = _subdivided(source.geobox, spec.scale)
+    if not target:
+        write(destination, fine, rows)
+        return
+    from terrafine.raster.align import align_to, warp_grid
+
+    whole = folder / "scratch-source-grid.tif"
+    write(whole, fine, rows, overviews=False, statistics=False)
+    grid = warp_grid(fine, target.crs, target.resolution)
+    warped = align_to(open_source([os.fspath(whole)], want=spec.outputs), grid)
+    write(destination, grid, _row_blocks(warped, spec.outputs))
+
+
+def _subdivided(geobox: Any, k: int) -> Any:
+    """The grid whose cells are k × k to one: same corner, same extent."""
+    (height, width), affine = geobox.shape, geobox.affine
+    return type(geobox)((height * k, width * k), affine * affine.scale(1 / k), geobox.crs)
+
+
+def _row_blocks(source: Any, names: tuple[str, ...]) -> Iterator[NDArray[np.float32]]:
+    """Rows of a warped source from the top, read in squares: a long window may slant over much of the source."""
+    side, (height, width) = 512, source.shape
+    for top in range(0, height, side):
+        rows = slice(top, min(top + side, height))
+        block = np.empty((len(names), rows.stop - rows.start, width), np.float32)
+        for left in range(0, width, side):
+            cols = slice(left, min(left + side, width))
+            for layer, name in zip(block, names, strict=True):
+                values, valid = source.read(name, rows, cols)
+                layer[:, cols] = np.where(valid, values, np.float32(np.nan))
+        yield block
+
+
+def scale_for(source: Any, target: Target) -> int:
+    """The smallest of 2, 3, 4 that makes cells at least as fine as the target's on the ground; 4 if none does."""
+    if target.resolution is None:
+        return SCALES[-1]
+    from terrafine.raster.align import warp_grid
+    from terrafine.raster.grid import pixel_size_m
+
+    grid = warp_grid(source.geobox, target.crs, target.resolution)
+    wanted = pixel_size_m(grid, slice(grid.shape[0] // 2, grid.shape[0] // 2 + 1)).min()
+    middle = source.shape[0] // 2
+    found = source.pixel_size_m(slice(middle, middle + 1)).max()
+    return next((k for k in SCALES if found / k <= wanted * 1.01), SCALES[-1])
+
+
+def check_destinations(paths: list[str], destination: Path, preview: Path | None) -> None:
+    """Raise OutputError for an output that is an input, a folder, or lies in a folder that is not there."""
+    for out in (destination, *([] if preview is None else [preview])):
+        for path in paths:
+            if out.exists() and Path(path).exists() and out.samefile(path):
+                raise OutputError(f"{out}: is the input itself, which is never overwritten; give another output")
+        if out.is_dir():
+            raise OutputError(f"{out}: is a folder; expected the path of a file to write")
+        if not out.parent.is_dir():
+            raise OutputError(f"{out}: its folder {out.parent} does not exist; make it, or write elsewhere")
+        if not os.access(out.parent, os.W_OK):
+            raise OutputError(f"{out}: its folder {out.parent} is not writable; write elsewhere")
+    if preview is not None and preview.absolute() == destination.absolute():
+        raise OutputError(f"{preview}: is both output and preview; give two paths")
