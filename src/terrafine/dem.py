@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import terrafine
-from terrafine.errors import EmptyError, MissingExtraError, OutputError, UsageError
+from terrafine.errors import EmptyError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from terrafine.inference.engine import RunReport

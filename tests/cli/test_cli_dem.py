@@ -32,7 +32,7 @@ def test_the_output_is_a_finer_cog_whose_block_means_are_the_input(dem: Path, tm
         assert fine.crs == coarse.crs
         assert fine.dtypes == ("float32",)
         assert fine.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
-        assert fine.tags()["TERRAFINE_SCALE"] == "4"
+        assert fine.tags(ns="TERRAFINE")["SCALE"] == "4"
     np.testing.assert_allclose(block_means(read(tmp_path / "fine.tif"), 4), hills(), atol=0.01)
 
 
@@ -84,6 +84,42 @@ def test_what_the_file_does_not_say_is_taken_from_the_options(tmp_path: Path, ru
     assert result.exit_code == 0, result.stderr
     with rasterio.open(tmp_path / "fine.tif") as fine:
         assert fine.crs.to_epsg() == 32633
+
+
+def test_an_assumed_crs_goes_before_the_one_in_the_file(dem: Path, tmp_path: Path, run: Run) -> None:
+    assert run("dem", dem, tmp_path / "fine.tif", *BICUBIC, "--assume-crs", "EPSG:32632").exit_code == 0
+    with rasterio.open(tmp_path / "fine.tif") as fine:
+        assert fine.crs.to_epsg() == 32632
+
+
+def test_an_undeclared_nodata_value_is_declared_by_option(tmp_path: Path, run: Run) -> None:
+    heights = hills()
+    heights[3, 4] = -9999
+    path = write_dem(tmp_path / "undeclared.tif", heights, nodata=None)
+    assert run("dem", path, tmp_path / "no.tif", *BICUBIC).exit_code == 4
+    result = run("dem", path, tmp_path / "fine.tif", *BICUBIC, "--nodata", "-9999")
+    assert result.exit_code == 0, result.stderr
+    with rasterio.open(tmp_path / "fine.tif") as fine:
+        valid = fine.read_masks(1) > 0
+    expected = np.ones((24, 32), bool)
+    expected[3, 4] = False
+    np.testing.assert_array_equal(valid, np.kron(expected, np.ones((4, 4), bool)))
+
+
+def test_feet_are_converted_where_the_option_says_so(dem: Path, tmp_path: Path, run: Run) -> None:
+    assert run("dem", dem, tmp_path / "m.tif", *BICUBIC).exit_code == 0
+    result = run("dem", dem, tmp_path / "ft.tif", *BICUBIC, "--elevation-unit", "ft")
+    assert result.exit_code == 0, result.stderr
+    np.testing.assert_allclose(read(tmp_path / "ft.tif"), read(tmp_path / "m.tif") * 0.3048, atol=0.01)
+
+
+def test_a_file_without_crs_is_read_with_the_size_of_its_cells(tmp_path: Path, run: Run) -> None:
+    path = write_dem(tmp_path / "dull.tif", crs=None)
+    result = run("dem", path, tmp_path / "fine.tif", *BICUBIC, "--pixel-size", 30)
+    assert result.exit_code == 0, result.stderr
+    with rasterio.open(tmp_path / "fine.tif") as fine:
+        assert fine.crs is None
+        assert fine.res == (7.5, 7.5)
 
 
 def test_the_band_is_chosen_by_name(tmp_path: Path, run: Run) -> None:

@@ -61,6 +61,18 @@ def test_a_raster_shows_its_grid_and_its_heights(dem: Path, run: Run) -> None:
         assert said in result.output
 
 
+def test_an_output_shows_its_lineage(dem: Path, tmp_path: Path, run: Run) -> None:
+    assert run("dem", dem, tmp_path / "fine.tif", "--model", "bicubic", "--scale", 2).exit_code == 0
+    result = run("info", tmp_path / "fine.tif")
+    for said in (
+        "TERRAFINE_MODEL: bicubic",
+        "TERRAFINE_SCALE: 2",
+        "TERRAFINE_CONSISTENCY: hard",
+        "SOURCE: coarse.tif",
+    ):
+        assert said in result.output
+
+
 @pytest.mark.parametrize("content", [None, b"", b"hello, no raster at all"])
 def test_what_is_no_raster_is_3(content: bytes | None, tmp_path: Path, run: Run) -> None:
     path = tmp_path / "odd.tif"

@@ -55,7 +55,7 @@ __all__ = ["dem"]
     "--band", "bands", type=BAND, multiple=True, metavar="NAME=N", help="Which band of the file is elevation."
 )
 @click.option("--vertical-datum", metavar="NAME", help="Datum of the heights, where the file does not say.")
-@click.option("--assume-crs", metavar="CRS", help="CRS of the input, where the file has none.")
+@click.option("--assume-crs", metavar="CRS", help="CRS of the input, where the file has none or a wrong one.")
 @click.option(
     "--nodata", type=float, metavar="VALUE", help="The value that means missing, where the file does not say."
 )
@@ -123,7 +123,7 @@ def dem(
         nodata=nodata,
         elevation_unit=elevation_unit,
         pixel_size_m=pixel_size,
-        progress=None if quiet else Bar(),
+        progress=None if quiet else Bar(disable=None),
         report=None if quiet else partial(_tell, destination),
         threads=threads,
         tile=tile,

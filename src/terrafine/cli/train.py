@@ -61,7 +61,7 @@ class _Steps:
         from tqdm import tqdm
 
         if self._bar is None:
-            self._bar = tqdm(total=steps, initial=step - 1, unit="step", dynamic_ncols=True)
+            self._bar = tqdm(total=steps, initial=step - 1, unit="step", dynamic_ncols=True, disable=None)
         self._bar.set_postfix({k: f"{v:.4g}" for k, v in values.items()}, refresh=False)
         self._bar.update(step - self._bar.n)
         if step == steps:

@@ -179,6 +179,7 @@ class Source:
             "surface": self.surface,
             "area_or_point": self.area_or_point,
             "south_up": self._files[0].south_up,
+            "tags": dict(sorted(self._files[0].tags.items())),
         }
 
 
