@@ -65,9 +65,9 @@ def test_an_output_shows_its_lineage(dem: Path, tmp_path: Path, run: Run) -> Non
     assert run("dem", dem, tmp_path / "fine.tif", "--model", "bicubic", "--scale", 2).exit_code == 0
     result = run("info", tmp_path / "fine.tif")
     for said in (
-        "TERRAFINE_MODEL: bicubic",
-        "TERRAFINE_SCALE: 2",
-        "TERRAFINE_CONSISTENCY: hard",
+        "MODEL: bicubic",
+        "SCALE: 2",
+        "CONSISTENCY: hard",
         "SOURCE: coarse.tif",
     ):
         assert said in result.output
