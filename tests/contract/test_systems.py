@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from terrafine.errors import NoModelError, UsageError, WeightsError
 from terrafine.nn.model import Model, Tiles
 from terrafine.nn.spec import ModelSpec
@@ -17,7 +18,10 @@ from terrafine.nn.weights import save
 from terrafine.systems import find_model, find_system, list_models, load_model, system_names
 
 # Networks small enough for a test; a system without an entry is built as it is by default.
-SMALL: Mapping[str, Mapping[str, Any]] = {"drn": {"layers": 6, "channels": 8}, "ridgeline": {"channels": 16, "deep_channels": 16}}
+SMALL: Mapping[str, Mapping[str, Any]] = {
+    "drn": {"layers": 6, "channels": 8},
+    "ridgeline": {"channels": 16, "deep_channels": 16},
+}
 CASES = [
     (name, variant, k)
     for name in system_names()
@@ -26,7 +30,7 @@ CASES = [
 ]
 
 
-def make(name: str, variant: str | None, k: int, options: Options = Options()) -> Model:
+def make(name: str, variant: str | None, k: int, options: Options | None = None) -> Model:
     """A model of that system; a network's weights are drawn at random, far from the identity."""
     system = find_system(name)
     arguments = dict(SMALL.get(name, {})) if variant is None else {"method": variant}
@@ -37,7 +41,7 @@ def make(name: str, variant: str | None, k: int, options: Options = Options()) -
         with torch.no_grad():
             for p in network.parameters():
                 p.add_(0.05 * torch.randn_like(p))
-    return system.adapt(system.describe(network, arguments, k), network, options)
+    return system.adapt(system.describe(network, arguments, k), network, options or Options())
 
 
 def tiles(heights: np.ndarray, dy: float = 30.0, dx: float = 30.0) -> Tiles:

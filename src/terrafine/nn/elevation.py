@@ -10,11 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from terrafine.errors import UsageError
+from terrafine.nn.blocks import channels_last
 from terrafine.nn.model import Tiles
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options
 from terrafine.nn.upsample import flip_tiles
-from terrafine.errors import UsageError
 
 __all__ = ["ElevationModel", "Relief"]
 
@@ -42,7 +43,7 @@ class ElevationModel:
         self.spec = spec
         self.options = options
         self.forward = forward
-        self.network = network.eval().to(memory_format=torch.channels_last) if network is not None else nn.Identity()
+        self.network = channels_last(network.eval()) if network is not None else nn.Identity()
 
     @torch.inference_mode()
     def __call__(self, tiles: Tiles) -> dict[str, NDArray[np.float32]]:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from terrafine.errors import MissingExtraError, OutputError, UsageError
 from terrafine.nn.elevation import ElevationModel, Forward, Relief
-from terrafine.nn.spec import ModelSpec
 
 __all__ = ["export_onnx", "to_onnx", "with_engine"]
 
@@ -58,10 +57,11 @@ def to_onnx(model: ElevationModel) -> bytes:
     axes = {n: {a: (f"{n}_{label}" if n in names else label) for a, label in d.items()} for n, d in axes.items()}
     buffer = io.BytesIO()
     # ONNX has Asinh since opset 9; the tracing exporter does not know it.
-    torch.onnx.register_custom_op_symbolic("aten::asinh", lambda g, x: g.op("Asinh", x), 9)
+    exporter: Any = torch.onnx  # its types know neither buffers nor custom symbols
+    exporter.register_custom_op_symbolic("aten::asinh", lambda g, x: g.op("Asinh", x), 9)
     with warnings.catch_warnings():  # the tracing exporter, announced as legacy, is the one that keeps sizes free
         warnings.simplefilter("ignore")
-        torch.onnx.export(
+        exporter.export(
             graph,
             example,
             buffer,

@@ -38,7 +38,7 @@ def _kernel(k: int, method: str) -> Tensor:
 
 def interpolation_radius(k: int, method: str) -> int:
     """Coarse cells around a cell that the interpolation looks at."""
-    return METHODS[method](k).shape[1] // 2 + 1
+    return int(METHODS[method](k).shape[1]) // 2 + 1
 
 
 def relief_of(heights: Tensor, k: int, method: str) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +49,7 @@ class ModelRef:
     spec: ModelSpec
     path: Path | None
     sha256: str
-    options: Options = Options()
+    options: Options = field(default_factory=Options)
 
 
 def system_names() -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,13 +59,13 @@ class Terrain:
 
 
 def load_terrains(root: Path, weights: Mapping[str, float]) -> list[Terrain]:
-    """Every file under `root` that a pattern of `weights` matches; a pattern's weight is shared among its files by area.
+    """Every file under `root` that a pattern of `weights` matches; its files share the weight by their area.
 
     The first pattern that matches a file takes it. Raises DataError for a pattern without a file.
     """
     taken: dict[Path, Terrain] = {}
     for pattern, weight in weights.items():
-        files = [p for f in sorted(glob.glob(str(root / pattern))) if (p := Path(f)) not in taken]
+        files = [p for p in sorted(root.glob(pattern)) if p not in taken]
         if not files:
             raise DataError(f"{root / pattern}: no file matches; expected elevation models there, or another --data")
         read = [_read(p, root) for p in files]
@@ -131,7 +130,7 @@ def _search(t: Terrain, zone: tuple[int, int, int, int], prints: Mapping[bytes, 
         for y, x in zip(*np.nonzero(hits), strict=True):
             corner = (top + int(y), x0 + int(x))
             key = _fingerprint(t.heights[corner[0] : corner[0] + _PRINT, corner[1] : corner[1] + _PRINT], t)
-            if key in prints:
+            if key is not None and key in prints:
                 raise DataError(
                     f"{t.name} row {corner[0]} column {corner[1]} holds the same terrain as held-out {prints[key]}; "
                     f"hold out both, or leave one of them out"
@@ -156,7 +155,7 @@ def _fingerprint(window: NDArray[np.int16] | NDArray[np.float32], t: Terrain) ->
     relief = (relief - relief[0, 0])[:, 1:]
     if len(np.unique(relief)) < 20 or len(np.unique(relief[0, :6])) < 4:
         return None
-    return relief.tobytes()
+    return bytes(relief.tobytes())
 
 
 def _read(path: Path, root: Path) -> Terrain:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from terrafine import __version__
 from terrafine.errors import DataError, RecipeError
+from terrafine.nn.blocks import channels_last
 from terrafine.nn.system import System, TrainingBatch
 from terrafine.nn.weights import digest, load, save
 from terrafine.systems import find_system, find_weights
@@ -143,7 +144,7 @@ def _start(system: System, recipe: Recipe, place: torch.device) -> State:
         if not fitting:
             raise RecipeError(f"start = {recipe.start!r}: no tensor of it fits this network")
         network.load_state_dict(own | fitting)
-    network.to(place, memory_format=torch.channels_last)
+    channels_last(network, place)
     o = recipe.optim
     optimiser = torch.optim.AdamW(network.parameters(), lr=o.rate, betas=(0.9, o.beta2), weight_decay=o.weight_decay)
     average = {k: v.detach().clone() for k, v in network.named_parameters()}
@@ -163,7 +164,7 @@ def _averaged(system: System, state: State, recipe: Recipe, place: torch.device)
     """The network with its moving-average weights."""
     network = _build(system, recipe)
     network.load_state_dict(state.network.state_dict() | state.average)
-    return network.to(place, memory_format=torch.channels_last).eval()
+    return channels_last(network, place).eval()
 
 
 def _publish(
@@ -246,7 +247,7 @@ def _place(device: str, rank: int) -> torch.device:
 def _bf16(place: torch.device) -> bool:
     """bfloat16 where the hardware computes in it: slower than float32 elsewhere."""
     if place.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     cpu = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     return bool(cpu())
 

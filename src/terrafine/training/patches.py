@@ -101,7 +101,7 @@ class Sampler:
 
 
 def dihedral(values: NDArray[np.float64], turn: int) -> NDArray[np.float64]:
-    """One of the eight mirrors and rotations of the last two axes: transpose, then flip y, then flip x (bits 0, 1, 2)."""
+    """One of the eight mirrors and rotations of the last two axes: transpose, flip y, flip x (bits 0, 1, 2)."""
     if turn & 1:
         values = np.swapaxes(values, -1, -2)
     if turn & 2:

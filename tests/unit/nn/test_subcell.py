@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from terrafine.nn.subcell import consistent_cubic, cubic_taps, forward_differences, linear_taps, on_differences
 from terrafine.nn.upsample import METHODS, assemble, flip_tiles, relief_of
 

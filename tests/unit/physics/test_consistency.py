@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from terrafine.physics.consistency import block_mean, consistency_residual, project
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from terrafine.errors import DataError
 from terrafine.training.dataset import Terrain, check_leak, split
 from terrafine.training.degrade import Family

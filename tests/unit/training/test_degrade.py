@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from terrafine.errors import RecipeError
 from terrafine.training.degrade import KERNELS, MARGIN, Degradation, Family, kernel, sample
 

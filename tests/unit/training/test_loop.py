@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.unit.training.conftest import write_recipe
+
 from terrafine.errors import DataError, RecipeError, WeightsError
 from terrafine.nn.weights import digest, load, read_spec
 from terrafine.training.loop import train
-from tests.unit.training.conftest import write_recipe
 
 
 class StopError(Exception):
@@ -144,8 +145,10 @@ def test_two_processes_share_a_batch_and_agree_with_one(ground: Path, tmp_path: 
     script = tmp_path / "go.py"
     script.write_text(code)
     subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
-        + [str(recipe), str(ground), str(tmp_path / "two")],
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
+            *map(str, (script, recipe, ground, tmp_path / "two")),
+        ],
         check=True,
         timeout=300,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

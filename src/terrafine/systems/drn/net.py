@@ -40,9 +40,8 @@ class DeepResidual(nn.Module):
         for conv in (m for m in self.modules() if isinstance(m, nn.Conv2d)):
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
             nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
-        for block in self.blocks:
-            block.second.weight.data.mul_(0.1)
-        self.leave.weight.data.mul_(0.1)
+        for last in (self.leave, *(m.second for m in self.modules() if isinstance(m, _Block))):
+            last.weight.data.mul_(0.1)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.leave(self.blocks(torch.relu(self.enter(x))))

@@ -12,8 +12,6 @@ from terrafine.nn.engines import with_engine
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options, System, TrainingBatch
 from terrafine.nn.upsample import assemble, relief_of
-
-
 from terrafine.systems.ridgeline.loss import ridgeline_loss
 from terrafine.systems.ridgeline.net import RidgelineNet
 
