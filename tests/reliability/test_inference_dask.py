@@ -9,8 +9,9 @@ from pathlib import Path
 
 import inference_child
 import pytest
-from inference_fakes import Box, Nearest, run
+from inference_fakes import Box, Nearest, run, write_dem
 
+import terrafine
 from terrafine.errors import JobError, WeightsError
 from terrafine.inference.job import job_folder
 
@@ -161,3 +162,12 @@ def test_a_scheduler_that_does_not_answer_is_an_error(tmp_path, small_shards):
     grid, a_spec, _ = inference_child.job_options()
     with pytest.raises(JobError, match="no Dask scheduler answers at nonsense"):
         run(tmp_path / "out.npy", grid, a_spec, dask="nonsense://nowhere:1")
+
+
+def test_a_whole_dem_on_dask_is_the_file_of_one_process(tmp_path, cluster):
+    coarse = write_dem(tmp_path / "coarse.tif")
+    serial = terrafine.sharpen_dem(coarse, tmp_path / "serial.tif", model="bicubic", tile=16, threads=1)
+    remote = terrafine.sharpen_dem(
+        coarse, tmp_path / "dask.tif", model="bicubic", tile=16, dask=cluster.scheduler_address
+    )
+    assert remote.read_bytes() == serial.read_bytes()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import inference_child
 import pytest
+from inference_fakes import write_dem
 
 from terrafine.inference.job import job_folder
 
@@ -97,3 +98,28 @@ def test_the_comparison_sees_one_changed_bit(tmp_path, undisturbed):
     changed = bytearray(undisturbed)
     changed[-1] ^= 1
     assert bytes(changed) != undisturbed
+
+
+def command(coarse, out):
+    arguments = ["dem", coarse, out, "--model", "bicubic", "--tile", "16", "--threads", "1", "--preview", f"{out}.png"]
+    return subprocess.Popen([sys.executable, "-m", "terrafine", *arguments], stderr=subprocess.PIPE, text=True)
+
+
+def test_the_command_killed_at_random_and_given_again(tmp_path):
+    coarse = write_dem(tmp_path / "coarse.tif", (200, 180))
+    calm, out = tmp_path / "calm.tif", tmp_path / "out.tif"
+    assert command(coarse, calm).wait(timeout=100) == 0
+    rng = random.Random(1)
+    for _ in range(4):
+        process = command(coarse, out)
+        deadline = time.monotonic() + 60
+        while not (job_folder(out) / "plan.json").exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.8))
+        process.kill()
+        process.communicate(timeout=100)
+        assert not out.exists() or out.read_bytes() == calm.read_bytes()
+    process = command(coarse, out)
+    assert process.wait(timeout=100) == 0, process.communicate()[1]
+    assert out.read_bytes() == calm.read_bytes()
+    assert not [p.name for p in tmp_path.iterdir() if p.name.endswith((".job", ".part"))]

@@ -128,3 +128,16 @@ def run(path, grid, a_spec, model=Nearest, *, request=None, **options):
         request={"name": "test"} if request is None else request,
         **options,
     )
+
+
+def write_dem(path, shape=(90, 70)):
+    """A DEM with voids as GeoTIFF."""
+    import rasterio
+    from affine import Affine
+
+    values = terrain(shape, 1, 0.02)
+    profile = {"driver": "GTiff", "count": 1, "dtype": "float32", "height": shape[0], "width": shape[1]}
+    where = {"crs": "EPSG:32633", "transform": Affine(30, 0, 500_000, 0, -30, 5_200_000), "nodata": -9999.0}
+    with rasterio.open(path, "w", **profile, **where) as file:
+        file.write(np.nan_to_num(values, nan=-9999.0), 1)
+    return path
