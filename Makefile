@@ -1,5 +1,6 @@
 # make setup   .venv with Terrafine and all that its tests need (needs Python 3.11 or later)
 # make demo    super-resolve the shipped DEM, draw demo/out/demo.png, print the table against the truth
+# make picture make demo, and keep its picture as docs/img/demo.png
 # make test    lint, types and tests; what .ci/run calls
 # make format  let ruff rewrite the sources
 
@@ -10,7 +11,7 @@ STAMP := $(VENV)/.installed
 SOURCES := .
 WORKERS ?= 2
 
-.PHONY: setup demo test lint types pytest format clean
+.PHONY: setup demo picture test lint types pytest format clean
 
 setup: $(STAMP)
 
@@ -28,6 +29,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: setup
 	$(BIN)/python demo/run.py
+
+picture: demo
+	cp demo/out/demo.png docs/img/demo.png
 
 test: lint types pytest
 
