@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from terrafine.evaluation.neighbours import neighbour, ring, void_aware
 
-__all__ = ["LINE_HALO", "LineStats", "ridges", "valleys"]
+__all__ = ["LINE_HALO", "LineStats", "ridges", "valleys", "valleys_and_ridges"]
 
 Mask = NDArray[np.bool_]
 
@@ -43,23 +43,29 @@ def valleys(z: NDArray[Any]) -> tuple[Mask, Mask]:
 
     A cell is told when the 5×5 cells around it are valid. Flat windows flag all of their cells: no lines on a lake.
     """
-    s = _smooth(z)
-    windows = np.stack([s[:-1, :-1], s[:-1, 1:], s[1:, :-1], s[1:, 1:]])
-    with np.errstate(invalid="ignore"):
-        high = windows.max(axis=0)
-        flagged = windows >= high - _RELIEF_M
-    told = np.zeros(s.shape, bool)
-    told[1:-1, 1:-1] = np.isfinite(void_aware(s)[1])
-    line = told.copy()
-    at = (np.s_[:-1, :-1], np.s_[:-1, 1:], np.s_[1:, :-1], np.s_[1:, 1:])
-    for corner, flag in zip(at, flagged, strict=True):
-        line[corner] &= ~flag
-    return line, told
+    return _never_highest(_smooth(z))
 
 
 def ridges(z: NDArray[Any]) -> tuple[Mask, Mask]:
     """Ridge cells, by the same rule upside down."""
-    return valleys(-np.asarray(z, dtype=np.float64))
+    return _never_highest(-_smooth(z))
+
+
+def valleys_and_ridges(z: NDArray[Any]) -> tuple[tuple[Mask, Mask], tuple[Mask, Mask]]:
+    """Both, smoothing once."""
+    s = _smooth(z)
+    return _never_highest(s), _never_highest(-s)
+
+
+def _never_highest(s: NDArray[np.float64]) -> tuple[Mask, Mask]:
+    corners = (np.s_[:-1, :-1], np.s_[:-1, 1:], np.s_[1:, :-1], np.s_[1:, 1:])
+    high = np.maximum(np.maximum(s[:-1, :-1], s[:-1, 1:]), np.maximum(s[1:, :-1], s[1:, 1:])) - _RELIEF_M
+    told = np.zeros(s.shape, bool)
+    told[1:-1, 1:-1] = np.isfinite(void_aware(s)[1])
+    line = told.copy()
+    for corner in corners:
+        line[corner] &= ~(s[corner] >= high)
+    return line, told
 
 
 @dataclass(frozen=True)

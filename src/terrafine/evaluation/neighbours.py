@@ -26,7 +26,8 @@ def void_aware(z: NDArray[Any]) -> tuple[F64, F64]:
     """Elevation as float64, and an inner array that is 0, or NaN where any of the nine cells is not finite."""
     z = np.asarray(z, dtype=np.float64)
     void = np.zeros((z.shape[0] - 2, z.shape[1] - 2))
-    for dy in (-1, 0, 1):
-        for dx in (-1, 0, 1):
-            void += 0.0 * neighbour(z, dy, dx)
+    known = np.isfinite(z)
+    if not known.all():
+        rows = known[:-2] & known[1:-1] & known[2:]
+        void[~(rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:])] = np.nan
     return z, void

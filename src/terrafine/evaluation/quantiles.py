@@ -9,6 +9,7 @@ merging    integer addition: associative, commutative, exact
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -68,10 +69,15 @@ class Quantiles:
     keys: Keys = field(default_factory=lambda: np.zeros(0, np.int64))
     counts: Keys = field(default_factory=lambda: np.zeros(0, np.int64))
 
-    @property
+    @cached_property
     def n(self) -> int:
         """Values met."""
         return int(self.counts.sum())
+
+    @cached_property
+    def centres(self) -> NDArray[np.float64]:
+        """Centre of each bin that was met, ascending."""
+        return value_of(self.keys)
 
     def add(self, values: NDArray[Any]) -> Quantiles:
         """With these finite values as well; any shape."""
@@ -83,10 +89,16 @@ class Quantiles:
             return other
         if other.keys.size == 0:
             return self
-        keys, where = np.unique(np.concatenate((self.keys, other.keys)), return_inverse=True)
-        counts = np.zeros(keys.size, np.int64)
-        np.add.at(counts, where, np.concatenate((self.counts, other.counts)))
-        return Quantiles(keys, counts)
+        large, small = (self, other) if self.keys.size >= other.keys.size else (other, self)
+        at = np.searchsorted(large.keys, small.keys)
+        met = large.keys[np.minimum(at, large.keys.size - 1)] == small.keys
+        counts = large.counts.copy()
+        counts[at[met]] += small.counts[met]
+        fresh = ~met
+        if not fresh.any():
+            return Quantiles(large.keys, counts)
+        keys = np.insert(large.keys, at[fresh], small.keys[fresh])
+        return Quantiles(keys, np.insert(counts, at[fresh], small.counts[fresh]))
 
     def absolute(self) -> Quantiles:
         """The same stream without its signs."""
@@ -99,14 +111,14 @@ class Quantiles:
         """The q-quantile (0…1) with linear interpolation; None of an empty stream."""
         if not self.n:
             return None
-        return float(_order_statistics(value_of(self.keys), self.counts, np.array([q]))[0])
+        return float(_order_statistics(self.centres, self.counts, np.array([q]))[0])
 
     def nmad(self) -> float | None:
         """1.4826 × median of |value − median| (Höhle & Höhle 2009, doi:10.1016/j.isprsjprs.2009.02.003)."""
         centre = self.quantile(0.5)
         if centre is None:
             return None
-        away = np.abs(value_of(self.keys) - centre)
+        away = np.abs(self.centres - centre)
         order = np.argsort(away, kind="stable")
         return 1.4826 * float(_order_statistics(away[order], self.counts[order], np.array([0.5]))[0])
 
@@ -114,11 +126,11 @@ class Quantiles:
         """Fraction with |value| > threshold, to half a bin."""
         if not self.n:
             return None
-        return float(self.counts[np.abs(value_of(self.keys)) > threshold + UNIT_M / 4].sum() / self.n)
+        return float(self.counts[np.abs(self.centres) > threshold + UNIT_M / 4].sum() / self.n)
 
     def histogram(self, edges: NDArray[np.float64]) -> tuple[list[int], int, int]:
         """Counts between consecutive edges [a, b), the last one closed; then below the first and above the last."""
-        values = value_of(self.keys)
+        values = self.centres
         inside, _ = np.histogram(values, bins=edges, weights=self.counts)
         below = self.counts[values < edges[0]].sum()
         above = self.counts[values > edges[-1]].sum()

@@ -49,15 +49,11 @@ class Strata:
 
     def add(self, candidate: NDArray[Any], reference: NDArray[Any], classes: NDArray[Any]) -> Strata:
         """With these cells as well; three arrays of one shape, elevations finite."""
-        order = np.argsort(classes, axis=None, kind="stable")
-        ranked, c, r = np.ravel(classes)[order], np.ravel(candidate)[order], np.ravel(reference)[order]
-        starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]]) if ranked.size else np.zeros(0, int)
-        ends = np.r_[starts[1:], ranked.size]
-        new = {
-            int(ranked[a]): ErrorStats().add(c[a:b], r[a:b])
-            for a, b in zip(starts, ends, strict=True)
-            if ranked[a] >= 0
-        }
+        present = np.unique(classes[classes >= 0])
+        new = {}
+        for key in present:
+            here = classes == key
+            new[int(key)] = ErrorStats().add(candidate[here], reference[here])
         return self.merge(Strata(new))
 
     def merge(self, other: Strata) -> Strata:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from terrafine.errors import GridError
 
 __all__ = [
+    "AreaMean",
     "Interpolated",
     "Labels",
     "Readable",
@@ -82,7 +83,50 @@ def aligned(source: Readable, geobox: Any) -> Readable:
         return source
     from terrafine.raster.align import align_to
 
-    return align_to(source, geobox)  # type: ignore[arg-type,return-value,unused-ignore]
+    there: Readable = align_to(source, geobox)  # type: ignore[arg-type,assignment,unused-ignore]
+    a, b = source.geobox.affine, geobox.affine
+    if source.geobox.crs == geobox.crs and min(b.a / a.a, b.e / a.e) > 1.01:
+        return AreaMean(source, geobox, there)
+    return there
+
+
+class AreaMean:
+    """A finer source of the same CRS averaged over the cells of a grid, each of its cells by the area it shares.
+
+    The corners need not coincide: a cell cut by an edge counts with its part, so that a shift by a hundredth of a
+    cell moves the mean by as much. Voids weigh nothing; a cell with less than half of its area valid is void.
+    """
+
+    def __init__(self, source: Readable, geobox: Any, like: Readable) -> None:
+        self.source, self.geobox, self.like = source, geobox, like
+        self.shape: tuple[int, int] = (int(geobox.shape[0]), int(geobox.shape[1]))
+
+    def pixel_size_m(self, rows: slice) -> F64:
+        """That of the grid."""
+        return self.like.pixel_size_m(rows)
+
+    def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Values and validity of a window of the grid."""
+        a, b = self.source.geobox.affine, self.geobox.affine
+        y = (b.f + b.e * np.arange(rows.start, rows.stop + 1) - a.f) / a.e
+        x = (b.c + b.a * np.arange(cols.start, cols.stop + 1) - a.c) / a.a
+        top, left = int(np.floor(y[0])), int(np.floor(x[0]))
+        there = slice(top, int(np.ceil(y[-1]))), slice(left, int(np.ceil(x[-1])))
+        values, valid = self.source.read(band, *there)
+        known = valid.astype(np.float64)
+        area = _integrals(_integrals(known, y - top).T, x - left).T
+        total = _integrals(_integrals(values * known, y - top).T, x - left).T
+        whole = float((y[1] - y[0]) * (x[1] - x[0]))
+        ok = area >= 0.5 * whole
+        return np.where(ok, total / np.where(ok, area, 1.0), 0.0).astype(np.float32), ok
+
+
+def _integrals(cells: F64, edges: F64) -> F64:
+    """Integrals down the columns between consecutive edges, in cells; (n, m) -> (edges - 1, m)."""
+    before = np.vstack((np.zeros((1, cells.shape[1])), np.cumsum(cells, axis=0)))
+    whole = np.clip(np.floor(edges).astype(int), 0, len(cells) - 1)
+    upto = before[whole] + (edges - whole)[:, None] * cells[whole]
+    return np.diff(upto, axis=0)
 
 
 def moved(geobox: Any, rows: float, cols: float) -> Any:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from terrafine.evaluation.consistency import ConsistencyStats
 from terrafine.evaluation.elevation import ErrorStats
-from terrafine.evaluation.lines import LINE_HALO, LineStats, ridges, valleys
+from terrafine.evaluation.lines import LINE_HALO, LineStats, valleys_and_ridges
 from terrafine.evaluation.spectrum import SpectrumStats
 from terrafine.evaluation.strata import SLOPE_EDGES, BlockSums, Strata, band_of, classify, interval
 from terrafine.evaluation.terrain import HALO, Method, TerrainStats, derive
@@ -37,7 +37,7 @@ class Derived:
     @classmethod
     def of(cls, z: F64, pixel_size_m: F64, method: Method) -> Derived:
         """Of elevation (y, x) in metres with NaN where not compared."""
-        return cls(z, derive(z, pixel_size_m, method), valleys(z), ridges(z))
+        return cls(z, derive(z, pixel_size_m, method), *valleys_and_ridges(z))
 
 
 @dataclass

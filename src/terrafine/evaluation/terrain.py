@@ -128,12 +128,16 @@ class Agreement:
     def of(cls, candidate: NDArray[Any], reference: NDArray[Any]) -> Agreement:
         """Of two equal-shaped arrays; pairs with a NaN are left out."""
         both = np.isfinite(candidate) & np.isfinite(reference)
-        c, r = candidate[both].astype(np.float64), reference[both].astype(np.float64)
+        whole = bool(both.all())
+        c, r = (np.ravel(v if whole else v[both]).astype(np.float64) for v in (candidate, reference))
         if c.size == 0:
             return cls()
         mc, mr = float(c.mean()), float(r.mean())
-        c, r = c - mc, r - mr
-        return cls(c.size, mc, mr, float(np.sum(c * c)), float(np.sum(r * r)), float(np.sum(c * r)))
+        c -= mc
+        r -= mr
+        # einsum sums in one fixed order, whatever the number of threads.
+        cc, rr, cr = (float(np.einsum("i,i->", a, b)) for a, b in ((c, c), (r, r), (c, r)))
+        return cls(c.size, mc, mr, cc, rr, cr)
 
     def merge(self, other: Agreement) -> Agreement:
         """Both sets of pairs as one."""
