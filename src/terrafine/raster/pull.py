@@ -1,0 +1,111 @@
+"""Take values at arbitrary points of a masked window: by kernel, or as the mean of the parts of a cell."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["averaged", "interpolated"]
+
+Values = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Points = NDArray[np.float64]
+Method = Literal["cubic", "bilinear", "nearest"]
+
+
+def interpolated(
+    values: Values, valid: Mask, y: Points, x: Points, corner: tuple[int, int], method: Method
+) -> tuple[Values, Mask]:
+    """Values at points (y, x), counted in cells of the whole raster; a point is valid where the cell that holds it is.
+
+    `values` and `valid` are a window whose first cell is `corner` and which reaches two cells beyond every valid point.
+    Cells that are not valid weigh nothing, and the other weights are scaled to sum to 1. `cubic` is Keys' kernel,
+    a = -0.5 (https://doi.org/10.1109/TASSP.1981.1163711).
+    """
+    cell, ok = _cells(valid, y, x, corner)
+    if method == "nearest":
+        return np.where(ok, values.ravel()[cell], np.float32(0)), ok
+    (y0, wy), (x0, wx) = (_taps(p, ok, first, method) for p, first in zip((y, x), corner, strict=True))
+    width = valid.shape[1]
+    base = y0 * width + x0
+    flat = np.where(valid, values, np.float32(0)).ravel()
+    out = _weighted(flat, base, width, wy, wx)
+    if not valid.all():
+        whole = _all_under(valid, len(wy)).take(base) | ~ok
+        total = _weighted(valid.ravel().astype(np.float32), base, width, wy, wx)
+        out /= np.where(whole, np.float32(1), total)
+    out[~ok] = 0.0
+    return out, ok
+
+
+def _taps(p: Points, ok: Mask, first: int, method: Method) -> tuple[NDArray[np.intp], list[Values]]:
+    """The first cell under the kernel, from the window's corner, and the weights of it and the following."""
+    centred = np.where(ok, p, first + 2.5) - 0.5
+    before = np.floor(centred)
+    start = before.astype(np.intp) - first - (1 if method == "cubic" else 0)
+    return start, _weights((centred - before).astype(np.float32), method)
+
+
+def _all_under(valid: Mask, size: int) -> Mask:
+    """Whether all size x size cells from each one on are valid, as a flat array; False where they leave the window."""
+    out = np.zeros(valid.shape, np.bool_)
+    high, wide = valid.shape[0] - size + 1, valid.shape[1] - size + 1
+    out[:high, :wide] = True
+    for i in range(size):
+        for j in range(size):
+            out[:high, :wide] &= valid[i : i + high, j : j + wide]
+    return out.ravel()
+
+
+def _weighted(flat: Values, base: NDArray[np.intp], width: int, wy: list[Values], wx: list[Values]) -> Values:
+    out = np.zeros(base.shape, np.float32)
+    for i, down in enumerate(wy):
+        line = np.zeros(base.shape, np.float32)
+        for j, across in enumerate(wx):
+            line += across * flat[i * width + j :].take(base)
+        out += down * line
+    return out
+
+
+def averaged(
+    values: Values, valid: Mask, y: Points, x: Points, corner: tuple[int, int], parts: int
+) -> tuple[Values, Mask]:
+    """Means over the parts of each cell, points (y * parts, x * parts) to (y, x), weighted by validity.
+
+    A cell is valid where at least half of its parts are.
+    """
+    cell, ok = _cells(valid, y, x, corner)
+    shape = (y.shape[0] // parts, parts, y.shape[1] // parts, parts)
+    total = np.where(ok, values.ravel()[cell], 0.0).astype(np.float64).reshape(shape).sum(axis=(1, 3))
+    n = ok.reshape(shape).sum(axis=(1, 3))
+    kept = 2 * n >= parts * parts
+    return np.where(kept, total / np.maximum(n, 1), 0.0).astype(np.float32), kept
+
+
+def _cells(valid: Mask, y: Points, x: Points, corner: tuple[int, int]) -> tuple[NDArray[np.intp], Mask]:
+    """The flat index of the cell that holds each point (0 outside), and whether that cell is valid."""
+    height, width = valid.shape
+    top, left = corner
+    with np.errstate(invalid="ignore"):
+        inside = (y >= top) & (y < top + height) & (x >= left) & (x < left + width)
+    row = np.floor(np.where(inside, y, top)).astype(np.intp) - top
+    col = np.floor(np.where(inside, x, left)).astype(np.intp) - left
+    cell = row * width + col
+    return cell, inside & valid.ravel().take(cell)
+
+
+def _weights(t: Values, method: Method) -> list[Values]:
+    """The kernel's weights for the cells before and after a point that lies `t` in 0..1 between two centres."""
+    one, half = np.float32(1), np.float32(0.5)
+    if method == "bilinear":
+        return [one - t, t]
+    s = one - t
+    # Keys' cubic at 1 + t, t, s and 1 + s with a = -1/2, in factored form.
+    return [
+        -half * t * s * s,
+        one + t * t * (np.float32(1.5) * t - np.float32(2.5)),
+        one + s * s * (np.float32(1.5) * s - np.float32(2.5)),
+        -half * s * t * t,
+    ]

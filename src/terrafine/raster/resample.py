@@ -1,0 +1,171 @@
+"""Resampling by whole factors in numpy: a coarse cell is k x k fine cells with the same corner; by mask."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+
+from terrafine.errors import EmptyError, UsageError
+
+__all__ = ["back_project", "block_mean", "fill_voids", "repeat_mask", "upsample"]
+
+Method = Literal["nearest", "bilinear", "cubic", "lanczos"]
+Floats = NDArray[np.floating]
+Mask = NDArray[np.bool_]
+
+_REACH = {"nearest": 0, "bilinear": 1, "cubic": 2, "lanczos": 3}
+
+
+def block_mean(fine: Floats, valid: Mask | None, k: int) -> tuple[Floats, Mask]:
+    """Block means of the fine grid, weighted by validity: (..., y, x) to (..., y/k, x/k), and which have a valid cell.
+
+    A block without a valid cell holds 0 and is not valid. `valid` (..., y, x) or (y, x); None means all.
+    Sums in float64. Raises UsageError where k does not divide the shape.
+    """
+    height, width = fine.shape[-2:]
+    if k < 1 or height % k or width % k:
+        raise UsageError(f"blocks of {k} x {k} cells do not tile a grid of {height} x {width}")
+    blocks = (*fine.shape[:-2], height // k, k, width // k, k)
+    if valid is None or bool(valid.all()):
+        mean = fine.reshape(blocks).mean(axis=(-3, -1), dtype=np.float64)
+        return mean.astype(fine.dtype), np.ones(mean.shape, np.bool_)
+    known = np.broadcast_to(valid, fine.shape)
+    total = np.where(known, fine, 0).reshape(blocks).sum(axis=(-3, -1), dtype=np.float64)
+    n = known.reshape(blocks).sum(axis=(-3, -1))
+    return (total / np.maximum(n, 1)).astype(fine.dtype), n > 0
+
+
+def repeat_mask(valid: Mask, k: int) -> Mask:
+    """Each coarse cell's validity for its k x k fine cells: (..., y, x) to (..., y*k, x*k)."""
+    return valid.repeat(k, axis=-2).repeat(k, axis=-1)
+
+
+def upsample(coarse: Floats, k: int, method: Method = "cubic", a: float = -0.5, valid: Mask | None = None) -> Floats:
+    """Interpolate at the centres of the k x k fine cells of every cell: (..., y, x) to (..., y*k, x*k).
+
+    Beyond the edge the surface is continued by point reflection, so a linear ramp stays one to the last cell. Cells
+    that are not valid are first filled from their neighbours (`fill_voids`) and never weigh in by their own value; mask
+    the result with `repeat_mask`. `cubic` is Keys' kernel, a = -0.5 (https://doi.org/10.1109/TASSP.1981.1163711);
+    `lanczos` has three lobes, its weights normalised.
+    """
+    if k < 1:
+        raise UsageError(f"a scale is 1 or more; found {k}")
+    if method not in _REACH:
+        raise UsageError(f"no interpolation is called {method!r}; known are {', '.join(_REACH)}")
+    if valid is not None and not valid.all():
+        coarse = _filled(coarse, valid)
+    if k == 1:
+        return coarse.copy()
+    if method == "nearest":
+        return coarse.repeat(k, axis=-2).repeat(k, axis=-1)
+    weights, first = _phases(k, method, a)
+    for axis in (-2, -1):
+        coarse = _stretch(coarse, weights.astype(coarse.dtype), first, axis)
+    return coarse
+
+
+def _filled(coarse: Floats, valid: Mask) -> Floats:
+    flat = coarse.reshape(-1, *coarse.shape[-2:])
+    masks = np.broadcast_to(valid, coarse.shape).reshape(flat.shape)
+    return np.stack([fill_voids(v, m) for v, m in zip(flat, masks, strict=True)]).reshape(coarse.shape)
+
+
+def _kernel(x: NDArray[np.float64], method: str, a: float) -> NDArray[np.float64]:
+    x = np.abs(x)
+    if method == "bilinear":
+        return np.maximum(0.0, 1.0 - x)
+    if method == "cubic":
+        near = ((a + 2) * x - (a + 3)) * x * x + 1
+        far = ((x - 5) * x + 8) * x * a - 4 * a
+        return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
+    return np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
+
+
+def _phases(k: int, method: str, a: float) -> tuple[NDArray[np.float64], list[int]]:
+    """Weights (k, taps) of each fine cell in a coarse one, and the offset of its first tap from that cell."""
+    reach = _REACH[method]
+    weights, first = np.empty((k, 2 * reach)), []
+    for phase in range(k):
+        centre = (phase + 0.5) / k - 0.5
+        start = math.floor(centre) - reach + 1
+        row = _kernel(np.arange(start, start + 2 * reach).astype(np.float64) - centre, method, a)
+        weights[phase] = row / row.sum()
+        first.append(start)
+    return weights, first
+
+
+def _stretch(values: Floats, weights: Floats, first: list[int], axis: int) -> Floats:
+    moved = np.moveaxis(values, axis, -1)
+    n, (k, taps) = moved.shape[-1], weights.shape
+    pad = taps // 2
+    at = np.arange(-pad, n + pad)
+    edge = np.clip(at, 0, n - 1)
+    mirror = np.clip(2 * edge - at, 0, n - 1)
+    padded = 2 * moved[..., edge] - moved[..., mirror]
+    out = np.zeros((*moved.shape[:-1], n, k), values.dtype)
+    for phase in range(k):
+        for tap in range(taps):
+            start = pad + first[phase] + tap
+            out[..., phase] += weights[phase, tap] * padded[..., start : start + n]
+    return np.moveaxis(out.reshape(*moved.shape[:-1], n * k), -1, axis)
+
+
+def back_project(
+    fine: Floats, coarse: Floats, k: int, rounds: int = 10, valid: Mask | None = None, method: Method = "cubic"
+) -> Floats:
+    """The fine surface whose block means approach `coarse`: each round adds the upsampled difference of the two.
+
+    (..., y*k, x*k) and (..., y, x); coarse cells that are not valid pull nowhere. Irani & Peleg 1991,
+    https://doi.org/10.1016/1049-9652(91)90045-L
+    """
+    fine = fine.copy()
+    for _ in range(rounds):
+        gap = coarse - block_mean(fine, None, k)[0]
+        if valid is not None:
+            gap = np.where(valid, gap, gap.dtype.type(0))
+        fine += upsample(gap, k, method)
+    return fine
+
+
+def fill_voids(values: Floats, valid: Mask) -> Floats:
+    """Voids continue the slope of their surroundings: (y, x) with a value in every cell, valid ones unchanged.
+
+    A void cell c takes the point reflection through its nearest valid cell p, 2 x[p] - x[2p - c], where 2p - c is
+    inside and valid, else x[p]; so terrain runs on past coasts and raster edges. Raises EmptyError
+    where no cell is valid.
+    """
+    if valid.all():
+        return values.copy()
+    ys, xs = np.flatnonzero(valid.any(axis=1)), np.flatnonzero(valid.any(axis=0))
+    if ys.size == 0:
+        raise EmptyError("a window without a valid cell cannot be filled; expected at least one")
+    box = np.s_[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1]
+    if valid[box].all():
+        return _continued(values[box], values.shape, int(ys[0]), int(xs[0]))
+    nearest = distance_transform_edt(~valid, return_distances=False, return_indices=True)
+    void_y, void_x = np.nonzero(~valid)
+    py, px = nearest[0][void_y, void_x], nearest[1][void_y, void_x]
+    qy, qx = 2 * py - void_y, 2 * px - void_x
+    height, width = values.shape
+    inside = (qy >= 0) & (qy < height) & (qx >= 0) & (qx < width)
+    qy, qx = np.where(inside, qy, py), np.where(inside, qx, px)
+    known = valid[qy, qx]
+    base = values[py, px]
+    out = values.copy()
+    out[void_y, void_x] = np.where(known, 2 * base - values[qy, qx], base)
+    return out
+
+
+def _continued(block: Floats, shape: tuple[int, ...], top: int, left: int) -> Floats:
+    """`fill_voids` where the valid cells are one rectangle: the same values without a distance transform."""
+    y, x = np.arange(shape[0]) - top, np.arange(shape[1]) - left
+    py, px = np.clip(y, 0, block.shape[0] - 1), np.clip(x, 0, block.shape[1] - 1)
+    qy, qx = 2 * py - y, 2 * px - x
+    known_y, known_x = (qy >= 0) & (qy < block.shape[0]), (qx >= 0) & (qx < block.shape[1])
+    base = block[np.ix_(py, px)]
+    mirror = block[np.ix_(np.where(known_y, qy, py), np.where(known_x, qx, px))]
+    return np.where(known_y[:, None] & known_x[None, :], 2 * base - mirror, base)
