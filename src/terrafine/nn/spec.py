@@ -91,8 +91,9 @@ class ModelSpec:
         if extra := sorted(set(record) - known):
             raise WeightsError(f"{where}: unknown spec fields {extra}; the file is newer than this Terrafine")
         try:
+            record.setdefault("scales", ())
             for key in ("inputs", "outputs", "scales"):
-                record[key] = tuple(record.get(key, ()))
+                record[key] = tuple(record[key])
             return cls(**record)
         except (KeyError, TypeError) as e:
             raise WeightsError(f"{where}: the spec is incomplete ({e})") from e

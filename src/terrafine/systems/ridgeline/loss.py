@@ -18,7 +18,7 @@ _FLOOR = 0.002  # of the fine pixel size: below it, relief is noise, and its rel
 def ridgeline_loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, float]) -> dict[str, Tensor]:
     """Mean over patches of error / error of the consistent cubic surface, for heights and for first differences.
 
-    settings: `rmse`, `mae`, `slope` weigh the parts; `sigma` the Gaussian likelihood, whose gradient reaches the
+    settings: `rmse`, `mae`, `slope` weigh the parts; `sigma` the Laplace likelihood, whose gradient reaches the
     σ branch alone; `edge` coarse cells at a patch's border are left out, where the network lacks surroundings.
     The ratio is what the tables report, so flat and steep ground count alike.
     """
@@ -40,7 +40,7 @@ def ridgeline_loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, 
     slope_scale = (plain_steps + floor.square()).sqrt()
     slope = (steps + 1e-4 * floor.square()).sqrt() / slope_scale
     sigma = _inner(log_sigma, edge)
-    likelihood = (sigma + 0.5 * error.detach().square() * torch.exp(-2 * sigma)).mean()
+    likelihood = (sigma - torch.log(scale)[:, None, None, None] + error.detach().abs() * torch.exp(-sigma)).mean()
     parts = {"rmse": rmse.mean(), "mae": mae.mean(), "slope": slope.mean(), "sigma": likelihood}
     defaults = {"rmse": 0.5, "mae": 0.5, "slope": 0.5, "sigma": 0.1}
     total = torch.stack([settings.get(n, defaults[n]) * v for n, v in parts.items()]).sum()

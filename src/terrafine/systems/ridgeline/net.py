@@ -1,9 +1,10 @@
 """Ridgeline: DEM super-resolution at coarse resolution, from neighbour differences alone.
 
-heights ─ differences ┬─ fixed 15×15 correlation ── consistent cubic surface, as k² subcells per cell ──┐
-                      │                          └─ departures from the 7×7 and 15×15 means             │
-                      └─ ÷ pixel size ─ head ─ residual blocks (two levels) ─ k² subcells × pixel size ─ + ─ minus
-                                                                 └─ log σ of each subcell                    block mean
+heights ─ differences ┬─ fixed 15×15 correlations ┬─ consistent cubic surface, k² subcells per cell ─────┐
+                      │                           └─ departures from 3×3, 7×7, 15×15 means ─ roughness   │
+                      └─ slopes, and slopes ÷ roughness ─ head ─ residual blocks on two levels           │
+                                        ├─ k² subcells × roughness ──────────────────────────────────────┴─ + ─ minus
+                                        └─ log σ of each subcell, × roughness                              block mean
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from terrafine.nn.subcell import consistent_cubic, context_kernel, forward_diffe
 __all__ = ["RidgelineNet"]
 
 _RADIUS = 7
-_GAINS = (1.0, 30.0)  # slopes as they are, and asinh of 30 times as much: plains and walls both in range
+_WINDOWS = (3, 7, 15)
+_FLAT = 1e-3  # slope below which ground counts as flat: rounding and noise, 0.1 m on cells of 100 m
+_FEATURES = 11
 
 
 class RidgelineNet(nn.Module):
@@ -45,9 +48,9 @@ class RidgelineNet(nn.Module):
         self.deep_blocks = deep_blocks
         taps = consistent_cubic(scale, _RADIUS)
         kernels = [on_differences(taps, taps, _RADIUS)]
-        kernels += [on_differences(context_kernel(w), context_kernel(w), _RADIUS) for w in (7, 15)]
+        kernels += [on_differences(context_kernel(w), context_kernel(w), _RADIUS) for w in _WINDOWS]
         self.register_buffer("fixed", torch.from_numpy(np.concatenate(kernels)).float(), persistent=False)
-        self.head = nn.Conv2d(4 * len(_GAINS), channels, 3, padding=1)
+        self.head = nn.Conv2d(_FEATURES, channels, 3, padding=1)
         self.before = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks[0])))
         if deep_blocks:
             self.down = nn.Conv2d(channels, deep_channels, 2, stride=2)
@@ -71,15 +74,17 @@ class RidgelineNet(nn.Module):
         surface, context = linear[:, : self.scale**2], linear[:, self.scale**2 :]
         size = pixel_size_m.prod(dim=1, keepdim=True).sqrt()
         slopes = torch.cat((differences / pixel_size_m, context / size), dim=1)
-        x = self.head(torch.cat([slopes if g == 1 else torch.asinh(g * slopes) / g**0.5 for g in _GAINS], dim=1))
+        rough = _roughness(slopes[:, 2:3])
+        x = self.head(torch.cat((slopes, torch.asinh(slopes / rough), torch.log(rough)), dim=1))
         x = self.before(x)
         if self.deep_blocks:
             x = x + functional.pixel_shuffle(self.up(self.deep(self.down(x))), 2)
         x = self.after(x)
-        detail = self.tail(x) * size
+        unit = size * rough
+        detail = self.tail(x) * unit
         relief = surface + detail
         relief = relief - relief.mean(dim=1, keepdim=True)
-        log_sigma = self.sigma(x.detach()) + torch.log(0.02 * size)
+        log_sigma = self.sigma(x.detach()) + torch.log(0.3 * unit)
         return relief, detail, log_sigma
 
     def receptive_radius(self) -> int:
@@ -87,3 +92,11 @@ class RidgelineNet(nn.Module):
         before, after = 2 * len(self.before), 2 * len(self.after) + 1
         deep = 2 * (2 * self.deep_blocks) + 1 if self.deep_blocks else 0
         return _RADIUS + 1 + before + deep + after + 1
+
+
+def _roughness(departure: Tensor) -> Tensor:
+    """Root mean square over 7×7 cells of the departure from the 3×3 mean, as a slope; (n, 1, y, x) -> same.
+
+    What the network adds is counted in it, so that plains and walls ask for numbers of one size.
+    """
+    return (functional.avg_pool2d(departure.square(), 7, stride=1, padding=3) + _FLAT**2).sqrt()
