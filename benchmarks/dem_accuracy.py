@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--model", action="append", help="name or weights file; repeatable; default: all shipped")
     parser.add_argument("--files", nargs="+", help="stems of files in dem/test, or paths")
     parser.add_argument("--data", help="folder of real data")
-    parser.add_argument("--out", type=Path, default=RESULTS / "dem_accuracy.json")
+    parser.add_argument("--out", type=Path, help="JSON; default: results/dem_accuracy.json, of a complete run only")
     args = parser.parse_args()
     if args.files and all(Path(f).exists() for f in args.files):
         files = [Path(f) for f in args.files]
@@ -117,8 +117,11 @@ def main() -> None:
     for scale in args.scale or [2, 3, 4]:
         record[f"x{scale}"] = run(scale, files, args.model or list(DEFAULT_MODELS), optional=not args.model)
         show(scale, record[f"x{scale}"])
-    write_json(args.out, record)
-    print(f"\nwritten to {args.out}")
+    partial = args.scale or args.model or args.files
+    out = args.out or (None if partial else RESULTS / "dem_accuracy.json")
+    if out is not None:
+        write_json(out, record)
+        print(f"\nwritten to {out}")
 
 
 if __name__ == "__main__":
