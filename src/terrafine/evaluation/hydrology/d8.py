@@ -13,7 +13,19 @@ from scipy import ndimage
 
 from terrafine.errors import EmptyError, GridError, MissingExtraError, ResourceError, UsageError
 
-__all__ = ["OUTLET", "VOID", "Drainage", "Sinks", "cell_area_km2", "d8", "drainage", "fill", "hydrology_memory"]
+__all__ = [
+    "OUTLET",
+    "VOID",
+    "Drainage",
+    "Sinks",
+    "cell_area_km2",
+    "d8",
+    "drainage",
+    "fill",
+    "hydrology_memory",
+    "kernels",
+    "refuse_over",
+]
 
 Surface = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
@@ -24,7 +36,7 @@ VOID = np.uint8(247)
 """Code of a cell that was not observed."""
 
 BYTES_PER_CELL = 112
-"""Peak of `compare_hydrology` for float32 surfaces, arguments included; measured, see tests."""
+"""Peak of `compare_hydrology` for float32 surfaces, arguments included; 98 measured on 4032 x 3738 cells."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,8 @@ def refuse_over(shape: tuple[int, int], limit_bytes: int | None) -> None:
         )
 
 
-def _kernels() -> ModuleType:
+def kernels() -> ModuleType:
+    """The compiled loops; raises MissingExtraError where numba is absent."""
     return _optional("terrafine.evaluation.hydrology.kernels")
 
 
@@ -131,7 +144,7 @@ def fill(surface: Surface, valid: Mask | None = None) -> Surface:
     """
     surface, seen = _checked(surface, valid)
     filled = np.array(surface, order="C")
-    _kernels().fill(filled, seen, _work(surface.shape))
+    kernels().fill(filled, seen, _work(surface.shape))
     return filled
 
 
@@ -146,9 +159,9 @@ def d8(filled: Surface, valid: Mask | None, pixel_size_m: NDArray[np.float64]) -
     surface, seen = _checked(filled, valid)
     sizes = _sizes(pixel_size_m, surface.shape[0])
     code = np.empty(surface.shape, dtype=np.uint8)
-    kernels = _kernels()
-    kernels.steepest(np.ascontiguousarray(surface), seen, sizes[0], sizes[1], code)
-    kernels.resolve_flats(np.ascontiguousarray(surface), code, _work(surface.shape))
+    loops = kernels()
+    loops.steepest(np.ascontiguousarray(surface), seen, sizes[0], sizes[1], code)
+    loops.resolve_flats(np.ascontiguousarray(surface), code, _work(surface.shape))
     return code
 
 
@@ -176,7 +189,7 @@ def drainage(surface: Surface, valid: Mask | None, pixel_size_m: NDArray[np.floa
     del depth
     code = d8(filled, seen, sizes)
     order = _work(surface.shape)
-    size = _kernels().upstream_order(code, order)
+    size = kernels().upstream_order(code, order)
     network = _optional("pyflwdir").from_array(
         code, ftype="d8", check_ftype=False, idxs_seq=order[:size], nnodes=int(size), cache=False
     )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import UsageError
-from terrafine.evaluation.hydrology.d8 import Drainage, cell_area_km2
+from terrafine.evaluation.hydrology.d8 import Drainage, cell_area_km2, kernels
 from terrafine.evaluation.hydrology.streams import streams
 
 __all__ = ["compare_flood", "compare_hand", "compare_sinks", "compare_watersheds", "hand"]
@@ -28,12 +28,11 @@ def hand(drained: Drainage, area_km2: float) -> NDArray[np.float32]:
     2008, doi:10.1016/j.rse.2008.03.018.
     """
     drain = streams(drained, area_km2)
-    height = np.asarray(drained.network.hand(drain.ravel(), drained.filled.ravel())).reshape(drain.shape)
-    # A basin whose outlet is no stream meets none: its heights would be above its outlet, and are left out.
-    basin = _basins(drained)
-    meets = np.zeros(int(basin.max()) + 1, dtype=bool)
-    meets[basin[drain]] = True
-    return np.where(meets[basin] & drained.valid, height, np.nan).astype(np.float32)
+    # pyflwdir's own HAND counts from the outlet where no stream is met, and is not compiled.
+    height = np.full(drain.size, np.nan)
+    flow = drained.network
+    kernels().above_drain(flow.idxs_seq, flow.idxs_ds, drained.filled.ravel(), drain.ravel(), height)
+    return height.reshape(drain.shape).astype(np.float32)
 
 
 def compare_hand(mine: NDArray[np.float32], theirs: NDArray[np.float32], area_km2: float) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["fill", "resolve_flats", "steepest", "upstream_order"]
+__all__ = ["above_drain", "fill", "resolve_flats", "steepest", "upstream_order"]
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
@@ -310,3 +310,16 @@ def upstream_order(code: Codes, work: Ints) -> int:
                         waiting[r, c] -= 1
                         break
     return valid
+
+
+@_compiled
+def above_drain(order: Ints, below: Ints, level: Floats, drain: Bools, height: Floats) -> None:
+    """Write the height of each cell above the first drain cell on its way; flat arrays, `order` from down- to upstream.
+
+    `height` comes filled with NaN, and keeps it where no drain cell is met.
+    """
+    for cell in order:
+        if drain[cell]:
+            height[cell] = 0.0
+        elif below[cell] != cell:
+            height[cell] = height[below[cell]] + (np.float64(level[cell]) - np.float64(level[below[cell]]))

@@ -88,8 +88,9 @@ def stream_length_m(drained: Drainage, mask: Mask) -> float:
     size_x, size_y = drained.pixel_size_m
     across = np.hypot(size_x, size_y)
     total = 0.0
-    for codes, step in (((1, 16), size_x), ((4, 64), size_y), ((2, 8, 32, 128), across)):
-        total += float(((np.isin(drained.code, codes) & mask).sum(axis=1) * step).sum())
+    for codes, step in ((1 | 16, size_x), (4 | 64, size_y), (2 | 8 | 32 | 128, across)):
+        # Each direction is one bit; no stream cell is VOID, the only code with several.
+        total += float((((drained.code & codes) != 0) & mask).sum(axis=1) @ step)
     return total
 
 

@@ -132,7 +132,7 @@ def _two(*parts: str) -> str:
 def _summary(results: Results, tables: dict[str, Table]) -> str:
     chart = charts.ranking_chart(results)
     columns = ("surface", "rmse", "mae", "bias", "nmad", "sd", "le90", "le95", "psnr", "n")
-    body = f"<figure>{chart}</figure>" if chart else ""
+    body = f'<figure class="wide">{chart}</figure>' if chart else ""
     body += to_html(tables["summary"], columns, best="rmse")
     verdicts = [
         f"<li><strong>{escape(c['name'])}</strong>: {escape(c['verdict']['sentence'])}</li>"

@@ -32,6 +32,8 @@ def number(value: float | int | None, digits: int = 3) -> str:
 
 def short(value: float | int | None, digits: int = 6) -> str:
     """As `number`, without trailing zeros: for round values such as ticks and settings."""
+    if value is not None and 1e-6 <= abs(value) < 1e-3:
+        return f"{value:.6f}".rstrip("0").replace("-", MINUS)
     text = number(value, digits)
     return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 
