@@ -60,7 +60,7 @@ class ElevationModel:
 
     def _once(self, heights: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor | None]:
         out = self.forward(self.network, heights, pixel)
-        sigma = None if out.log_sigma is None else out.log_sigma.exp() * self.spec.calibration.get("0.68", 1.0)
+        sigma = None if out.log_sigma is None else out.log_sigma.exp() * self.spec.calibration.get("sigma", 1.0)
         return self._keep(out.relief), sigma
 
     def _keep(self, relief: Tensor) -> Tensor:

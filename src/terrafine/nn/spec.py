@@ -32,7 +32,8 @@ class ModelSpec:
     tile        preferred inner tile side, input cells
     network     keyword arguments that rebuild the network
     tolerance_m how far a mirrored or rotated input may change the mirrored or rotated output, metres RMS
-    calibration multipliers of the σ band for stated coverages, e.g. {"0.68": 1.0, "0.90": 1.7}
+    calibration `sigma`: factor from the network's σ to the published one; `0.68`, `0.90`, `0.95`: multiples of the
+                published σ that cover so much of held-out error
     provenance  recipe, data, licence, scores: free text and numbers, shown by `terrafine info`
     """
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +13,7 @@ from terrafine.nn.upsample import assemble, relief_of
 
 __all__ = ["calibrate", "score"]
 
+_WIDER = ("0.90", "0.95")
 _EDGE = 8  # coarse cells at a patch's edge that are not scored: there the network lacks its surroundings
 
 
@@ -36,7 +37,11 @@ def score(system: System, network: nn.Module, checks: Sequence[TrainingBatch]) -
 
 @torch.no_grad()
 def calibrate(system: System, network: nn.Module, checks: Sequence[TrainingBatch]) -> dict[str, float]:
-    """Multipliers of σ for which the stated share of held-out errors lies within; {} for a network without σ."""
+    """How σ must be read so that stated shares of the held-out errors lie within; {} for a network without σ.
+
+    `sigma` is the factor from the network's σ to the published one, of which ±1 covers 68 %; `0.90` and `0.95` are
+    the multiples of the published σ that cover so much. A normal distribution would give 1.65 and 1.97.
+    """
     ratios = []
     for batch in checks:
         out = _predict(system, network, batch)
@@ -44,21 +49,14 @@ def calibrate(system: System, network: nn.Module, checks: Sequence[TrainingBatch
             return {}
         error = (out["elevation"] - batch.fine).abs() / out["elevation_sigma"]
         ratios.append(_inner(error, batch.scale).flatten())
-    pooled = torch.cat(ratios).double().cpu().numpy()
-    shares: dict[str, Any] = {f"{p:.2f}": float(_quantile(pooled, p)) for p in (0.68, 0.90, 0.95)}
-    return shares
+    unit, *wider = np.quantile(torch.cat(ratios).double().cpu().numpy(), (0.68, 0.90, 0.95))
+    return {"sigma": float(unit), "0.68": 1.0} | {n: float(w / unit) for n, w in zip(_WIDER, wider, strict=True)}
 
 
 def _predict(system: System, network: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:
     if system.predict is None:
         raise ValueError(f"system {system.name!r} predicts nothing")
     return system.predict(network, batch)
-
-
-def _quantile(values: Any, share: float) -> float:
-    import numpy as np
-
-    return float(np.quantile(values, share))
 
 
 def _inner(x: Tensor, k: int) -> Tensor:

@@ -54,7 +54,8 @@ def test_the_weights_say_where_they_come_from(ground: Path, tmp_path: Path) -> N
     assert (spec.name, spec.system, spec.scale, spec.version) == ("tiny", "ridgeline", 2, "0.1")
     assert spec.provenance["recipe"]["seed"] == 1
     assert set(spec.provenance["held_out_scores"]) == {"to_bicubic", "to_consistent", "slope_to_bicubic"}
-    assert 0 < spec.calibration["0.68"] < spec.calibration["0.90"] < spec.calibration["0.95"]
+    assert spec.calibration["sigma"] > 0
+    assert 1.0 == spec.calibration["0.68"] < spec.calibration["0.90"] < spec.calibration["0.95"]
 
 
 def test_training_lowers_the_loss(ground: Path, tmp_path: Path) -> None:
