@@ -51,7 +51,7 @@ def test_an_interrupt_is_130(verb: type[Raised]) -> None:
     assert result.stderr.strip() == "interrupted"
 
 
-@pytest.mark.parametrize(("name", "hint"), [("dem", "same command again"), ("train", "--resume")])
+@pytest.mark.parametrize(("name", "hint"), [("dem", "same command again"), ("train", "last checkpoint")])
 def test_an_interrupt_of_a_long_verb_says_how_to_go_on(name: str, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt

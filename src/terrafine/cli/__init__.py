@@ -28,7 +28,7 @@ INTERRUPTED = 130
 UNEXPECTED = 1
 _RESUME = {
     "dem": ": run the same command again and it goes on where it stopped",
-    "train": ": run the same command with --resume and it goes on from its last checkpoint",
+    "train": ": run the same command again and it goes on from its last checkpoint",
 }
 
 

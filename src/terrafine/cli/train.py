@@ -12,7 +12,7 @@ __all__ = ["train"]
 
 @click.command(short_help="Train the model that a recipe describes.")
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE.toml")
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
+@click.option("--restart", is_flag=True, help="Start over where --out holds a checkpoint.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Run folder.  [default: runs/RECIPE]")
 @click.option(
@@ -28,11 +28,12 @@ __all__ = ["train"]
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads.  [default: all]")
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
 def train(
-    recipe: Path, resume: bool, device: str, out: Path | None, data_root: Path, threads: int | None, quiet: bool
+    recipe: Path, restart: bool, device: str, out: Path | None, data_root: Path, threads: int | None, quiet: bool
 ) -> None:
     """Train the model that RECIPE describes and write one safetensors file.
 
-    The same recipe, data and seed give the same weights on one CPU. A run that was cut off goes on with --resume.
+    The same recipe, data and seed give the same weights on one CPU. The same command goes on
+    with a run that was cut off.
     """
     from terrafine.training.loop import train as run
 
@@ -41,7 +42,7 @@ def train(
         data_root=data_root,
         out=out or Path("runs") / recipe.stem,
         device=device,
-        resume=resume,
+        resume=not restart,
         threads=threads,
         progress=None if quiet else _Steps(),
     )

@@ -51,7 +51,7 @@ def read_checkpoint(path: Path, state: State, recipe_digest: str) -> None:
             metadata = f.metadata() or {}
             if metadata.get("recipe") != recipe_digest:
                 raise RecipeError(
-                    f"{path}: a checkpoint of another recipe; use another --out, or start without --resume"
+                    f"{path}: a checkpoint of another recipe; use another --out, or start over with --restart"
                 )
             tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
     except SafetensorError as e:
