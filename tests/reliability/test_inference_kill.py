@@ -112,7 +112,7 @@ def test_the_command_killed_at_random_and_given_again(tmp_path):
     _, stderr = process.communicate(timeout=100)
     assert process.returncode == 0, stderr
     rng = random.Random(1)
-    for _ in range(3):
+    for _ in range(2):
         process = command(coarse, out)
         deadline = time.monotonic() + 60
         while not (job_folder(out) / "plan.json").exists() and process.poll() is None and time.monotonic() < deadline:

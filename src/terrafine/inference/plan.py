@@ -268,7 +268,7 @@ def _projected(plan: Plan, bytes_per_cell: int) -> int:
     out = plan.batch * window * plan.scale**2 * 4 * plan.outputs * (_QUEUE + 2)
     width = plan.output_shape[1]
     rows = max(_ROWS_BYTES, width * plan.scale * 4 * plan.outputs) * 3
-    blocks = width * 512 * 4 * plan.outputs  # one row of blocks of the output file in GDAL's cache
+    blocks = 3 * width * 512 * 4 * plan.outputs  # measured: stripes of 512 rows in the sink, overviews among them
     return _BASE_BYTES + max(read + model + out, rows + blocks)
 
 
