@@ -105,6 +105,7 @@ def command(coarse, out):
     return subprocess.Popen([sys.executable, "-m", "terrafine.cli", *arguments], stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_the_command_killed_at_random_and_given_again(tmp_path):
     coarse = write_dem(tmp_path / "coarse.tif", (200, 180))
     calm, out = tmp_path / "calm.tif", tmp_path / "out.tif"
