@@ -1,0 +1,150 @@
+"""Write the published numbers into README and model cards, from the JSON that the benchmarks wrote.
+
+    python benchmarks/render_docs.py [--check]
+
+Replaces what stands between `<!-- numbers: NAME -->` and `<!-- /numbers -->`. --check only says whether they agree.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+SCALES = ("x2", "x3", "x4")
+BASES = ("bicubic", "back-projected bicubic")
+MARK = re.compile(r"(<!-- numbers: (\w+) -->\n).*?(<!-- /numbers -->)", re.DOTALL)
+
+
+def load(name: str) -> dict[str, Any]:
+    """A result, or nothing where the benchmark has not run."""
+    path = RESULTS / f"{name}.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def ratios(methods: list[str], record: dict[str, Any]) -> str:
+    """RMSE, MAE, slope RMSE and NMAD of each method at each scale, relative to both interpolations."""
+    rows = []
+    for scale in SCALES:
+        known = record.get(scale, {}).get("ratios", {})
+        for method in methods:
+            if method in known:
+                cells = [f"{known[method][b][m]:.3f}" for b in BASES for m in ("rmse", "mae", "slope_rmse", "nmad")]
+                rows.append([f"×{scale[1]}", method, *cells])
+    head = [
+        "",
+        "method",
+        *(f"{m} / {b}" for b in ("bicubic", "back-projected") for m in ("RMSE", "MAE", "slope", "NMAD")),
+    ]
+    return table(head, rows)
+
+
+def by_file(method: str, record: dict[str, Any]) -> str:
+    """RMSE in metres at ×4 of one method beside the interpolations, file by file, with coverage where it has σ."""
+    files = record["x4"]["files"]
+    covered = any("coverage_68" in v for v in files[method].values())
+    rows = []
+    for name, mine in files[method].items():
+        cells = [f"{files[m][name]['rmse']:.3f}" for m in (*BASES, method)]
+        cells += [f"{files[m][name]['slope_rmse']:.2f}" for m in (*BASES, method)]
+        cells += [f"{100 * mine[c]:.0f} %" for c in ("coverage_68", "coverage_90")] if covered else []
+        rows.append([name, *cells])
+    head = ["file, ×4", *(f"RMSE {m}, m" for m in (*BASES, method)), *(f"slope {m}, °" for m in (*BASES, method))]
+    return table(head + (["within 68 %", "within 90 %"] if covered else []), rows)
+
+
+def coverage(record: dict[str, Any]) -> str:
+    """Mean over the files of the share within the stated intervals."""
+    rows = []
+    for scale in SCALES:
+        files = record.get(scale, {}).get("files", {}).get("ridgeline", {}).values()
+        if files and all("coverage_68" in f for f in files):
+            shares = [100 * sum(f[c] for f in files) / len(files) for c in ("coverage_68", "coverage_90")]
+            rows.append([f"×{scale[1]}", *(f"{s:.1f} %" for s in shares)])
+    return table(["", "within the 68 % interval", "within the 90 % interval"], rows)
+
+
+def card(method: str) -> Callable[[], str]:
+    """The section of a model card."""
+
+    def text() -> str:
+        record = load("dem_accuracy")
+        if method not in record.get("x4", {}).get("files", {}):
+            return ""
+        out = "`python benchmarks/dem_accuracy.py`: ratios, geometric mean over the six files of `dem/test`.\n\n"
+        out += ratios([method], record) + "\n" + by_file(method, record)
+        return out + ("\nMean over the files:\n\n" + coverage(record) if method == "ridgeline" else "")
+
+    return text
+
+
+def accuracy() -> str:
+    """The table of the README."""
+    record = load("dem_accuracy")
+    methods = ["bicubic a=-0.75", "lanczos", "back-projected bicubic", "srcnn", "drn", "ridgeline"]
+    return ratios(methods, record) if record else ""
+
+
+def interpolation() -> str:
+    """The table of the interpolations."""
+    record = load("dem_accuracy")
+    names = ["bicubic", "bicubic a=-0.75", "lanczos", *(f"back-projected bicubic{a}" for a in ("", " a=-0.75"))]
+    return ratios(names, record) if record else ""
+
+
+def speed() -> str:
+    """Rates and memory."""
+    record = load("dem_speed")
+    if not record:
+        return ""
+    timed = record["speed"]
+    rows = []
+    for name in ("ridgeline", "drn", "gdal cubic"):
+        r = timed[name]
+        outside = f"{100 * r['outside_network']:.0f} %" if "outside_network" in r else ""
+        cells = "×".join(map(str, r["input_cells"]))
+        rows.append([name, cells, f"{r['output_pixels_per_second'] / 1e6:.2f}", outside, f"{r['peak_mb']:.0f}"])
+    out = f"{record['machine']['cpu']}, {record['threads']} threads, ×4, from file to published file, medians of one run.\n\n"
+    out += table(["", "input cells", "output Mpx/s", "outside the network", "peak MB"], rows)
+    out += f"\nRidgeline gives {timed['ridgeline_over_drn']:.1f} times the output pixels per second of drn on the same engine, "
+    out += f"and takes {timed['ridgeline_time_over_gdal']:.1f} times as long as GDAL's cubic warp with the same output options.\n"
+    for r in record["memory"]:
+        out += f"Peak memory for {r['output_side']:,}² output cells: {r['peak_mb']:.0f} MB.\n"
+    return out
+
+
+SECTIONS: dict[str, Callable[[], str]] = {
+    "accuracy": accuracy,
+    "speed": speed,
+    "interpolation": interpolation,
+    **{m: card(m) for m in ("srcnn", "drn", "ridgeline")},
+}
+
+
+def main() -> int:
+    """Write, or with --check compare."""
+    stale = []
+    for path in (ROOT / "README.md", *sorted((ROOT / "src/terrafine/systems").glob("*/README.md"))):
+        old = path.read_text(encoding="utf-8")
+        new = MARK.sub(lambda m: m[1] + (SECTIONS[m[2]]() or "") + m[3], old)
+        if new != old:
+            stale.append(path.relative_to(ROOT))
+            if "--check" not in sys.argv:
+                path.write_text(new, encoding="utf-8")
+    print("\n".join(f"{'stale' if '--check' in sys.argv else 'written'}: {p}" for p in stale) or "all numbers agree")
+    return int(bool(stale) and "--check" in sys.argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
