@@ -115,10 +115,14 @@ def speed() -> str:
         outside = f"{100 * r['outside_network']:.0f} %" if "outside_network" in r else ""
         cells = "×".join(map(str, r["input_cells"]))
         rows.append([name, cells, f"{r['output_pixels_per_second'] / 1e6:.2f}", outside, f"{r['peak_mb']:.0f}"])
-    out = f"{record['machine']['cpu']}, {record['threads']} threads, ×4, from file to published file, medians of one run.\n\n"
+    out = f"{record['machine']['cpu']}, {record['threads']} threads, ×4, "
+    out += "from file to published file, medians of one run.\n\n"
     out += table(["", "input cells", "output Mpx/s", "outside the network", "peak MB"], rows)
-    out += f"\nRidgeline gives {timed['ridgeline_over_drn']:.1f} times the output pixels per second of drn on the same engine, "
-    out += f"and takes {timed['ridgeline_time_over_gdal']:.1f} times as long as GDAL's cubic warp with the same output options.\n"
+    out += f"\nRidgeline gives {timed['ridgeline_over_drn']:.1f} times the output pixels per second of drn on the same "
+    out += (
+        f"engine, and takes {timed['ridgeline_time_over_gdal']:.1f} times as long as GDAL's cubic warp with the same "
+    )
+    out += "output options.\n"
     for r in record["memory"]:
         out += f"Peak memory for {r['output_side']:,}² output cells: {r['peak_mb']:.0f} MB.\n"
     return out
