@@ -120,9 +120,7 @@ def sharpen_dem(
     if hasattr(source, "dims") and hasattr(source, "coords"):
         _only_for_files(destination=destination)
         return _sharpen_xarray(source, files, uncertainty)
-    raise UsageError(
-        f"a DEM cannot be a {type(source).__name__}; expected a path, an xarray.DataArray or a numpy array"
-    )
+    raise UsageError(f"a DEM cannot be a {type(source).__name__}; expected a path, a DataArray or a numpy array")
 
 
 @dataclass(frozen=True, slots=True)
