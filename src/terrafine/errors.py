@@ -15,7 +15,8 @@
     ├── JobError                          13      a job folder of another run, or one in use
     ├── RecipeError                       14      a recipe that is incomplete or contradicts itself
     ├── DataError                         15      training or evaluation data that cannot serve
-    └── MissingExtraError                 16      an optional dependency that is not installed
+    ├── MissingExtraError                 16      an optional dependency that is not installed
+    └── GateError                         17      a surface that was judged and did not pass a gate
 
 A message names the file, what was found, what was expected and what to do.
 """
@@ -28,6 +29,7 @@ __all__ = [
     "DatumError",
     "DiskError",
     "EmptyError",
+    "GateError",
     "GridError",
     "JobError",
     "MissingExtraError",
@@ -136,3 +138,9 @@ class MissingExtraError(TerrafineError):
     """An optional dependency that is not installed; the message names the extra."""
 
     exit_code = 16
+
+
+class GateError(TerrafineError):
+    """A surface that was judged and did not pass a gate set for it."""
+
+    exit_code = 17

@@ -79,7 +79,8 @@ def main(debug: bool) -> None:
     """Turn free, coarse satellite data into fine maps of the Earth.
 
     Exit codes: 0 done, 1 defect, 2 usage, 3-7 input (file, band, grid, datum, empty), 8-9 weights, 10-11 memory and
-    disk, 12 output, 13 job folder, 14-15 recipe and training data, 16 missing extra, 130 interrupted.
+    disk, 12 output, 13 job folder, 14-15 recipe and training data, 16 missing extra, 17 gate not passed,
+    130 interrupted.
     """
 
 

@@ -8,17 +8,23 @@ from typing import Any
 
 import click
 
+from terrafine.cli.kinds import BYTES
 from terrafine.cli.table import columns
+from terrafine.errors import OutputError, UsageError
 
 __all__ = ["evaluate"]
 
-HEADER = ("surface", "RMSE m", "MAE m", "NMAD m", "bias m", "slope RMSE °")
+HEADER = ("surface", "RMSE m", "MAE m", "NMAD m", "bias m", "slope RMSE °", "streams F1")
 
 
 @click.command(short_help="Compare elevation models with a reference.")
-@click.argument("candidates", nargs=-1, required=True, metavar="CANDIDATE...")
-@click.argument("reference")
+@click.argument("surfaces", nargs=-1, required=True, metavar="CANDIDATE... [REFERENCE]")
+@click.option("--reference", metavar="FILE", help="The truth; without it, the last file named.")
 @click.option("--coarse", metavar="FILE", help="What the candidates were made from: adds bicubic and the consistency.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write results.json, index.html and CSVs here."
+)
+@click.option("--gate", metavar="TOML", help="Limits on the results; exit code 17 where one is not kept.")
 @click.option(
     "--coregistration/--no-coregistration",
     "coregister",
@@ -27,71 +33,136 @@ HEADER = ("surface", "RMSE m", "MAE m", "NMAD m", "bias m", "slope RMSE °")
     help="Shift each surface onto the reference before differencing (Nuth & Kääb 2011).",
 )
 @click.option(
+    "--slope",
+    "slope_method",
+    type=click.Choice(["horn", "zevenbergen-thorne"]),
+    default="horn",
+    show_default=True,
+    help="How gradients are taken.",
+)
+@click.option("--hydrology/--no-hydrology", default=True, show_default=True, help="Streams, watersheds and floods.")
+@click.option(
+    "--stream-area",
+    "stream_areas_km2",
+    type=float,
+    multiple=True,
+    metavar="KM2",
+    help="Contributing area from which a stream runs; may be repeated.  [default: by the extent]",
+)
+@click.option(
+    "--stage",
+    "stages_m",
+    type=float,
+    multiple=True,
+    metavar="M",
+    help="Flood height above the streams; may be repeated.  [default: 1, 2 and 5]",
+)
+@click.option(
+    "--hydrology-memory",
+    type=BYTES,
+    metavar="SIZE",
+    help="Leave hydrology out where it needs more; it holds surfaces whole.  [default: 4GiB]",
+)
+@click.option(
     "--mask", "masks", multiple=True, metavar="FILE", help="Leave out its cells other than 0; may be repeated."
 )
 @click.option("--classes", metavar="FILE", help="Integers to break the errors down by, for example land cover.")
 @click.option("--vertical-datum", metavar="NAME", help="Datum of files that do not say.")
 @click.option("--assume-crs", metavar="CRS", help="CRS of files that have none.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write results.json, tables and a page here."
-)
 @click.option("--quiet", is_flag=True, help="No progress, no table.")
 def evaluate(
-    candidates: tuple[str, ...],
-    reference: str,
+    surfaces: tuple[str, ...],
+    reference: str | None,
     coarse: str | None,
-    coregister: bool,
-    masks: tuple[str, ...],
-    classes: str | None,
-    vertical_datum: str | None,
-    assume_crs: str | None,
     out: Path | None,
+    gate: str | None,
+    stages_m: tuple[float, ...],
+    hydrology_memory: int | None,
     quiet: bool,
+    **options: Any,
 ) -> None:
-    """Compare one or several CANDIDATE files with REFERENCE, the last file named.
+    """Compare one or several CANDIDATE files with a REFERENCE, the last file named.
 
-    All are judged on the same cells. With --coarse, bicubic and back-projected bicubic of it are judged beside them.
+    All are judged on the same cells and ranked by RMSE. With --coarse, bicubic and back-projected bicubic of it are
+    judged beside them, and the first line says whether the best candidate is better.
     """
     from terrafine.evaluation.compare import evaluate as compare
+    from terrafine.evaluation.gate import check, load_gates, raise_unless_passed
     from terrafine.evaluation.report import write_report
 
+    candidates, truth = _split(surfaces, reference)
+    gates = load_gates(gate) if gate else []
+    if out is not None and out.exists() and not out.is_dir():
+        raise OutputError(f"{out}: is a file; expected a folder for the report, or a name that is free")
+    options |= {"stages_m": stages_m} if stages_m else {}
+    options |= {"hydrology_memory": hydrology_memory} if hydrology_memory else {}
+    drawn: list[Any] = []
     results: Any = compare(
         candidates,
-        reference,
+        truth,
         coarse=coarse,
-        coregister=coregister,
-        masks=masks,
-        classes=classes,
-        assume_crs=assume_crs,
-        vertical_datum=vertical_datum,
         progress=None if quiet else _Blocks(),
+        figures=None if out is None else drawn.append,
+        **options,
     )
-    written = [] if out is None else write_report(results, None, out)
+    if gates:
+        results["gates"] = check(results, gates)
+    written = [] if out is None else write_report(results, drawn[0] if drawn else None, out)
     if not quiet:
-        surfaces = {**{c["name"]: c for c in results["candidates"]}, **results["baselines"]}
-        click.echo(columns(HEADER, [_row(name, scores) for name, scores in surfaces.items()]))
-        for line in (*results["notes"], results["verdict"]["sentence"], *map(str, written)):
-            click.echo(line)
+        _show(results, written)
+    raise_unless_passed(results.get("gates", []))
+
+
+def _split(surfaces: tuple[str, ...], reference: str | None) -> tuple[tuple[str, ...], str]:
+    if reference is not None:
+        return surfaces, reference
+    if len(surfaces) < 2:
+        raise UsageError(
+            f"{surfaces[0]}: the only file named; expected a candidate and, after it or with --reference, a reference"
+        )
+    return surfaces[:-1], surfaces[-1]
+
+
+def _show(results: Mapping[str, Any], written: list[Path]) -> None:
+    click.echo(results["verdict"]["sentence"])
+    surfaces = {**{c["name"]: c for c in results["candidates"]}, **results["baselines"]}
+    click.echo(columns(HEADER, [_row(name, scores) for name, scores in surfaces.items()]))
+    for note in results["notes"]:
+        click.echo(note)
+    for gate in results.get("gates", []):
+        click.echo(f"{'passed' if gate['passed'] else 'FAILED'}  {gate['candidate']}: {gate['key']} {gate['value']}")
+    if written:
+        pages = [path for path in written if path.suffix != ".csv"]
+        tables = len(written) - len(pages)
+        click.echo(f"{', '.join(map(str, pages))} and {tables} tables as CSV beside them")
 
 
 def _row(name: str, scores: Mapping[str, Any]) -> tuple[str, ...]:
     heights = [scores["elevation"].get(key) for key in ("rmse", "mae", "nmad", "bias")]
     measures = (scores.get("terrain") or {}).get("measures") or {}
     slope = measures.get("slope", {}).get("rmse")
-    return name.replace("_", "-"), *("-" if value is None else f"{value:.3f}" for value in (*heights, slope))
+    numbers = (*heights, slope, _streams(scores))
+    return name.replace("_", "-"), *("-" if value is None else f"{value:.3f}" for value in numbers)
+
+
+def _streams(scores: Mapping[str, Any]) -> float | None:
+    """F1 of the streams of the middle contributing area, within one cell."""
+    rows = (scores.get("hydrology") or {}).get("streams") or []
+    overlap = rows[len(rows) // 2]["overlap"] if rows else []
+    return next((row["f1"] for row in overlap if row["tolerance_cells"] == 1), None)
 
 
 class _Blocks:
-    """A bar of blocks done."""
+    """A bar of steps done."""
 
     def __init__(self) -> None:
         self._bar: Any = None
 
-    def __call__(self, done: int, blocks: int) -> None:
+    def __call__(self, done: int, steps: int) -> None:
         from tqdm import tqdm
 
         if self._bar is None:
-            self._bar = tqdm(total=blocks, unit="block", dynamic_ncols=True, disable=None)
+            self._bar = tqdm(total=steps, unit="step", dynamic_ncols=True, disable=None)
         self._bar.update(done - self._bar.n)
-        if done == blocks:
+        if done == steps:
             self._bar.close()

@@ -1,13 +1,12 @@
 """Candidates against a reference: one dictionary, the whole of `results.json`.
 
 Candidates on one grid are judged on the same cells: those valid in all of them, in the reference and in the baselines,
-and not masked. All that is measured here is local, so the rasters stream through in blocks: memory follows from the
-block, not from the raster.
+and not masked. What is local streams through in blocks: memory follows from the block, not from the raster. Water is
+not local: its surfaces are held whole, within a stated limit, or it is left out with a note.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,15 +14,19 @@ from typing import Any
 
 import terrafine
 from terrafine.errors import BandError, EmptyError, GridError, UsageError
+from terrafine.evaluation.figures import draw
 from terrafine.evaluation.group import Group, Options
+from terrafine.evaluation.hydrology import DEFAULT_STAGES_M
+from terrafine.evaluation.report.schema import FORMAT, Figures
 from terrafine.evaluation.surfaces import Readable, pixel_size, same_grid
-from terrafine.evaluation.verdict import verdict
+from terrafine.evaluation.verdict import BASELINE_NAMES, verdict
+from terrafine.evaluation.water import DEFAULT_LIMIT_BYTES, WaterOptions
 from terrafine.raster import vertical
 from terrafine.raster.source import Source, open_source
 
-__all__ = ["FORMAT", "evaluate", "to_json"]
+__all__ = ["FORMAT", "evaluate"]
 
-FORMAT = "terrafine-evaluation/1"
+_RESERVED = {"reference", *BASELINE_NAMES}  # names of what stands beside the candidates
 
 PathLike = str | os.PathLike[str]
 
@@ -41,6 +44,10 @@ def evaluate(
     multipliers: Mapping[float, float] | None = None,
     slope_method: str = "horn",
     tolerance_m: float = 0.01,
+    hydrology: bool = True,
+    stream_areas_km2: Sequence[float] | None = None,
+    stages_m: Sequence[float] = DEFAULT_STAGES_M,
+    hydrology_memory: int = DEFAULT_LIMIT_BYTES,
     block: int = 768,
     bootstrap_side: int | None = None,
     draws: int = 1000,
@@ -48,8 +55,9 @@ def evaluate(
     assume_crs: str | None = None,
     vertical_datum: str | None = None,
     progress: Callable[[int, int], None] | None = None,
+    figures: Callable[[Figures], None] | None = None,
 ) -> dict[str, Any]:
-    """Everything that can be told of the candidates from windows of them: the `Results` of report.schema.
+    """Everything that is measured on the candidates: the `Results` of report.schema.
 
     candidates      one file, several, or {name: file}; ranked by RMSE in what is returned
     reference       averaged, never sampled, onto each candidate's grid
@@ -61,9 +69,12 @@ def evaluate(
                     is then averaged onto the moved grid, and the candidate itself is never resampled
     masks           rasters whose cells other than 0 are left out (water, glaciers, the user's own)
     classes         a raster of integers to break the errors down by
+    hydrology       streams at these contributing areas, floods at these stages, and what `evaluation.hydrology` lists;
+                    left out with a note where it needs more than `hydrology_memory` bytes: it holds surfaces whole
     block           cells along one side of what is read at once; the result is the same to float64 rounding
     bootstrap_side  cells along a block of the spatial bootstrap; by default a sixteenth of the longer side
-    progress        called with (blocks done, blocks in all)
+    progress        called with (steps done, steps in all)
+    figures         called once with the pictures that `report.write_report` takes, of the best candidate's grid
 
     Same inputs, same dictionary: no times, no absolute paths. Raises GridError (no overlap, no metres), DatumError,
     EmptyError (no cell in common), UsageError, MissingExtraError (co-registration without xdem).
@@ -73,7 +84,19 @@ def evaluate(
     if block < 64 or draws < 100:
         raise UsageError(f"block {block} and draws {draws}: expected at least 64 cells and 100 draws")
     options = Options(
-        uncertainty, coregister, slope_method, tolerance_m, block, bootstrap_side, draws, seed, multipliers or {}
+        uncertainty,
+        coregister,
+        slope_method,
+        tolerance_m,
+        block,
+        bootstrap_side,
+        draws,
+        seed,
+        multipliers or {},
+        WaterOptions(tuple(stream_areas_km2) if stream_areas_km2 else None, tuple(stages_m), hydrology_memory)
+        if hydrology
+        else None,
+        figures is not None,
     )
     named = _named(candidates)
     opening = {"assume_crs": assume_crs, "vertical_datum": vertical_datum}
@@ -101,6 +124,8 @@ def evaluate(
     records.sort(key=lambda r: (r["elevation"]["rmse"], r["name"]))
     for rank, record in enumerate(records, start=1):
         record["rank"], record["path"] = rank, Path(named[record["name"]]).name
+    if figures is not None and (drawn := draw(_group_of(groups, records[0]["name"]))) is not None:
+        figures(drawn)
     return {
         "format": FORMAT,
         "terrafine": terrafine.__version__,
@@ -119,24 +144,26 @@ def evaluate(
     }
 
 
-def to_json(results: Mapping[str, Any]) -> str:
-    """The text of `results.json`: sorted keys, strict JSON; equal results give equal bytes."""
-    return json.dumps(results, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
 def _named(candidates: PathLike | Sequence[PathLike] | Mapping[str, PathLike]) -> dict[str, PathLike]:
     if isinstance(candidates, Mapping):
         named = dict(candidates)
     else:
         listed = [candidates] if isinstance(candidates, (str, os.PathLike)) else list(candidates)
         stems = [Path(p).stem for p in listed]
+        stems = [Path(p).name if s in _RESERVED else s for s, p in zip(stems, listed, strict=True)]
         names = [s if stems.count(s) == 1 else f"{Path(p).parent.name}/{s}" for s, p in zip(stems, listed, strict=True)]
         named = dict(zip(names, listed, strict=True))
         if len(named) < len(listed):
             raise UsageError(f"candidates {sorted(names)} share names; give them as a mapping of name to file")
+    if taken := sorted(_RESERVED & named.keys()):
+        raise UsageError(f"candidate {taken[0]!r}: that name is taken for what it is compared with; give it another")
     if not named:
         raise UsageError("no candidate was given; expected at least one file")
     return named
+
+
+def _group_of(groups: Sequence[Group], name: str) -> Group:
+    return next(group for group in groups if name in group.names)
 
 
 def _open_candidate(path: PathLike, uncertainty: bool, opening: Mapping[str, Any]) -> Source:

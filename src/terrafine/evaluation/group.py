@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from terrafine.errors import GridError
 from terrafine.evaluation.consistency import ConsistencyStats
 from terrafine.evaluation.coregister import Shift, estimate_shift
+from terrafine.evaluation.overview import Overview
 from terrafine.evaluation.spectrum import SpectrumStats, window_starts
 from terrafine.evaluation.strata import BlockSums, band_step, resample_weights
 from terrafine.evaluation.surfaces import (
@@ -27,6 +28,7 @@ from terrafine.evaluation.surfaces import (
 from terrafine.evaluation.tally import BLOCK_HALO, Derived, Tally
 from terrafine.evaluation.terrain import Method
 from terrafine.evaluation.uncertainty import CoverageStats
+from terrafine.evaluation.water import Water, WaterOptions, trace_water
 
 __all__ = ["Group", "Lane", "Options"]
 
@@ -50,6 +52,8 @@ class Options:
     draws: int = 1000
     seed: int = 0
     multipliers: Mapping[float, float] = field(default_factory=dict)
+    water: WaterOptions | None = None
+    pictures: bool = False
 
     @property
     def method(self) -> Method:
@@ -62,6 +66,7 @@ class Options:
             "coregistration": "Nuth & Kääb 2011" if self.coregister else "none",
             "slope_method": "Horn" if self.method == "horn" else "Zevenbergen–Thorne",
             "consistency_tolerance_m": self.tolerance_m,
+            "hydrology": "left out" if self.water is None else "steepest descent (D8)",
             "bootstrap_draws": self.draws,
             "seed": self.seed,
         }
@@ -78,11 +83,13 @@ class Lane:
     shift: Shift | None = None
     reference: Readable | None = None
     key: tuple[float, float] = (0.0, 0.0)
+    hydrology: dict[str, Any] | None = None
 
     def summary(self, weights: F64, options: Options, class_names: Mapping[int, str] | None) -> dict[str, Any]:
         """The `Candidate` part of results.json, without rank, path and verdict."""
         shift = None if self.shift is None else self.shift.record()
-        return {"name": self.name, "shift_m": shift} | self.tally.summary(weights, options.method, class_names)
+        scores = self.tally.summary(weights, options.method, class_names)
+        return {"name": self.name, "shift_m": shift, "hydrology": self.hydrology} | scores
 
 
 class Group:
@@ -111,15 +118,19 @@ class Group:
         self.lanes: tuple[list[Lane], list[Lane]] = ([], [])
         step = options.block
         self._corners = [(r, c) for r in range(0, self.shape[0], step) for c in range(0, self.shape[1], step)]
-        self.steps = len(self._corners) + 1
+        self.steps = len(self._corners) + 2
+        self.water: Water | None = None
+        self.overview = Overview(self.shape) if options.pictures else None
 
     def run(self) -> Iterator[None]:
-        """Settle the shifts, stream all blocks, then the windows of the spectra; one yield a block, one at the end."""
+        """Settle the shifts, stream all blocks, then spectra from windows and water from the whole; a yield a step."""
         self._enter()
         for corner in self._corners:
             self._block(*corner)
             yield
         self._spectra()
+        yield
+        self._water()
         yield
 
     def weights(self) -> F64:
@@ -219,7 +230,7 @@ class Group:
             out |= mask.read(rows, cols) > 0
         return out
 
-    def _read(self, rows: slice, cols: slice) -> tuple[list[F64], dict[tuple[float, float], F64]]:
+    def read(self, rows: slice, cols: slice) -> tuple[list[F64], dict[tuple[float, float], F64]]:
         """All lanes raised by their shift, and the reference of each key, NaN wherever any is void or masked."""
         lanes = [*self.lanes[0], *self.lanes[1]]
         references: dict[tuple[float, float], F64] = {}
@@ -240,7 +251,7 @@ class Group:
         h, side = BLOCK_HALO, self.options.block
         bottom, right = min(row + side, self.shape[0]), min(col + side, self.shape[1])
         rows, cols = slice(row - h, bottom + h), slice(col - h, right + h)
-        surfaces, references = self._read(rows, cols)
+        surfaces, references = self.read(rows, cols)
         if any(not np.isfinite(z).any() for z in references.values()):
             return
         size, method = self.grid.pixel_size_m(rows), self.options.method
@@ -250,7 +261,18 @@ class Group:
             sigma = window(lane.source, rows, cols, "elevation_sigma") if lane.sigma else None
             own = Derived.of(z, size, method)
             lane.tally.add(own, derived[lane.key], (row, col), classes=classes, sigma=sigma)
+        if self.overview is not None:
+            inner = np.s_[h:-h, h:-h]
+            for name, z in self.shown(surfaces, references).items():
+                self.overview.add(name, z[inner], (row, col))
         self._consistency(slice(row, bottom), slice(col, right))
+
+    def shown(self, surfaces: Sequence[F64], references: Mapping[tuple[float, float], F64]) -> dict[str, F64]:
+        """Surfaces by name, and "reference": that of the first lane; others by their error above it, whatever shift."""
+        lanes = [*self.lanes[0], *self.lanes[1]]
+        truth = references[lanes[0].key]
+        own = {lane.name: z - references[lane.key] + truth for lane, z in zip(lanes, surfaces, strict=True)}
+        return {"reference": truth} | own
 
     def _consistency(self, rows: slice, cols: slice) -> None:
         """Coarse cells whose first fine cell lies in the block; the candidates neither moved nor raised."""
@@ -278,6 +300,20 @@ class Group:
             side //= 2
         self.notes.append("No spectrum was measured: no window of 32 × 32 cells is free of voids.")
 
+    def _water(self) -> None:
+        """Only where a cell is compared: without one there is nothing to route."""
+        lanes = [*self.lanes[0], *self.lanes[1]]
+        if self.options.water is None or not lanes[0].tally.elevation.error.n:
+            return
+        size = self.grid.pixel_size_m(slice(0, self.shape[0]))
+        found = trace_water(lanes, self.read, self.shape, size, self.options.water)
+        if isinstance(found, str):
+            self.notes.append(found)
+            return
+        self.water = found
+        for lane in lanes:
+            lane.hydrology = found.records[lane.name]
+
     def _windows(self, side: int) -> int:
         lanes = [*self.lanes[0], *self.lanes[1]]
         found = 0
@@ -285,7 +321,7 @@ class Group:
             lane.tally.spectrum = SpectrumStats(side, self.size)
         for r in window_starts(self.shape[0], side, _WINDOWS):
             for c in window_starts(self.shape[1], side, _WINDOWS):
-                surfaces, references = self._read(slice(r, r + side), slice(c, c + side))
+                surfaces, references = self.read(slice(r, r + side), slice(c, c + side))
                 if not all(np.isfinite(z).all() for z in references.values()):
                     continue
                 found += 1

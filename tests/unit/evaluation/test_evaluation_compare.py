@@ -12,7 +12,8 @@ from rasterio.transform import from_origin
 from scipy import ndimage
 
 from terrafine.errors import DatumError, EmptyError, GridError, UsageError
-from terrafine.evaluation.compare import evaluate, to_json
+from terrafine.evaluation.compare import evaluate
+from terrafine.evaluation.report import results_text
 
 CELL, SIDE = 10.0, 192
 
@@ -116,11 +117,11 @@ def test_the_same_inputs_give_the_same_bytes_wherever_they_lie(tmp_path: Path, t
         folder.mkdir()
         c, ref = put(folder / "c.tif", noisy(truth, 2)), put(folder / "ref.tif", truth)
         coarse = put(folder / "lr.tif", mean(truth, 4), 4 * CELL)
-        texts.append(to_json(evaluate(c, ref, coarse=coarse, draws=200)))
+        texts.append(results_text(evaluate(c, ref, coarse=coarse, draws=200)))
     assert texts[0] == texts[1]
     assert str(tmp_path) not in texts[0]
     assert json.loads(texts[0])["format"] == "terrafine-evaluation/1"
-    other = to_json(evaluate(c, ref, coarse=coarse, draws=200, seed=1))
+    other = results_text(evaluate(c, ref, coarse=coarse, draws=200, seed=1))
     assert other != texts[0]
 
 

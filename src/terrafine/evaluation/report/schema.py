@@ -234,6 +234,8 @@ class Results(TypedDict, total=False):
     verdict: Required[Verdict]
     candidates: Required[list[Candidate]]
     baselines: Baselines
+    gates: list[dict[str, Any]]
+    """What was asked of each candidate by `--gate`: candidate, kind, key, limit, value, passed."""
 
 
 @dataclass(frozen=True)

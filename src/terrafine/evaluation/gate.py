@@ -1,0 +1,123 @@
+"""Gates: limits on the numbers of an evaluation, for a pipeline that must stop at a bad surface.
+
+    [max]
+    elevation.rmse = 5.0
+    consistency.max_abs = 0.01
+    [min]
+    hydrology.d8.agreement = 0.6
+    hydrology.streams.0.overlap.1.f1 = 0.8        # lists by position, from 0
+    [is]
+    verdict.better = true
+
+The keys are those of a candidate in `results.json`. Every candidate must pass every gate; what was not measured does
+not pass.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from terrafine.errors import GateError, SourceError, UsageError
+
+__all__ = ["Gate", "check", "load_gates", "raise_unless_passed"]
+
+_KINDS = {"max": "at most", "min": "at least", "is": "exactly"}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One limit: `kind` is max, min or is; `key` leads through a candidate of `results.json`, joined by dots."""
+
+    kind: str
+    key: str
+    limit: float | bool
+
+    def passes(self, value: Any) -> bool:
+        """Whether a measured value may pass; None and what is no number never do."""
+        if self.kind == "is":
+            return value is not None and bool(value == self.limit)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return False
+        return value <= self.limit if self.kind == "max" else value >= self.limit
+
+
+def load_gates(path: str | os.PathLike[str]) -> list[Gate]:
+    """The gates of a TOML file, in its order; raises SourceError for no TOML, UsageError for what is no gate."""
+    try:
+        tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
+        raise SourceError(f"{path}: not a readable TOML file ({e}); expected tables [max], [min] and [is]") from e
+    gates = []
+    for kind, table in tables.items():
+        if kind not in _KINDS or not isinstance(table, dict):
+            raise UsageError(f"{path}: found {kind!r}; expected the tables [max], [min] and [is] only")
+        for key, limit in _flat(table):
+            number = isinstance(limit, (int, float)) and not isinstance(limit, bool)
+            if not number and (kind != "is" or not isinstance(limit, bool)):
+                raise UsageError(f"{path}: [{kind}] {key} = {limit!r}; expected a number, or true or false under [is]")
+            gates.append(Gate(kind, key, limit))
+    if not gates:
+        raise UsageError(f"{path}: holds no gate; expected for example [max] with elevation.rmse = 5.0")
+    return gates
+
+
+def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        name = f"{before}{key}"
+        if isinstance(value, dict):
+            yield from _flat(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def check(results: Mapping[str, Any], gates: Sequence[Gate]) -> list[dict[str, Any]]:
+    """Each gate on each candidate: candidate, kind, key, limit, value (None where not measured), passed.
+
+    Raises UsageError for a key that no candidate has.
+    """
+    found = []
+    for candidate in results["candidates"]:
+        for gate in gates:
+            value = _value(candidate, gate.key)
+            found.append(
+                {"candidate": candidate["name"], "kind": gate.kind, "key": gate.key, "limit": gate.limit}
+                | {"value": value, "passed": gate.passes(value)}
+            )
+    return found
+
+
+def _value(candidate: Mapping[str, Any], key: str) -> Any:
+    """None below a part that was not measured."""
+    value: Any = candidate
+    done: list[str] = []
+    for step in key.split("."):
+        if value is None:
+            return None
+        try:
+            value = value[int(step)] if isinstance(value, list) else value[step]
+        except (KeyError, ValueError, IndexError, TypeError) as e:
+            keys = range(len(value)) if isinstance(value, list) else value if isinstance(value, Mapping) else ()
+            raise UsageError(
+                f"gate {key!r}: {'.'.join(done) or 'a candidate'} has no {step!r}; it has {', '.join(map(str, keys))}"
+            ) from e
+        done.append(step)
+    if isinstance(value, (Mapping, list)):
+        raise UsageError(f"gate {key!r}: leads to a part, not to a number; see results.json")
+    return value
+
+
+def raise_unless_passed(checks: Sequence[Mapping[str, Any]]) -> None:
+    """Raise GateError naming every gate that was not passed."""
+    failed = [c for c in checks if not c["passed"]]
+    if failed:
+        lines = [
+            f"{c['candidate']}: {c['key']} is {'not measured' if c['value'] is None else c['value']}, "
+            f"expected {_KINDS[c['kind']]} {c['limit']}"
+            for c in failed
+        ]
+        raise GateError(f"{len(failed)} of {len(checks)} gates not passed. " + "; ".join(lines))

@@ -1,0 +1,128 @@
+"""Where water goes on whole surfaces: the one measure that cannot stream, for flow routing follows it to the border.
+
+All surfaces of a group are read into memory as float32. What that takes is known from the shape and the number of
+surfaces, and above the limit nothing is read: the caller gets a sentence that says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.errors import UsageError
+from terrafine.evaluation.hydrology import (
+    DEFAULT_STAGES_M,
+    compare_drainage,
+    default_areas_km2,
+    drainage,
+    hydrology_memory,
+    streams,
+)
+
+__all__ = ["DEFAULT_LIMIT_BYTES", "Water", "WaterOptions", "memory_needed", "trace_water"]
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+Key = tuple[float, float]
+Reader = Callable[[slice, slice], tuple[list[F64], dict[Key, F64]]]
+
+DEFAULT_LIMIT_BYTES = 4 * 2**30
+"""A fixed number, not a share of this machine's memory: the same inputs give the same results everywhere."""
+
+_BLOCK = 1024
+_LEAST = 3  # cells along a side that flow routing takes
+
+
+class Routed(Protocol):
+    """A surface by name, and which of the references it is compared with."""
+
+    name: str
+    key: Key
+
+
+@dataclass(frozen=True)
+class WaterOptions:
+    """Contributing areas of streams in km² (None: by the extent), flood stages in metres, and the memory allowed."""
+
+    areas_km2: tuple[float, ...] | None = None
+    stages_m: tuple[float, ...] = DEFAULT_STAGES_M
+    limit_bytes: int = DEFAULT_LIMIT_BYTES
+
+    def __post_init__(self) -> None:
+        for what, values in (("contributing area in km²", self.areas_km2 or ()), ("flood stage in m", self.stages_m)):
+            for value in values:
+                if not 0 < value < float("inf"):
+                    raise UsageError(f"{what} {value}: expected a positive number")
+        if not self.stages_m:
+            raise UsageError("no flood stage was given; expected at least one, in metres")
+
+
+@dataclass(frozen=True)
+class Water:
+    """Records by surface for `Scores.hydrology`, and the streams (y, x) by surface and "reference" at `area_km2`."""
+
+    records: Mapping[str, dict[str, Any]]
+    streams: Mapping[str, NDArray[np.bool_]]
+    area_km2: float
+
+
+def memory_needed(shape: tuple[int, int], surfaces: int, references: int) -> int:
+    """Bytes at the peak: routing of two surfaces, the others waiting as float32, and one stream mask of each."""
+    return hydrology_memory(shape) + shape[0] * shape[1] * (4 * (surfaces + references - 2) + surfaces + 1)
+
+
+def trace_water(
+    lanes: Sequence[Routed], read: Reader, shape: tuple[int, int], pixel_size_m: F64, options: WaterOptions
+) -> Water | str:
+    """Drainage of every surface against that of its reference, or the sentence that says why there is none.
+
+    `read` gives windows of all surfaces and references, metres, NaN where any is void; `pixel_size_m` is (2, y),
+    metres along y and x of each row. Raises MissingExtraError where numba or pyflwdir is not installed.
+    """
+    keys = list(dict.fromkeys(lane.key for lane in lanes))
+    if min(shape) < _LEAST:
+        return f"Hydrology was left out: {shape[0]} × {shape[1]} cells are too few to follow water."
+    need = memory_needed(shape, len(lanes), len(keys))
+    if need > options.limit_bytes:
+        return (
+            f"Hydrology was left out: following water needs the whole of {len(lanes)} surfaces in memory, "
+            f"{need / 2**30:.1f} GiB for {shape[0]} × {shape[1]} cells, and {options.limit_bytes / 2**30:.1f} GiB are "
+            "allowed. Allow more with --hydrology-memory, or evaluate a smaller extent."
+        )
+    surfaces, references = _whole(read, len(lanes), keys, shape)
+    valid = np.isfinite(surfaces[0])
+    size = np.ascontiguousarray(pixel_size_m[::-1])  # hydrology takes x before y
+    areas = options.areas_km2 or tuple(default_areas_km2(valid, size))
+    shown = sorted(areas)[len(areas) // 2]
+    records: dict[str, dict[str, Any]] = {}
+    masks: dict[str, NDArray[np.bool_]] = {}
+    for key in keys:
+        truth = drainage(references.pop(key), valid, size)
+        masks.setdefault("reference", streams(truth, shown))
+        for lane in lanes:
+            if lane.key == key:
+                own = drainage(surfaces.pop(lanes.index(lane)), valid, size)
+                records[lane.name] = compare_drainage(own, truth, areas_km2=areas, stages_m=options.stages_m)
+                masks[lane.name] = streams(own, shown)
+                del own
+    return Water(records, masks, float(shown))
+
+
+def _whole(
+    read: Reader, count: int, keys: Sequence[Key], shape: tuple[int, int]
+) -> tuple[dict[int, F32], dict[Key, F32]]:
+    surfaces = {i: np.full(shape, np.nan, np.float32) for i in range(count)}
+    references = {key: np.full(shape, np.nan, np.float32) for key in keys}
+    for r in range(0, shape[0], _BLOCK):
+        for c in range(0, shape[1], _BLOCK):
+            rows, cols = slice(r, min(r + _BLOCK, shape[0])), slice(c, min(c + _BLOCK, shape[1]))
+            own, theirs = read(rows, cols)
+            for i, z in enumerate(own):
+                surfaces[i][rows, cols] = z
+            for key, z in theirs.items():
+                references[key][rows, cols] = z
+    return surfaces, references
