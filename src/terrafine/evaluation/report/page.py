@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from terrafine.evaluation.report import charts, plates
-from terrafine.evaluation.report.pictures import pack
+from terrafine.evaluation.report.payload import LINES, payload
 from terrafine.evaluation.report.plates import Plate
 from terrafine.evaluation.report.schema import Figures, Results, Spectrum, Window
 from terrafine.evaluation.report.svg import number, short
@@ -18,15 +18,6 @@ from terrafine.evaluation.report.tables import Table, all_tables, display_name, 
 __all__ = ["render"]
 
 Chart = Callable[[Results], tuple[str, list[str]]]
-
-LINES = (
-    ("west to east, middle", (0.0, 0.5, 1.0, 0.5)),
-    ("north to south, middle", (0.5, 0.0, 0.5, 1.0)),
-    ("north-west to south-east", (0.0, 0.0, 1.0, 1.0)),
-    ("south-west to north-east", (0.0, 1.0, 1.0, 0.0)),
-    ("west to east, northern third", (0.0, 1 / 3, 1.0, 1 / 3)),
-    ("west to east, southern third", (0.0, 2 / 3, 1.0, 2 / 3)),
-)
 
 
 def render(results: Results, figures: Figures | None) -> str:
@@ -56,7 +47,7 @@ def render(results: Results, figures: Figures | None) -> str:
         f"<title>{escape(title)} · Terrafine evaluation</title><style>{style}</style></head><body>"
         '<a class="skip" href="#main">Skip to the results</a>'
         f'<div class="sheet">{_header(results)}<main id="main">{"".join(sections)}</main>{_footer(results)}</div>'
-        f'<script type="application/json" id="data">{_data(results, windows, found)}</script>'
+        f'<script type="application/json" id="data">{payload(results, windows, found)}</script>'
         f"<script>{script}</script></body></html>\n"
     )
 
@@ -334,30 +325,3 @@ def _footer(results: Results) -> str:
         f"<footer>Terrafine {version} · {escape(results['format'])}. Every number and chart on this sheet comes from "
         "results.json beside it; the tables lie there as CSV.</footer>"
     )
-
-
-def _data(results: Results, windows: dict[str, Window], found: dict[str, list[Plate]]) -> str:
-    look = charts.styles(results)
-    grids: dict[str, Any] = {}
-    for place, window in windows.items():
-        surfaces = {name: window.surfaces[name] for name in window.surfaces if name in look}
-        grids[place] = [
-            {
-                "name": display_name(name),
-                "style": [look[name].colour, look[name].dash, look[name].width],
-                "pack": pack(surface),
-            }
-            for name, surface in {"reference": window.reference, **surfaces}.items()
-        ]
-    data = {
-        "plates": {place: plates.index(rows) for place, rows in found.items()},
-        "limit": {place: plates.ramp_limit(window) for place, window in windows.items()},
-        "aspect": {place: plates.aspect(window) for place, window in windows.items()},
-        "size": {
-            place: [w.reference.shape[1] * w.pixel_size_m[0], w.reference.shape[0] * w.pixel_size_m[1]]
-            for place, w in windows.items()
-        },
-        "lines": [{"name": name, "at": line} for name, line in LINES],
-        "grids": grids,
-    }
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
