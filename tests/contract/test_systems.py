@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -200,3 +201,27 @@ def test_weights_that_change_after_planning_are_refused(tmp_path: Any) -> None:
             ref = find_model(path, 4)
     with pytest.raises(WeightsError, match="changed since"):
         load_model(ref)
+
+
+SAMPLE = Path(__file__).parents[2] / "demo" / "data"
+
+
+@pytest.mark.parametrize("turn", ["left-right", "up-down"])
+@pytest.mark.parametrize("name", sorted({m.name for m in list_models() if m.path is not None}))
+def test_shipped_weights_turn_with_their_input_within_the_stated_tolerance(name: str, turn: str) -> None:
+    act = {"left-right": lambda a: a[..., ::-1], "up-down": lambda a: a[..., ::-1, :]}[turn]
+    model = load_model(find_model(name, 4))
+    heights = sample_heights()
+    plain, turned = (model(tiles(h, 120.0, 120.0))["elevation"] for h in (heights, act(heights)))
+    error = float(np.sqrt(np.mean((turned - act(plain)) ** 2)))
+    assert error <= model.spec.tolerance_m
+    assert error > 0, "a network without symmetric weights cannot be exactly equivariant: the test saw nothing"
+
+
+def sample_heights() -> np.ndarray:
+    """The shipped coarse DEM, an even number of cells along a side."""
+    import rasterio
+
+    with rasterio.open(next(SAMPLE.glob("*120m*.tif"))) as f:
+        z = f.read(1)
+    return z[None, : z.shape[0] // 2 * 2, : z.shape[1] // 2 * 2]

@@ -31,7 +31,8 @@ class ModelSpec:
     tiling      `exact`: with the halo, tiled equals whole; `blend`: overlapping tiles are blended
     tile        preferred inner tile side, input cells
     network     keyword arguments that rebuild the network
-    tolerance_m how far a mirrored or rotated input may change the mirrored or rotated output, metres RMS
+    tolerance_m how far a mirrored or rotated input changes the mirrored or rotated output: the largest RMS, in metres,
+                over held-out patches
     calibration `sigma`: factor from the network's σ to the published one; `0.68`, `0.90`, `0.95`: multiples of the
                 published σ that cover so much of held-out error
     provenance  recipe, data, licence, scores: free text and numbers, shown by `terrafine info`

@@ -26,7 +26,7 @@ from terrafine.training.dataset import check_leak, load_terrains, split
 from terrafine.training.degrade import Family
 from terrafine.training.patches import Batch, Sampler
 from terrafine.training.recipe import Recipe, read_recipe
-from terrafine.training.validate import calibrate, score
+from terrafine.training.validate import calibrate, score, turning_error
 
 __all__ = ["TrainingResult", "train"]
 
@@ -190,6 +190,7 @@ def _publish(
         scales=tuple(recipe.scales),
         provenance=provenance,
         calibration=calibration,
+        tolerance_m=round(turning_error(system, network, checks), 3),
     )
     save(path, network.state_dict(), spec)
     (path.parent / "result.json").write_text(json.dumps({"scores": scores, "sha256": digest(path)}), encoding="utf-8")

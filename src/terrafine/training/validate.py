@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from terrafine.nn.system import System, TrainingBatch
-from terrafine.nn.upsample import assemble, relief_of
+from terrafine.nn.upsample import assemble, flip_tiles, relief_of
 
-__all__ = ["calibrate", "score"]
+__all__ = ["calibrate", "score", "turning_error"]
 
 _WIDER = ("0.90", "0.95")
 _EDGE = 8  # coarse cells at a patch's edge that are not scored: there the network lacks its surroundings
@@ -51,6 +52,22 @@ def calibrate(system: System, network: nn.Module, checks: Sequence[TrainingBatch
         ratios.append(_inner(error, batch.scale).flatten())
     unit, *wider = np.quantile(torch.cat(ratios).double().cpu().numpy(), (0.68, 0.90, 0.95))
     return {"sigma": float(unit), "0.68": 1.0} | {n: float(w / unit) for n, w in zip(_WIDER, wider, strict=True)}
+
+
+@torch.no_grad()
+def turning_error(system: System, network: nn.Module, checks: Sequence[TrainingBatch]) -> float:
+    """Largest RMS over held-out patches, in metres, by which a turned input departs from the turned output."""
+    worst = 0.0
+    for batch in checks:
+        plain = _predict(system, network, batch)["elevation"]
+        size = batch.pixel_size_m.expand(-1, -1, -1, batch.coarse.shape[-1])
+        for turn in (1, 2, 4):
+            sizes = flip_tiles(size, turn)
+            sizes = sizes.flip(1) if turn & 1 else sizes
+            turned = replace(batch, coarse=flip_tiles(batch.coarse, turn), pixel_size_m=sizes.contiguous())
+            error = _predict(system, network, turned)["elevation"] - flip_tiles(plain, turn)
+            worst = max(worst, float(_rms(_inner(error, batch.scale)).max()))
+    return worst
 
 
 def _predict(system: System, network: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:

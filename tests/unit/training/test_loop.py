@@ -55,6 +55,7 @@ def test_the_weights_say_where_they_come_from(ground: Path, tmp_path: Path) -> N
     assert spec.provenance["recipe"]["seed"] == 1
     assert set(spec.provenance["held_out_scores"]) == {"to_bicubic", "to_consistent", "slope_to_bicubic"}
     assert spec.calibration["sigma"] > 0
+    assert spec.tolerance_m > 0
     assert 1.0 == spec.calibration["0.68"] < spec.calibration["0.90"] < spec.calibration["0.95"]
 
 
