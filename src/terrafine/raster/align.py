@@ -65,8 +65,7 @@ class AlignedSource:
             source.geobox.affine, geobox.affine, self._wkt if not self._same_crs else None, self.shape
         )
         self._ratio = self._lattice.ratio
-        # One point for each source cell in a target cell, two where those are few and their borders matter.
-        self._parts = math.ceil(max(self._ratio) * (2 if max(self._ratio) < 4 else 1))
+        self._parts = math.ceil(max(self._ratio) - 1e-6)  # at least one part for each source cell in a target cell
         edge_y, edge_x = (np.linspace(0.0, n, 65) for n in self.shape)
         if self._needed(*self._lattice.at(*np.meshgrid(edge_y, edge_x, indexing="ij"))) is None:
             raise GridError(
@@ -85,7 +84,12 @@ class AlignedSource:
 
     def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
         """Metres on the ground along y and x for each row of the reference grid; float64 (2, rows)."""
-        return grid.pixel_size_m(self.geobox, rows)
+        stated = None
+        if self.geobox.crs is None:  # one plane: the source's stated size, in the proportion of the two pitches
+            own = self._source.pixel_size_m(slice(0, 1))[:, 0]
+            a, b = self._source.geobox.affine, self.geobox.affine
+            stated = (float(own[0] * b.e / a.e), float(own[1] * b.a / a.a))
+        return grid.pixel_size_m(self.geobox, rows, stated)
 
     def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """A window of the reference grid: float32 (y, x) and bool valid (y, x), 0 where not valid."""
@@ -145,13 +149,11 @@ class AlignedSource:
         spans: list[slice] = []
         for at, size in ((y, self._source.shape[0]), (x, self._source.shape[1])):
             finite = at[np.isfinite(at)]
-            if finite.size == 0:
+            if finite.size == 0 or finite.max() < 0 or finite.min() >= size:
                 return None
             # At most the source itself and the kernel's reach, however far points stray from it.
             start = max(-_MARGIN, math.floor(min(float(finite.min()), size)) - _MARGIN)
             stop = min(size + _MARGIN, math.ceil(max(float(finite.max()), 0.0)) + _MARGIN)
-            if start >= size or stop <= 0 or start >= stop:
-                return None
             spans.append(slice(start, stop))
         return spans[0], spans[1]
 

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from terrafine.errors import DiskError
+from terrafine.errors import DiskError, SourceError
 from terrafine.raster.integrity import TiffDirectory, read_directories
 
 __all__ = ["assemble"]
@@ -73,9 +73,12 @@ def assemble(levels: Sequence[str], target: str) -> tuple[str, int]:
 
 
 def _whole(level: str) -> TiffDirectory:
-    found = read_directories(level)
+    try:
+        found = read_directories(level)
+    except SourceError:
+        found = None
     if not found:
-        raise DiskError(f"{level}: its directory was never written; the disk is full, free space and run again")
+        raise DiskError(f"{level}: its directory did not reach the disk; it is full, free space and run again")
     directory = found[0]
     size = os.path.getsize(level)  # noqa: PTH202
     if not directory.counts.all() or int((directory.offsets + directory.counts).max()) > size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,8 @@ class TiffDirectory:
 
 
 def _take(file: BinaryIO, n: int, path: str) -> bytes:
-    data = file.read(n)
+    room = os.fstat(file.fileno()).st_size - file.tell()
+    data = file.read(n) if n <= room else b""
     if len(data) != n:
         raise SourceError(f"{path}: the file ends inside its own directory; it is truncated, fetch or write it again")
     return data

@@ -27,7 +27,7 @@ def lay_out(files: Sequence[RasterFile]) -> tuple[Affine, tuple[int, int], list[
     corners: list[tuple[int, int]] = []
     for file, shift in zip(files, shifts, strict=True):
         _fits(first, file)
-        y = (file.transform.f - first.transform.f) / first.transform.e
+        y = (first.transform.f - file.transform.f) / -first.transform.e
         x = (file.transform.c + shift - first.transform.c - shifts[0]) / first.transform.a
         if abs(y - round(y)) > _TOLERANCE or abs(x - round(x)) > _TOLERANCE:
             raise GridError(

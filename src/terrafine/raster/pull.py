@@ -74,11 +74,12 @@ def averaged(
 ) -> tuple[Values, Mask]:
     """Means over the parts of each cell, points (y * parts, x * parts) to (y, x), weighted by validity.
 
-    A cell is valid where at least half of its parts are.
+    Parts are read bilinearly, so that a slope keeps its place whatever the ratio of the cells; where each part lies on
+    one source cell, as with whole ratios, this is the block mean. A cell is valid where at least half of its parts are.
     """
-    cell, ok = _cells(valid, y, x, corner)
+    found, ok = interpolated(values, valid, y, x, corner, "bilinear")
     shape = (y.shape[0] // parts, parts, y.shape[1] // parts, parts)
-    total = np.where(ok, values.ravel()[cell], 0.0).astype(np.float64).reshape(shape).sum(axis=(1, 3))
+    total = found.astype(np.float64).reshape(shape).sum(axis=(1, 3))
     n = ok.reshape(shape).sum(axis=(1, 3))
     kept = 2 * n >= parts * parts
     return np.where(kept, total / np.maximum(n, 1), 0.0).astype(np.float32), kept

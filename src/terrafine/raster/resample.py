@@ -102,10 +102,7 @@ def _stretch(values: Floats, weights: Floats, first: list[int], axis: int) -> Fl
     moved = np.moveaxis(values, axis, -1)
     n, (k, taps) = moved.shape[-1], weights.shape
     pad = taps // 2
-    at = np.arange(-pad, n + pad)
-    edge = np.clip(at, 0, n - 1)
-    mirror = np.clip(2 * edge - at, 0, n - 1)
-    padded = 2 * moved[..., edge] - moved[..., mirror]
+    padded = np.pad(moved, [(0, 0)] * (moved.ndim - 1) + [(pad, pad)], mode="reflect", reflect_type="odd")
     out = np.zeros((*moved.shape[:-1], n, k), values.dtype)
     for phase in range(k):
         for tap in range(taps):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates, spline_filter
+from scipy.ndimage import binary_erosion, map_coordinates, spline_filter
 
 from terrafine.errors import EmptyError
 from terrafine.raster.resample import fill_voids
@@ -38,14 +38,16 @@ def estimate_shift(
     if int(known.sum()) < 64:
         raise EmptyError(f"a shift needs 64 cells that are valid in both surfaces; found {int(known.sum())}")
     first, second = (np.asarray(fill_voids(s.astype(np.float64), known), np.float64) for s in (a, b))
-    dy, dx = _whole_cells(first, second)
+    solid = np.asarray(binary_erosion(known, np.ones((5, 5)), border_value=1), np.bool_)
+    dy, dx = _whole_cells(first, second, solid)
     spline = spline_filter(second, order=3)
     rows, cols = np.meshgrid(np.arange(a.shape[0]), np.arange(a.shape[1]), indexing="ij")
     agreement = 0.0
     for _ in range(rounds):
         at = np.stack([rows + dy, cols + dx])
         moved = np.asarray(map_coordinates(spline, at, order=3, prefilter=False, mode="nearest"), np.float64)
-        inner = known & _inside(a.shape, dy, dx)
+        there = np.asarray(map_coordinates(solid.astype(np.float64), at, order=1, mode="nearest")) > 0.99
+        inner = solid & there & _inside(a.shape, dy, dx)
         if int(inner.sum()) < 64:
             return Shift(0.0, 0.0, 0.0)
         gy, gx = (np.asarray(g, np.float64) for g in np.gradient(moved))
@@ -73,12 +75,12 @@ def _agreement(a: Surface, b: Surface, inner: NDArray[np.bool_]) -> float:
     return max(0.0, float(left @ right) / scale) if scale > 0 else 0.0
 
 
-def _whole_cells(a: Surface, b: Surface) -> tuple[float, float]:
+def _whole_cells(a: Surface, b: Surface, solid: NDArray[np.bool_]) -> tuple[float, float]:
     window = np.hanning(a.shape[0])[:, None] * np.hanning(a.shape[1])[None, :]
     spectra = []
     for surface in (a, b):
         gy, gx = np.gradient(surface)
-        spectra.append(np.fft.fft2((gx + 1j * gy) * window))
+        spectra.append(np.fft.fft2((gx + 1j * gy) * window * solid))
     cross = spectra[1] * np.conj(spectra[0])
     size = np.abs(cross)
     peak = np.abs(np.fft.ifft2(cross / np.maximum(size, 1e-12 * max(float(size.max()), 1e-300))))

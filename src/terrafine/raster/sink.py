@@ -221,7 +221,7 @@ def _workshop(target: Path) -> Iterator[Path]:
         raise OutputError(f"{target}: there is no folder {target.parent}; make it first")
     if target.is_dir():
         raise OutputError(f"{target}: is a folder; expected the name of a file")
-    shop = target.parent / f".{target.name}.part"
+    shop = _shop(target)
     shop.mkdir(exist_ok=True)
     with open(shop / "lock", "w") as lock:
         if not _lock(lock):
@@ -233,6 +233,10 @@ def _workshop(target: Path) -> Iterator[Path]:
             yield shop
         finally:
             shutil.rmtree(shop, ignore_errors=True)
+
+
+def _shop(target: Path) -> Path:
+    return target.parent / f".{target.name}.part"
 
 
 def _lock(file: Any) -> bool:
@@ -261,7 +265,8 @@ def _translated(target: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise DiskError(f"{target}: {error.strerror}; free space and run again, nothing was published") from error
-        if error.filename is None or target.parent not in Path(str(error.filename)).parents:
+        named = Path(str(error.filename))
+        if target not in (named, named.parent) and _shop(target) not in (named, named.parent):
             raise  # not of this file: it comes from whoever yields the rows
         raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error
 
