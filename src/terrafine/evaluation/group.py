@@ -118,7 +118,7 @@ class Group:
         self.lanes: tuple[list[Lane], list[Lane]] = ([], [])
         step = options.block
         self._corners = [(r, c) for r in range(0, self.shape[0], step) for c in range(0, self.shape[1], step)]
-        self.steps = len(self._corners) + 2
+        self.steps = len(self._corners) + 1 + (options.water is not None)
         self.water: Water | None = None
         self.overview = Overview(self.shape) if options.pictures else None
 
@@ -130,8 +130,9 @@ class Group:
             yield
         self._spectra()
         yield
-        self._water()
-        yield
+        if self.options.water is not None:
+            self._water(self.options.water)
+            yield
 
     def weights(self) -> F64:
         """Bootstrap draws, the same for all lanes."""
@@ -300,13 +301,13 @@ class Group:
             side //= 2
         self.notes.append("No spectrum was measured: no window of 32 × 32 cells is free of voids.")
 
-    def _water(self) -> None:
+    def _water(self, options: WaterOptions) -> None:
         """Only where a cell is compared: without one there is nothing to route."""
         lanes = [*self.lanes[0], *self.lanes[1]]
-        if self.options.water is None or not lanes[0].tally.elevation.error.n:
+        if not lanes[0].tally.elevation.error.n:
             return
         size = self.grid.pixel_size_m(slice(0, self.shape[0]))
-        found = trace_water(lanes, self.read, self.shape, size, self.options.water)
+        found = trace_water(lanes, self.read, self.shape, size, options)
         if isinstance(found, str):
             self.notes.append(found)
             return

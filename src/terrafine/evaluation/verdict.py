@@ -11,6 +11,8 @@ __all__ = ["BASELINE_NAMES", "verdict"]
 
 BASELINE_NAMES = {"bicubic": "bicubic interpolation", "back_projected": "back-projected bicubic interpolation"}
 
+_SAME = 5e-4  # a smaller change of the RMSE, printed as 0.0 %, is rounding and no merit, however narrow its interval
+
 
 def _metres(value: float) -> str:
     return f"{value:.2f} m" if value >= 0.1 else f"{value:.4f} m"
@@ -21,7 +23,8 @@ def verdict(
 ) -> dict[str, Any]:
     """The `Verdict` of one candidate against the stronger baseline on the same cells, in one paired bootstrap.
 
-    "Better" or "worse" is said only where the whole 95 % interval of the ratio of RMSEs lies on one side of 1.
+    "Better" or "worse" is said only where the whole 95 % interval of the ratio of RMSEs lies on one side of 1 and the
+    ratio differs from 1 by 0.05 % or more.
     """
     n, _, _, squares = own.sums.sum(axis=1)
     rmse = math.sqrt(squares / n)
@@ -41,6 +44,8 @@ def verdict(
     theirs = baselines[key].statistics(weights)["rmse"]
     pair = interval(spread / theirs) if base > 0 else None
     better = None if pair is None else (True if pair[1] < 1 else False if pair[0] > 1 else None)
+    if ratio is not None and abs(1 - ratio) < _SAME:
+        better = None
     return {
         "sentence": _sentence(name, rmse, base, key, ratio, pair, better, int(n)),
         "better": better,
@@ -63,6 +68,8 @@ def _sentence(
     against = f"RMSE {_metres(rmse)} against {_metres(base)}"
     if ratio is None or pair is None:
         return f"{name} and {BASELINE_NAMES[key]} cannot be compared: {against} on {n:,} cells in too few blocks."
+    if abs(1 - ratio) < _SAME:
+        return f"{name} is as good as {BASELINE_NAMES[key]}: {against}, on {n:,} cells."
     change = 100 * abs(1 - ratio)
     way = "lower" if ratio < 1 else "higher"
     if better is None:
