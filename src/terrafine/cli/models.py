@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["models"]
 
-HEADER = ("name", "scale", "kind", "inputs", "outputs", "weights", "size", "RMSE/bicubic", "licence of the data")
+HEADER = ("name", "scale", "kind", "inputs", "outputs", "weights", "size", "RMSE/bicubic")
 NONE = "-"
 
 
@@ -22,25 +23,32 @@ NONE = "-"
 def models() -> None:
     """List the models that are shipped.
 
-    RMSE/bicubic is measured on terrain held out of training; docs/systems has the tables of the test set.
+    RMSE/bicubic is measured on terrain held out of training; the model cards beside the systems have the tables of
+    the test set, `terrafine info NAME-xK` or a weights file shows data and licences.
     """
     from terrafine.systems import list_models
 
-    click.echo(columns(HEADER, [_row(ref) for ref in list_models()]))
+    refs = list_models()
+    formulas: dict[str, list[ModelRef]] = {}
+    for ref in refs:
+        if ref.path is None:
+            formulas.setdefault(ref.name, []).append(ref)
+    rows = [_row(ref, ref.spec.scales or (ref.spec.scale,)) for ref in refs if ref.path is not None]
+    rows += [_row(same[0], [ref.spec.scale for ref in same]) for same in formulas.values()]
+    click.echo(columns(HEADER, rows))
 
 
-def _row(ref: ModelRef) -> tuple[str, ...]:
+def _row(ref: ModelRef, scales: Sequence[int]) -> tuple[str, ...]:
     spec, provenance = ref.spec, ref.spec.provenance
     scores: Any = provenance.get("held_out_scores", {})
     ratio = scores.get("to_bicubic") if isinstance(scores, dict) else None
     return (
         ref.name,
-        f"×{spec.scale}",
+        ",".join(f"×{k}" for k in scales),
         "formula" if ref.path is None else "network",
         ", ".join(spec.inputs),
         ", ".join(spec.outputs),
         f"{provenance['weights']:,}" if isinstance(provenance.get("weights"), int) else NONE,
         NONE if ref.path is None else human_bytes(ref.path.stat().st_size),
         f"{ratio:.3f}" if isinstance(ratio, float) else NONE,
-        str(provenance.get("data_licence", NONE)),
     )
