@@ -64,6 +64,15 @@ HEADER = ("surface", "RMSE m", "MAE m", "NMAD m", "bias m", "slope RMSE °", "st
     help="Leave hydrology out where it needs more; it holds surfaces whole.  [default: 4GiB]",
 )
 @click.option(
+    "--sigma-multiple",
+    "multipliers",
+    callback=lambda _, __, given: _multiples(given),
+    multiple=True,
+    metavar="P=K",
+    help="Half width in σ of the interval of probability P, as `terrafine info WEIGHTS` states it; may be repeated.  "
+    "[default: Gaussian]",
+)
+@click.option(
     "--mask", "masks", multiple=True, metavar="FILE", help="Leave out its cells other than 0; may be repeated."
 )
 @click.option("--classes", metavar="FILE", help="Integers to break the errors down by, for example land cover.")
@@ -111,6 +120,17 @@ def evaluate(
     if not quiet:
         _show(results, written)
     raise_unless_passed(results.get("gates", []))
+
+
+def _multiples(given: tuple[str, ...]) -> dict[float, float]:
+    """`0.9=1.7` and the like as {0.9: 1.7}."""
+    try:
+        found = {float(p): float(k) for p, k in (text.split("=") for text in given)}
+    except ValueError:
+        found = {0.0: 0.0}
+    if not all(0 < p < 1 and k > 0 for p, k in found.items()):
+        raise click.BadParameter(f"{' '.join(given)!r}: expected for example 0.68=1.05 and 0.9=1.8")
+    return found
 
 
 def _split(surfaces: tuple[str, ...], reference: str | None) -> tuple[tuple[str, ...], str]:

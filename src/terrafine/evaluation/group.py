@@ -69,6 +69,7 @@ class Options:
             "hydrology": "left out" if self.water is None else "steepest descent (D8)",
             "bootstrap_draws": self.draws,
             "seed": self.seed,
+            "sigma_multiples": {str(p): float(k) for p, k in self.multipliers.items()} or "Gaussian",
         }
 
 
