@@ -120,9 +120,10 @@ class RasterFile:
         top = height - rows.stop if self.south_up else rows.start
         window = Window(cols.start, top, cols.stop - cols.start, rows.stop - rows.start)
         try:
-            with self._lock, gdal.environment():
+            with self._lock:
                 if self._handle is None:
-                    self._handle = _open(self.path)
+                    with gdal.environment():  # costs milliseconds, so not around every read
+                        self._handle = _open(self.path)
                 raw = self._handle.read(fact.index, window=window)
                 mask = self._handle.read_masks(fact.index, window=window) if fact.mask_band else None
         except (RasterioError, OSError) as error:
