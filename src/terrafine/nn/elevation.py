@@ -16,6 +16,7 @@ from terrafine.nn.model import Tiles
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options
 from terrafine.nn.upsample import flip_tiles
+from terrafine.physics.consistency import keep_observation
 
 __all__ = ["ElevationModel", "Relief"]
 
@@ -66,10 +67,9 @@ class ElevationModel:
     def _keep(self, relief: Tensor) -> Tensor:
         if self.options.consistency == "none":
             return relief
-        departure = relief.mean(dim=1, keepdim=True)
-        if self.options.consistency == "soft":
-            departure = departure - departure.clamp(-self.options.tolerance_m, self.options.tolerance_m)
-        return relief - departure
+        return keep_observation(
+            relief, tolerance=self.options.tolerance_m if self.options.consistency == "soft" else 0.0
+        )
 
     def _ensemble(self, heights: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor | None]:
         """Mean over the eight turned copies, each turned back: exactly equivariant up to the order of the sum."""

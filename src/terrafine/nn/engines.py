@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from terrafine.errors import MissingExtraError, OutputError, UsageError
 from terrafine.nn.elevation import ElevationModel, Forward, Relief
+from terrafine.nn.weights import write_whole
 
 __all__ = ["export_onnx", "to_onnx", "with_engine"]
 
@@ -81,17 +82,10 @@ def to_onnx(model: ElevationModel) -> bytes:
 def export_onnx(model: ElevationModel, path: str | os.PathLike[str]) -> Path:
     """Write `to_onnx` under that name, whole or not at all; raises OutputError where it cannot be written."""
     path, data = Path(path), to_onnx(model)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with open(part, "wb") as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(part, path)
+        write_whole(path, data)
     except OSError as e:
         raise OutputError(f"{path}: cannot be written ({e.strerror}); choose another folder") from e
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

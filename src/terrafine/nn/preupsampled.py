@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +13,10 @@ from terrafine.nn.elevation import ElevationModel, Relief
 from terrafine.nn.engines import with_engine
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.subcell import context_kernel, forward_differences, on_differences
-from terrafine.nn.system import Options, TrainingBatch
+from terrafine.nn.system import Options, System, TrainingBatch
 from terrafine.nn.upsample import assemble, interpolation_radius, relief_of
 
-__all__ = ["PreUpsampled", "adapt", "predict", "radius", "residual_loss"]
+__all__ = ["PreUpsampled", "preupsampled_system"]
 
 _WINDOW = 15
 _OUT = 0.1  # the residual is a tenth of the slopes that the body sees, so that both are near one
@@ -48,12 +49,7 @@ class PreUpsampled(nn.Module):
         return out
 
 
-def radius(fine_radius: int, scale: int) -> int:
-    """Coarse cells around a cell that a body of that radius, on the fine grid, looks at."""
-    return -(-fine_radius // scale) + interpolation_radius(scale, "bicubic") + _WINDOW // 2 + 1
-
-
-def adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> ElevationModel:
+def _adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> ElevationModel:
     """The network as the engine sees it."""
 
     def forward(network: nn.Module, heights: Tensor, pixel_size_m: Tensor) -> Relief:
@@ -62,13 +58,13 @@ def adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> Elevation
     return with_engine(ElevationModel(spec, net, forward, options))
 
 
-def predict(net: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:
+def _predict(net: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:
     """Heights as the network gives them, back-projected as `terrafine dem` would; (n, 1, k·y, k·x) m."""
     relief = net(batch.coarse, batch.pixel_size_m, batch.scale)
     return {"elevation": assemble(batch.coarse, relief - relief.mean(dim=1, keepdim=True), batch.scale)}
 
 
-def residual_loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, float]) -> dict[str, Tensor]:
+def _residual_loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, float]) -> dict[str, Tensor]:
     """Mean over patches of MSE / MSE of bicubic: squared error as published, each patch with an equal say.
 
     settings: `edge`, coarse cells at a patch's border that are left out.
@@ -85,3 +81,41 @@ def residual_loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, f
     )
     ratio = (error / (plain + floor)).mean()
     return {"total": ratio, "mse_to_bicubic": ratio}
+
+
+def preupsampled_system(
+    name: str,
+    summary: str,
+    body: Callable[..., nn.Module],
+    radius: Callable[[Mapping[str, Any]], int],
+    scales: tuple[int, ...] = (2, 3, 4),
+) -> System:
+    """A system whose network is `body(**network)`, of that radius in fine cells, on the bicubic surface."""
+
+    def build(network: Mapping[str, Any], scale: int) -> PreUpsampled:
+        return PreUpsampled(body(**network))
+
+    def describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> ModelSpec:
+        around = -(-radius(network) // scale) + interpolation_radius(scale, "bicubic") + _WINDOW // 2 + 1
+        return ModelSpec(
+            system=name,
+            name=name,
+            version="0",
+            inputs=("elevation",),
+            outputs=("elevation",),
+            scale=scale,
+            halo=around,
+            tile=128,
+            network=dict(network),
+        )
+
+    return System(
+        name=name,
+        summary=summary,
+        scales=scales,
+        build=build,
+        describe=describe,
+        adapt=_adapt,
+        loss=_residual_loss,
+        predict=_predict,
+    )

@@ -15,7 +15,7 @@ from terrafine.nn.spec import ModelSpec
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["digest", "load", "read_spec", "save"]
+__all__ = ["digest", "load", "read_spec", "save", "write_whole"]
 
 _SPEC_KEY = "terrafine"
 _MAX_HEADER = 10_000_000  # a spec is a few kB; a header of more is an attack or damage
@@ -60,10 +60,15 @@ def save(path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], spec
     """Write to a temporary name, fsync, rename: the file is whole under its name or absent."""
     from safetensors.torch import save as to_bytes
 
-    path = Path(path)
     data = to_bytes(
         {k: v.detach().contiguous().cpu() for k, v in tensors.items()}, metadata={_SPEC_KEY: spec.to_json()}
     )
+    write_whole(path, data)
+
+
+def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
+    """Temporary name beside it, flush to disk, rename: after a power cut the file is old, new or absent, never torn."""
+    path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(part, "wb") as f:

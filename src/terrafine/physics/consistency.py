@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["block_mean", "consistency_residual", "project"]
+__all__ = ["block_mean", "consistency_residual", "keep_observation", "project"]
 
 
 def block_mean(fine: Tensor, k: int) -> Tensor:
@@ -23,10 +23,20 @@ def project(fine: Tensor, coarse: Tensor, k: int, *, tolerance: float = 0.0) -> 
     (hard); above it, only the part of the departure beyond the tolerance is taken back (soft, for noisy inputs).
     An orthogonal projection on a convex set that holds the truth never takes a surface farther from the truth.
     """
-    departure = coarse - block_mean(fine, k)
+    observed = coarse.repeat_interleave(k, dim=-2).repeat_interleave(k, dim=-1)
+    relief = functional.pixel_unshuffle(fine - observed, k)
+    return observed + functional.pixel_shuffle(keep_observation(relief, tolerance=tolerance), k)
+
+
+def keep_observation(relief: Tensor, *, tolerance: float = 0.0) -> Tensor:
+    """`project` in subcell form: relief (n, k², y, x) is subcell minus observed cell, and so its mean the departure.
+
+    Working on the relief, no height above the datum enters, and float32 loses nothing on a summit.
+    """
+    departure = relief.mean(dim=1, keepdim=True)
     if tolerance > 0:
         departure = departure - departure.clamp(-tolerance, tolerance)
-    return fine + departure.repeat_interleave(k, dim=-2).repeat_interleave(k, dim=-1)
+    return relief - departure
 
 
 def consistency_residual(fine: Tensor, coarse: Tensor, k: int) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor, nn, optim
 
 from terrafine.errors import RecipeError, WeightsError
+from terrafine.nn.weights import write_whole
 
 __all__ = ["State", "read_checkpoint", "write_checkpoint"]
 
@@ -36,12 +36,7 @@ def write_checkpoint(path: Path, state: State, recipe_digest: str) -> None:
         tensors |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in moments.items()}
     metadata = {"step": str(state.step), "recipe": recipe_digest}
     data = save({k: v.contiguous().cpu().clone() for k, v in tensors.items()}, metadata=metadata)
-    part = path.with_name(f".{path.name}.part")
-    with open(part, "wb") as f:
-        f.write(data)
-        f.flush()
-        os.fsync(f.fileno())
-    os.replace(part, path)
+    write_whole(path, data)
 
 
 def read_checkpoint(path: Path, state: State, recipe_digest: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["DeepResidual"]
+__all__ = ["LAYERS", "DeepResidual"]
+
+LAYERS = 30
 
 
 class _Block(nn.Module):
@@ -30,7 +32,7 @@ class DeepResidual(nn.Module):
     left out. Weights start as He et al. 2015 (doi:10.1109/ICCV.2015.123), each block's second at a tenth.
     """
 
-    def __init__(self, layers: int = 30, channels: int = 64) -> None:
+    def __init__(self, layers: int = LAYERS, channels: int = 64) -> None:
         super().__init__()
         if layers < 4 or layers % 2:
             raise ValueError(f"layers = {layers}: expected an even number of 4 or more")
