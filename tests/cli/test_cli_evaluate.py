@@ -89,6 +89,9 @@ def test_a_gate_that_is_kept_is_0_and_one_that_is_not_is_17_with_the_report_writ
     assert "near: elevation.rmse is 1" in broken.stderr
     results = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
     assert [gate["passed"] for gate in results["gates"]] == [False]
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert "at most 0.99" in page
+    assert (tmp_path / "report" / "gates.csv").read_text(encoding="utf-8").endswith("at most 0.99,NO\n")
 
 
 def test_gates_that_are_none_are_refused_before_anything_is_read(tmp_path: Path, run: Run) -> None:

@@ -131,6 +131,7 @@ def _summary(results: Results, tables: dict[str, Table]) -> str:
         if c.get("verdict") and len(results["candidates"]) > 1
     ]
     body += f'<h3>Each candidate</h3><ol class="notes">{"".join(verdicts)}</ol>' if verdicts else ""
+    body += to_html(tables["gates"]) if "gates" in tables else ""
     lead = "Candidate minus reference, in metres. LE90 and LE95 are percentiles of the absolute error."
     return _section("summary", "How far off", lead, body)
 
@@ -306,7 +307,8 @@ def _method(results: Results) -> str:
     rows = [("reference", results["reference"].get("path")), ("coarse", (results.get("coarse") or {}).get("path"))]
     rows += [(c["name"], c.get("path")) for c in results["candidates"]]
     rows += [(f"shift of {c['name']}", _shift(c["shift_m"])) for c in results["candidates"] if c.get("shift_m")]
-    rows += [(key, _plain(value)) for key, value in (results.get("settings") or {}).items()]
+    settings = (results.get("settings") or {}).items()
+    rows += [(key.replace("_", " "), _plain(value)) for key, value in settings if value not in (None, [], {})]
     table = Table("settings", "Inputs and settings", ("what", "value"), tuple((k, v) for k, v in rows if v))
     return _section("method", "How it was measured", "What shaped the numbers.", body + to_html(table))
 

@@ -171,6 +171,25 @@ def _reliability(results: Results) -> Table:
     return Table("reliability", caption, ("surface", "nominal", "observed"), tuple(rows))
 
 
+def _gates(results: Results) -> Table:
+    bounds = {"max": "at most", "min": "at least", "is": "exactly"}
+    rows: list[tuple[Cell, ...]] = [
+        (
+            g["candidate"],
+            g["key"],
+            "not measured" if g["value"] is None else _said(g["value"]),
+            f"{bounds[g['kind']]} {_said(g['limit'])}",
+            "yes" if g["passed"] else "NO",
+        )
+        for g in results.get("gates") or []
+    ]
+    return Table("gates", "Gates", ("surface", "gate", "value", "expected", "passed"), tuple(rows))
+
+
+def _said(value: float | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
 def all_tables(results: Results) -> dict[str, Table]:
     """The tables that have rows, by name."""
     tables = (
@@ -187,6 +206,7 @@ def all_tables(results: Results) -> dict[str, Table]:
         _part(results, "consistency", CONSISTENCY, "Block means minus the coarse input, metres"),
         _part(results, "uncertainty", UNCERTAINTY, "The stated σ, and how often the reference fell inside it"),
         _reliability(results),
+        _gates(results),
     )
     return {table.name: table for table in tables if table.rows}
 
