@@ -332,6 +332,7 @@ def _tags(identity: dict[str, Any], ref: ModelRef) -> dict[str, str]:
         "CONSISTENCY": ref.options.consistency,
         "SOURCE": ", ".join(Path(file["path"]).name for file in identity["files"][:20]),
         "SOURCE_SHA256": identity["sha256"],
+        "SIGMA_COVERS": " ".join(f"{p}:{m:.4g}" for p, m in ref.spec.calibration.items() if p != "sigma"),
     }
     return {name: str(value) for name, value in tags.items() if value not in (None, "")}
 
