@@ -61,6 +61,8 @@ class Job:
         """
         folder = job_folder(output)
         record = _canonical({"format": _FORMAT, "request": dict(request), "plan": json.loads(plan.to_json())})
+        if folder.exists() and not folder.is_dir():
+            raise JobError(f"{folder}: is a file where the job's folder belongs; move it, or write elsewhere")
         folder.mkdir(exist_ok=True)
         _refuse_foreign(folder)
         lock = _hold(folder)

@@ -104,16 +104,29 @@ def scale_for(source: Any, target: Target) -> int:
 
 
 def check_destinations(paths: list[str], destination: Path, preview: Path | None) -> None:
-    """Raise OutputError for an output that is an input, a folder, or lies in a folder that is not there."""
+    """Raise OutputError for an output that is an input or its archive, is no plain file, or has no folder.
+
+    A device or a pipe is refused: publishing renames over its target, and would put a plain file in its place.
+    """
     for out in (destination, *([] if preview is None else [preview])):
         for path in paths:
-            if out.exists() and Path(path).exists() and out.samefile(path):
+            if out.exists() and any(file.exists() and out.samefile(file) for file in _on_disk(path)):
                 raise OutputError(f"{out}: is the input itself, which is never overwritten; give another output")
         if out.is_dir():
             raise OutputError(f"{out}: is a folder; expected the path of a file to write")
+        if out.exists() and not out.is_file():
+            raise OutputError(f"{out}: is a device or a pipe, not a plain file; expected the path of a file to write")
         if not out.parent.is_dir():
             raise OutputError(f"{out}: its folder {out.parent} does not exist; make it, or write elsewhere")
         if not os.access(out.parent, os.W_OK):
             raise OutputError(f"{out}: its folder {out.parent} is not writable; write elsewhere")
     if preview is not None and preview.absolute() == destination.absolute():
         raise OutputError(f"{preview}: is both output and preview; give two paths")
+
+
+def _on_disk(path: str) -> list[Path]:
+    """The files that may hold an input: itself, or each step of a path into an archive, /vsizip/a.zip/b.tif."""
+    if not path.startswith("/vsi"):
+        return [Path(path)]
+    inner = Path(path[1:].partition("/")[2].replace("{", "").replace("}", ""))
+    return [inner, *inner.parents]

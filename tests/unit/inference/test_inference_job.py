@@ -85,6 +85,13 @@ def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
     claim(tmp_path).release()
 
 
+def test_a_file_in_place_of_the_folder_is_refused_and_kept(tmp_path):
+    job_folder(tmp_path / "fine.tif").write_text("mine")
+    with pytest.raises(JobError, match="is a file where"):
+        claim(tmp_path)
+    assert job_folder(tmp_path / "fine.tif").read_text() == "mine"
+
+
 def test_foreign_files_are_never_touched(tmp_path):
     folder = job_folder(tmp_path / "fine.tif")
     folder.mkdir()
