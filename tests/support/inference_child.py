@@ -12,8 +12,6 @@ from inference_fakes import Slow, ToFile, run, source, spec, terrain
 
 from terrafine.inference import engine, job, plan, shardfile
 
-plan._SHARD_PIXELS = 2_000
-
 
 def job_options():
     """Grid, spec and options of the one job that all runs of these tests share."""
@@ -69,6 +67,7 @@ def dying_rows(function, n):
 
 
 if __name__ == "__main__":
+    plan._SHARD_PIXELS = 2_000  # here alone: tests import this module, and other tests share their process
     if "TEST_KILL" in os.environ:
         where, count = os.environ["TEST_KILL"].split(":")
         arm(where, int(count))

@@ -48,18 +48,18 @@ class Bar:
         from tqdm import tqdm
 
         self._bar = tqdm(
-            total=pixels / 1e6,
-            initial=done / 1e6,
+            total=pixels,
+            initial=done,
             desc=what,
-            unit="Mpx",
-            bar_format="{l_bar}{bar}| {n:.1f}/{total:.1f} Mpx [{elapsed}<{remaining}, {rate_fmt}]",
+            unit="px",
+            unit_scale=True,
             **self._options,
         )
 
     def advance(self, pixels: int) -> None:
         """Move on."""
         if self._bar is not None:
-            self._bar.update(pixels / 1e6)
+            self._bar.update(pixels)
 
     def stop(self) -> None:
         """Close the bar, leaving its last state on the screen."""
