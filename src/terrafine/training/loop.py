@@ -24,6 +24,7 @@ from terrafine.training.checkpoint import State, read_checkpoint, read_log, writ
 from terrafine.training.curve import draw_curve
 from terrafine.training.dataset import check_leak, load_terrains, split
 from terrafine.training.degrade import Family
+from terrafine.training.muon import Muon
 from terrafine.training.patches import Batch, Sampler
 from terrafine.training.recipe import Recipe, read_recipe
 from terrafine.training.validate import calibrate, score, turning_error
@@ -106,7 +107,7 @@ def train(
 
 
 def _step(system: System, network: nn.Module, state: State, batch: TrainingBatch, recipe: Recipe) -> dict[str, float]:
-    """One step of AdamW and of the moving average; the line for the log."""
+    """One step of the optimiser and of the moving average; the line for the log."""
     if system.loss is None:
         raise RecipeError(f"system {system.name!r} has no loss")
     rate = _rate(state.step, recipe)
@@ -146,7 +147,8 @@ def _start(system: System, recipe: Recipe, place: torch.device) -> State:
         network.load_state_dict(own | fitting)
     channels_last(network, place)
     o = recipe.optim
-    optimiser = torch.optim.AdamW(network.parameters(), lr=o.rate, betas=(0.9, o.beta2), weight_decay=o.weight_decay)
+    method = Muon if o.method == "muon" else torch.optim.AdamW
+    optimiser = method(network.parameters(), lr=o.rate, betas=(0.9, o.beta2), weight_decay=o.weight_decay)
     average = {k: v.detach().clone() for k, v in network.named_parameters()}
     return State(network, average, optimiser, 0)
 

@@ -40,7 +40,7 @@ class Patches:
 
 @dataclass(frozen=True, slots=True)
 class Optim:
-    """AdamW with warm-up; `decay` is cosine to nothing or exponential to `final` of the rate; EMA of the weights."""
+    """`method` adamw or muon, with warm-up; `decay` cosine to nothing or exponential to `final`; EMA of the weights."""
 
     steps: int
     rate: float
@@ -51,6 +51,7 @@ class Optim:
     clip: float = 1.0
     ema: float = 0.999
     beta2: float = 0.99
+    method: str = "adamw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,7 @@ def _check(recipe: Recipe, path: Path) -> None:
             (recipe.scale < 2, f"scale = {recipe.scale}: expected 2 or more"),
             (bool(recipe.scales) and recipe.scale not in recipe.scales, f"scale {recipe.scale} is not among scales"),
             (o.steps < 1, f"[optim] steps = {o.steps}: expected 1 or more"),
+            (o.method not in ("adamw", "muon"), f"[optim] method = {o.method!r}: expected adamw or muon"),
             (o.rate <= 0, f"[optim] rate = {o.rate}: expected above 0"),
             (not 0 <= o.ema < 1, f"[optim] ema = {o.ema}: expected from 0 to below 1"),
             (o.decay not in ("cosine", "exponential"), f"[optim] decay = {o.decay!r}: expected cosine or exponential"),

@@ -43,6 +43,7 @@ noise_m = 1.0
 steps = {steps}
 rate = 1e-3
 warmup = 2
+method = "{method}"
 """
 RIDGELINE = "channels = 16\nblocks = [1, 0]\ndeep_channels = 16\ndeep_blocks = 1"
 
@@ -63,8 +64,16 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_recipe(
-    path: Path, *, steps: int = 8, system: str = "ridgeline", network: str = RIDGELINE, extra: str = ""
+    path: Path,
+    *,
+    steps: int = 8,
+    system: str = "ridgeline",
+    network: str = RIDGELINE,
+    extra: str = "",
+    method: str = "adamw",
 ) -> Path:
     """The recipe above, filled in."""
-    path.write_text(RECIPE.format(steps=steps, system=system, network=network, extra=extra), encoding="utf-8")
+    path.write_text(
+        RECIPE.format(steps=steps, system=system, network=network, extra=extra, method=method), encoding="utf-8"
+    )
     return path

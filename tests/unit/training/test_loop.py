@@ -29,8 +29,10 @@ def run(recipe: Path, ground: Path, out: Path, *, stop_after: int | None = None,
     return train(recipe, data_root=ground, out=out, device="cpu", threads=1, progress=progress, resume=resume).weights
 
 
-def test_interrupted_and_resumed_gives_the_same_weights(ground: Path, tmp_path: Path) -> None:
-    recipe = write_recipe(tmp_path / "r.toml")
+@pytest.mark.parametrize("method", ["adamw", "muon"])
+def test_interrupted_and_resumed_gives_the_same_weights(ground: Path, tmp_path: Path, method: str) -> None:
+    wide = "channels = 32\nblocks = [1, 0]\ndeep_channels = 0\ndeep_blocks = 0"
+    recipe = write_recipe(tmp_path / "r.toml", network=wide, method=method)
     whole = run(recipe, ground, tmp_path / "whole")
     for stop in (2, 5):
         with pytest.raises(StopError):
