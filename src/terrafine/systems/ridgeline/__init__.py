@@ -9,22 +9,22 @@ from torch import Tensor, nn
 
 from terrafine.nn.elevation import ElevationModel, Relief
 from terrafine.nn.engines import with_engine
+from terrafine.nn.losses import relief_loss
+from terrafine.nn.relief import ReliefNet
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options, System, TrainingBatch
 from terrafine.nn.upsample import assemble, relief_of
-from terrafine.systems.ridgeline.loss import ridgeline_loss
-from terrafine.systems.ridgeline.net import RidgelineNet
 
 __all__ = ["SYSTEM"]
 
 
-def _build(network: Mapping[str, Any], scale: int) -> RidgelineNet:
-    return RidgelineNet(scale, **network)
+def _build(network: Mapping[str, Any], scale: int) -> ReliefNet:
+    return ReliefNet(scale, **network)
 
 
 def _describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> ModelSpec:
-    if not isinstance(net, RidgelineNet):
-        raise TypeError(f"expected a RidgelineNet, found {type(net).__name__}")
+    if not isinstance(net, ReliefNet):
+        raise TypeError(f"expected a ReliefNet, found {type(net).__name__}")
     return ModelSpec(
         system="ridgeline",
         name="ridgeline",
@@ -68,6 +68,6 @@ SYSTEM = System(
     build=_build,
     describe=_describe,
     adapt=_adapt,
-    loss=ridgeline_loss,
+    loss=relief_loss,
     predict=_predict,
 )

@@ -1,4 +1,4 @@
-"""Ridgeline's loss: relative error of heights and slopes, patch by patch, and the likelihood of σ."""
+"""Losses: relative error of heights and slopes, patch by patch, and the likelihood of σ."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch.nn import functional
 
 from terrafine.nn.system import TrainingBatch
 
-__all__ = ["ridgeline_loss"]
+__all__ = ["relief_loss"]
 
 _FLOOR = 0.002  # of the fine pixel size: below it, relief is noise, and its relative error means nothing
 
 
-def ridgeline_loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, float]) -> dict[str, Tensor]:
+def relief_loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, float]) -> dict[str, Tensor]:
     """Mean over patches of error / error of the consistent cubic surface, for heights and for first differences.
 
     settings: `rmse`, `mae`, `slope` weigh the parts; `sigma` the Laplace likelihood, whose gradient reaches the

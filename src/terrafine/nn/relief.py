@@ -1,4 +1,4 @@
-"""Ridgeline: DEM super-resolution at coarse resolution, from neighbour differences alone.
+"""ReliefNet: DEM super-resolution at coarse resolution, from neighbour differences alone; the body of Ridgeline.
 
 heights ─ differences ┬─ fixed 15×15 correlations ┬─ consistent cubic surface, k² subcells per cell ─────┐
                       │                           └─ departures from 3×3, 7×7, 15×15 means ─ roughness   │
@@ -9,6 +9,8 @@ heights ─ differences ┬─ fixed 15×15 correlations ┬─ consistent cubic
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -17,7 +19,7 @@ from torch.nn import functional
 from terrafine.nn.blocks import ResidualBlock, init_identity
 from terrafine.nn.subcell import consistent_cubic, context_kernel, forward_differences, on_differences
 
-__all__ = ["RidgelineNet"]
+__all__ = ["ReliefNet", "Sight"]
 
 _RADIUS = 7
 _WINDOWS = (3, 7, 15)
@@ -25,7 +27,20 @@ _FLAT = 1e-3  # slope below which ground counts as flat: rounding and noise, 0.1
 _FEATURES = 11
 
 
-class RidgelineNet(nn.Module):
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the network sees of the heights.
+
+    features (n, c, y, x), dimensionless · surface (n, k², y, x), the consistent cubic surface relative to its cell,
+    metres · unit (n, 1, y, x), metres: what the detail and σ are counted in
+    """
+
+    features: Tensor
+    surface: Tensor
+    unit: Tensor
+
+
+class ReliefNet(nn.Module):
     """Coarse heights -> fine heights relative to their cell, and σ; all in metres.
 
     scale      fine cells along a coarse cell
@@ -69,22 +84,34 @@ class RidgelineNet(nn.Module):
         relief (n, k², y, x): subcell minus cell height, with a mean of exactly nothing over each cell;
         detail: what was added to the consistent cubic surface; log_sigma: log of σ in metres; same shapes.
         """
+        sight = self.look(heights, pixel_size_m)
+        return self.tell(self.read(sight.features), sight)
+
+    def look(self, heights: Tensor, pixel_size_m: Tensor) -> Sight:
+        """The fixed part and the head; arguments as `forward`."""
         differences = forward_differences(heights)
         linear = functional.conv2d(differences, self.fixed, padding=_RADIUS)
         surface, context = linear[:, : self.scale**2], linear[:, self.scale**2 :]
         size = pixel_size_m.prod(dim=1, keepdim=True).sqrt()
         slopes = torch.cat((differences / pixel_size_m, context / size), dim=1)
         rough = _roughness(slopes[:, 2:3])
-        x = self.head(torch.cat((slopes, torch.asinh(slopes / rough), torch.log(rough)), dim=1))
-        x = self.before(x)
+        features = self.head(torch.cat((slopes, torch.asinh(slopes / rough), torch.log(rough)), dim=1))
+        return Sight(features, surface, size * rough)
+
+    def read(self, features: Tensor) -> Tensor:
+        """The residual body; (n, c, y, x) -> same."""
+        x: Tensor = self.before(features)
         if self.deep_blocks:
             x = x + functional.pixel_shuffle(self.up(self.deep(self.down(x))), 2)
-        x = self.after(x)
-        unit = size * rough
-        detail = self.tail(x) * unit
-        relief = surface + detail
+        out: Tensor = self.after(x)
+        return out
+
+    def tell(self, x: Tensor, sight: Sight) -> tuple[Tensor, Tensor, Tensor]:
+        """Relief, detail and log σ from the body's features; as `forward`."""
+        detail = self.tail(x) * sight.unit
+        relief = sight.surface + detail
         relief = relief - relief.mean(dim=1, keepdim=True)
-        log_sigma = self.sigma(x.detach()) + torch.log(0.3 * unit)
+        log_sigma = self.sigma(x.detach()) + torch.log(0.3 * sight.unit)
         return relief, detail, log_sigma
 
     def receptive_radius(self) -> int:
