@@ -20,7 +20,7 @@ def relief_loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, flo
 
     settings: `rmse`, `mae`, `slope` weigh the parts; `sigma` the Laplace likelihood, whose gradient reaches the
     σ branch alone; `edge` coarse cells at a patch's border are left out, where the network lacks surroundings.
-    The ratio is what the tables report, so flat and steep ground count alike.
+    The ratio is what the tables report, so flat and steep ground count alike; `relative` = 0 leaves metres.
     """
     k, edge = batch.scale, int(settings.get("edge", 4))
     relief, detail, log_sigma = net(batch.coarse, batch.pixel_size_m)
@@ -31,13 +31,12 @@ def relief_loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, flo
     error, plain = (_inner(x - truth, edge) for x in (relief, base.detach()))
     floor = _FLOOR * batch.pixel_size_m.mean(dim=(1, 2, 3)) / k
     scale = (plain.square().mean(dim=(1, 2, 3)) + floor.square()).sqrt()
+    slope_scale = (_differences(functional.pixel_shuffle(plain, k)) + floor.square()).sqrt()
+    if not settings.get("relative", 1.0):
+        scale, slope_scale = torch.ones_like(scale), torch.ones_like(slope_scale)
     rmse = (_mean_square(error) + 1e-4 * floor.square()).sqrt() / scale
     mae = error.abs().mean(dim=(1, 2, 3)) / scale
-    steps, plain_steps = (
-        _differences(functional.pixel_shuffle(error, k)),
-        _differences(functional.pixel_shuffle(plain, k)),
-    )
-    slope_scale = (plain_steps + floor.square()).sqrt()
+    steps = _differences(functional.pixel_shuffle(error, k))
     slope = (steps + 1e-4 * floor.square()).sqrt() / slope_scale
     sigma = _inner(log_sigma, edge)
     likelihood = (sigma - torch.log(scale)[:, None, None, None] + error.detach().abs() * torch.exp(-sigma)).mean()

@@ -24,7 +24,7 @@ __all__ = ["ReliefNet", "Sight"]
 _RADIUS = 7
 _WINDOWS = (3, 7, 15)
 _FLAT = 1e-3  # slope below which ground counts as flat: rounding and noise, 0.1 m on cells of 100 m
-_FEATURES = 11
+_TYPICAL = 0.05  # roughness of middling relief, where the ground's own is not asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class ReliefNet(nn.Module):
     scale      fine cells along a coarse cell
     channels   width at the coarse resolution; deep_channels: at half of it
     blocks     residual blocks before and after the deep level; deep_blocks: on it (0: no deep level)
+    windows    sides of the means from which the cell's departure is told; the first measures roughness
+    normalise  tell slopes as shares of the roughness too, and count the detail in it
     """
 
     fixed: Tensor
@@ -57,15 +59,19 @@ class ReliefNet(nn.Module):
         blocks: tuple[int, int] = (2, 2),
         deep_channels: int = 96,
         deep_blocks: int = 6,
+        windows: tuple[int, ...] = _WINDOWS,
+        normalise: bool = True,
     ) -> None:
         super().__init__()
         self.scale = scale
         self.deep_blocks = deep_blocks
+        self.normalise = normalise
         taps = consistent_cubic(scale, _RADIUS)
         kernels = [on_differences(taps, taps, _RADIUS)]
-        kernels += [on_differences(context_kernel(w), context_kernel(w), _RADIUS) for w in _WINDOWS]
+        kernels += [on_differences(context_kernel(w), context_kernel(w), _RADIUS) for w in windows]
         self.register_buffer("fixed", torch.from_numpy(np.concatenate(kernels)).float(), persistent=False)
-        self.head = nn.Conv2d(_FEATURES, channels, 3, padding=1)
+        slopes = 2 + len(windows)
+        self.head = nn.Conv2d(2 * slopes + 1 if normalise else slopes, channels, 3, padding=1)
         self.before = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks[0])))
         if deep_blocks:
             self.down = nn.Conv2d(channels, deep_channels, 2, stride=2)
@@ -94,6 +100,8 @@ class ReliefNet(nn.Module):
         surface, context = linear[:, : self.scale**2], linear[:, self.scale**2 :]
         size = pixel_size_m.prod(dim=1, keepdim=True).sqrt()
         slopes = torch.cat((differences / pixel_size_m, context / size), dim=1)
+        if not self.normalise:
+            return Sight(self.head(slopes), surface, _TYPICAL * size)
         rough = _roughness(slopes[:, 2:3])
         features = self.head(torch.cat((slopes, torch.asinh(slopes / rough), torch.log(rough)), dim=1))
         return Sight(features, surface, size * rough)
