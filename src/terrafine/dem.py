@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import terrafine
-from terrafine.errors import EmptyError, MissingExtraError, UsageError
+from terrafine.errors import BandError, EmptyError, UsageError
 
 if TYPE_CHECKING:
     from terrafine.inference.engine import RunReport
@@ -91,6 +91,8 @@ def sharpen_dem(
     )
     if isinstance(source, np.ndarray):
         _only_for_files(destination=destination, preview=preview, dask=dask, target_crs=target_crs)
+        _only_for_files(target_resolution=target_resolution, bands=bands, nodata=nodata, assume_crs=assume_crs)
+        _only_for_files(vertical_datum=vertical_datum, elevation_unit=elevation_unit)
         return _sharpen_array(source, pixel_size_m, asked)
     files = partial(
         _sharpen_files,
@@ -167,8 +169,11 @@ class _Asked:
 def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: _Asked) -> NDArray[np.float32]:
     from terrafine.inference.engine import run_in_memory
     from terrafine.inference.window import ArraySource
+    from terrafine.raster.bands import band
     from terrafine.systems import load_model
 
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.where(np.ma.getmaskarray(values), np.float32(np.nan), values.data)
     if values.ndim != 2 or 0 in values.shape or not np.issubdtype(values.dtype, np.number):
         raise UsageError(f"an array of shape {values.shape} and type {values.dtype}; expected heights as (y, x)")
     if pixel_size_m is None:
@@ -178,8 +183,15 @@ def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: _Asked) -> ND
         sizes = np.broadcast_to(np.broadcast_to(sizes, 2)[:, None], (2, values.shape[0]))
     if sizes.shape != (2, values.shape[0]) or not (np.isfinite(sizes) & (sizes > 0)).all():
         raise UsageError(f"pixel_size_m {pixel_size_m!r}; expected metres above 0: one number, (y, x), or (2, rows)")
-    if not np.isfinite(values).any():
+    known = values[~np.isnan(values)]
+    if known.size == 0:
         raise EmptyError("the array holds no height, only NaN; expected at least one valid cell")
+    low, high = band("elevation").valid
+    if known.min() < low or known.max() > high:
+        raise BandError(
+            f"the array holds heights from {known.min():g} to {known.max():g} m; expected {low:g} to {high:g}, and NaN "
+            "where missing"
+        )
     ref = asked.find(asked.scale_or(4), asked.threads)
     plan = _planned((values.shape[0], values.shape[1]), ref, asked)
     grid = ArraySource({"elevation": values}, sizes)
@@ -188,45 +200,12 @@ def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: _Asked) -> ND
 
 
 def _sharpen_xarray(source: Any, files: Callable[..., Path], uncertainty: bool) -> Any:
-    """Through a file in a temporary folder, so that a DataArray means exactly what its GeoTIFF means."""
-    try:
-        import rioxarray
-    except ImportError as e:
-        raise MissingExtraError("DataArrays need the extra `xarray`; install terrafine[xarray]") from e
-    flat = source.squeeze(drop=True)
-    if flat.ndim != 2:
-        raise UsageError(f"a DataArray with dimensions {dict(source.sizes)}; expected one band of heights as (y, x)")
-    y, x = _spatial_dims(flat)
-    flat = flat.rename({y: "y", x: "x"}).transpose("y", "x").rio.set_spatial_dims("x", "y")
-    south_up = flat.sizes["y"] > 1 and float(flat["y"][0]) < float(flat["y"][-1])
-    north_up = flat.isel(y=slice(None, None, -1)) if south_up else flat
-    nodata = flat.rio.encoded_nodata if flat.rio.encoded_nodata is not None else flat.rio.nodata
+    from terrafine.raster.dataarray import through_files
+
     with tempfile.TemporaryDirectory(prefix="terrafine-") as folder:
-        coarse, fine = Path(folder, "coarse.tif"), Path(folder, "fine.tif")
-        as_float = north_up.astype("float32")
-        as_float.rio.write_nodata(nodata, encoded=flat.rio.encoded_nodata is not None).rio.to_raster(coarse)
-        files([os.fspath(coarse)], fine)
-        opened: Any = rioxarray.open_rasterio(fine, masked=True)
-        with opened:
-            out = opened.load()
-    out = out if uncertainty else out.squeeze("band", drop=True)
-    out = out.rename(source.name)
-    out.attrs = dict(source.attrs)
-    if nodata is not None:
-        out = out.rio.write_nodata(nodata, encoded=True)
-    return (out.isel(y=slice(None, None, -1)) if south_up else out).rename({"y": y, "x": x})
-
-
-def _spatial_dims(array: Any) -> tuple[Any, Any]:
-    """Names of the dimensions along y and x: as `rio` knows them, else in the array's order."""
-    from rioxarray.exceptions import MissingSpatialDimensionError
-
-    try:
-        return array.rio.y_dim, array.rio.x_dim
-    except MissingSpatialDimensionError:
-        first, second = array.dims
-        backwards = str(first).lower() in ("lon", "long", "longitude", "easting")
-        return (second, first) if backwards else (first, second)
+        return through_files(
+            source, Path(folder), lambda coarse, fine: files([os.fspath(coarse)], fine), one_band=not uncertainty
+        )
 
 
 def _sharpen_files(
@@ -244,14 +223,16 @@ def _sharpen_files(
 ) -> Path:
     from terrafine.inference.engine import run_job
     from terrafine.inference.preview import write_preview
-    from terrafine.inference.publish import Target, check_destinations, publish, scale_for
+    from terrafine.inference.publish import Target, check_destinations, follow, publish, scale_for
     from terrafine.raster.source import open_source
     from terrafine.systems import load_model
 
+    named, destination, preview = destination, follow(destination), None if preview is None else follow(preview)
     check_destinations(paths, destination, preview)
     source, target = open_source(paths, **reading), Target(*grid)
     scale = asked.scale_or(scale_for(source, target))
     ref = asked.find(scale, _threads(asked.threads, destination, dask, restart))
+    _only_known_bands(reading["bands"], ref)
     if ref.spec.inputs != ("elevation",):
         source = open_source(paths, want=ref.spec.inputs, **reading)
     plan = _planned(source.shape, ref, asked)
@@ -276,7 +257,13 @@ def _sharpen_files(
         write_preview(preview, open_source([os.fspath(destination)]))
     if report is not None:
         report(done)
-    return destination
+    return named
+
+
+def _only_known_bands(bands: Mapping[str, int] | None, ref: ModelRef) -> None:
+    if strange := [name for name in bands or () if name not in ref.spec.inputs]:
+        known = ", ".join(ref.spec.inputs)
+        raise UsageError(f"band {', '.join(strange)}: model {ref.name} asks for {known}; name no other")
 
 
 def _refuse_early(source: Any, ref: ModelRef, target: Target) -> None:
@@ -347,4 +334,6 @@ def _version(package: str) -> str:
 def _only_for_files(**given: Any) -> None:
     for name, value in given.items():
         if value is not None:
-            raise UsageError(f"{name} is for a DEM in a file; write the result of an array yourself")
+            raise UsageError(
+                f"{name} is for a DEM in a file; an array holds metres, NaN where missing, and its result is an array"
+            )

@@ -28,6 +28,7 @@ from terrafine.errors import (
     ResourceError,
     SourceError,
     TerrafineError,
+    UsageError,
     WeightsError,
 )
 from terrafine.inference.job import Job, job_folder
@@ -145,7 +146,9 @@ def test_the_check_rejects_a_run_that_was_not_refused(make: Callable[[], np.ndar
     ("options", "kind", "named"),
     [
         (("--model", "bicubic", "--scale", 7), NoModelError, "×7"),
-        (("--model", "bicubic", "--scale", 1), NoModelError, "×1"),
+        (("--model", "bicubic", "--scale", 1), UsageError, "expected 2, 3 or 4"),
+        (("--model", "bicubic", "--scale", 0), UsageError, "expected 2, 3 or 4"),
+        (("--model", "bicubic", "--band", "height=1"), UsageError, "asks for elevation"),
         (("--model", "no-such-model"), NoModelError, "no-such-model"),
         (("--model", "absent.safetensors"), WeightsError, "absent.safetensors"),
         (("--model", "bicubic", "--uncertainty"), NoModelError, "bicubic"),
@@ -188,6 +191,20 @@ def test_an_output_that_cannot_be_written_is_refused(where: str, dem: Path, tmp_
     result = run("dem", dem, tmp_path / where, "--model", "bicubic")
     assert result.exit_code == OutputError.exit_code
     assert [p.name for p in tmp_path.iterdir()] == ["coarse.tif"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs /proc")
+def test_an_output_where_no_file_can_be_is_refused(dem: Path, run: Run) -> None:
+    result = run("dem", dem, "/proc/fine.tif", "--model", "bicubic")
+    assert result.exit_code == OutputError.exit_code
+    assert "is no place on a disk" in result.stderr
+
+
+def test_advice_on_a_crs_names_the_option_that_was_given(dem: Path, tmp_path: Path, run: Run) -> None:
+    for option, other in (("--t-srs", "--assume-crs"), ("--assume-crs", "--t-srs")):
+        result = run("dem", dem, tmp_path / "fine.tif", "--model", "bicubic", option, "EPSG:99999999")
+        assert result.exit_code == GridError.exit_code
+        assert option in result.stderr and other not in result.stderr
 
 
 def test_files_on_two_datums_are_refused(tmp_path: Path, run: Run) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terrafine.cli.kinds import BAND, BYTES, human_bytes
+from terrafine.cli.kinds import BAND, BYTES, at_most, human_bytes
 from terrafine.cli.table import columns
 
 
@@ -67,3 +67,17 @@ def test_columns_align_words_left_and_numbers_right() -> None:
 
 def test_columns_without_rows_are_the_header() -> None:
     assert columns(("a", "b"), []) == "a  b"
+
+
+@pytest.mark.parametrize(
+    ("metres", "said"),
+    [
+        (0.0, "by less than 0.1 mm"),
+        (0.00004, "by less than 0.1 mm"),
+        (0.00012, "by at most 0.2 mm"),
+        (0.0321, "by at most 32.1 mm"),
+        (1.241, "by at most 1.25 m"),
+    ],
+)
+def test_a_residual_is_told_as_a_bound_that_holds(metres: float, said: str) -> None:
+    assert at_most(metres) == said

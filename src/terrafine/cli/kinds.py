@@ -1,12 +1,13 @@
-"""What an argument may look like: sizes in bytes and bands by name."""
+"""What an argument may look like, sizes in bytes and bands by name; and how sizes and small lengths are told."""
 
 from __future__ import annotations
 
+import math
 import re
 
 import click
 
-__all__ = ["BAND", "BYTES", "human_bytes"]
+__all__ = ["BAND", "BYTES", "at_most", "human_bytes"]
 
 _FACTOR = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
@@ -50,3 +51,12 @@ def human_bytes(size: float) -> str:
             return f"{size:.3g} {unit}"
         size /= 1000
     return f"{size:.3g} TB"
+
+
+def at_most(metres: float) -> str:
+    """`by less than 0.1 mm`, `by at most 3.2 mm`, `by at most 1.25 m`: rounded up, so that it stays true."""
+    if metres < 1e-4:
+        return "by less than 0.1 mm"
+    if metres < 0.1:
+        return f"by at most {math.ceil(metres * 1e4) / 10:g} mm"
+    return f"by at most {math.ceil(metres * 100) / 100:g} m"

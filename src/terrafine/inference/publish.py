@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,7 @@ from terrafine.nn.spec import ModelSpec
 from terrafine.raster.bands import band
 from terrafine.raster.source import open_source
 
-__all__ = ["SCALES", "Target", "check_destinations", "publish", "scale_for"]
+__all__ = ["SCALES", "Target", "check_destinations", "follow", "publish", "scale_for"]
 
 SCALES = (2, 3, 4)
 
@@ -118,10 +119,19 @@ def check_destinations(paths: list[str], destination: Path, preview: Path | None
             raise OutputError(f"{out}: is a device or a pipe, not a plain file; expected the path of a file to write")
         if not out.parent.is_dir():
             raise OutputError(f"{out}: its folder {out.parent} does not exist; make it, or write elsewhere")
+        if shutil.disk_usage(out.parent).total == 0:
+            raise OutputError(
+                f"{out}: its folder {out.parent} is no place on a disk (/proc and its like); write elsewhere"
+            )
         if not os.access(out.parent, os.W_OK):
             raise OutputError(f"{out}: its folder {out.parent} is not writable; write elsewhere")
     if preview is not None and preview.absolute() == destination.absolute():
         raise OutputError(f"{preview}: is both output and preview; give two paths")
+
+
+def follow(path: Path) -> Path:
+    """Where a symbolic link leads, so that publishing renames over the file and leaves the link; else the path."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _on_disk(path: str) -> list[Path]:

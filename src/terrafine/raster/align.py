@@ -25,6 +25,7 @@ _COARSER = 1.25  # from here on a target cell clearly holds more than its source
 _MARGIN = 3  # source cells around a window: the reach of the cubic kernel, and one to spare
 _WHOLE = 1e-6
 _CHUNK = (128, 512)
+_CRS_ADVICE = "expected for example EPSG:32633"
 
 
 def align_to(source: Source, geobox: GeoBox) -> AlignedSource:
@@ -169,7 +170,7 @@ def warp_grid(
     if geobox.crs is None:
         raise GridError("a grid without CRS cannot be put in another; state it with --assume-crs")
     wkt = geobox.crs.to_wkt()
-    target = CRS.from_wkt(wkt) if crs is None else grid.parse_crs(_plain(crs), "--t-srs")
+    target = CRS.from_wkt(wkt) if crs is None else grid.parse_crs(_plain(crs), "--t-srs", _CRS_ADVICE)
     here, there = rasterio.crs.CRS.from_wkt(wkt), rasterio.crs.CRS.from_wkt(target.to_wkt())
     box = geobox.boundingbox
     bounds = (box.left, box.bottom, box.right, box.top)

@@ -143,7 +143,7 @@ def _physical(
     valid = np.ones(raw.shape, np.bool_) if mask is None else mask > 0
     floating = raw.dtype.kind == "f"
     if floating:
-        valid &= np.isfinite(raw)
+        valid &= ~np.isnan(raw)
     if fact.nodata is not None and not np.isnan(fact.nodata):
         if floating and abs(fact.nodata) > _HUGE:
             valid &= np.abs(raw) < _HUGE
@@ -187,6 +187,8 @@ def open_file(
         with gdal.environment():
             handle = _open(name)
             parts = tuple(handle.files)
+            if handle.driver == "VRT":
+                integrity.check_parts(name)
             for part in parts:
                 if part != name:
                     integrity.check_whole(part)
@@ -226,7 +228,11 @@ def _describe(
         raise SourceError(
             f"{name}: holds {len(handle.subdatasets)} subdatasets and no band of its own; name one of them"
         )
-    crs = grid.parse_crs(assume_crs, name) if assume_crs is not None else None
+    crs = (
+        grid.parse_crs(assume_crs, "--assume-crs", "expected for example EPSG:32633")
+        if assume_crs is not None
+        else None
+    )
     if crs is None and handle.crs:
         crs = grid.parse_crs(handle.crs.to_wkt(), name)
     transform: Affine = handle.transform

@@ -23,14 +23,12 @@ _CYLINDRICAL = ("mercator", "equidistant cylindrical", "plate carr", "cylindrica
 _NOT_CYLINDRICAL = ("transverse", "oblique", "hotine", "swiss")
 
 
-def parse_crs(text: object, path: str) -> CRS:
-    """A pyproj CRS from WKT, an EPSG code or a PROJ string; raises GridError naming the file."""
+def parse_crs(text: object, path: str, advice: str = "give one with --assume-crs") -> CRS:
+    """A pyproj CRS from WKT, an EPSG code or a PROJ string; raises GridError naming the file and what to do."""
     try:
         return CRS.from_user_input(text)
     except CRSError as error:
-        raise GridError(
-            f"{path}: the CRS {str(text)[:80]!r} cannot be read ({error}); give one with --assume-crs"
-        ) from None
+        raise GridError(f"{path}: the CRS {str(text)[:80]!r} cannot be read ({error}); {advice}") from None
 
 
 def check_grid(path: str, transform: Affine, shape: tuple[int, int], crs: CRS | None, metres_known: bool) -> None:

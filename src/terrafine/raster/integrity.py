@@ -8,13 +8,14 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import SourceError
 
-__all__ = ["TiffDirectory", "check_whole", "content_digest", "read_directories"]
+__all__ = ["TiffDirectory", "check_parts", "check_whole", "content_digest", "read_directories"]
 
 _FORMATS = {
     1: "B",
@@ -156,6 +157,39 @@ def check_whole(path: str) -> None:
                 f"{path}: none of its {counts.size} blocks was ever written, which is what a killed writer leaves; "
                 "fetch or write it again"
             )
+
+
+def check_parts(path: str) -> None:
+    """Every local file that a local VRT names is there, nested ones included; raises SourceError naming what is not."""
+    seen, todo = set(), [Path(path)]
+    while todo:
+        vrt = todo.pop()
+        if vrt in seen or not vrt.is_file():
+            continue
+        seen.add(vrt)
+        named = _sources(vrt)
+        missing = [p for p in named if not p.exists()]
+        if missing:
+            raise SourceError(
+                f"{vrt}: names {len(named)} files, and {len(missing)} of them are not there, such as {missing[0]}; "
+                "fetch them, or build the VRT again with gdalbuildvrt"
+            )
+        todo += [p for p in named if p.suffix.lower() == ".vrt"]
+
+
+def _sources(vrt: Path) -> list[Path]:
+    """The plain local files under `SourceFilename` and `SourceDataset` (https://gdal.org/drivers/raster/vrt.html)."""
+    try:
+        tree = ElementTree.parse(vrt)
+    except ElementTree.ParseError as error:
+        raise SourceError(f"{vrt}: no whole VRT ({error}); fetch or build it again") from None
+    found: list[Path] = []
+    for node in (n for tag in ("SourceFilename", "SourceDataset") for n in tree.iter(tag)):
+        text = (node.text or "").strip()
+        plain = text and ":" not in text and not text.startswith(("/vsi", "<"))
+        if plain:
+            found.append(vrt.parent / text if node.get("relativeToVRT") == "1" else Path(text))
+    return list(dict.fromkeys(found))
 
 
 def content_digest(path: str) -> str:

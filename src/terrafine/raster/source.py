@@ -76,8 +76,8 @@ class Source:
         """A window, as given or reaching outside the raster: float32 (y, x) and bool valid (y, x).
 
         Values are in the band's unit (heights in metres), scale and offset applied; a cell is not valid outside the
-        raster, at nodata, under the mask band, at NaN and at infinity, and holds 0 there. Raises BandError for a value
-        out of the band's range or an unknown band, SourceError where the file cannot be read.
+        raster, at nodata, under the mask band and at NaN, and holds 0 there. Raises BandError for a value out of the
+        band's range, infinity included, or an unknown band, SourceError where the file cannot be read.
         """
         if band not in self.bands:
             raise BandError(f"{self.paths[0]}: band {band!r} was not opened; opened are {', '.join(self.bands)}")
@@ -95,6 +95,9 @@ class Source:
             part, ok = file.read(band, slice(r0 - y0, r1 - y0), slice(c0 - x0, c1 - x0))
             if self._check_range:
                 _in_range(file, band, part)
+            else:
+                ok &= np.isfinite(part)
+                part[~ok] = 0.0
             if ok.shape == shape and len(self._files) == 1:
                 return part, ok
             here = np.s_[r0 - top : r1 - top, c0 - left : c1 - left]
@@ -187,6 +190,12 @@ def _in_range(file: RasterFile, band: str, values: NDArray[np.float32]) -> None:
     low, high = band_of(band).valid
     found_low, found_high = float(values.min()), float(values.max())  # invalid cells hold 0, which every range admits
     fact = file.facts[band]
+    if np.isinf(found_low) or np.isinf(found_high):
+        raise BandError(
+            f"{file.path}: band {fact.index} ({band}) holds {int(np.isinf(values).sum())} infinite values in a window "
+            "of it, as a division by zero or an overflow leaves them; expected heights. If they mean missing, say so with "
+            "--nodata inf"
+        )
     if found_low < low or found_high > high:
         raise BandError(
             f"{file.path}: band {fact.index} ({band}) holds values from {found_low:g} to {found_high:g} "

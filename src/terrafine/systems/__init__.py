@@ -87,6 +87,8 @@ def find_model(
         raise UsageError(f"consistency {consistency!r}: expected one of {_MODES}")
     if engine not in _ENGINES:
         raise UsageError(f"engine {engine!r}: expected one of {_ENGINES}")
+    if scale < 2:
+        raise UsageError(f"scale {scale}: expected 2, 3 or 4, the output cells along one side of an input cell")
     if not tolerance_m >= 0:
         raise UsageError(f"tolerance {tolerance_m} m: expected 0 or more")
     options = Options(consistency, tolerance_m, self_ensemble, uncertainty, engine, threads)

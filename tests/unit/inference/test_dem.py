@@ -9,6 +9,7 @@ from PIL import Image
 
 import terrafine
 from terrafine.errors import (
+    BandError,
     DiskError,
     EmptyError,
     GridError,
@@ -267,3 +268,35 @@ def test_light_comes_from_the_north_west():
     flat = hillshade(0 * x, size)
     assert facing[4, 4] > flat[4, 4] > away[4, 4]
     assert flat[4, 4] == int(250 * np.sqrt(0.5))
+
+
+def test_an_output_that_is_a_link_replaces_what_it_leads_to_and_stays_a_link(tmp_path, coarse):
+    (tmp_path / "disk").mkdir()
+    for name in ("fine.tif", "fine.png"):
+        (tmp_path / name).symlink_to(tmp_path / "disk" / name)
+    out = terrafine.sharpen_dem(coarse, tmp_path / "fine.tif", model="bicubic", preview=tmp_path / "fine.png")
+    assert out == tmp_path / "fine.tif"
+    for name in ("fine.tif", "fine.png"):
+        assert (tmp_path / name).is_symlink()
+        assert not (tmp_path / "disk" / name).is_symlink()
+    assert sorted(p.name for p in (tmp_path / "disk").iterdir()) == ["fine.png", "fine.tif"]
+    assert read(out).shape == (200, 160)
+
+
+def test_masked_cells_of_a_numpy_array_are_missing(tmp_path):
+    values = smooth(void=False)
+    hole = np.zeros(values.shape, bool)
+    hole[20:24, 10:13] = True
+    masked = np.ma.MaskedArray(np.where(hole, 8000.0, values), hole)
+    plain = np.where(hole, np.nan, values)
+    given, expected = (terrafine.sharpen_dem(a, model="bicubic", pixel_size_m=30.0) for a in (masked, plain))
+    assert np.isnan(expected).sum() == 16 * hole.sum()
+    np.testing.assert_array_equal(given, expected)
+
+
+@pytest.mark.parametrize("wrong", [-32768.0, np.inf])
+def test_numpy_heights_out_of_range_are_refused(wrong):
+    values = smooth()
+    values[3, 4] = wrong
+    with pytest.raises(BandError, match="NaN where missing"):
+        terrafine.sharpen_dem(values, model="bicubic", pixel_size_m=30.0)

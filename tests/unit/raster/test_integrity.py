@@ -11,7 +11,7 @@ import rasterio
 from rasters import everything, heights, make
 
 from terrafine.errors import SourceError
-from terrafine.raster.integrity import check_whole, content_digest, read_directories
+from terrafine.raster.integrity import check_parts, check_whole, content_digest, read_directories
 from terrafine.raster.source import open_source
 
 TILED = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
@@ -88,3 +88,30 @@ def test_the_digest_sees_a_changed_byte(tmp_path: Path) -> None:
         file.seek(777)
         file.write(b"!")
     assert content_digest(str(path)) != before
+
+
+VRT = """<VRTDataset rasterXSize="60" rasterYSize="40"><SRS>EPSG:32633</SRS>
+<GeoTransform>500000, 30, 0, 5000000, 0, -30</GeoTransform><VRTRasterBand dataType="Float32" band="1">{}
+</VRTRasterBand></VRTDataset>"""
+PART = """<SimpleSource><SourceFilename relativeToVRT="1">{}</SourceFilename><SourceBand>1</SourceBand>
+<SrcRect xOff="0" yOff="0" xSize="30" ySize="40"/><DstRect xOff="{}" yOff="0" xSize="30" ySize="40"/></SimpleSource>"""
+
+
+def vrt_of(path: Path, *names: str) -> Path:
+    """A VRT of parts 30 cells wide, side by side."""
+    path.write_text(VRT.format("".join(PART.format(name, 30 * i) for i, name in enumerate(names))))
+    return path
+
+
+def test_a_vrt_whose_part_is_missing_is_refused_with_the_name_of_the_part(tmp_path: Path) -> None:
+    for name in ("a.tif", "b.tif"):
+        make(tmp_path / name, heights((40, 30)))
+    inner = vrt_of(tmp_path / "inner.vrt", "a.tif", "b.tif")
+    outer = vrt_of(tmp_path / "outer.vrt", "inner.vrt")
+    check_parts(str(outer))
+    assert everything(open_source(inner))[1].all()
+    (tmp_path / "b.tif").unlink()
+    for path in (inner, outer):
+        with pytest.raises(SourceError, match=r"inner\.vrt: names 2 files, and 1 .*b\.tif") as refusal:
+            open_source(path)
+        assert "truncated" not in str(refusal.value)

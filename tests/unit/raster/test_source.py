@@ -38,11 +38,23 @@ def test_cells_outside_the_raster_are_not_valid_and_hold_zero(tmp_path: Path) ->
     assert far.shape == (4, 3) and not none.any() and not far.any()
 
 
-def test_nodata_nan_and_infinity_are_missing_and_never_leak(tmp_path: Path) -> None:
+def test_infinity_is_refused_unless_declared_missing(tmp_path: Path) -> None:
     z = heights((5, 6))
-    z[0, 0], z[1, 1], z[2, 2], z[3, 3] = -9999, np.nan, np.inf, -np.inf
+    z[2, 2], z[3, 3] = np.inf, -np.inf
+    path = make(tmp_path / "a.tif", z, nodata=None)
+    with pytest.raises(BandError, match=r"a\.tif: band 1 .*2 infinite values.*--nodata inf"):
+        everything(open_source(path))
+    for how in ({"nodata": np.inf}, {"check_range": False}):
+        values, valid = everything(open_source(path, **how))
+        assert [tuple(c) for c in np.argwhere(~valid)] == [(2, 2), (3, 3)]
+        assert np.isfinite(values).all()
+
+
+def test_nodata_and_nan_are_missing_and_never_leak(tmp_path: Path) -> None:
+    z = heights((5, 6))
+    z[0, 0], z[1, 1] = -9999, np.nan
     values, valid = everything(open_source(make(tmp_path / "a.tif", z)))
-    assert [tuple(c) for c in np.argwhere(~valid)] == [(0, 0), (1, 1), (2, 2), (3, 3)]
+    assert [tuple(c) for c in np.argwhere(~valid)] == [(0, 0), (1, 1)]
     assert np.isfinite(values).all() and not values[~valid].any()
 
 
