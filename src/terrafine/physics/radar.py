@@ -1,0 +1,139 @@
+"""How a side-looking radar sees a surface: local incidence, layover, shadow, and brightness in dB.
+
+Heights (…, y, x) in metres, rows running south; the gradient is (zx, zy), rise per metre toward east and north. Angles
+are in degrees: θ the incidence on the ellipsoid, α the direction from the target to the sensor on the ground, clockwise
+from the grid's north. l = (sin θ sin α, sin θ cos α, cos θ) points to the sensor, n = (−zx, −zy, 1)/|·| off the ground,
+and cos LIA = n·l. Angles are numbers or tensors that broadcast against the heights; all is differentiable in them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from terrafine.physics.stencil import Sizes
+from terrafine.physics.terrain import Method, gradient, unit_normal
+
+__all__ = [
+    "MID_SWATH",
+    "ORBITS",
+    "Orbit",
+    "cos_local_incidence",
+    "layover",
+    "look_azimuth",
+    "look_vector",
+    "rise_toward",
+    "shadow",
+    "track_heading",
+]
+
+Orbit = Literal["ascending", "descending"]
+Angle = Tensor | float
+
+ORBITS: tuple[Orbit, ...] = ("ascending", "descending")
+
+MID_SWATH = 38.5
+"""Incidence near the middle of Sentinel-1's interferometric wide swath, degrees; the swath spans 29.1 to 46.0
+(https://sentiwiki.copernicus.eu/web/s1-applications)."""
+
+# Sentinel-1 (Torres et al. 2012, doi:10.1016/j.rse.2011.05.028): 693 km, 98.18 degrees, 175 orbits in 12 days.
+_INCLINATION = math.radians(98.18)
+_EARTH_KM, _ORBIT_KM = 6371.0, 6371.0 + 693.0
+_TURNS_A_DAY = 175 / 12
+_TURNS_OF_EARTH = 1.0  # against the plane of a sun-synchronous orbit: once a solar day
+
+
+def track_heading(orbit: Orbit, latitude: float) -> float:
+    """Heading of Sentinel-1 over the turning Earth, degrees clockwise from north; latitude in degrees.
+
+    In space sin(heading) = cos i/cos(latitude) (Clairaut on the sphere); the ground below moves east by Earth's turn,
+    ω cos(latitude), which the track loses: tan = (v sin h − ω cos φ)/(v cos h), angular rates of orbit and Earth. At
+    the equator 348.0 ascending and 192.0 descending. Raises ValueError for another orbit, or a latitude that it never
+    reaches (81.8 degrees).
+    """
+    if orbit not in ORBITS:
+        raise ValueError(f"no orbit is called {orbit!r}; expected 'ascending' or 'descending'")
+    cosine = math.cos(math.radians(latitude))
+    sine = math.cos(_INCLINATION) / cosine if cosine > 0 else -math.inf
+    if not (abs(latitude) < 90 and abs(sine) < 1):
+        raise ValueError(f"latitude {latitude} is never under the track; expected at most 81.8 degrees north or south")
+    north = math.sqrt(1 - sine**2) * (1 if orbit == "ascending" else -1)
+    east = sine - _TURNS_OF_EARTH / _TURNS_A_DAY * cosine
+    return math.degrees(math.atan2(east, north)) % 360
+
+
+def look_azimuth(orbit: Orbit, latitude: float, heading: float | None = None, *, incidence: float = MID_SWATH) -> float:
+    """Direction from a target to Sentinel-1, which looks right, degrees clockwise from true north.
+
+    With a heading given (of the track, at the target), that minus 90. Otherwise from the orbit: the satellite passes
+    at right angles to the look, `incidence` gives the distance on the ground, and on the sphere the line between the
+    two turns on its way, 4 degrees at 45° latitude. About 260 ascending and 100 descending at 45° north. Raises
+    ValueError as `track_heading`, or for a heading that is not of the orbit.
+    """
+    if heading is not None:
+        northward = math.cos(math.radians(heading)) > 0
+        if orbit not in ORBITS or not math.isfinite(heading) or northward != (orbit == "ascending"):
+            raise ValueError(f"heading {heading} is not of orbit {orbit!r}; ascending goes north, descending south")
+        return (heading - 90) % 360
+    phi, theta = math.radians(latitude), math.radians(incidence)
+    arc = theta - math.asin(_EARTH_KM / _ORBIT_KM * math.sin(theta))
+    nadir = phi
+    for _ in range(8):  # the latitude below the satellite from which the look reaches the target's latitude
+        look = math.radians(track_heading(orbit, math.degrees(nadir)) + 90)
+        reached = math.asin(math.sin(nadir) * math.cos(arc) + math.cos(nadir) * math.sin(arc) * math.cos(look))
+        nadir += phi - reached
+    look = math.radians(track_heading(orbit, math.degrees(nadir)) + 90)
+    # The course at the far end of a great circle, turned about.
+    course = math.atan2(math.sin(look), math.cos(look) * math.cos(arc) - math.tan(nadir) * math.sin(arc))
+    return (math.degrees(course) + 180) % 360
+
+
+def look_vector(incidence: Angle, azimuth: Angle) -> tuple[Tensor, Tensor, Tensor]:
+    """l = (sin θ sin α, sin θ cos α, cos θ) toward east, north and up, of the shape that both angles broadcast to."""
+    theta, alpha = _radians(incidence), _radians(azimuth)
+    return torch.sin(theta) * torch.sin(alpha), torch.sin(theta) * torch.cos(alpha), torch.cos(theta)
+
+
+def cos_local_incidence(
+    z: Tensor, pixel_size_m: Sizes, incidence: Angle, azimuth: Angle, method: Method = "horn"
+) -> Tensor:
+    """n·l: the cosine between the normal and the way to the sensor, negative in the ground's own shadow; (…, y, x)."""
+    zx, zy = gradient(z, pixel_size_m, method)
+    n, look = unit_normal(zx, zy), look_vector(_like(incidence, z), _like(azimuth, z))
+    return n[0] * look[0] + n[1] * look[1] + n[2] * look[2]
+
+
+def rise_toward(z: Tensor, pixel_size_m: Sizes, azimuth: Angle, method: Method = "horn") -> Tensor:
+    """Rise per metre toward the sensor, negative on ground that faces it; (…, y, x)."""
+    zx, zy = gradient(z, pixel_size_m, method)
+    alpha = _radians(_like(azimuth, z))
+    return zx * torch.sin(alpha) + zy * torch.cos(alpha)
+
+
+def layover(z: Tensor, pixel_size_m: Sizes, incidence: Angle, azimuth: Angle, method: Method = "horn") -> Tensor:
+    """Ground that faces the sensor more steeply than θ, whose echoes come in reverse order; bool (…, y, x).
+
+    In the range plane, s toward the sensor, slant range is r = −(s sin θ + z cos θ) + a constant. It falls toward the
+    sensor unless dr/ds = −(sin θ + z′ cos θ) ≥ 0, that is −z′ ≥ tan θ. What such ground covers in front of it and
+    behind is `shadow.cast_layover`.
+    """
+    with torch.no_grad():
+        theta = _radians(_like(incidence, z))
+        return -rise_toward(z, pixel_size_m, azimuth, method) >= torch.tan(theta)
+
+
+def shadow(z: Tensor, pixel_size_m: Sizes, incidence: Angle, azimuth: Angle, method: Method = "horn") -> Tensor:
+    """Ground that faces away by so much that LIA ≥ 90°; bool (…, y, x). What it shades is `shadow.cast_shadow`."""
+    with torch.no_grad():
+        return cos_local_incidence(z, pixel_size_m, incidence, azimuth, method) <= 0
+
+
+def _like(angle: Angle, z: Tensor) -> Tensor:
+    return torch.as_tensor(angle, dtype=z.dtype, device=z.device)
+
+
+def _radians(angle: Angle) -> Tensor:
+    return torch.deg2rad(torch.as_tensor(angle, dtype=None if isinstance(angle, Tensor) else torch.float64))

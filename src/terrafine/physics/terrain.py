@@ -1,0 +1,207 @@
+"""Slope, aspect, curvature and shade of a surface, and losses that hold a prediction to those of the truth.
+
+Everywhere: heights (…, y, x) in metres, rows running south; `pixel_size_m` as `stencil.Sizes`; the gradient is
+(zx, zy), rise per metre toward east and toward north. All functions are differentiable, on flat ground too.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from terrafine.physics.stencil import Sizes, cell_sizes, compared, extended, mean_over, neighbour
+
+__all__ = [
+    "Method",
+    "aspect",
+    "aspect_loss",
+    "curvature_loss",
+    "curvatures",
+    "gradient",
+    "gradient_loss",
+    "hillshade",
+    "slope",
+    "slope_loss",
+    "unit_normal",
+]
+
+Method = Literal["horn", "zevenbergen-thorne"]
+Unit = Literal["degree", "radian", "tan"]
+
+FLAT = 0.02
+"""Rise per metre (1.1°) below which ground counts as flat, softly: there aspect and curvature direction fade out."""
+
+
+def gradient(z: Tensor, pixel_size_m: Sizes, method: Method = "horn") -> tuple[Tensor, Tensor]:
+    """Rise per metre toward east and toward north; two (…, y, x).
+
+    Horn 1981 (doi:10.1109/PROC.1981.11918) weighs six cells; Zevenbergen & Thorne 1987 (doi:10.1002/esp.3290120107)
+    takes the central difference. Beyond its outermost cells the surface is extrapolated linearly: planes are exact
+    everywhere. Raises ValueError for another method or shapes that do not fit.
+    """
+    dy, dx = cell_sizes(pixel_size_m, z)
+    wide = extended(z)
+    if method == "horn":
+        sides = [(-1, 0.125), (0, 0.25), (1, 0.125)]
+    elif method == "zevenbergen-thorne":
+        sides = [(0, 0.5)]
+    else:
+        raise ValueError(f"no gradient is called {method!r}; expected 'horn' or 'zevenbergen-thorne'")
+    east = torch.stack([w * (neighbour(wide, d, 1) - neighbour(wide, d, -1)) for d, w in sides]).sum(0)
+    north = torch.stack([w * (neighbour(wide, -1, d) - neighbour(wide, 1, d)) for d, w in sides]).sum(0)
+    return east / dx, north / dy
+
+
+def _length(zx: Tensor, zy: Tensor) -> Tensor:
+    """√(zx² + zy²) whose derivative at nothing is nothing, not NaN."""
+    square = zx.square() + zy.square()
+    flat = square == 0
+    return torch.where(flat, 0.0, torch.where(flat, 1.0, square).sqrt())
+
+
+def slope(z: Tensor, pixel_size_m: Sizes, method: Method = "horn", unit: Unit = "degree") -> Tensor:
+    """Angle of the steepest descent from the horizontal, or with unit `tan` the rise per metre; (…, y, x)."""
+    steepness = _length(*gradient(z, pixel_size_m, method))
+    if unit == "tan":
+        return steepness
+    angle = torch.atan(steepness)
+    if unit == "radian":
+        return angle
+    if unit == "degree":
+        return torch.rad2deg(angle)
+    raise ValueError(f"no slope has the unit {unit!r}; expected 'degree', 'radian' or 'tan'")
+
+
+def unit_normal(zx: Tensor, zy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(−zx, −zy, 1)/|·|, the upward normal of a surface toward east, north and up; three (…, y, x)."""
+    up = torch.rsqrt(1 + zx.square() + zy.square())
+    return -zx * up, -zy * up, up
+
+
+def aspect(z: Tensor, pixel_size_m: Sizes, method: Method = "horn") -> tuple[Tensor, Tensor]:
+    """The direction that the ground faces, toward east and north, of length sin(slope); two (…, y, x).
+
+    The unit vector of aspect weighted by the sine of slope is the horizontal part of the normal: it has no jump at
+    360° and none on flat ground, where it vanishes.
+    """
+    east, north, _ = unit_normal(*gradient(z, pixel_size_m, method))
+    return east, north
+
+
+def curvatures(z: Tensor, pixel_size_m: Sizes, flat: float = 1e-3) -> tuple[Tensor, Tensor]:
+    """Plan and profile curvature in 1/100 m, positive where convex; two (…, y, x).
+
+    Second derivatives across and along the slope from the quadric of Zevenbergen & Thorne 1987
+    (doi:10.1002/esp.3290120107): plan = −(zxx zy² − 2 zxy zx zy + zyy zx²)/g², profile = −(zxx zx² + 2 zxy zx zy +
+    zyy zy²)/g². They are bounded where the contour curvature (÷ g³) is not. g² = zx² + zy² + flat², so that both fade
+    to nothing where the rise per metre is far below `flat`. On the outermost cells one of zxx, zyy is 0.
+    """
+    dy, dx = cell_sizes(pixel_size_m, z)
+    wide = extended(z)
+    zx, zy = gradient(z, pixel_size_m, "zevenbergen-thorne")
+    # Differences first: float32 would lose curvature in the sum of three heights above the datum.
+    zxx = ((neighbour(wide, 0, 1) - z) - (z - neighbour(wide, 0, -1))) / dx**2
+    zyy = ((neighbour(wide, 1, 0) - z) - (z - neighbour(wide, -1, 0))) / dy**2
+    upper = neighbour(wide, -1, 1) - neighbour(wide, -1, -1)
+    zxy = (upper - (neighbour(wide, 1, 1) - neighbour(wide, 1, -1))) / (4 * dx * dy)
+    g2 = zx.square() + zy.square() + flat**2
+    plan = -(zxx * zy.square() - 2 * zxy * zx * zy + zyy * zx.square()) / g2
+    profile = -(zxx * zx.square() + 2 * zxy * zx * zy + zyy * zy.square()) / g2
+    return 100 * plan, 100 * profile
+
+
+def hillshade(
+    z: Tensor, pixel_size_m: Sizes, sun_azimuth: float, sun_elevation: float, method: Method = "horn"
+) -> Tensor:
+    """Cosine between the sun and the normal, 0 where the ground faces away; (…, y, x).
+
+    sun_azimuth in degrees clockwise from north, toward the sun; sun_elevation in degrees above the horizon.
+    Cast shadows are not drawn. Horn 1981 (doi:10.1109/PROC.1981.11918).
+    """
+    if not 0 < sun_elevation <= 90:
+        raise ValueError(f"the sun stands {sun_elevation} degrees above the horizon; expected above 0 and up to 90")
+    azimuth, height = math.radians(sun_azimuth), math.radians(sun_elevation)
+    east, north, up = unit_normal(*gradient(z, pixel_size_m, method))
+    level = east * math.sin(azimuth) + north * math.cos(azimuth)
+    return (level * math.cos(height) + up * math.sin(height)).clamp_min(0.0)
+
+
+def gradient_loss(prediction: Tensor, truth: Tensor, pixel_size_m: Sizes, valid: Tensor | None = None) -> Tensor:
+    """Mean of |Δzx| + |Δzy|, metres per metre: L1 of first differences between adjacent cells; a scalar.
+
+    Adjacent differences see a checkerboard, which central ones do not. As the gradient difference loss of
+    Mathieu et al. 2016 (arXiv:1511.05440) on the error's own differences. prediction, truth (…, y, x) metres; valid
+    bool, True where the truth is known. Raises ValueError for shapes that differ or where nothing is valid.
+    """
+    p, t, inner = compared(prediction, truth, valid)
+    dy, dx = cell_sizes(pixel_size_m, t)
+    error = p - t
+    east = (error[..., 1:] - error[..., :-1])[..., 1:-1, :-1] / _inside(dx, t)
+    south = (error[..., 1:, :] - error[..., :-1, :])[..., :-1, 1:-1] / _inside(dy, t)
+    return mean_over(east.abs() + south.abs(), inner)
+
+
+def _inside(size: Tensor, z: Tensor) -> Tensor:
+    """Sizes of the inner cells: without the ring, along each axis on which the size is given by cell."""
+    if size.ndim < 2:
+        return size
+    rows = size[..., 1:-1, :] if size.shape[-2] == z.shape[-2] else size
+    return rows[..., 1:-1] if rows.shape[-1] == z.shape[-1] else rows
+
+
+def _ringless(z: Tensor) -> Tensor:
+    return z[..., 1:-1, 1:-1]
+
+
+def slope_loss(
+    prediction: Tensor,
+    truth: Tensor,
+    pixel_size_m: Sizes,
+    valid: Tensor | None = None,
+    method: Method = "horn",
+    unit: Unit = "degree",
+) -> Tensor:
+    """Mean |slope of the prediction − slope of the truth|, degrees unless told otherwise; a scalar.
+
+    The outermost cells and those beside a void do not count. Raises as `gradient_loss`.
+    """
+    p, t, inner = compared(prediction, truth, valid)
+    error = slope(p, pixel_size_m, method, unit) - slope(t, pixel_size_m, method, unit)
+    return mean_over(_ringless(error).abs(), inner)
+
+
+def aspect_loss(
+    prediction: Tensor,
+    truth: Tensor,
+    pixel_size_m: Sizes,
+    valid: Tensor | None = None,
+    method: Method = "horn",
+    flat: float = FLAT,
+) -> Tensor:
+    """Mean of 1 − cos(angle between the aspects), weighted by sin(slope) of the truth; 0 to 2, a scalar.
+
+    Aspects are unit vectors u = −g/√(|g|² + flat²), and 1 − cos = |Δu|²/2: bounded gradients, and flat ground, which
+    has no aspect, weighs nothing (a truth that is flat throughout gives 0). Raises as `gradient_loss`.
+    """
+    p, t, inner = compared(prediction, truth, valid)
+    (px, py), (tx, ty) = (gradient(z, pixel_size_m, method) for z in (p, t))
+    fp, ft = (torch.rsqrt(a.square() + b.square() + flat**2) for a, b in ((px, py), (tx, ty)))
+    apart = ((px * fp - tx * ft).square() + (py * fp - ty * ft).square()) / 2
+    steep = _length(tx, ty)
+    weight = steep * torch.rsqrt(1 + steep.square())
+    return mean_over(_ringless(apart), _ringless(weight) * inner)
+
+
+def curvature_loss(
+    prediction: Tensor, truth: Tensor, pixel_size_m: Sizes, valid: Tensor | None = None, flat: float = FLAT
+) -> Tensor:
+    """Mean of |Δplan| + |Δprofile| curvature, 1/100 m; a scalar.
+
+    As `curvatures`, with a `flat` large enough that no gradient explodes on gentle ground. Raises as `gradient_loss`.
+    """
+    p, t, inner = compared(prediction, truth, valid)
+    (plan, profile), (plan_t, profile_t) = (curvatures(z, pixel_size_m, flat) for z in (p, t))
+    return mean_over(_ringless((plan - plan_t).abs() + (profile - profile_t).abs()), inner)
