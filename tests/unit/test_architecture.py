@@ -25,7 +25,8 @@ ALLOWED: dict[str, set[str]] = {
     "training": {"systems", "nn", "physics", "raster"},
     "evaluation": {"raster", "physics"},
     "dem": {"raster", "physics", "nn", "systems", "inference", "evaluation", "training"},
-    "cli": {"raster", "physics", "nn", "systems", "inference", "evaluation", "training", "dem"},
+    "radar": {"raster", "physics", "inference"},
+    "cli": {"raster", "physics", "nn", "systems", "inference", "evaluation", "training", "dem", "radar"},
     "": {"dem"},  # terrafine/__init__.py
 }
 ONLY_IN_RASTER = {"rasterio", "odc", "osgeo"}

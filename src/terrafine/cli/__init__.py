@@ -19,6 +19,7 @@ from terrafine.cli.evaluate import evaluate
 from terrafine.cli.export import export
 from terrafine.cli.info import info
 from terrafine.cli.models import models
+from terrafine.cli.radar import radar
 from terrafine.cli.train import train
 from terrafine.errors import TerrafineError
 
@@ -84,5 +85,5 @@ def main(debug: bool) -> None:
     """
 
 
-for _verb in (dem, models, info, doctor, train, evaluate, export):
+for _verb in (dem, radar, models, info, doctor, train, evaluate, export):
     main.add_command(_verb)

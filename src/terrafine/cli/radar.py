@@ -1,0 +1,109 @@
+"""`terrafine radar`: what Sentinel-1 sees of an elevation model."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from terrafine.cli.kinds import BAND, human_bytes
+
+if TYPE_CHECKING:
+    from terrafine.radar import RadarReport
+
+__all__ = ["radar"]
+
+
+@click.command(short_help="Map layover, shadow and simulated backscatter of a DEM.")
+@click.argument("sources", nargs=-1, required=True, metavar="DEM...")
+@click.option(
+    "-o",
+    "--out",
+    "destination",
+    required=True,
+    metavar="OUT.tif",
+    type=click.Path(path_type=Path),
+    help="The GeoTIFF to write.",
+)
+@click.option(
+    "--orbit",
+    required=True,
+    type=click.Choice(["ascending", "descending"]),
+    help="Direction of the pass: ascending looks from the west, descending from the east.",
+)
+@click.option("--heading", type=float, metavar="DEG", help="Heading of the track.  [default: from the orbit]")
+@click.option(
+    "--incidence", metavar="FILE|DEG", help="Incidence on the ellipsoid, a raster or one number.  [default: mid-swath]"
+)
+@click.option("--latitude", type=float, metavar="DEG", help="Where the DEM lies, if the file has no CRS.")
+@click.option(
+    "--band", "bands", type=BAND, multiple=True, metavar="NAME=N", help="Which band of the file is elevation."
+)
+@click.option("--assume-crs", metavar="CRS", help="CRS of the DEM, where the file has none or a wrong one.")
+@click.option(
+    "--nodata", type=float, metavar="VALUE", help="The value that means missing, where the file does not say."
+)
+@click.option(
+    "--elevation-unit", metavar="UNIT", help="Unit of the heights, where the file does not say: m, ft, us-ft."
+)
+@click.option("--pixel-size", type=float, metavar="M", help="Metres of a cell, where the file has no CRS.")
+@click.option("--quiet", is_flag=True, help="No summary.")
+def radar(
+    sources: tuple[str, ...],
+    destination: Path,
+    orbit: str,
+    heading: float | None,
+    incidence: str | None,
+    latitude: float | None,
+    bands: tuple[tuple[str, int], ...],
+    assume_crs: str | None,
+    nodata: float | None,
+    elevation_unit: str | None,
+    pixel_size: float | None,
+    quiet: bool,
+) -> None:
+    """Write OUT.tif: local incidence (degrees), layover and shadow (0 or 1) and simulated backscatter (dB) of DEM.
+
+    The sensor is Sentinel-1. Backscatter is of uniform ground: it shows what relief alone makes bright or dark.
+    """
+    from terrafine.radar import map_radar
+
+    report = map_radar(
+        sources,
+        destination,
+        orbit=orbit,
+        heading=heading,
+        incidence=_number_or_file(incidence),
+        latitude=latitude,
+        bands=dict(bands) or None,
+        assume_crs=assume_crs,
+        nodata=nodata,
+        elevation_unit=elevation_unit,
+        pixel_size_m=pixel_size,
+    )
+    for note in report.notes:
+        click.echo(f"warning: {note}", err=True)
+    if not quiet:
+        _tell(destination, report)
+
+
+def _number_or_file(text: str | None) -> float | str | None:
+    if text is None:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
+
+
+def _tell(destination: Path, report: RadarReport) -> None:
+    low, high = report.incidence
+    angle = f"{low:g}" if low == high else f"{low:.1f} to {high:.1f}"
+    click.echo(
+        f"{destination}: {human_bytes(destination.stat().st_size)}\n"
+        f"sensor at {report.sensor_azimuth:.1f}° from north, incidence {angle}°\n"
+        f"layover {report.layover_share:.2%}, shadow {report.shadow_share:.2%} of the valid cells"
+    )
