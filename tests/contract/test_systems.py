@@ -21,6 +21,7 @@ from terrafine.systems import find_model, find_system, list_models, load_model, 
 # Networks small enough for a test; a system without an entry is built as it is by default.
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "drn": {"layers": 6, "channels": 8},
+    "pimsr": {"relief": {"channels": 16, "deep_channels": 16}, "width": 8, "body": (8, 1)},
     "ridgeline": {"channels": 16, "deep_channels": 16},
 }
 CASES = [

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from terrafine.errors import JobError, WeightsError
 from terrafine.inference.plan import Plan, Tile
 from terrafine.inference.shardfile import ShardWriter
-from terrafine.inference.window import Grid, Window, read_window
+from terrafine.inference.window import Grid, Window, read_guides, read_window
 from terrafine.nn.model import Model, Tiles
 from terrafine.nn.spec import ModelSpec
 
@@ -93,7 +93,9 @@ def read_shard(work: Work, index: int) -> Window:
     tiles = work.plan.tiles(index)
     rows = tiles[0].window[0]
     cols = slice(tiles[0].window[1].start, tiles[-1].window[1].stop)
-    return read_window(work.source, work.spec.inputs, rows, cols, work.plan.margin)
+    window = read_window(work.source, work.spec.inputs, rows, cols, work.plan.margin)
+    window.guides.update(read_guides(work.source, work.spec.guides, rows, cols, work.plan.scale))
+    return window
 
 
 def batches(work: Work, index: int, window: Window) -> Iterator[Batch]:
@@ -120,6 +122,9 @@ def _batch(work: Work, tiles: list[Tile], window: Window) -> Batch:
         bands={name: np.stack([window.bands[name][c] for c in cut]) for name in work.spec.inputs},
         valid=np.stack([window.valid[c] for c in cut]),
         pixel_size_m=np.stack([window.pixel_size_m[:, c[0]] for c in cut]),
+        guides={
+            name: np.stack([values[_finer(c, work.plan.scale)] for c in cut]) for name, values in window.guides.items()
+        },
     )
     return Batch(tiles, window, inputs)
 
@@ -220,6 +225,12 @@ def open_once(open_model: Callable[[], Model]) -> Model:
 def _inside(window: Window, span: tuple[slice, slice]) -> tuple[slice, slice]:
     (r, c), r0, c0 = span, window.rows.start, window.cols.start
     return slice(r.start - r0, r.stop - r0), slice(c.start - c0, c.stop - c0)
+
+
+def _finer(span: tuple[slice, slice], k: int) -> tuple[slice, slice, slice]:
+    """The same cells in (band, y, x) on the grid of k × k to one."""
+    rows, cols = span
+    return slice(None), slice(rows.start * k, rows.stop * k), slice(cols.start * k, cols.stop * k)
 
 
 def _block_sum(fine: NDArray[np.float32], k: int) -> NDArray[np.float64]:

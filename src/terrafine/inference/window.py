@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from terrafine.raster.resample import fill_voids
 
-__all__ = ["ArraySource", "Grid", "Window", "read_window"]
+__all__ = ["ArraySource", "Grid", "Window", "read_guides", "read_window"]
 
 
 class Grid(Protocol):
@@ -42,6 +42,7 @@ class Window:
     bands         name -> float32 (y, x)
     valid         bool (y, x): observed in every band
     pixel_size_m  float64 (2, y)
+    guides        name -> float32 (2, k·y, k·x): value and 1 where observed, else both 0
     """
 
     rows: slice
@@ -49,6 +50,16 @@ class Window:
     bands: dict[str, NDArray[np.float32]]
     valid: NDArray[np.bool_]
     pixel_size_m: NDArray[np.float64]
+    guides: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+def read_guides(
+    source: Any, names: tuple[str, ...], rows: slice, cols: slice, k: int
+) -> dict[str, NDArray[np.float32]]:
+    """Those of the named guides that the source has, over a window of coarse cells; on the grid of k × k to one."""
+    fine = slice(rows.start * k, rows.stop * k), slice(cols.start * k, cols.stop * k)
+    read = {name: source.read_guide(name, *fine) for name in names if name in getattr(source, "guides", ())}
+    return {name: np.stack((np.where(seen, v, 0), seen)).astype(np.float32) for name, (v, seen) in read.items()}
 
 
 def read_window(source: Grid, names: tuple[str, ...], rows: slice, cols: slice, margin: int) -> Window:

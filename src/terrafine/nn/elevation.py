@@ -29,7 +29,8 @@ class Relief:
     log_sigma: Tensor | None = None
 
 
-Forward = Callable[[nn.Module, Tensor, Tensor], Relief]
+Forward = Callable[..., Relief]
+"""(network, heights, pixel sizes[, guides]) -> relief; guides where the spec has any."""
 
 
 class ElevationModel:
@@ -51,7 +52,12 @@ class ElevationModel:
         """`elevation`, and `elevation_sigma` where the spec lists it; float32 (tile, y·k, x·k)."""
         heights = torch.from_numpy(np.ascontiguousarray(tiles.bands["elevation"]))[:, None]
         pixel = torch.from_numpy(tiles.pixel_size_m.astype(np.float32))[..., None]
-        relief, sigma = self._ensemble(heights, pixel) if self.options.self_ensemble else self._once(heights, pixel)
+        guides = {name: torch.from_numpy(np.ascontiguousarray(g)) for name, g in tiles.guides.items()}
+        more = (guides,) if self.spec.guides else ()
+        ensemble = self.options.self_ensemble
+        if ensemble and guides:
+            raise UsageError(f"{self.spec.name} knows the looks of real orbits alone: no --self-ensemble with guides")
+        relief, sigma = self._ensemble(heights, pixel) if ensemble else self._once(heights, pixel, *more)
         out = {"elevation": self._fine(heights, relief)}
         if "elevation_sigma" in self.spec.outputs:
             if sigma is None:
@@ -59,8 +65,8 @@ class ElevationModel:
             out["elevation_sigma"] = torch.nn.functional.pixel_shuffle(sigma, self.spec.scale)[:, 0]
         return {name: np.ascontiguousarray(value.numpy()) for name, value in out.items()}
 
-    def _once(self, heights: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor | None]:
-        out = self.forward(self.network, heights, pixel)
+    def _once(self, heights: Tensor, pixel: Tensor, *guides: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        out = self.forward(self.network, heights, pixel, *guides)
         sigma = None if out.log_sigma is None else out.log_sigma.exp() * self.spec.calibration.get("sigma", 1.0)
         return self._keep(out.relief), sigma
 

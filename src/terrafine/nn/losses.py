@@ -10,20 +10,28 @@ from torch.nn import functional
 
 from terrafine.nn.system import TrainingBatch
 
-__all__ = ["relief_loss"]
+__all__ = ["relief_loss", "relief_terms"]
 
 _FLOOR = 0.002  # of the fine pixel size: below it, relief is noise, and its relative error means nothing
 
 
 def relief_loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, float]) -> dict[str, Tensor]:
+    """`relief_terms` of a network that takes heights and pixel sizes alone."""
+    relief, detail, log_sigma = net(batch.coarse, batch.pixel_size_m)
+    return relief_terms(relief, detail, log_sigma, batch, settings)
+
+
+def relief_terms(
+    relief: Tensor, detail: Tensor, log_sigma: Tensor, batch: TrainingBatch, settings: Mapping[str, float]
+) -> dict[str, Tensor]:
     """Mean over patches of error / error of the consistent cubic surface, for heights and for first differences.
 
+    relief, detail, log_sigma  (n, k², y, x), as `terrafine.nn.relief.ReliefNet` gives them
     settings: `rmse`, `mae`, `slope` weigh the parts; `sigma` the Laplace likelihood, whose gradient reaches the
     σ branch alone; `edge` coarse cells at a patch's border are left out, where the network lacks surroundings.
     The ratio is what the tables report, so flat and steep ground count alike; `relative` = 0 leaves metres.
     """
     k, edge = batch.scale, int(settings.get("edge", 4))
-    relief, detail, log_sigma = net(batch.coarse, batch.pixel_size_m)
     truth = functional.pixel_unshuffle((batch.fine.double() - _repeat(batch.coarse, k)).float(), k)
     relief, detail, log_sigma = relief.float(), detail.float(), log_sigma.float()
     # The cubic surface is the relief without the detail; both parts have lost their cell mean.

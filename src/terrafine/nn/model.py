@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -22,11 +22,13 @@ class Tiles:
     bands         name -> float32 (tile, y, x), finite everywhere, in the band's unit
     valid         bool (tile, y, x): False where the value was filled, not observed
     pixel_size_m  float64 (tile, 2, y): metres along y and along x of one cell, for each row
+    guides        name -> float32 (tile, 2, k·y, k·x) on the fine grid: value, and 1 where observed, else both 0
     """
 
     bands: Mapping[str, NDArray[np.float32]]
     valid: NDArray[np.bool_]
     pixel_size_m: NDArray[np.float64]
+    guides: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int, int]:

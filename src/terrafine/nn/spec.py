@@ -23,6 +23,7 @@ class ModelSpec:
     name        how a user asks for it, e.g. `ridgeline`
     version     of the weights, e.g. `1.0`
     inputs      bands it must be given, on the coarse grid
+    guides      bands it can make use of, on the grid subdivided by `scale`; any of them may be missing
     outputs     bands it gives, on the grid subdivided by `scale`
     scale       output cells along one side of an input cell
     scales      all scales that the same weights serve, where there are several; else empty
@@ -53,6 +54,7 @@ class ModelSpec:
     calibration: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     scales: tuple[int, ...] = ()
+    guides: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         problems = [
@@ -93,8 +95,9 @@ class ModelSpec:
         if extra := sorted(set(record) - known):
             raise WeightsError(f"{where}: unknown spec fields {extra}; the file is newer than this Terrafine")
         try:
-            record.setdefault("scales", ())
-            for key in ("inputs", "outputs", "scales"):
+            for key in ("scales", "guides"):
+                record.setdefault(key, ())
+            for key in ("inputs", "outputs", "scales", "guides"):
                 record[key] = tuple(record[key])
             return cls(**record)
         except (KeyError, TypeError) as e:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,12 +36,16 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class TrainingBatch:
-    """coarse (n, 1, y, x) m · fine (n, 1, k·y, k·x) m · pixel_size_m (n, 2, y, 1) of the coarse cells."""
+    """coarse (n, 1, y, x) m · fine (n, 1, k·y, k·x) m · pixel_size_m (n, 2, y, 1) of the coarse cells.
+
+    guides: band -> (n, 2, k·y, k·x), its value in the band's unit and 1 where observed, 0 where not (both 0 there)
+    """
 
     coarse: Tensor
     fine: Tensor
     pixel_size_m: Tensor
     scale: int
+    guides: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

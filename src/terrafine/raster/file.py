@@ -310,19 +310,19 @@ def _choose(handle: Any, name: str, want: Sequence[str], bands: Mapping[str, int
             if not 1 <= i <= handle.count:
                 raise BandError(f"{name}: --band {band}={i}, but the file has bands 1 to {handle.count}")
         else:
-            i = _by_name(handle, name, band, said)
+            i = _by_name(handle, name, band, said, alone=len(want) == 1)
         _suits(handle, name, band, i)
         chosen[band] = i
     return chosen
 
 
-def _by_name(handle: Any, name: str, band: str, said: list[str]) -> int:
+def _by_name(handle: Any, name: str, band: str, said: list[str], *, alone: bool) -> int:
     hits = [i + 1 for i, d in enumerate(said) if d.lower() == band]
     if not hits and band in {"red", "green", "blue"}:
         hits = [i + 1 for i, c in enumerate(handle.colorinterp) if c == ColorInterp[band]]
     if (
         not hits
-        and band == "elevation"
+        and (alone or band == "elevation")
         and (handle.count == 1 or _only_plus_alpha(handle))
         and said[0].lower() not in BANDS
     ):

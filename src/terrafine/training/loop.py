@@ -140,8 +140,8 @@ def _start(system: System, recipe: Recipe, place: torch.device) -> State:
     network = _build(system, recipe)
     if recipe.start:
         _, tensors = load(find_weights(recipe.start))
-        own = network.state_dict()
-        fitting = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
+        own, into = network.state_dict(), f"{recipe.start_into}." if recipe.start_into else ""
+        fitting = {into + k: v for k, v in tensors.items() if into + k in own and own[into + k].shape == v.shape}
         if not fitting:
             raise RecipeError(f"start = {recipe.start!r}: no tensor of it fits this network")
         network.load_state_dict(own | fitting)
@@ -212,7 +212,16 @@ def _samplers(recipe: Recipe, root: Path) -> tuple[list[Sampler], Sampler]:
     p = recipe.patches
     coarsen = tuple((int(k), float(v)) for k, v in p.coarsen.items())
     sampler = Sampler(
-        training, recipe.scale, p.size, p.batch, recipe.degrade, recipe.seed, coarsen, p.exaggerate, p.mirror
+        training,
+        recipe.scale,
+        p.size,
+        p.batch,
+        recipe.degrade,
+        recipe.seed,
+        coarsen,
+        p.exaggerate,
+        p.mirror,
+        recipe.radar,
     )
     plain = replace(
         sampler,
@@ -222,19 +231,25 @@ def _samplers(recipe: Recipe, root: Path) -> tuple[list[Sampler], Sampler]:
         coarsen=((1, 1.0),),
         exaggerate=0.0,
         mirror=False,
+        radar=None if recipe.radar is None else replace(recipe.radar, drop=0.0),
     )
     return [replace(sampler, scale=k) for k in recipe.scales or (recipe.scale,)], plain
 
 
 def _share(batch: Batch, rank: int, world: int) -> Batch:
-    return Batch(batch.coarse[rank::world], batch.fine[rank::world], batch.pixel_size_m[rank::world])
+    def part(a: Any) -> Any:
+        return a[rank::world]
+
+    guides = {name: part(a) for name, a in batch.guides.items()}
+    return Batch(part(batch.coarse), part(batch.fine), part(batch.pixel_size_m), guides)
 
 
 def _to_device(batch: Batch, place: torch.device, scale: int) -> TrainingBatch:
     def put(a: Any) -> Tensor:
         return torch.from_numpy(a).to(place, non_blocking=True)
 
-    return TrainingBatch(put(batch.coarse), put(batch.fine), put(batch.pixel_size_m), scale)
+    guides = {name: put(a) for name, a in batch.guides.items()}
+    return TrainingBatch(put(batch.coarse), put(batch.fine), put(batch.pixel_size_m), scale, guides)
 
 
 def _place(device: str, rank: int) -> torch.device:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from terrafine.errors import DataError
 from terrafine.training.dataset import Terrain
 from terrafine.training.degrade import MARGIN, Family, sample
+from terrafine.training.radar import RadarFamily
 
 __all__ = ["Batch", "Sampler", "dihedral"]
 
@@ -21,11 +22,15 @@ _MAX_FLAT = 0.3  # a patch with more cells at exactly one height (sea, lake) tea
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """coarse (n, 1, y, x) m · fine (n, 1, k·y, k·x) m · pixel_size_m (n, 2, y, 1), of the coarse cells."""
+    """coarse (n, 1, y, x) m · fine (n, 1, k·y, k·x) m · pixel_size_m (n, 2, y, 1), of the coarse cells.
+
+    guides: band -> (n, 2, k·y, k·x), value and 1 where observed
+    """
 
     coarse: F32
     fine: F32
     pixel_size_m: F32
+    guides: Mapping[str, F32] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class Sampler:
     coarsen       factor -> probability: the terrain itself is first averaged by it (scale augmentation)
     exaggerate    heights are multiplied by exp(±this), uniformly; 0 keeps them
     mirror        mirror and rotate at random
+    radar         how backscatter is simulated over the fine heights, or None
     """
 
     terrains: Sequence[Terrain]
@@ -48,14 +54,17 @@ class Sampler:
     coarsen: tuple[tuple[int, float], ...] = ((1, 1.0),)
     exaggerate: float = 0.0
     mirror: bool = True
+    radar: RadarFamily | None = None
 
     def __call__(self, step: int) -> Batch:
         """The batch of that step; the same (seed, step) gives the same batch, in any order, on any worker."""
         rng = np.random.default_rng([self.seed, step])
         drawn = [self._one(rng) for _ in range(self.batch)]
-        return Batch(*(np.stack(parts) for parts in zip(*drawn, strict=True)))
+        coarse, fine, size, guides = zip(*drawn, strict=True)
+        together = {name: np.stack([g[name] for g in guides]) for name in guides[0]}
+        return Batch(np.stack(coarse), np.stack(fine), np.stack(size), together)
 
-    def _one(self, rng: np.random.Generator) -> tuple[F32, F32, F32]:
+    def _one(self, rng: np.random.Generator) -> tuple[F32, F32, F32, dict[str, F32]]:
         weights = np.cumsum([t.weight for t in self.terrains])
         for _ in range(_TRIES):
             terrain = self.terrains[int(np.searchsorted(weights, rng.random() * weights[-1], side="right"))]
@@ -75,7 +84,10 @@ class Sampler:
         edge = MARGIN * self.scale
         fine = dihedral(heights[edge:-edge, edge:-edge], turn)
         size = np.broadcast_to(np.asarray(pixel, np.float32)[:, None, None], (2, coarse.shape[0], 1))
-        return coarse[None].astype(np.float32), fine[None].astype(np.float32), size.astype(np.float32)
+        guides: dict[str, F32] = {}
+        if self.radar is not None:
+            guides = self.radar.simulate(fine, (pixel[0] / self.scale, pixel[1] / self.scale), rng)
+        return coarse[None].astype(np.float32), fine[None].astype(np.float32), size.astype(np.float32), guides
 
     def _factor(self, rng: np.random.Generator) -> int:
         edges = np.cumsum([p for _, p in self.coarsen])

@@ -13,6 +13,7 @@ from typing import Any
 
 from terrafine.errors import RecipeError
 from terrafine.training.degrade import Family
+from terrafine.training.radar import RadarFamily
 
 __all__ = ["Data", "Optim", "Patches", "Recipe", "read_recipe"]
 
@@ -59,7 +60,8 @@ class Recipe:
     """The whole of a run. `digest` is over its content, not its layout.
 
     scales   where one set of weights serves several: drawn in turn, step by step; `scale` is the one scored
-    start    shipped weights, or a file, whose fitting tensors are taken to begin with
+    start    shipped weights, or a file, whose fitting tensors are taken to begin with, into the part of the network
+             that `start_into` names, where it names one
     """
 
     system: str
@@ -73,15 +75,17 @@ class Recipe:
     optim: Optim
     network: Mapping[str, Any] = field(default_factory=dict)
     loss: Mapping[str, float] = field(default_factory=dict)
+    radar: RadarFamily | None = None
     scales: Sequence[int] = ()
     start: str = ""
+    start_into: str = ""
     validate_every: int = 500
     checkpoint_every: int = 500
     validation_patches: int = 64
 
     def to_json(self) -> str:
-        """Canonical JSON of every setting, defaults included."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """Canonical JSON of every setting, defaults included; a table that is not there is left out."""
+        return json.dumps({k: v for k, v in asdict(self).items() if v is not None}, sort_keys=True)
 
     @property
     def stem(self) -> str:
@@ -94,7 +98,13 @@ class Recipe:
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
-_TABLES: dict[str, Any] = {"data": Data, "patches": Patches, "degrade": Family, "optim": Optim}
+_TABLES: dict[str, Any] = {
+    "data": Data,
+    "patches": Patches,
+    "degrade": Family,
+    "optim": Optim,
+    "radar": RadarFamily,
+}
 
 
 def read_recipe(path: str | os.PathLike[str]) -> Recipe:

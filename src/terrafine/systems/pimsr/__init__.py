@@ -1,0 +1,84 @@
+"""PIMSR: DEM super-resolution that listens to Sentinel-1 backscatter, where there is any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from terrafine.errors import UsageError
+from terrafine.nn.elevation import ElevationModel, Relief
+from terrafine.nn.losses import relief_terms
+from terrafine.nn.spec import ModelSpec
+from terrafine.nn.system import Options, System, TrainingBatch
+from terrafine.nn.upsample import assemble, relief_of
+from terrafine.systems.pimsr.net import LOOK, PimsrNet
+
+__all__ = ["SYSTEM"]
+
+
+def _build(network: Mapping[str, Any], scale: int) -> PimsrNet:
+    return PimsrNet(scale, **network)
+
+
+def _describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> ModelSpec:
+    if not isinstance(net, PimsrNet):
+        raise TypeError(f"expected a PimsrNet, found {type(net).__name__}")
+    return ModelSpec(
+        system="pimsr",
+        name="pimsr",
+        version="0",
+        inputs=("elevation",),
+        guides=(*net.guides, *LOOK),
+        outputs=("elevation", "elevation_sigma"),
+        scale=scale,
+        halo=net.receptive_radius(),
+        multiple=2,
+        tile=512,
+        network=dict(network),
+    )
+
+
+def _loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, float]) -> dict[str, Tensor]:
+    out = net(batch.coarse, batch.pixel_size_m, batch.guides)
+    shares = {
+        f"share_{n}": g for n, g in zip(("dem", "vv", "vh"), out.gates.detach().mean(dim=(0, 2, 3)), strict=False)
+    }
+    return relief_terms(out.relief, out.detail, out.log_sigma, batch, settings) | shares
+
+
+def _kept(net: nn.Module, heights: Tensor, pixel_size_m: Tensor, guides: Mapping[str, Tensor] = {}) -> Relief:
+    out = net(heights, pixel_size_m, guides)
+    return Relief(out.relief, out.log_sigma)
+
+
+def _free(net: nn.Module, heights: Tensor, pixel_size_m: Tensor, guides: Mapping[str, Tensor] = {}) -> Relief:
+    """The same detail on cell means as plain cubic interpolation smooths them."""
+    out = net(heights, pixel_size_m, guides)
+    k = round(out.relief.shape[1] ** 0.5)
+    return Relief(out.relief + relief_of(heights, k, "bicubic").mean(dim=1, keepdim=True), out.log_sigma)
+
+
+def _adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> ElevationModel:
+    if options.engine != "torch":
+        raise UsageError(f"pimsr runs on torch; --engine {options.engine} is not there for it")
+    return ElevationModel(spec, net, _kept if options.consistency == "hard" else _free, options)
+
+
+def _predict(net: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:
+    out = net(batch.coarse, batch.pixel_size_m, batch.guides)
+    sigma = nn.functional.pixel_shuffle(out.log_sigma.exp(), batch.scale)
+    return {"elevation": assemble(batch.coarse, out.relief, batch.scale), "elevation_sigma": sigma}
+
+
+SYSTEM = System(
+    name="pimsr",
+    summary="ridgeline that also listens to Sentinel-1: per-pixel shares of heights, VV and VH on three scales",
+    scales=(2, 4),
+    build=_build,
+    describe=_describe,
+    adapt=_adapt,
+    loss=_loss,
+    predict=_predict,
+)

@@ -1,0 +1,175 @@
+"""PIMSR: a relief network that also listens to radar, and falls back to the heights alone where there is none.
+
+heights ── ReliefNet, fixed in training ── features ─────────────┬──────────────── body ─ tail ─┐
+vv, vh ─ minus 31×31 mean ─ encoder each: fine/2, coarse, coarse/2 ┤                               + ─ minus block mean
+look vector ─────────────────────────────────────────────────────┘ gates: a share for each of {dem, vv, vh}
+
+The share of `dem` brings no correction, so a cell without radar gets exactly what the relief network says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from terrafine.nn.blocks import ResidualBlock, init_identity
+from terrafine.nn.relief import ReliefNet
+
+__all__ = ["LOOK", "Guided", "PimsrNet"]
+
+LOOK = ("look_east", "look_north")
+_WINDOW = 31  # fine cells whose mean is taken away: what varies more slowly is land cover, not relief
+_DECIBEL = 4.0  # spread of backscatter over relief: brings the input to about one
+_LEVELS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Guided:
+    """relief, detail, log_sigma as ReliefNet gives them; gates (n, 1 + guides, y, x): shares of {dem, *guides}."""
+
+    relief: Tensor
+    detail: Tensor
+    log_sigma: Tensor
+    gates: Tensor
+
+
+class PimsrNet(nn.Module):
+    """Coarse heights and fine backscatter -> fine heights relative to their cell, and σ; metres.
+
+    scale      fine cells along a coarse cell; a multiple of two
+    relief     arguments of the ReliefNet inside
+    guides     names of the radar bands, each with an encoder of its own
+    width      channels of an encoder; body: (channels, residual blocks) of what reads heights and radar together
+    """
+
+    def __init__(
+        self,
+        scale: int,
+        relief: Mapping[str, object] | None = None,
+        guides: Sequence[str] = ("vv", "vh"),
+        width: int = 32,
+        body: tuple[int, int] = (48, 5),
+    ) -> None:
+        super().__init__()
+        if scale % 2:
+            raise ValueError(f"scale = {scale}: expected a multiple of two")
+        self.scale = scale
+        self.guides = tuple(guides)
+        self.relief = ReliefNet(scale, **(relief or {})).requires_grad_(False)  # type: ignore[arg-type]
+        seen = self.relief.tail.in_channels
+        self.encoders = nn.ModuleDict({name: _Encoder(scale, width) for name in self.guides})
+        self.gates = nn.ModuleList(_Gate(seen, width, len(self.guides)) for _ in range(_LEVELS))
+        self.fine = nn.Conv2d(width, body[0], 2, stride=2)
+        self.coarse = nn.Conv2d(width, body[0], 1)
+        self.low = nn.Conv2d(width, 4 * body[0], 1)
+        self.enter = nn.Conv2d(seen, body[0], 1)
+        self.body = nn.Sequential(*(ResidualBlock(body[0]) for _ in range(body[1])))
+        self.tail = nn.Conv2d(body[0], scale**2, 3, padding=1)
+        self.sigma = nn.Conv2d(body[0], scale**2, 3, padding=1)
+        for conv in (self.tail, self.sigma):
+            init_identity(conv)
+
+    def forward(self, heights: Tensor, pixel_size_m: Tensor, guides: Mapping[str, Tensor]) -> Guided:
+        """heights (n, 1, y, x) m, pixel_size_m (n, 2, y, 1) m; guides: band -> (n, 2, k·y, k·x), its value (dB; for the
+        look vector dimensionless) and 1 where observed, 0 where not. y and x are even. Absent bands are not observed.
+        """
+        with torch.no_grad():
+            sight = self.relief.look(heights, pixel_size_m)
+            features = self.relief.read(sight.features)
+            base = self.relief.tail(features)
+            log_base = self.relief.sigma(features)
+        n, _, y, x = heights.shape
+        blank = heights.new_zeros((n, 2, y * self.scale, x * self.scale))
+        given = [guides.get(name, blank) for name in self.guides]
+        look = torch.cat([_look(guides.get(name, blank), self.scale) for name in LOOK], dim=1)
+        encoded = [encoder(guide, look) for encoder, guide in zip(self.encoders.values(), given, strict=True)]
+        observed = torch.cat([functional.avg_pool2d(g[:, 1:], self.scale) for g in given], dim=1)
+        levels = [gate([e[level] for e in encoded], features, observed) for level, gate in enumerate(self.gates)]
+        (fine, _), (coarse, gates), (low, _) = levels
+        heard = gates[:, 1:].sum(dim=1, keepdim=True)
+        together = self.enter(features) + self.fine(fine) + self.coarse(coarse)
+        together = together + functional.pixel_shuffle(self.low(low), 2)
+        read = self.body(together)
+        detail = (base + heard * self.tail(read)) * sight.unit
+        relief = sight.surface + detail
+        log_sigma = log_base + heard * self.sigma(read.detach()) + torch.log(0.3 * sight.unit)
+        return Guided(relief - relief.mean(dim=1, keepdim=True), detail, log_sigma, gates)
+
+    def receptive_radius(self) -> int:
+        """Coarse cells around a cell on which its subcells depend."""
+        heights = self.relief.receptive_radius()
+        window = -(-(_WINDOW // 2) // self.scale)
+        radar = window + 2 + 3 + 6  # the encoder's blocks on its three levels, the last on cells twice as large
+        return max(heights, radar) + 2 * len(self.body) + 2
+
+
+class _Encoder(nn.Module):
+    """One band -> features at half the fine, the coarse and half the coarse resolution."""
+
+    def __init__(self, scale: int, width: int) -> None:
+        super().__init__()
+        self.scale = scale
+        half = scale // 2
+        self.enter = nn.Conv2d(half**2 * 2, width // 2, 3, padding=1)
+        self.first = ResidualBlock(width // 2)
+        self.fine = nn.Conv2d(width // 2, width, 1)
+        self.down = nn.Conv2d(width // 2 * 4 + 2, width, 3, padding=1)
+        self.second = ResidualBlock(width)
+        self.lower = nn.Conv2d(width, width, 2, stride=2)
+        self.third = ResidualBlock(width)
+
+    def forward(self, guide: Tensor, look: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        value, seen = guide[:, :1], guide[:, 1:]
+        flat = _without_mean(value, seen) / _DECIBEL
+        x = functional.pixel_unshuffle(torch.cat((flat, seen), dim=1), self.scale // 2)
+        x = self.first(self.enter(x))
+        y = self.second(self.down(torch.cat((functional.pixel_unshuffle(x, 2), look), dim=1)))
+        return self.fine(x), y, self.third(self.lower(y))
+
+
+class _Gate(nn.Module):
+    """Per-pixel shares of {dem, *guides} that sum to one, and the guides' features weighted by them."""
+
+    def __init__(self, seen: int, width: int, guides: int) -> None:
+        super().__init__()
+        self.heights = nn.Conv2d(seen, guides + 1, 1)
+        self.radar = nn.Conv2d(width * guides, guides + 1, 1)
+
+    def forward(self, encoded: Sequence[Tensor], features: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Shares (n, 1 + guides, y, x); a guide that is not observed in a cell has none of it."""
+        size = encoded[0].shape[-2:]
+        logits = self.radar(torch.cat(list(encoded), dim=1)) + _resized(self.heights(features), size)
+        weight = torch.cat((torch.ones_like(observed[:, :1]), observed), dim=1)
+        weight = _resized(weight, size)
+        shares = torch.exp(logits - logits.amax(dim=1, keepdim=True)) * weight
+        shares = shares / shares.sum(dim=1, keepdim=True).clamp_min(1e-12)
+        mixed = torch.stack([f * shares[:, i + 1 : i + 2] for i, f in enumerate(encoded)]).sum(0)
+        return mixed, shares
+
+
+def _without_mean(value: Tensor, seen: Tensor) -> Tensor:
+    """Departure from the mean of the observed cells in the window; nothing where not observed."""
+
+    def pool(t: Tensor) -> Tensor:
+        half = _WINDOW // 2
+        rows = functional.avg_pool2d(t, (_WINDOW, 1), stride=1, padding=(half, 0))
+        return functional.avg_pool2d(rows, (1, _WINDOW), stride=1, padding=(0, half))
+
+    return (value - pool(value * seen) / pool(seen).clamp_min(1e-6)) * seen
+
+
+def _look(guide: Tensor, k: int) -> Tensor:
+    """The component's mean over a coarse cell, nothing where not observed."""
+    return functional.avg_pool2d(guide[:, :1] * guide[:, 1:], k)
+
+
+def _resized(x: Tensor, size: Sequence[int]) -> Tensor:
+    """To twice or half the resolution by repetition or mean."""
+    if x.shape[-1] < size[-1]:
+        return functional.interpolate(x, scale_factor=size[-1] // x.shape[-1], mode="nearest")
+    factor = x.shape[-1] // size[-1]
+    return functional.avg_pool2d(x, factor) if factor > 1 else x

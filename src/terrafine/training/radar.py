@@ -1,0 +1,127 @@
+"""Backscatter simulated over real terrain: a stated family of orbits, ground covers, drifts and speckle."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from terrafine.errors import RecipeError
+from terrafine.physics.backscatter import Backscatter, simulate_db, speckle
+from terrafine.physics.radar import ORBITS, look_azimuth, look_vector
+
+__all__ = ["RadarFamily"]
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+_POLARISATIONS = ("vv", "vh")
+
+
+@dataclass(frozen=True, slots=True)
+class RadarFamily:
+    """Ranges from which every patch draws its radar, uniformly unless said otherwise; as a recipe states them.
+
+    incidence   degrees on the ellipsoid; heading: ± degrees about the orbit's own; latitude: ± degrees, of the orbit
+    exponent    of the cosine law, and area: of the footprint, for each polarisation (`physics.backscatter`)
+    looks       of the speckle, from a single date to a long series; logarithmically uniform
+    cover_db    largest spread of ground covers: plateaus with sharp borders that do not follow the terrain
+    drift_db    largest spread of slow drifts
+    shift       largest displacement of the radar in fine cells, along y and x
+    smooth      largest blur of the heights that the radar sees, fine cells (1σ): its own resolution
+    drop        probability that a patch comes without one of its polarisations, and again that it comes without radar
+    """
+
+    incidence: tuple[float, float] = (31.0, 46.0)
+    heading: float = 5.0
+    latitude: float = 60.0
+    exponent: tuple[float, float] = (0.3, 2.5)
+    area: tuple[float, float] = (0.5, 1.0)
+    looks: tuple[float, float] = (4.0, 400.0)
+    cover_db: float = 2.5
+    drift_db: float = 2.5
+    shift: float = 0.3
+    smooth: float = 0.7
+    drop: float = 0.125
+
+    def __post_init__(self) -> None:
+        for name in ("incidence", "exponent", "area", "looks"):
+            low, high = getattr(self, name)
+            if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high):
+                raise RecipeError(f"[radar] {name} = [{low}, {high}]: expected two numbers from low to high, from 0 on")
+        if not 0 <= self.drop < 0.5:
+            raise RecipeError(f"[radar] drop = {self.drop}: expected from 0 to below 0.5")
+
+    def simulate(self, fine: F64, pixel_size_m: tuple[float, float], rng: np.random.Generator) -> dict[str, F32]:
+        """Heights (y, x) in metres with cells of (y, x) metres -> band -> (2, y, x): value, and 1 where observed.
+
+        Bands are vv and vh in dB, look_east and look_north, the horizontal parts of the vector to the sensor.
+        Rows run south: `fine` is taken as a map, however the patch was turned before.
+        """
+        theta = float(rng.uniform(*self.incidence))
+        orbit = ORBITS[int(rng.integers(2))]
+        azimuth = look_azimuth(orbit, float(rng.uniform(-self.latitude, self.latitude)), incidence=theta)
+        azimuth += float(rng.uniform(-self.heading, self.heading))
+        seen = torch.from_numpy(self._as_seen(fine, rng)).float()
+        cover = self._covers(fine.shape, rng)
+        looks = math.exp(rng.uniform(*np.log(self.looks)))
+        lost = self._lost(rng)
+        out: dict[str, F32] = {}
+        for name in _POLARISATIONS:
+            model = Backscatter(rng.uniform(-20, -5), rng.uniform(*self.exponent), rng.uniform(*self.area))
+            value = simulate_db(seen, pixel_size_m, theta, azimuth, model).numpy()
+            noise = 10 * np.log10(speckle(fine.shape, looks, rng).numpy())
+            share = rng.uniform(0.5, 1.0)  # the polarisations see the same covers, not quite alike
+            own = self._covers(fine.shape, rng)
+            out[name] = _band(value + noise + share * cover + (1 - share) * own, name not in lost)
+        east, north, _ = look_vector(theta, azimuth)
+        heard = len(lost) < len(_POLARISATIONS)
+        for name, part in (("look_east", east), ("look_north", north)):
+            out[name] = _band(np.full(fine.shape, float(part)), heard)
+        return out
+
+    def _as_seen(self, fine: F64, rng: np.random.Generator) -> F64:
+        """The heights displaced and blurred, as a sensor of another geometry and resolution has them."""
+        y, x = rng.uniform(-self.shift, self.shift, 2)
+        sigma = rng.uniform(0, self.smooth)
+        low = fine.mean()
+        frequency = np.fft.fftfreq(fine.shape[0] + 32)[:, None], np.fft.rfftfreq(fine.shape[1] + 32)[None]
+        padded = np.pad(fine - low, 16, mode="symmetric")
+        turn = np.exp(-2j * np.pi * (frequency[0] * y + frequency[1] * x))
+        blur = np.exp(-2 * (np.pi * sigma) ** 2 * (frequency[0] ** 2 + frequency[1] ** 2))
+        moved = np.fft.irfft2(np.fft.rfft2(padded) * turn * blur, padded.shape)
+        return np.asarray(moved[16:-16, 16:-16] + low)
+
+    def _covers(self, shape: tuple[int, ...], rng: np.random.Generator) -> F64:
+        """Plateaus and drifts, in dB: random fields that know nothing of the terrain."""
+        drift = _field(shape, rng.uniform(20, 80), rng) * rng.uniform(0, self.drift_db) / 2
+        plateaus = np.zeros(shape)
+        for _ in range(int(rng.integers(0, 4))):
+            inside = _field(shape, rng.uniform(3, 25), rng) > rng.uniform(-0.5, 1.5)
+            plateaus = plateaus + inside * rng.uniform(-self.cover_db, self.cover_db)
+        return np.asarray(drift + plateaus)
+
+    def _lost(self, rng: np.random.Generator) -> tuple[str, ...]:
+        """The polarisations that this patch comes without; consumes two values, whatever is drawn."""
+        none, which = rng.random(2)
+        if none < self.drop:
+            return _POLARISATIONS
+        if none < 2 * self.drop:
+            return (_POLARISATIONS[int(which * len(_POLARISATIONS))],)
+        return ()
+
+
+def _field(shape: tuple[int, ...], length: float, rng: np.random.Generator) -> F64:
+    """White noise smoothed over `length` cells, with mean 0 and variance 1."""
+    f2 = np.fft.fftfreq(shape[0])[:, None] ** 2 + np.fft.rfftfreq(shape[1])[None] ** 2
+    white = rng.normal(size=(2, *f2.shape))
+    field = np.fft.irfft2((white[0] + 1j * white[1]) * np.exp(-2 * (np.pi * length / 2) ** 2 * f2), shape)
+    return np.asarray((field - field.mean()) / (field.std() + 1e-12))
+
+
+def _band(values: NDArray[Any], observed: bool) -> F32:
+    mask = np.full(values.shape, float(observed))
+    return np.stack([values * mask, mask]).astype(np.float32)
