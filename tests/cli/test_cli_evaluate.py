@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from cli_files import hills, write_dem
 from click.testing import Result
 from rasterio.transform import from_origin
@@ -39,6 +40,29 @@ def test_the_report_is_written_where_it_was_asked_for(truth: Path, tmp_path: Pat
     results = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
     assert results["candidates"][0]["elevation"]["rmse"] == pytest.approx(1, abs=1e-4)
     assert str(tmp_path / "report" / "index.html") in result.stdout
+
+
+def test_multiples_of_sigma_are_the_file_s_own_and_an_option_overrides_them(
+    truth: Path, tmp_path: Path, run: Run
+) -> None:
+    off = tmp_path / "off.tif"
+    with rasterio.open(truth) as source:
+        profile = source.profile | {"count": 2}
+        z = source.read(1)
+    with rasterio.open(off, "w", **profile) as file:
+        file.write(np.stack((z + np.float32(1), np.ones_like(z))))  # an error of exactly one σ
+        file.update_tags(ns="TERRAFINE", SIGMA_COVERS="0.68:1.1 0.90:1.9")
+        for i, name in enumerate(("elevation", "elevation_sigma"), start=1):
+            file.set_band_description(i, name)
+
+    def covered(*options: str) -> float:
+        result = run("evaluate", off, truth, *OPTIONS, *options, "--out", tmp_path / "report")
+        assert result.exit_code == 0, result.output
+        results = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
+        return float(results["candidates"][0]["uncertainty"]["coverage_68"])
+
+    assert covered() == 1.0  # the Gaussian multiple, 0.994, would hold none
+    assert covered("--sigma-multiple", "0.68=0.9") == 0.0
 
 
 def test_quiet_says_nothing(truth: Path, tmp_path: Path, run: Run) -> None:

@@ -70,7 +70,7 @@ HEADER = ("surface", "RMSE m", "MAE m", "NMAD m", "bias m", "slope RMSE °", "st
     multiple=True,
     metavar="P=K",
     help="Half width in σ of the interval of probability P, as `terrafine info WEIGHTS` states it; may be repeated.  "
-    "[default: Gaussian]",
+    "[default: as the file's tag SIGMA_COVERS says, else Gaussian]",
 )
 @click.option(
     "--mask", "masks", multiple=True, metavar="FILE", help="Leave out its cells other than 0; may be repeated."

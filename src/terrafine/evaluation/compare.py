@@ -19,6 +19,7 @@ from terrafine.evaluation.group import Group, Options
 from terrafine.evaluation.hydrology import DEFAULT_STAGES_M
 from terrafine.evaluation.report.schema import FORMAT, Figures
 from terrafine.evaluation.surfaces import Readable, pixel_size, same_grid
+from terrafine.evaluation.uncertainty import stated_multiples
 from terrafine.evaluation.verdict import BASELINE_NAMES, verdict
 from terrafine.evaluation.water import DEFAULT_LIMIT_BYTES, WaterOptions
 from terrafine.raster import vertical
@@ -63,8 +64,8 @@ def evaluate(
     reference       averaged, never sampled, onto each candidate's grid
     coarse          what the candidates were made from: consistency, and bicubic and back-projected bicubic of it
                     scored on the same cells; needs a candidate that subdivides its cells
-    uncertainty     judge the σ band where a candidate has one (a band described `elevation_sigma`); `multipliers`
-                    give its half widths for nominal probabilities where they are not the Gaussian ones
+    uncertainty     judge the σ band where a candidate has one (a band described `elevation_sigma`); half widths for
+                    nominal probabilities: `multipliers`, else those of its tag SIGMA_COVERS, else the Gaussian ones
     coregister      Nuth & Kääb before differencing, each surface by itself, and one for both baselines; the reference
                     is then averaged onto the moved grid, and the candidate itself is never resampled
     masks           rasters whose cells other than 0 are left out (water, glaciers, the user's own)
@@ -112,6 +113,7 @@ def evaluate(
             [(str(m), open_source(m, check_range=False, assume_crs=assume_crs)) for m in masks],
             None if classes is None else (str(classes), open_source(classes, check_range=False, assume_crs=assume_crs)),
             options,
+            {n: stated_multiples(opened[n].describe()["tags"].get("SIGMA_COVERS", ""), str(named[n])) for n in names},
         )
         for names in _by_grid(opened)
     ]

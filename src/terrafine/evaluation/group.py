@@ -69,7 +69,7 @@ class Options:
             "hydrology": "left out" if self.water is None else "steepest descent (D8)",
             "bootstrap_draws": self.draws,
             "seed": self.seed,
-            "sigma_multiples": {str(p): float(k) for p, k in self.multipliers.items()} or "Gaussian",
+            "sigma_multiples": {str(p): float(k) for p, k in self.multipliers.items()} or "as each file states",
         }
 
 
@@ -104,6 +104,7 @@ class Group:
         masks: Sequence[tuple[str, Readable]],
         classes: tuple[str, Readable] | None,
         options: Options,
+        stated: Mapping[str, Mapping[float, float]] | None = None,
     ) -> None:
         first = next(iter(candidates.values()))
         self.names, self.geobox, self.shape = list(candidates), first.geobox, first.shape
@@ -116,6 +117,7 @@ class Group:
         self.missing = "no coarse input was given"
         self.k = None if coarse is None else scale_between(self.geobox, coarse.geobox)
         self._candidates = dict(candidates)
+        self._stated = stated or {}
         self.lanes: tuple[list[Lane], list[Lane]] = ([], [])
         step = options.block
         self._corners = [(r, c) for r in range(0, self.shape[0], step) for c in range(0, self.shape[1], step)]
@@ -149,11 +151,10 @@ class Group:
         candidates = [self._lane(name, source, step) for name, source in self._candidates.items()]
         base = [self._lane(name, source, step) for name, source in self._baselines().items()]
         for lane in candidates:
-            sigma = self.options.uncertainty and "elevation_sigma" in getattr(lane.source, "bands", {})
-            lane.sigma, lane.tally.uncertainty = (
-                sigma,
-                CoverageStats(multipliers=self.options.multipliers) if sigma else None,
-            )
+            lane.sigma = self.options.uncertainty and "elevation_sigma" in getattr(lane.source, "bands", {})
+            if lane.sigma:
+                multiples = {**self._stated.get(lane.name, {}), **self.options.multipliers}
+                lane.tally.uncertainty = CoverageStats(multipliers=multiples)
             if self.k is not None:
                 lane.tally.consistency = ConsistencyStats(tolerance_m=self.options.tolerance_m)
         for lane in (*candidates, *base[-1:]):

@@ -10,9 +10,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NOMINAL", "CoverageStats"]
+from terrafine.errors import BandError
+
+__all__ = ["NOMINAL", "CoverageStats", "stated_multiples"]
 
 NOMINAL = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.68, 0.7, 0.8, 0.9, 0.95, 0.99)
+
+
+def stated_multiples(text: str, where: str) -> dict[float, float]:
+    """What a file's tag SIGMA_COVERS says: "0.68:1 0.90:1.9" -> {0.68: 1.0, 0.9: 1.9}, probability to multiple of σ.
+
+    Raises BandError, naming the file, for what is no such list of probabilities within 0–1 and positive multiples.
+    """
+    try:
+        found = {float(p): float(k) for p, k in (part.split(":") for part in text.split())}
+    except ValueError:
+        found = {0.0: 0.0}
+    if not all(0 < p < 1 and 0 < k < float("inf") for p, k in found.items()):
+        raise BandError(
+            f"{where}: tag SIGMA_COVERS is {text!r}; expected probability:multiple of σ, for example "
+            f"'0.68:1 0.90:1.9'. Put the tag right, or leave the σ band out"
+        )
+    return found
 
 
 def _zeros() -> NDArray[np.int64]:
@@ -60,5 +79,6 @@ class CoverageStats:
             "coverage_68": at[0.68],
             "coverage_90": at[0.9],
             "mean_sigma": self.sigma_sum / self.n if self.n else None,
+            "multiples": {str(p): float(k) for p, k in sorted(self.multipliers.items())} or "Gaussian",
             "reliability": [{"nominal": p, "observed": o} for p, o in at.items()],
         }

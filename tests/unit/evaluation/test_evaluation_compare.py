@@ -221,6 +221,24 @@ def test_a_sigma_band_is_judged(tmp_path: Path, truth: np.ndarray) -> None:
     assert found["none"] is None
 
 
+def test_the_multiples_of_sigma_are_the_file_s_own_unless_others_are_asked_for(
+    tmp_path: Path, truth: np.ndarray
+) -> None:
+    z = noisy(truth, 2)
+    layers, bands = np.stack((z, np.full_like(z, 1.0))), ("elevation", "elevation_sigma")
+    told = put(tmp_path / "told.tif", layers, bands=bands)
+    with rasterio.open(told, "r+") as file:
+        file.update_tags(ns="TERRAFINE", SIGMA_COVERS="0.68:1.989 0.90:3.29")
+    silent, ref = put(tmp_path / "silent.tif", layers, bands=bands), put(tmp_path / "ref.tif", truth)
+    found = {c["name"]: c["uncertainty"] for c in plain(told, silent, ref)["candidates"]}
+    assert found["told"]["coverage_68"] == pytest.approx(0.68, abs=0.01)
+    assert found["told"]["coverage_90"] == pytest.approx(0.90, abs=0.01)
+    assert found["silent"]["coverage_90"] == pytest.approx(0.589, abs=0.01)  # 1.645 where 3.29 is needed
+    asked = plain(told, ref, multipliers={0.9: 1.645})["candidates"][0]["uncertainty"]
+    assert asked["coverage_90"] == pytest.approx(0.589, abs=0.01)
+    assert asked["multiples"] == {"0.68": 1.989, "0.9": 1.645}
+
+
 def test_masks_leave_cells_out_and_classes_break_errors_down(tmp_path: Path, truth: np.ndarray) -> None:
     left = np.zeros_like(truth)
     left[:, :96] = 1

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from terrafine.evaluation.uncertainty import NOMINAL, CoverageStats
+from terrafine.errors import BandError
+from terrafine.evaluation.uncertainty import NOMINAL, CoverageStats, stated_multiples
 
 rng = np.random.default_rng(0)
 SIGMA = rng.uniform(0.5, 4, 200_000)
@@ -29,6 +30,22 @@ def test_multipliers_replace_the_gaussian_ones() -> None:
     s = CoverageStats(multipliers={0.68: 2 * 0.99446}).add(ERROR, 0.5 * SIGMA).summary()
     assert s["coverage_68"] == pytest.approx(0.68, abs=0.005)
     assert s["coverage_90"] < 0.7
+
+
+def test_the_summary_says_which_multiples_it_took() -> None:
+    assert CoverageStats().summary()["multiples"] == "Gaussian"
+    assert CoverageStats(multipliers={0.9: 1.9, 0.68: 1.0}).summary()["multiples"] == {"0.68": 1.0, "0.9": 1.9}
+
+
+def test_a_tag_states_multiples_of_sigma() -> None:
+    assert stated_multiples("0.68:1 0.90:1.9 0.95:2.4", "a.tif") == {0.68: 1.0, 0.9: 1.9, 0.95: 2.4}
+    assert stated_multiples("", "a.tif") == {}
+
+
+@pytest.mark.parametrize("text", ["0.9", "0.9:", "0.9:x", "90:1.9", "0.9:-1", "0.9:nan", "0.9:inf", "0.9:1:2"])
+def test_a_tag_that_states_no_multiples_is_refused(text: str) -> None:
+    with pytest.raises(BandError, match=r"a\.tif: tag SIGMA_COVERS"):
+        stated_multiples(text, "a.tif")
 
 
 def test_cells_without_sigma_are_left_out() -> None:

@@ -155,12 +155,16 @@ class Reliability(TypedDict):
 
 
 class Uncertainty(TypedDict, total=False):
-    """Judgement of a σ band: coverage of the central 68 and 90 % intervals, and the reliability diagram."""
+    """Judgement of a σ band: coverage of the central 68 and 90 % intervals, and the reliability diagram.
+
+    multiples   half width over σ by probability, where the file or the user gave it; elsewhere it is the Gaussian one
+    """
 
     n: int
     coverage_68: float | None
     coverage_90: float | None
     mean_sigma: float | None
+    multiples: dict[str, float] | str
     reliability: list[Reliability]
 
 
