@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from terrafine.raster.align import AlignedSource
     from terrafine.raster.source import Source
 
-__all__ = ["BANDS", "INCIDENCES", "RadarReport", "map_radar"]
+__all__ = ["BANDS", "INCIDENCES", "RadarReport", "map_radar", "sensor_azimuth"]
 
 PathLike = str | os.PathLike[str]
 
@@ -97,18 +97,19 @@ def map_radar(
     paths = [os.fspath(p) for p in ([source] if isinstance(source, (str, os.PathLike)) else source)]
     guides = [os.fspath(incidence)] if isinstance(incidence, (str, os.PathLike)) else []
     check_destinations([*paths, *guides], target, None)
+    origin = Path(guides[0]).name if guides else "stated"
     if incidence is None:
-        incidence = MID_SWATH
+        incidence, origin = MID_SWATH, "mid-swath, not given"
         notes.append(f"no incidence was given: mid-swath, {MID_SWATH:g} degrees, is taken for every cell")
     opened = partial(open_source, bands=bands, assume_crs=assume_crs, nodata=nodata)
     with opened(paths, elevation_unit=elevation_unit, pixel_size_m=pixel_size_m) as dem:
         angle = _incidence(incidence, dem)
         low, high, relief = _survey(dem, angle)
-        towards, turned = _azimuth(dem, orbit, heading, latitude, (low + high) / 2)
+        towards, turned = sensor_azimuth(dem, orbit, heading, latitude, (low + high) / 2)
         halo, reach = _halo(dem, towards + turned, relief, (low, high))
         if reach < _reach(relief, low, high):
             notes.append(f"shadow and layover are followed for {reach:.0f} m, {_MOST_HALO} cells, and no farther")
-        tags = _tags(dem, orbit, heading, towards, towards + turned, (low, high), params, reach, guides)
+        tags = _tags(dem, orbit, heading, towards, towards + turned, (low, high), params, reach, origin)
         check_free_space(target, dem.shape[0] * dem.shape[1] * 4 * len(BANDS))
         tally = np.zeros(3)
         view = _View(towards + turned, angle, params, halo)
@@ -163,7 +164,7 @@ def _survey(dem: Source, angle: AlignedSource | float) -> tuple[float, float, fl
     return low, high, top - bottom
 
 
-def _azimuth(
+def sensor_azimuth(
     dem: Source, orbit: str, heading: float | None, latitude: float | None, incidence: float
 ) -> tuple[float, float]:
     """Direction to the sensor from true north, and what to add to have it from the grid's north, degrees."""
@@ -259,7 +260,7 @@ def _tile(dem: Source, view: _View, rows: slice, cols: slice) -> NDArray[np.floa
     if not isinstance(theta, float):
         values, known = view.incidence.read("incidence", *wide)  # type: ignore[union-attr]
         valid &= known
-        theta = np.where(known, values, np.float32(INCIDENCES[0])).astype(np.float64)
+        theta = np.where(known, values, np.float32(45.0)).astype(np.float64)  # 45: neither mask's reach grows
     inner = tuple(slice(part.start - w.start, part.stop - w.start) for part, w in zip((rows, cols), wide, strict=True))
     cosine = cos_local_incidence(torch.from_numpy(z), torch.from_numpy(size), torch.as_tensor(theta), view.azimuth)
     modelled = backscatter_db(cosine, torch.as_tensor(theta), view.parameters)
@@ -279,7 +280,7 @@ def _tags(
     angles: tuple[float, float],
     params: Backscatter,
     reach: float,
-    guides: Sequence[str],
+    incidence_source: str,
 ) -> dict[str, str]:
     return {
         "VERSION": terrafine.__version__,
@@ -289,7 +290,7 @@ def _tags(
         "SENSOR_AZIMUTH_DEG": f"{azimuth:.3f}",
         "SENSOR_AZIMUTH_GRID_DEG": f"{grid_azimuth % 360:.3f}",
         "INCIDENCE_DEG": f"{angles[0]:g}" if angles[0] == angles[1] else f"{angles[0]:g} to {angles[1]:g}",
-        "INCIDENCE_SOURCE": Path(guides[0]).name if guides else "stated",
+        "INCIDENCE_SOURCE": incidence_source,
         "BACKSCATTER_MODEL": "simulated: level + exponent*10lg(cos LIA/cos inc) + area*10lg(sin inc/sin LIA)",
         "BACKSCATTER_LEVEL_DB": f"{params.level_db:g}",
         "BACKSCATTER_EXPONENT": f"{params.exponent:g}",
