@@ -1,4 +1,4 @@
-"""Write the published numbers into README and model cards, from the JSON that the benchmarks wrote.
+"""Write the published numbers into README, model cards and benchmark pages, from the JSON that the benchmarks wrote.
 
     python benchmarks/render_docs.py [--check]
 
@@ -128,10 +128,117 @@ def speed() -> str:
     return out
 
 
+def peers() -> str:
+    """Accuracy at ×3 beside the public VDSR4DEM, and how it was read."""
+    record = load("dem_peers")
+    if not record:
+        return ""
+    known, bases = record["x3"]["ratios"], ("bicubic", "back-projected bicubic", "drn")
+    rows = [
+        [name, *(f"{by[b][m]:.3f}" for b in bases for m in ("rmse", "mae", "nmad", "slope_rmse"))]
+        for name, by in known.items()
+    ]
+    out = table(["×3", *(f"{m} / {b}" for b in bases for m in ("RMSE", "MAE", "NMAD", "slope"))], rows)
+    files = record["x3"]["files"]
+    stems = list(files["bicubic"])
+    for metric, unit in (("rmse", "RMSE, m"), ("mae", "MAE, m"), ("nmad", "NMAD, m"), ("slope_rmse", "slope RMSE, °")):
+        rows = [[name, *(f"{by[f][metric]:.3f}" for f in stems)] for name, by in files.items()]
+        out += "\n" + table([unit, *stems], rows)
+    readings = record["protocol"]["readings"]
+    return out + "\n" + "".join(f"- `{name}` reads it as: {reading}.\n" for name, reading in readings.items())
+
+
+def readings() -> str:
+    """Every reading of VDSR4DEM on training terrain."""
+    record = load("dem_peers")
+    if not record:
+        return ""
+    found = record["readings"]
+    stems = list(next(iter(found.values())))
+    rows = [[name, *(f"{by[f]:.3f}" for f in stems)] for name, by in found.items()]
+    return table(["RMSE / bicubic, windows of dem/train", *stems], rows)
+
+
+def peers_speed() -> str:
+    """Rates of the networks alone."""
+    record = load("dem_peers")
+    if not record:
+        return ""
+    rows = [
+        [name, f"{r['weights']:,}", f"{r['output_pixels_per_second'] / 1e6:.2f}", f"{r['over_drn']:.2f}"]
+        for name, r in record["speed"].items()
+    ]
+    out = f"{record['machine']['cpu']}, {record['threads']} threads, medians of one run.\n\n"
+    return out + table(["×3", "weights", "output Mpx/s", "times drn"], rows)
+
+
+def ablation() -> str:
+    """Each variant's scores on held-out terrain, and what it loses against the recipe."""
+    record = load("ablation_ridgeline")
+    if not record:
+        return ""
+    full = record["variants"].get("full", {}).get("scores")
+    kinds = list(next(iter(record["variants"].values()))["scores"])
+    rows = []
+    for r in record["variants"].values():
+        cells = [f"{r['scores'][k]['to_bicubic']:.4f}" for k in kinds]
+        cells.append(f"{r['scores'][kinds[0]]['slope_to_bicubic']:.4f}")
+        if full:
+            change = r["scores"][kinds[0]]["to_bicubic"] / full[kinds[0]]["to_bicubic"] - 1
+            cells.append(f"{100 * change:+.1f} %")
+        rows.append([r["label"], f"{r['weights']:,}", *cells])
+    head = ["variant", "weights", *(f"RMSE / bicubic, {k}" for k in kinds), f"slope / bicubic, {kinds[0]}"]
+    out = f"×4, {record['steps']} steps each, held-out terrain of the recipe.\n\n"
+    return out + table(head + ([f"RMSE against the recipe, {kinds[0]}"] if full else []), rows)
+
+
+def cross() -> str:
+    """Ratios for coarse inputs that no model was trained on."""
+    record = load("cross_source")
+    out = ""
+    for scale in SCALES:
+        rows = [
+            [kind, method, *(f"{by[b][m]:.3f}" for b in BASES for m in ("rmse", "mae", "nmad", "slope_rmse"))]
+            for kind, part in record.get(scale, {}).items()
+            for method, by in part["ratios"].items()
+        ]
+        if rows:
+            heads = (f"{m} / {b}" for b in ("bicubic", "back-projected") for m in ("RMSE", "MAE", "NMAD", "slope"))
+            out += table([f"×{scale[1]}, coarse input", "method", *heads], rows)
+    return out
+
+
+def each_file() -> str:
+    """RMSE and slope RMSE of Ridgeline at ×4 beside the interpolations, file by file, and what its σ covers."""
+    record = load("dem_accuracy")
+    if "ridgeline" not in record.get("x4", {}).get("files", {}):
+        return ""
+    return by_file("ridgeline", record) + "\nMean over the files:\n\n" + coverage(record)
+
+
+def evaluate_memory() -> str:
+    """Peak of `terrafine evaluate`."""
+    r = load("evaluate_memory")
+    if not r:
+        return ""
+    return (
+        f"A pair of {r['side']:,} × {r['side']:,} cells, report and page included: peak {r['peak_mb']:,.0f} MB "
+        f"({r['limit_mb']:,} are allowed), {r['seconds']:.0f} s on {r['machine']['cores']} cores of "
+        f"{r['machine']['cpu']}.\n"
+    )
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "accuracy": accuracy,
     "speed": speed,
     "interpolation": interpolation,
+    "each_file": each_file,
+    "dem_peers": peers,
+    "dem_peers_speed": peers_speed,
+    "dem_peers_readings": readings,
+    "ablation_ridgeline": ablation,
+    "cross_source": cross,
+    "evaluate_memory": evaluate_memory,
     **{m: card(m) for m in ("srcnn", "drn", "ridgeline")},
 }
 
@@ -139,7 +246,8 @@ SECTIONS: dict[str, Callable[[], str]] = {
 def main() -> int:
     """Write, or with --check compare."""
     stale = []
-    for path in (ROOT / "README.md", *sorted((ROOT / "src/terrafine/systems").glob("*/README.md"))):
+    cards, pages = (ROOT / "src/terrafine/systems").glob("*/README.md"), (ROOT / "docs/benchmarks").glob("*.md")
+    for path in (ROOT / "README.md", *sorted(cards), *sorted(pages)):
         old = path.read_text(encoding="utf-8")
         new = MARK.sub(lambda m: m[1] + (SECTIONS[m[2]]() or "") + m[3], old)
         if new != old:
