@@ -139,5 +139,5 @@ def _tell(destination: Path, report: RunReport) -> None:
         f"{destination}: {rows:,} × {columns:,} cells, {human_bytes(destination.stat().st_size)}\n"
         f"{report.seconds_total:.1f} s, {rate:.2f} Mpx/s, {report.seconds_model:.1f} s of it in the model, "
         f"peak memory {human_bytes(report.peak_memory_bytes)}{resumed}\n"
-        f"block means differ from the input by {at_most(report.residual_m)}"
+        f"block means differ from the input {at_most(report.residual_m)}"
     )

@@ -193,7 +193,7 @@ def _in_range(file: RasterFile, band: str, values: NDArray[np.float32]) -> None:
     if np.isinf(found_low) or np.isinf(found_high):
         raise BandError(
             f"{file.path}: band {fact.index} ({band}) holds {int(np.isinf(values).sum())} infinite values in a window "
-            "of it, as a division by zero or an overflow leaves them; expected heights. If they mean missing, say so with "
+            "of it, as a division by zero or an overflow leaves them; expected heights. If they mean missing, say so: "
             "--nodata inf"
         )
     if found_low < low or found_high > high:
