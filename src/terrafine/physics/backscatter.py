@@ -161,8 +161,14 @@ def highpass(values: Tensor, valid: Tensor, window: int) -> Tensor:
     shape, weight = values.shape, valid.to(values.dtype)
     flat, w = torch.where(valid, values, 0.0).reshape(-1, 1, *shape[-2:]), weight.reshape(-1, 1, *shape[-2:])
     # Torch pads on the way and counts the padding as nothing, so both sums shrink alike at the border.
-    total, count = (functional.avg_pool2d(v, window, stride=1, padding=window // 2) for v in (flat, w))
+    total, count = (_box(v, window) for v in (flat, w))
     return torch.where(valid, values - (total / count.clamp_min(1e-6)).reshape(shape), 0.0)
+
+
+def _box(v: Tensor, window: int) -> Tensor:
+    """Mean over a window, first down, then across: the cost goes with its side, not its area."""
+    down = functional.avg_pool2d(v, (window, 1), stride=1, padding=(window // 2, 0))
+    return functional.avg_pool2d(down, (1, window), stride=1, padding=(0, window // 2))
 
 
 def sar_loss(

@@ -19,6 +19,8 @@ __all__ = ["Hidden", "cast_layover", "cast_shadow", "radar_masks", "reach_m"]
 F64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+_BLOCK = (64, 128)
+
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
@@ -75,53 +77,105 @@ def _tangent(incidence: float | F64) -> F64:
     return np.tan(np.radians(theta))
 
 
+@dataclass(frozen=True, slots=True)
+class _Ray:
+    """The course of a ray: whole columns (or rows) `toward` growing index or back, `drift` rows (or columns) a step, by
+    row; `stride` metres a step, by row; of interest as long as it can rise by `least` metres per metre."""
+
+    columns: bool
+    toward: int
+    drift: F64
+    stride: F64
+    least: float
+
+
 def _steepest_rise(z: F64, pixel_size_m: F64, azimuth: float, least: float) -> F64:
     """Greatest rise per metre from each cell to any ground along the azimuth, as far as one above `least` can be.
 
     −∞ where there is no ground. Steps are whole columns, or whole rows where the ray crosses more of those; the ray's
-    course in cells is that of the row it starts in.
+    course in cells is that of the row it starts in. Cells go in small blocks: a low block in high ground looks far, the
+    others do not, and a block stays in the processor's cache.
     """
     z = np.asarray(z)
     if z.ndim != 2 or pixel_size_m.shape != (2, z.shape[0]):
         raise ValueError(f"heights are {z.shape}, pixel sizes {pixel_size_m.shape}; expected (y, x) and (2, y)")
-    best = np.full(z.shape, -np.inf)
-    if not np.isfinite(z).any():
-        return best
-    relief = float(np.nanmax(z) - np.nanmin(z))
     east, north = math.sin(math.radians(azimuth)), math.cos(math.radians(azimuth))
     dy, dx = pixel_size_m
-    columns = abs(east) * dy.mean() >= abs(north) * dx.mean()
-    stride = dx / abs(east) if columns else dy / abs(north)
-    most = z.shape[1] if columns else z.shape[0]
-    drift = -stride * north / dy if columns else stride * east / dx
-    one = _one_column if columns else _one_row
-    toward = (1 if east > 0 else -1) if columns else (-1 if north > 0 else 1)
-    for k in range(1, min(most, int(relief / least / float(stride.min())) + 2)):
-        one(z, best, k, toward, drift, stride)
+    if abs(east) * dy.mean() >= abs(north) * dx.mean():
+        stride = dx / abs(east)
+        ray = _Ray(True, 1 if east > 0 else -1, -stride * north / dy, stride, least)
+    else:
+        stride = dy / abs(north)
+        ray = _Ray(False, -1 if north > 0 else 1, stride * east / dx, stride, least)
+    best = np.full(z.shape, -np.inf)
+    high, low = np.where(np.isnan(z), -np.inf, z), np.where(np.isnan(z), np.inf, z)
+    top = float(high.max())
+    for y in range(0, z.shape[0], _BLOCK[0]):
+        for x in range(0, z.shape[1], _BLOCK[1]):
+            block = np.s_[y : min(y + _BLOCK[0], z.shape[0]), x : min(x + _BLOCK[1], z.shape[1])]
+            floor = float(low[block].min())
+            steps = _steps(top - floor, ray, z.shape)
+            if steps:  # the highest ground within reach shortens it
+                steps = _steps(float(high[_window(block, ray, steps, z.shape)].max()) - floor, ray, z.shape)
+            for k in range(1, steps + 1):
+                (_one_column if ray.columns else _one_row)(z, best, block, k, ray)
     return best
 
 
-def _one_column(z: F64, best: F64, k: int, toward: int, drift: F64, stride: F64) -> None:
+def _steps(relief: float, ray: _Ray, shape: tuple[int, ...]) -> int:
+    """Steps after which no ground of that relief rises by `least` any more."""
+    if not relief > 0 or not math.isfinite(relief):
+        return 0
+    return min(int(relief / ray.least / float(ray.stride.min())) + 1, shape[1 if ray.columns else 0] - 1)
+
+
+def _window(block: tuple[slice, slice], ray: _Ray, steps: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """The cells that rays from a block may meet in so many steps."""
+    ahead, aside = steps + 1, int(steps * float(np.abs(ray.drift).max())) + 2
+    margins = (aside, ahead) if ray.columns else (ahead, aside)
+    y, x = (
+        slice(max(0, part.start - margin), min(size, part.stop + margin))
+        for part, margin, size in zip(block, margins, shape, strict=True)
+    )
+    return y, x
+
+
+def _facing(part: slice, shift: int, size: int) -> tuple[slice, slice]:
+    """The cells of a part that have a cell `shift` farther on inside, and those cells."""
+    start, stop = max(part.start, -shift), min(part.stop, size - shift)
+    stop = max(stop, start)
+    return slice(start, stop), slice(start + shift, stop + shift)
+
+
+def _one_column(z: F64, best: F64, block: tuple[slice, slice], k: int, ray: _Ray) -> None:
     """Take step k across columns into `best`: the surface between two rows of one column."""
-    upper, part, inside = _between(np.arange(z.shape[0]) + k * drift, z.shape[0])
-    here, there = (np.s_[:-k], np.s_[k:]) if toward > 0 else (np.s_[k:], np.s_[:-k])
-    lower = np.where(part > 0, upper + 1, upper)
-    seen = z[upper[inside], there] * (1 - part[inside, None]) + z[lower[inside], there] * part[inside, None]
-    rise = (seen - z[inside, here]) / (k * stride[inside, None])
-    best[inside, here] = np.fmax(best[inside, here], rise)
+    here, there = _facing(block[1], k * ray.toward, z.shape[1])
+    rows = np.arange(block[0].start, block[0].stop)
+    upper, part, inside = _between(rows + k * ray.drift[block[0]], z.shape[0])
+    rows, upper, part = rows[inside], upper[inside], part[inside, None]
+    if not rows.size or here.start == here.stop:
+        return
+    lower = np.where(part[:, 0] > 0, upper + 1, upper)
+    rise = z[lower, there] * part
+    rise += z[upper, there] * (1 - part)
+    rise -= z[rows, here]
+    rise /= k * ray.stride[rows, None]
+    best[rows, here] = np.fmax(best[rows, here], rise)
 
 
-def _one_row(z: F64, best: F64, k: int, toward: int, drift: F64, stride: F64) -> None:
+def _one_row(z: F64, best: F64, block: tuple[slice, slice], k: int, ray: _Ray) -> None:
     """Take step k across rows into `best`: the surface between two columns of one row."""
-    here, there = (np.s_[:-k], np.s_[k:]) if toward > 0 else (np.s_[k:], np.s_[:-k])
-    at = np.arange(z.shape[1]) + k * drift[here, None]
-    left, part, inside = _between(at, z.shape[1])
+    here, there = _facing(block[0], k * ray.toward, z.shape[0])
+    if here.start == here.stop:
+        return
+    columns = np.arange(block[1].start, block[1].stop)
+    left, part, inside = _between(columns + k * ray.drift[here, None], z.shape[1])
     right = np.where(part > 0, left + 1, left)
     left, right = (np.where(inside, i, 0) for i in (left, right))
-    row = z[there]
-    seen = np.take_along_axis(row, left, 1) * (1 - part) + np.take_along_axis(row, right, 1) * part
-    rise = np.where(inside, (seen - z[here]) / (k * stride[here, None]), np.nan)
-    best[here] = np.fmax(best[here], rise)
+    row = np.arange(there.start, there.stop)[:, None]
+    seen = z[row, left] * (1 - part) + z[row, right] * part
+    rise = np.where(inside, (seen - z[here, block[1]]) / (k * ray.stride[here, None]), np.nan)
+    best[here, block[1]] = np.fmax(best[here, block[1]], rise)
 
 
 def _between(at: F64, size: int) -> tuple[NDArray[np.intp], F64, Mask]:
