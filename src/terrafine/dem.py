@@ -20,6 +20,7 @@ import terrafine
 from terrafine.errors import BandError, EmptyError, UsageError
 
 if TYPE_CHECKING:
+    from terrafine.guidance import Guidance
     from terrafine.inference.engine import RunReport
     from terrafine.inference.progress import Progress
     from terrafine.inference.publish import Target
@@ -53,6 +54,7 @@ def sharpen_dem(
     nodata: float | None = None,
     elevation_unit: str | None = None,
     pixel_size_m: float | tuple[float, float] | NDArray[np.float64] | None = None,
+    guidance: Guidance | None = None,
     progress: Progress | None = None,
     report: Callable[[RunReport], None] | None = None,
     threads: int | None = None,
@@ -80,6 +82,7 @@ def sharpen_dem(
     preview            also write this PNG, a hillshade
     nodata             the value that means missing, and
     elevation_unit     the unit of the heights, m, ft or us-ft, where the file does not say
+    guidance           radar files that guide a DEM in files, and their geometry, for a model such as pimsr
     pixel_size_m       of numpy heights, or of a file without CRS: one number, or (y, x); numpy: or float64 (2, y)
     threads            of the engine; part of what a resumed run must have in common with the first
 
@@ -90,7 +93,7 @@ def sharpen_dem(
         scale, os.fspath(model), consistency, tolerance_m, uncertainty, self_ensemble, engine, threads, tile, memory
     )
     if isinstance(source, np.ndarray):
-        _only_for_files(destination=destination, preview=preview, dask=dask, target_crs=target_crs)
+        _only_for_files(destination=destination, preview=preview, dask=dask, target_crs=target_crs, guidance=guidance)
         _only_for_files(target_resolution=target_resolution, bands=bands, nodata=nodata, assume_crs=assume_crs)
         _only_for_files(vertical_datum=vertical_datum, elevation_unit=elevation_unit)
         return _sharpen_array(source, pixel_size_m, asked)
@@ -101,6 +104,7 @@ def sharpen_dem(
         restart=restart,
         grid=(target_resolution, target_crs),
         preview=None if preview is None else Path(preview),
+        guidance=guidance,
         reading={
             "bands": bands,
             "vertical_datum": vertical_datum,
@@ -217,10 +221,12 @@ def _sharpen_files(
     restart: bool,
     grid: tuple[tuple[float, float] | None, str | None],
     preview: Path | None,
+    guidance: Guidance | None,
     reading: Mapping[str, Any],
     progress: Progress | None,
     report: Callable[[RunReport], None] | None,
 ) -> Path:
+    from terrafine.guidance import open_guided
     from terrafine.inference.engine import run_job
     from terrafine.inference.preview import write_preview
     from terrafine.inference.publish import Target, check_destinations, follow, publish, scale_for
@@ -229,7 +235,8 @@ def _sharpen_files(
 
     named, destination, preview = destination, follow(destination), None if preview is None else follow(preview)
     check_destinations(paths, destination, preview)
-    source, target = open_source(paths, **reading), Target(*grid)
+    source: Any = open_source(paths, **reading)
+    target = Target(*grid)
     scale = asked.scale_or(scale_for(source, target))
     ref = asked.find(scale, _threads(asked.threads, destination, dask, restart))
     _only_known_bands(reading["bands"], ref)
@@ -237,7 +244,9 @@ def _sharpen_files(
         source = open_source(paths, want=ref.spec.inputs, **reading)
     plan = _planned(source.shape, ref, asked)
     source.require_valid()
-    _refuse_early(source, ref, target)
+    warped = _refuse_early(source, ref, target, destination)
+    if guidance:
+        source = open_guided(source, ref, guidance)
     identity = source.identity()
     check_destinations([file["path"] for file in identity["files"]], destination, preview)
     done = run_job(
@@ -246,7 +255,9 @@ def _sharpen_files(
         ref.spec,
         source,
         partial(load_model, ref),
-        partial(publish, source, _tags(identity, ref), ref.spec, target, destination),
+        partial(
+            publish, source, _tags(identity, ref) | getattr(source, "guide_tags", {}), ref.spec, target, destination
+        ),
         outputs=ref.spec.outputs,
         request=_request(identity, ref, target),
         restart=restart,
@@ -256,7 +267,7 @@ def _sharpen_files(
     if preview is not None:
         write_preview(preview, open_source([os.fspath(destination)]))
     if report is not None:
-        report(done)
+        report(dataclasses.replace(done, warped_to=warped))
     return named
 
 
@@ -266,15 +277,18 @@ def _only_known_bands(bands: Mapping[str, int] | None, ref: ModelRef) -> None:
         raise UsageError(f"band {', '.join(strange)}: model {ref.name} asks for {known}; name no other")
 
 
-def _refuse_early(source: Any, ref: ModelRef, target: Target) -> None:
-    """What would stop the run at its start or at its end is found before anything is written."""
-    from terrafine.raster.align import warp_grid
+def _refuse_early(source: Any, ref: ModelRef, target: Target, destination: Path) -> tuple[int, int] | None:
+    """What would stop the run is found before anything is written; the shape that its output is warped to, if it is."""
+    from terrafine.inference.publish import check_room, target_grid
     from terrafine.systems import load_network
 
-    if target:
-        warp_grid(source.geobox, target.crs, target.resolution)
     if ref.path is not None:
         load_network(ref)
+    grid = target_grid(source.geobox, ref.spec, target)
+    if grid is None:
+        return None
+    check_room(destination, source.geobox, ref.spec, grid)
+    return int(grid.shape[0]), int(grid.shape[1])
 
 
 def _planned(shape: tuple[int, int], ref: ModelRef, asked: _Asked) -> Any:

@@ -24,9 +24,10 @@ ALLOWED: dict[str, set[str]] = {
     "inference": {"raster", "nn"},
     "training": {"systems", "nn", "physics", "raster"},
     "evaluation": {"raster", "physics"},
-    "dem": {"raster", "physics", "nn", "systems", "inference", "evaluation", "training"},
+    "dem": {"raster", "physics", "nn", "systems", "inference", "evaluation", "training", "guidance"},
     "radar": {"raster", "physics", "inference"},
-    "cli": {"raster", "physics", "nn", "systems", "inference", "evaluation", "training", "dem", "radar"},
+    "guidance": {"raster", "physics", "systems", "radar"},
+    "cli": {"raster", "physics", "nn", "systems", "inference", "evaluation", "training", "dem", "radar", "guidance"},
     "": {"dem"},  # terrafine/__init__.py
 }
 ONLY_IN_RASTER = {"rasterio", "odc", "osgeo"}

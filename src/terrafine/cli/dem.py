@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from terrafine.cli.kinds import BAND, BYTES, at_most, human_bytes
+from terrafine.cli.kinds import BAND, BYTES, GUIDE, at_most, human_bytes
 
 if TYPE_CHECKING:
     from terrafine.inference.engine import RunReport
@@ -20,7 +20,7 @@ __all__ = ["dem"]
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.argument("destination", metavar="DST", type=click.Path(path_type=Path))
 @click.option("--scale", type=int, help="Output cells along one side of an input cell: 2, 3 or 4.  [default: 4]")
-@click.option("--model", default="ridgeline", show_default=True, metavar="NAME|FILE", help="See `terrafine models`.")
+@click.option("--model", metavar="NAME|FILE", help="See `terrafine models`.  [default: ridgeline; pimsr with --guide]")
 @click.option("--uncertainty", is_flag=True, help="Add a second band: the standard error in metres.")
 @click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Also draw a hillshade.")
 @click.option("--tr", "target_resolution", nargs=2, type=float, metavar="X Y", help="Output cell size, in CRS units.")
@@ -63,6 +63,19 @@ __all__ = ["dem"]
     "--elevation-unit", metavar="UNIT", help="Unit of the heights, where the file does not say: m, ft, us-ft."
 )
 @click.option("--pixel-size", type=float, metavar="M", help="Metres of a cell, where the file has no CRS.")
+@click.option(
+    "--guide",
+    "guides",
+    type=GUIDE,
+    multiple=True,
+    metavar="NAME=FILE",
+    help="Radar: vv=, vh=, incidence= (or degrees).",
+)
+@click.option("--orbit", type=click.Choice(["ascending", "descending"]), help="Of the radar's pass.")
+@click.option("--heading", type=float, metavar="DEG", help="Of the radar's track.  [default: Sentinel-1's]")
+@click.option(
+    "--guide-unit", type=click.Choice(["dB", "linear"]), default="dB", show_default=True, help="Of the radar."
+)
 @click.option("--restart", is_flag=True, help="Throw away an unfinished run of the same output.")
 @click.option("--tile", type=click.IntRange(min=1), metavar="N", help="Input cells along one side of a tile.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads.  [default: all]")
@@ -71,7 +84,7 @@ def dem(
     sources: tuple[str, ...],
     destination: Path,
     scale: int | None,
-    model: str,
+    model: str | None,
     uncertainty: bool,
     preview: Path | None,
     target_resolution: tuple[float, float] | None,
@@ -88,6 +101,10 @@ def dem(
     nodata: float | None,
     elevation_unit: str | None,
     pixel_size: float | None,
+    guides: tuple[tuple[str, str], ...],
+    orbit: str | None,
+    heading: float | None,
+    guide_unit: str,
     restart: bool,
     tile: int | None,
     threads: int | None,
@@ -99,13 +116,14 @@ def dem(
     when the same command is given again.
     """
     from terrafine.dem import sharpen_dem
+    from terrafine.guidance import parse_guides
     from terrafine.inference.progress import Bar
 
     sharpen_dem(
         sources,
         destination,
         scale=scale,
-        model=model,
+        model=model or ("pimsr" if guides else "ridgeline"),
         consistency=consistency,
         tolerance_m=tolerance_m,
         uncertainty=uncertainty,
@@ -123,6 +141,7 @@ def dem(
         nodata=nodata,
         elevation_unit=elevation_unit,
         pixel_size_m=pixel_size,
+        guidance=parse_guides(guides, orbit=orbit, heading=heading, unit=guide_unit) if guides else None,
         progress=None if quiet else Bar(disable=None),
         report=None if quiet else partial(_tell, destination),
         threads=threads,
@@ -132,12 +151,13 @@ def dem(
 
 def _tell(destination: Path, report: RunReport) -> None:
     """The closing summary: size, time, rate, consistency."""
-    rows, columns = report.plan.output_shape
-    rate = rows * columns / 1e6 / max(report.seconds_total, 1e-9)
+    cells = report.plan.output_shape
+    rate = cells[0] * cells[1] / 1e6 / max(report.seconds_total, 1e-9)
+    rows, columns = report.warped_to or cells
     resumed = f", {report.shards_resumed} shards taken over from an earlier run" if report.shards_resumed else ""
     click.echo(
         f"{destination}: {rows:,} × {columns:,} cells, {human_bytes(destination.stat().st_size)}\n"
         f"{report.seconds_total:.1f} s, {rate:.2f} Mpx/s, {report.seconds_model:.1f} s of it in the model, "
         f"peak memory {human_bytes(report.peak_memory_bytes)}{resumed}\n"
-        f"block means differ from the input {at_most(report.residual_m)}"
+        f"block means differ from the input {at_most(report.residual_m)}{', before the warp' if report.warped_to else ''}"
     )

@@ -7,7 +7,7 @@ import re
 
 import click
 
-__all__ = ["BAND", "BYTES", "at_most", "human_bytes"]
+__all__ = ["BAND", "BYTES", "GUIDE", "at_most", "human_bytes"]
 
 _FACTOR = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
@@ -40,8 +40,23 @@ class _Band(click.ParamType):  # type: ignore[type-arg]
         return match[1], int(match[2])
 
 
+class _Guide(click.ParamType):  # type: ignore[type-arg]
+    """`vv=s1_vv.tif`, `vh=stack.tif#2`, `vv=dates/*.tif`, `incidence=38.5`: a guide's band, and its file or files."""
+
+    name = "name=file"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        band, mark, file = str(value).partition("=")
+        if not mark or not file or not band.isidentifier():
+            self.fail(f"{value!r} names no guide; expected for example vv=s1_vv.tif", param, ctx)
+        return band, file
+
+
 BYTES = _Bytes()
 BAND = _Band()
+GUIDE = _Guide()
 
 
 def human_bytes(size: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -39,39 +41,44 @@ class GuidedSource:
         incidence: AlignedSource | float,
         linear: bool,
     ) -> None:
-        self._dem, self._dates = dem, {name: tuple(files) for name, files in dates.items()}
-        self._azimuth, self._incidence, self._linear = azimuth, incidence, linear
+        self.dem, self._dates = dem, {name: tuple(files) for name, files in dates.items()}
+        self.azimuth, self._incidence, self._linear = azimuth, incidence, linear
+        self.guide_tags: dict[str, str] = {}
         self.guide_scale = scale
         self.guides: tuple[str, ...] = (*self._dates, "look_east", "look_north")
 
     def __getattr__(self, name: str) -> Any:
         """All else is the DEM's."""
-        if name.startswith("_"):
+        if name.startswith("_") or name == "dem":
             raise AttributeError(name)
-        return getattr(self._dem, name)
+        return getattr(self.dem, name)
 
     def read(self, band: str, rows: slice, cols: slice) -> tuple[F32, Mask]:
         """The DEM's `read`."""
-        return self._dem.read(band, rows, cols)
+        return self.dem.read(band, rows, cols)
 
     def read_guide(self, name: str, rows: slice, cols: slice) -> tuple[F32, Mask]:
         """A window of the fine grid: float32 (y, x) and bool valid (y, x), 0 where not valid."""
         if name in self._dates:
             return self._mean_power(name, rows, cols)
         theta, valid = self._theta(rows, cols)
-        turn = np.sin(np.radians(self._azimuth)) if name == "look_east" else np.cos(np.radians(self._azimuth))
+        turn = np.sin(np.radians(self.azimuth)) if name == "look_east" else np.cos(np.radians(self.azimuth))
         return (np.sin(np.radians(theta)) * turn * valid).astype(np.float32), valid
 
     def identity(self) -> dict[str, Any]:
         """The DEM's identity with the guides': files, digests, geometry."""
+        dem = self.dem.identity()
         guides = {name: [file.identity() for file in files] for name, files in self._dates.items()}
         angle = self._incidence if isinstance(self._incidence, float) else self._incidence.identity()
-        own = {"guides": guides, "azimuth": self._azimuth, "incidence": angle, "linear": self._linear}
-        return {**self._dem.identity(), **own}
+        own = {"guides": guides, "azimuth": self.azimuth, "incidence": angle, "linear": self._linear}
+        files = [f for dates in guides.values() for one in dates for f in one["files"]]
+        files += [] if isinstance(angle, float) else angle["files"]
+        text = json.dumps([dem["sha256"], own], sort_keys=True, default=str)
+        return {**dem, **own, "files": dem["files"] + files, "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
     def close(self) -> None:
         """Give all file handles back."""
-        self._dem.close()
+        self.dem.close()
         for files in self._dates.values():
             for file in files:
                 file.close()

@@ -1,0 +1,139 @@
+"""What a user says of radar that guides a DEM, and the DEM's source joined with it, checked against its own relief."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from glob import glob
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from terrafine.errors import BandError, UsageError
+
+if TYPE_CHECKING:
+    from terrafine.raster.guides import GuidedSource
+    from terrafine.raster.source import Source
+    from terrafine.systems import ModelRef
+
+__all__ = ["Guidance", "open_guided", "parse_guides"]
+
+_SIDE = 384  # coarse cells along the window in which radar is held against relief
+_WINDOW = 31  # fine cells whose mean is taken away before, as the network does
+_CLEAR = 0.15  # correlation by which the other orbit must explain the radar better before it is refused
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """Radar files and their geometry.
+
+    files      band (vv, vh) -> files, each a date; `file.tif#2` names a band number
+    orbit      ascending or descending; heading of the track in degrees, by default Sentinel-1's at that latitude
+    incidence  degrees on the ellipsoid: a number, a file, or None for the middle of the swath
+    unit       dB or linear power
+    """
+
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    orbit: str | None = None
+    heading: float | None = None
+    incidence: str | float | None = None
+    unit: str = "dB"
+
+    def __bool__(self) -> bool:
+        return any(self.files.values())
+
+
+def parse_guides(pairs: tuple[tuple[str, str], ...], **geometry: Any) -> Guidance:
+    """From NAME=FILE pairs as the command line has them; `incidence` may be a number. Raises UsageError."""
+    files: dict[str, list[str]] = {}
+    incidence: str | float | None = None
+    for name, value in pairs:
+        if name != "incidence":
+            files.setdefault(name, []).extend(sorted(glob(value)) or [value])  # noqa: PTH207  (absolute patterns too)
+        elif incidence is not None:
+            raise UsageError("incidence is given twice; expected one number or file for all dates")
+        else:
+            incidence = _number(value)
+    return Guidance({name: tuple(paths) for name, paths in files.items()}, incidence=incidence, **geometry)
+
+
+def open_guided(dem: Source, ref: ModelRef, guidance: Guidance) -> GuidedSource:
+    """The DEM's source with its guides on the fine grid.
+
+    Raises UsageError without an orbit, or where the radar plainly looks from the other side; BandError, GridError,
+    EmptyError as `terrafine.raster.guides.open_guides`.
+    """
+    from terrafine.physics.radar import MID_SWATH
+    from terrafine.radar import sensor_azimuth
+    from terrafine.raster.guides import open_guides
+
+    _refuse_unheard(guidance, ref)
+    if guidance.orbit not in ("ascending", "descending"):
+        raise UsageError(f"--orbit {guidance.orbit}: radar guides need --orbit ascending or --orbit descending")
+    incidence = MID_SWATH if guidance.incidence is None else guidance.incidence
+    angle = incidence if isinstance(incidence, float) else MID_SWATH
+    azimuth = sum(sensor_azimuth(dem, guidance.orbit, guidance.heading, None, angle)) % 360
+    guided = open_guides(dem, ref.spec.scale, guidance.files, azimuth=azimuth, incidence=incidence, unit=guidance.unit)
+    guided.guide_tags.update(
+        RADAR_ORBIT=guidance.orbit,
+        RADAR_LOOK_AZIMUTH=f"{azimuth:.2f}",
+        RADAR_INCIDENCE="assumed mid-swath 38.5" if guidance.incidence is None else str(guidance.incidence),
+        RADAR_FILES=", ".join(f"{name}={len(files)}" for name, files in guidance.files.items()),
+    )
+    _hold_against_relief(guided, guidance.orbit, angle)
+    return guided
+
+
+def _hold_against_relief(guided: GuidedSource, orbit: str, incidence: float) -> None:
+    """Refuse radar that the DEM, lit from the other orbit's side, explains clearly better."""
+    import torch
+
+    from terrafine.physics.backscatter import highpass, simulate_db
+    from terrafine.radar import sensor_azimuth
+
+    name = guided.guides[0]
+    (height, width), k = guided.shape, guided.guide_scale
+    top, left = max(0, (height - _SIDE) // 2), max(0, (width - _SIDE) // 2)
+    rows, cols = slice(top, min(height, top + _SIDE)), slice(left, min(width, left + _SIDE))
+    z, known = guided.read("elevation", rows, cols)
+    fine = slice(rows.start * k, rows.stop * k), slice(cols.start * k, cols.stop * k)
+    db, seen = guided.read_guide(name, *fine)
+    if not seen.any():
+        return
+    blocks = (z.shape[0], k, z.shape[1], k)
+    count = seen.reshape(blocks).sum(axis=(1, 3))
+    mean = torch.from_numpy((db * seen).reshape(blocks).sum(axis=(1, 3)) / np.maximum(count, 1))
+    valid = torch.from_numpy((count == k * k) & known)
+    window = max(3, _WINDOW // k | 1)
+    pixel = torch.from_numpy(guided.pixel_size_m(rows))
+    scores = {}
+    for side in ("ascending", "descending"):
+        azimuth = guided.azimuth if side == orbit else sum(sensor_azimuth(guided.dem, side, None, None, incidence))
+        lit = highpass(simulate_db(torch.from_numpy(z).double(), pixel, incidence, azimuth), valid, window)[valid]
+        own = highpass(mean.double(), valid, window)[valid]
+        if own.numel() < 400 or float(own.std()) == 0 or float(lit.std()) == 0:
+            return
+        scores[side] = float(torch.corrcoef(torch.stack((lit, own)))[0, 1])
+    guided.guide_tags["RADAR_RELIEF_CORRELATION"] = f"{scores[orbit]:.3f}"
+    other = next(side for side in scores if side != orbit)
+    if scores[other] > scores[orbit] + _CLEAR and scores[other] > _CLEAR:
+        raise UsageError(
+            f"--orbit {orbit}: the radar follows relief lit from the {other} side (correlation {scores[other]:.2f}) "
+            f"better than from this one ({scores[orbit]:.2f}); say --orbit {other}, or check the files"
+        )
+
+
+def _number(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _refuse_unheard(guidance: Guidance, ref: ModelRef) -> None:
+    """Raise where a model makes no use of a guide that is given."""
+    heard = [name for name in ref.spec.guides if not name.startswith("look_")]
+    if unknown := sorted(set(guidance.files) - set(heard)):
+        raise BandError(
+            f"{ref.name} makes no use of the guide {', '.join(unknown)}; it takes {', '.join(heard) or 'no guide'}"
+        )
