@@ -279,16 +279,12 @@ def _only_known_bands(bands: Mapping[str, int] | None, ref: ModelRef) -> None:
 
 def _refuse_early(source: Any, ref: ModelRef, target: Target, destination: Path) -> tuple[int, int] | None:
     """What would stop the run is found before anything is written; the shape that its output is warped to, if it is."""
-    from terrafine.inference.publish import check_room, target_grid
+    from terrafine.inference.publish import warped_shape
     from terrafine.systems import load_network
 
     if ref.path is not None:
         load_network(ref)
-    grid = target_grid(source.geobox, ref.spec, target)
-    if grid is None:
-        return None
-    check_room(destination, source.geobox, ref.spec, grid)
-    return int(grid.shape[0]), int(grid.shape[1])
+    return warped_shape(source.geobox, ref.spec, target, destination)
 
 
 def _planned(shape: tuple[int, int], ref: ModelRef, asked: _Asked) -> Any:

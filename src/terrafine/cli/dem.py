@@ -154,10 +154,11 @@ def _tell(destination: Path, report: RunReport) -> None:
     cells = report.plan.output_shape
     rate = cells[0] * cells[1] / 1e6 / max(report.seconds_total, 1e-9)
     rows, columns = report.warped_to or cells
+    when = ", before the warp" if report.warped_to else ""
     resumed = f", {report.shards_resumed} shards taken over from an earlier run" if report.shards_resumed else ""
     click.echo(
         f"{destination}: {rows:,} × {columns:,} cells, {human_bytes(destination.stat().st_size)}\n"
         f"{report.seconds_total:.1f} s, {rate:.2f} Mpx/s, {report.seconds_model:.1f} s of it in the model, "
         f"peak memory {human_bytes(report.peak_memory_bytes)}{resumed}\n"
-        f"block means differ from the input {at_most(report.residual_m)}{', before the warp' if report.warped_to else ''}"
+        f"block means differ from the input {at_most(report.residual_m)}{when}"
     )

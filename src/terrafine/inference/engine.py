@@ -48,7 +48,8 @@ class RunReport:
     seconds_model      inside the model, summed over all workers
     seconds_publish    from the last shard to the published file
     peak_memory_bytes  largest resident size of this process so far
-    residual_m         largest |block mean of the output − input|
+    residual_m         largest |block mean of the output − input|, before any warp
+    warped_to          shape of the output where it was then warped to another grid
     """
 
     plan: Plan
@@ -60,6 +61,7 @@ class RunReport:
     seconds_publish: float
     peak_memory_bytes: int
     residual_m: float
+    warped_to: tuple[int, int] | None = None
 
 
 def run_job(

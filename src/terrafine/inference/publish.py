@@ -13,14 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terrafine.errors import OutputError
+from terrafine.errors import OutputError, UsageError
 from terrafine.nn.spec import ModelSpec
 from terrafine.raster.bands import band
 from terrafine.raster.source import open_source
 
-__all__ = ["SCALES", "Target", "check_destinations", "follow", "publish", "scale_for"]
+__all__ = ["SCALES", "Target", "check_destinations", "follow", "publish", "scale_for", "target_grid", "warped_shape"]
 
 SCALES = (2, 3, 4)
+_SAME = 0.01  # cells that two grids of one corner may drift apart over their whole length and count as one
+_FINEST, _COARSEST = 100, 1000
+_WITH_OVERVIEWS = 1.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +60,62 @@ def publish(
         area_or_point=source.area_or_point,
         surface=source.surface,
     )
-    fine = _subdivided(source.geobox, spec.scale)
-    if not target:
+    fine, grid = _subdivided(source.geobox, spec.scale), target_grid(source.geobox, spec, target)
+    if grid is None:
         write(destination, fine, rows)
         return
-    from terrafine.raster.align import align_to, warp_grid
+    from terrafine.raster.align import align_to
 
     whole = folder / "scratch-source-grid.tif"
     write(whole, fine, rows, overviews=False, statistics=False)
-    grid = warp_grid(fine, target.crs, target.resolution)
     warped = align_to(open_source([os.fspath(whole)], want=spec.outputs), grid)
     write(destination, grid, _row_blocks(warped, spec.outputs))
+
+
+def target_grid(geobox: Any, spec: ModelSpec, target: Target) -> Any:
+    """The grid to warp to, snapped to whole multiples of its cells; None for the source's subdivided.
+
+    Raises UsageError for cells that are 100 times finer or 1,000 times coarser than the model's: degrees meant as
+    metres, or metres as degrees. GridError where there is no such grid.
+    """
+    from terrafine.raster.align import warp_grid
+
+    if not target:
+        return None
+    fine = _subdivided(geobox, spec.scale)
+    grid: Any = warp_grid(fine, target.crs, target.resolution)
+    drift = max(abs(grid.affine.a / fine.affine.a - 1), abs(grid.affine.e / fine.affine.e - 1)) * max(fine.shape)
+    if grid.crs == fine.crs and drift < _SAME:
+        return None
+    model, asked = (_ground(g) for g in (fine, grid))
+    if (asked > _COARSEST * model).any() or (asked < model / _FINEST).any():
+        raise UsageError(
+            f"--tr {grid.affine.a:g} {-grid.affine.e:g}: cells of {asked[1]:.3g} × {asked[0]:.3g} m, where the model "
+            f"gives {model[1]:.3g} × {model[0]:.3g} m; expected between a hundredth and a thousand times that. The "
+            f"unit of --tr is that of the output's CRS, here {'degree' if grid.crs.geographic else grid.crs.units[0]}"
+        )
+    return grid
+
+
+def warped_shape(geobox: Any, spec: ModelSpec, target: Target, destination: Path) -> tuple[int, int] | None:
+    """Shape (y, x) of the grid to warp to, None without; DiskError where the disk is too small."""
+    from terrafine.raster.sink import check_free_space
+
+    grid = target_grid(geobox, spec, target)
+    if grid is None:
+        return None
+    height, width = int(grid.shape[0]), int(grid.shape[1])
+    cells = _WITH_OVERVIEWS * height * width + spec.scale**2 * geobox.shape[0] * geobox.shape[1]
+    check_free_space(destination, int(4 * len(spec.outputs) * cells))
+    return height, width
+
+
+def _ground(grid: Any) -> NDArray[np.float64]:
+    """Metres of a cell in the middle row, along y and x."""
+    from terrafine.raster.grid import pixel_size_m
+
+    middle = int(grid.shape[0]) // 2
+    return pixel_size_m(grid, slice(middle, middle + 1))[:, 0]
 
 
 def _subdivided(geobox: Any, k: int) -> Any:
@@ -95,10 +143,8 @@ def scale_for(source: Any, target: Target) -> int:
     if target.resolution is None:
         return SCALES[-1]
     from terrafine.raster.align import warp_grid
-    from terrafine.raster.grid import pixel_size_m
 
-    grid = warp_grid(source.geobox, target.crs, target.resolution)
-    wanted = pixel_size_m(grid, slice(grid.shape[0] // 2, grid.shape[0] // 2 + 1)).min()
+    wanted = _ground(warp_grid(source.geobox, target.crs, target.resolution)).min()
     middle = source.shape[0] // 2
     found = source.pixel_size_m(slice(middle, middle + 1)).max()
     return next((k for k in SCALES if found / k <= wanted * 1.01), SCALES[-1])

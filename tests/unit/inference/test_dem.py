@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import shutil
+from collections import namedtuple
+
 import numpy as np
 import pytest
 import rasterio
@@ -300,3 +303,40 @@ def test_numpy_heights_out_of_range_are_refused(wrong):
     values[3, 4] = wrong
     with pytest.raises(BandError, match="NaN where missing"):
         terrafine.sharpen_dem(values, model="bicubic", pixel_size_m=30.0)
+
+
+def test_a_cell_size_that_the_model_gives_anyway_is_not_resampled(tmp_path, coarse):
+    terrafine.sharpen_dem(coarse, tmp_path / "fine.tif", model="bicubic", scale=4)
+    done = []
+    for i, more in enumerate([{}, {"target_crs": "EPSG:32633"}]):
+        out = tmp_path / f"{i}.tif"
+        terrafine.sharpen_dem(coarse, out, model="bicubic", target_resolution=(7.5, 7.5), report=done.append, **more)
+        np.testing.assert_array_equal(read(out), read(tmp_path / "fine.tif"))
+    assert [r.warped_to for r in done] == [None, None]
+
+
+def test_the_report_knows_the_shape_that_was_warped_to(tmp_path, coarse):
+    done = []
+    out = terrafine.sharpen_dem(
+        coarse, tmp_path / "fine.tif", model="bicubic", target_resolution=(20.0, 10.0), report=done.append
+    )
+    assert done[0].warped_to == read(out).shape != done[0].plan.output_shape
+
+
+@pytest.mark.parametrize(
+    ("crs", "size"), [("EPSG:4326", 10.0), ("EPSG:32633", 0.0001), ("EPSG:32633", 25_000.0)], ids=str
+)
+def test_cells_of_a_size_that_cannot_be_meant_are_refused(tmp_path, coarse, crs, size):
+    with pytest.raises(UsageError, match="unit of --tr is that of the output's CRS"):
+        terrafine.sharpen_dem(
+            coarse, tmp_path / "fine.tif", model="bicubic", target_crs=crs, target_resolution=(size, size)
+        )
+    assert [p.name for p in tmp_path.iterdir()] == ["coarse.tif"]
+
+
+def test_a_warp_that_the_disk_cannot_hold_is_refused(tmp_path, coarse, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 0, 5_000_000))
+    with pytest.raises(DiskError, match="needs"):
+        terrafine.sharpen_dem(coarse, tmp_path / "fine.tif", model="bicubic", target_resolution=(1.0, 1.0))
+    assert [p.name for p in tmp_path.iterdir()] == ["coarse.tif"]
