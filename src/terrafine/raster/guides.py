@@ -87,8 +87,10 @@ class GuidedSource:
 
     def _theta(self, rows: slice, cols: slice) -> tuple[F32, Mask]:
         if isinstance(self._incidence, float):
-            shape = (rows.stop - rows.start, cols.stop - cols.start)
-            return np.full(shape, self._incidence, np.float32), np.ones(shape, np.bool_)
+            (height, width), k = self.dem.shape, self.guide_scale
+            y, x = np.arange(rows.start, rows.stop)[:, None], np.arange(cols.start, cols.stop)[None]
+            inside = (y >= 0) & (y < height * k) & (x >= 0) & (x < width * k)
+            return np.full(inside.shape, self._incidence, np.float32), inside
         return self._incidence.read("incidence", rows, cols)
 
     def _mean_power(self, name: str, rows: slice, cols: slice) -> tuple[F32, Mask]:

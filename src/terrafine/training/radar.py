@@ -38,7 +38,7 @@ class RadarFamily:
     incidence: tuple[float, float] = (31.0, 46.0)
     heading: float = 5.0
     latitude: float = 60.0
-    exponent: tuple[float, float] = (0.3, 2.5)
+    exponent: tuple[float, float] = (0.0, 2.5)
     area: tuple[float, float] = (0.5, 1.0)
     looks: tuple[float, float] = (4.0, 400.0)
     cover_db: float = 2.5

@@ -1,0 +1,139 @@
+"""`terrafine dem --guide`: radar is heard where it is given, and refused where it cannot be meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from click.testing import CliRunner, Result
+from numpy.typing import NDArray
+from rasterio.transform import from_origin
+
+from terrafine.cli import main
+from terrafine.nn.weights import save
+from terrafine.physics.backscatter import simulate_db
+from terrafine.physics.radar import look_azimuth
+from terrafine.systems import find_system
+
+SIDE, K, CELL = 60, 4, 120.0
+NETWORK = {
+    "relief": {"channels": 8, "blocks": [1, 0], "deep_channels": 0, "deep_blocks": 0},
+    "width": 8,
+    "body": [8, 1],
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A coarse DEM, the radar that a descending pass sees of its fine surface, in dB and power, and small weights."""
+    folder = tmp_path_factory.mktemp("guides")
+    y, x = np.mgrid[: SIDE * K, : SIDE * K] * (CELL / K)
+    z = 900 + 120 * np.sin(x / 700) * np.cos(y / 900) + 60 * np.sin((x + 2 * y) / 500)
+    write(folder / "coarse.tif", z.reshape(SIDE, K, SIDE, K).mean(axis=(1, 3)), CELL, "elevation")
+    db = simulate_db(torch.from_numpy(z), CELL / K, 38.5, look_azimuth("descending", 45.1)).numpy()
+    write(folder / "vv.tif", db, CELL / K, "vv")
+    write(folder / "vv_linear.tif", 10 ** (db / 10), CELL / K, "vv")
+    write(folder / "elsewhere.tif", db, CELL / K, "vv", west=900_000)
+    write(folder / "void.tif", np.full_like(db, np.nan), CELL / K, "vv")
+    write(folder / "incidence.tif", np.full_like(db, 38.5), CELL / K, "incidence")
+    system = find_system("pimsr")
+    assert system.build is not None
+    torch.manual_seed(0)
+    net = system.build(NETWORK, K)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.add_(0.05 * torch.randn_like(p))
+    save(folder / "small.safetensors", net.state_dict(), system.describe(net, NETWORK, K))
+    return folder
+
+
+def write(path: Path, values: NDArray[np.floating], cell: float, band: str, west: float = 500_000) -> None:
+    profile = {"driver": "GTiff", "dtype": "float32", "count": 1, "nodata": np.nan, "crs": "EPSG:32633"}
+    height, width = values.shape
+    with rasterio.open(
+        path, "w", height=height, width=width, transform=from_origin(west, 5_000_000, cell, cell), **profile
+    ) as f:
+        f.write(values.astype(np.float32), 1)
+        f.set_band_description(1, band)
+
+
+def dem(place: Path, out: Path, *options: str) -> Result:
+    weights = ("--model", str(place / "small.safetensors"), "--quiet", "--threads", "1")
+    return CliRunner().invoke(main, ["dem", str(place / "coarse.tif"), str(out), *weights, *options])
+
+
+def read(path: Path) -> tuple[NDArray[np.float32], dict[str, str]]:
+    with rasterio.open(path) as f:
+        return f.read(1), f.tags(ns="TERRAFINE")
+
+
+def test_radar_is_heard_and_told_in_the_tags(place: Path, tmp_path: Path) -> None:
+    vv = ("--guide", f"vv={place / 'vv.tif'}", "--orbit", "descending")
+    assert dem(place, tmp_path / "plain.tif").exit_code == 0
+    result = dem(place, tmp_path / "guided.tif", *vv)
+    assert result.exit_code == 0, result.output
+    (plain, _), (guided, tags) = read(tmp_path / "plain.tif"), read(tmp_path / "guided.tif")
+    assert np.abs(guided - plain).max() > 0.01
+    means = guided.astype(np.float64).reshape(SIDE, K, SIDE, K).mean(axis=(1, 3))
+    assert np.abs(means - read(place / "coarse.tif")[0]).max() < 0.01
+    assert tags["RADAR_ORBIT"] == "descending"
+    assert tags["RADAR_FILES"] == "vv=1"
+    assert tags["RADAR_INCIDENCE"] == "assumed mid-swath 38.5"
+    assert float(tags["RADAR_RELIEF_CORRELATION"]) > 0.5
+
+
+def test_power_says_what_decibels_say_and_an_incidence_raster_what_a_number_says(place: Path, tmp_path: Path) -> None:
+    orbit = ("--orbit", "descending")
+    vv, power = f"vv={place / 'vv.tif'}", f"vv={place / 'vv_linear.tif'}"
+    runs = {
+        "db": ("--guide", vv, "--guide", "incidence=38.5"),
+        "power": ("--guide", power, "--guide-unit", "linear", "--guide", "incidence=38.5"),
+        "raster": ("--guide", vv, "--guide", f"incidence={place / 'incidence.tif'}"),
+        "twice": ("--guide", vv, "--guide", vv, "--guide", "incidence=38.5"),
+    }
+    for name, options in runs.items():
+        result = dem(place, tmp_path / f"{name}.tif", *orbit, *options)
+        assert result.exit_code == 0, result.output
+    first = read(tmp_path / "db.tif")[0]
+    for name in runs:
+        np.testing.assert_allclose(read(tmp_path / f"{name}.tif")[0], first, atol=1e-3)
+
+
+def test_tiles_hear_what_the_whole_hears(place: Path, tmp_path: Path) -> None:
+    vv = ("--guide", f"vv={place / 'vv.tif'}", "--orbit", "descending")
+    for tile in ("16", "60"):
+        assert dem(place, tmp_path / f"{tile}.tif", *vv, "--tile", tile).exit_code == 0
+    np.testing.assert_allclose(read(tmp_path / "16.tif")[0], read(tmp_path / "60.tif")[0], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--guide", "vv={}/vv.tif"), "--orbit ascending or --orbit descending"),
+        (("--guide", "vv={}/vv.tif", "--orbit", "ascending"), "say --orbit descending"),
+        (("--guide", "vv={}/vv_linear.tif", "--orbit", "descending"), "--guide-unit linear"),
+        (("--guide", "vv={}/vv.tif", "--orbit", "descending", "--guide-unit", "linear"), "never below 0"),
+        (("--guide", "vv={}/elsewhere.tif", "--orbit", "descending"), "does not overlap"),
+        (("--guide", "vv={}/void.tif", "--orbit", "descending"), "no valid cell"),
+        (("--guide", "vv={}/missing.tif", "--orbit", "descending"), "missing.tif"),
+        (("--guide", "red={}/vv.tif", "--orbit", "descending"), "makes no use of the guide red"),
+        (("--guide", "vv={}/vv.tif", "--guide", "incidence=80", "--orbit", "descending"), "from 10 to 60"),
+        (("--guide", "vv={}/vv.tif", "--orbit", "descending", "--self-ensemble"), "no --self-ensemble"),
+        (("--guide", "vv"), "names no guide"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(place: Path, tmp_path: Path, options: tuple[str, ...], says: str) -> None:
+    result = dem(place, tmp_path / "out.tif", *(o.format(place) for o in options))
+    assert result.exit_code not in (0, 1), result.output
+    assert says in " ".join(result.output.split())
+    assert not (tmp_path / "out.tif").exists()
+
+
+def test_a_model_without_ears_says_so(place: Path, tmp_path: Path) -> None:
+    vv = ("--guide", f"vv={place / 'vv.tif'}", "--orbit", "descending", "--model", "bicubic")
+    result = CliRunner().invoke(main, ["dem", str(place / "coarse.tif"), str(tmp_path / "o.tif"), *vv])
+    assert result.exit_code == 4
+    assert "takes no guide" in result.output
