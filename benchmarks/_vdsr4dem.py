@@ -99,6 +99,13 @@ READINGS: dict[str, tuple[Callable[[NDArray[Any], int], F64], Norm]] = {
 NOTEBOOK = "bicubic, tile's range"  # its notebook does not say how tiles come onto the fine grid
 
 
+def keep(fine: NDArray[Any], coarse: NDArray[Any]) -> F64:
+    """Ten rounds of back-projection onto the cell means."""
+    for _ in range(10):
+        fine = fine + bicubic(coarse - block_mean(fine, SCALE), SCALE)
+    return np.asarray(fine)
+
+
 def predict(net: nn.Module, reading: str = NOTEBOOK, *, kept: bool = False) -> Predict:
     """The network as a method, tile by tile; `kept` adds ten rounds of back-projection to what it gives."""
     before, norm = READINGS[reading]
@@ -117,8 +124,6 @@ def predict(net: nn.Module, reading: str = NOTEBOOK, *, kept: bool = False) -> P
                 out = forward(net, given)[0, 0].double().numpy() * span + low
                 fine[top * SCALE :, left * SCALE :][: step * SCALE, : step * SCALE] = out[inner, inner]
         fine = fine[: z.shape[0] * SCALE, : z.shape[1] * SCALE]
-        for _ in range(10 if kept else 0):
-            fine = fine + bicubic(z - block_mean(fine, SCALE), SCALE)
-        return fine, None
+        return keep(fine, z) if kept else fine, None
 
     return call

@@ -48,7 +48,7 @@ from _common import (
     write_json,
 )
 from _common import score as score_files
-from _vdsr4dem import NOTEBOOK, RADIUS, READINGS, SCALE, forward, load_vdsr4dem, predict
+from _vdsr4dem import NOTEBOOK, RADIUS, READINGS, SCALE, forward, keep, load_vdsr4dem, predict
 from dem_accuracy import load
 from torch import nn
 
@@ -83,9 +83,9 @@ def readings(net: nn.Module, data: Path) -> dict[str, dict[str, float]]:
         cells = scored_cells(dem.valid, RADIUS)
         base = metrics(interpolations(SCALE)["bicubic"](coarse, size)[0], dem, cells)["rmse"]
         for reading in READINGS:
-            for kept in (False, True):
-                fine, _ = predict(net, reading, kept=kept)(coarse, size)
-                table[reading + KEPT * kept][dem.name] = metrics(fine, dem, cells)["rmse"] / base
+            fine, _ = predict(net, reading)(coarse, size)
+            for name, surface in ((reading, fine), (reading + KEPT, keep(fine, coarse))):
+                table[name][dem.name] = metrics(surface, dem, cells)["rmse"] / base
     return table
 
 
