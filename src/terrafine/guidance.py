@@ -13,12 +13,17 @@ from terrafine.errors import BandError, UsageError
 
 if TYPE_CHECKING:
     from terrafine.raster.guides import GuidedSource
+    from terrafine.raster.register import Offset
     from terrafine.raster.source import Source
     from terrafine.systems import ModelRef
 
 __all__ = ["Guidance", "open_guided", "parse_guides"]
 
-_SIDE = 384  # coarse cells along the window in which radar is held against relief
+_SIDE = 256  # coarse cells along the window in which radar is held against relief
+_REACH = 4  # fine cells by which it may lie beside it
+_LEAST = 0.1  # fine cells below which a displacement is left: moving it would blur more than it mends
+_ENOUGH = 1000  # fine cells
+_RELIEF_DB = 0.05  # spread of the simulation below which the ground is too level to tell anything
 _WINDOW = 31  # fine cells whose mean is taken away before, as the network does
 _CLEAR = 0.15  # correlation by which the other orbit must explain the radar better before it is refused
 
@@ -85,42 +90,53 @@ def open_guided(dem: Source, ref: ModelRef, guidance: Guidance) -> GuidedSource:
 
 
 def _hold_against_relief(guided: GuidedSource, orbit: str, incidence: float) -> None:
-    """Refuse radar that the DEM, lit from the other orbit's side, explains clearly better."""
+    """Take out how far the radar lies beside the DEM; refuse it where the other orbit's light explains it better."""
+    from terrafine.radar import sensor_azimuth
+
+    found = {}
+    for side in ("ascending", "descending"):
+        azimuth = guided.azimuth if side == orbit else sum(sensor_azimuth(guided.dem, side, None, None, incidence))
+        if (offset := _offset(guided, incidence, azimuth)) is None:
+            guided.guide_tags["RADAR_SHIFT_CELLS"] = "not looked for: too little radar over too little relief"
+            return
+        found[side] = offset
+    own, other = found[orbit], next(side for side in found if side != orbit)
+    if found[other].correlation > max(own.correlation, 0.0) + _CLEAR and found[other].trusted:
+        raise UsageError(
+            f"--orbit {orbit}: the radar follows relief lit from the {other} side (correlation "
+            f"{found[other].correlation:.2f}) better than from this one ({own.correlation:.2f}); say --orbit {other}, "
+            "or check the files"
+        )
+    told = f"{own.dy:.2f} down, {own.dx:.2f} right"
+    if own.trusted and max(abs(own.dy), abs(own.dx)) > _LEAST:
+        guided.displace(own.dy, own.dx)
+    guided.guide_tags.update(
+        RADAR_RELIEF_CORRELATION=f"{own.correlation:.3f}",
+        RADAR_SHIFT_CELLS=told if own.trusted else "not told: the radar follows the relief too little",
+        RADAR_SHIFT_PROMINENCE=f"{own.prominence:.1f}",
+    )
+
+
+def _offset(guided: GuidedSource, incidence: float, azimuth: float) -> Offset | None:
+    """Where the first band lies against its simulation over the DEM, in the raster's middle; None: cannot be told."""
     import torch
 
     from terrafine.physics.backscatter import highpass, simulate_db
-    from terrafine.radar import sensor_azimuth
+    from terrafine.raster.register import estimate_offset
 
-    name = guided.guides[0]
     (height, width), k = guided.shape, guided.guide_scale
     top, left = max(0, (height - _SIDE) // 2), max(0, (width - _SIDE) // 2)
-    rows, cols = slice(top, min(height, top + _SIDE)), slice(left, min(width, left + _SIDE))
-    z, known = guided.read("elevation", rows, cols)
-    fine = slice(rows.start * k, rows.stop * k), slice(cols.start * k, cols.stop * k)
-    db, seen = guided.read_guide(name, *fine)
-    if not seen.any():
-        return
-    blocks = (z.shape[0], k, z.shape[1], k)
-    count = seen.reshape(blocks).sum(axis=(1, 3))
-    mean = torch.from_numpy((db * seen).reshape(blocks).sum(axis=(1, 3)) / np.maximum(count, 1))
-    valid = torch.from_numpy((count == k * k) & known)
-    window = max(3, _WINDOW // k | 1)
-    pixel = torch.from_numpy(guided.pixel_size_m(rows))
-    scores = {}
-    for side in ("ascending", "descending"):
-        azimuth = guided.azimuth if side == orbit else sum(sensor_azimuth(guided.dem, side, None, None, incidence))
-        lit = highpass(simulate_db(torch.from_numpy(z).double(), pixel, incidence, azimuth), valid, window)[valid]
-        own = highpass(mean.double(), valid, window)[valid]
-        if own.numel() < 400 or float(own.std()) == 0 or float(lit.std()) == 0:
-            return
-        scores[side] = float(torch.corrcoef(torch.stack((lit, own)))[0, 1])
-    guided.guide_tags["RADAR_RELIEF_CORRELATION"] = f"{scores[orbit]:.3f}"
-    other = next(side for side in scores if side != orbit)
-    if scores[other] > scores[orbit] + _CLEAR and scores[other] > _CLEAR:
-        raise UsageError(
-            f"--orbit {orbit}: the radar follows relief lit from the {other} side (correlation {scores[other]:.2f}) "
-            f"better than from this one ({scores[orbit]:.2f}); say --orbit {other}, or check the files"
-        )
+    rows, cols = slice(top * k, min(height, top + _SIDE) * k), slice(left * k, min(width, left + _SIDE) * k)
+    z, known = guided.read_fine(rows, cols)
+    db, seen = guided.read_guide(guided.guides[0], rows, cols)
+    valid = known & seen
+    pixel = np.repeat(guided.pixel_size_m(slice(rows.start // k, rows.stop // k)) / k, k, axis=1)
+    lit = simulate_db(torch.from_numpy(z).double(), torch.from_numpy(pixel), incidence, azimuth)
+    mask = torch.from_numpy(valid)
+    model, radar = (highpass(v, mask, _WINDOW).numpy() for v in (lit, torch.from_numpy(db).double()))
+    if valid.sum() < _ENOUGH or model[valid].std() < _RELIEF_DB:
+        return None
+    return estimate_offset(radar, model, valid, _REACH)
 
 
 def _number(text: str) -> str | float:

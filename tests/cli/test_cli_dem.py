@@ -38,7 +38,14 @@ def test_the_output_is_a_finer_cog_whose_block_means_are_the_input(dem: Path, tm
 
 def test_the_summary_says_size_time_rate_and_residual(dem: Path, tmp_path: Path, run: Run) -> None:
     out = run("dem", dem, tmp_path / "fine.tif", *BICUBIC).stdout
-    for said in (str(tmp_path / "fine.tif"), "96 × 128 cells", " s, ", "Mpx/s", "block means differ from the input by less than 0.1 mm", "kB"):
+    for said in (
+        str(tmp_path / "fine.tif"),
+        "96 × 128 cells",
+        " s, ",
+        "Mpx/s",
+        "block means differ from the input by less than 0.1 mm",
+        "kB",
+    ):
         assert said in out
 
 

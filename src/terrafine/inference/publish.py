@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from terrafine.errors import OutputError, UsageError
 from terrafine.nn.spec import ModelSpec
 from terrafine.raster.bands import band
+from terrafine.raster.grid import subdivided
 from terrafine.raster.source import open_source
 
 __all__ = ["SCALES", "Target", "check_destinations", "follow", "publish", "scale_for", "target_grid", "warped_shape"]
@@ -60,7 +61,7 @@ def publish(
         area_or_point=source.area_or_point,
         surface=source.surface,
     )
-    fine, grid = _subdivided(source.geobox, spec.scale), target_grid(source.geobox, spec, target)
+    fine, grid = subdivided(source.geobox, spec.scale), target_grid(source.geobox, spec, target)
     if grid is None:
         write(destination, fine, rows)
         return
@@ -82,7 +83,7 @@ def target_grid(geobox: Any, spec: ModelSpec, target: Target) -> Any:
 
     if not target:
         return None
-    fine = _subdivided(geobox, spec.scale)
+    fine = subdivided(geobox, spec.scale)
     grid: Any = warp_grid(fine, target.crs, target.resolution)
     drift = max(abs(grid.affine.a / fine.affine.a - 1), abs(grid.affine.e / fine.affine.e - 1)) * max(fine.shape)
     if grid.crs == fine.crs and drift < _SAME:
@@ -116,12 +117,6 @@ def _ground(grid: Any) -> NDArray[np.float64]:
 
     middle = int(grid.shape[0]) // 2
     return pixel_size_m(grid, slice(middle, middle + 1))[:, 0]
-
-
-def _subdivided(geobox: Any, k: int) -> Any:
-    """The grid whose cells are k × k to one: same corner, same extent."""
-    (height, width), affine = geobox.shape, geobox.affine
-    return type(geobox)((height * k, width * k), affine * affine.scale(1 / k), geobox.crs)
 
 
 def _row_blocks(source: Any, names: tuple[str, ...]) -> Iterator[NDArray[np.float32]]:

@@ -74,6 +74,10 @@ class AlignedSource:
                 "area"
             )
 
+    def on(self, geobox: GeoBox) -> AlignedSource:
+        """The same source on another grid."""
+        return AlignedSource(self._source, geobox)
+
     def close(self) -> None:
         """Give the source's file handles back."""
         self._source.close()

@@ -23,6 +23,12 @@ _CYLINDRICAL = ("mercator", "equidistant cylindrical", "plate carr", "cylindrica
 _NOT_CYLINDRICAL = ("transverse", "oblique", "hotine", "swiss")
 
 
+def subdivided(geobox: GeoBox, k: int) -> GeoBox:
+    """The grid whose cells are k × k to one: same corner, same extent."""
+    (height, width), affine = geobox.shape, geobox.affine
+    return GeoBox((int(height) * k, int(width) * k), affine * affine.scale(1 / k), geobox.crs)
+
+
 def parse_crs(text: object, path: str, advice: str = "give one with --assume-crs") -> CRS:
     """A pyproj CRS from WKT, an EPSG code or a PROJ string; raises GridError naming the file and what to do."""
     try:

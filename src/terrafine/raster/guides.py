@@ -14,6 +14,7 @@ from odc.geo.geobox import GeoBox
 
 from terrafine.errors import BandError, UsageError
 from terrafine.raster.align import AlignedSource, align_to
+from terrafine.raster.grid import subdivided
 from terrafine.raster.source import Source, open_source
 
 __all__ = ["GuidedSource", "open_guides"]
@@ -64,6 +65,16 @@ class GuidedSource:
         theta, valid = self._theta(rows, cols)
         turn = np.sin(np.radians(self.azimuth)) if name == "look_east" else np.cos(np.radians(self.azimuth))
         return (np.sin(np.radians(theta)) * turn * valid).astype(np.float32), valid
+
+    def read_fine(self, rows: slice, cols: slice) -> tuple[F32, Mask]:
+        """The DEM itself on the fine grid, by cubic convolution: where registration looks."""
+        return align_to(self.dem, subdivided(self.dem.geobox, self.guide_scale)).read("elevation", rows, cols)
+
+    def displace(self, dy: float, dx: float) -> None:
+        """From now on read the radar as if what lies dy fine cells below and dx right of a cell lay in it."""
+        fine = subdivided(self.dem.geobox, self.guide_scale)
+        moved = GeoBox(fine.shape, fine.affine * fine.affine.translation(dx, dy), fine.crs)
+        self._dates = {name: tuple(f.on(moved) for f in files) for name, files in self._dates.items()}
 
     def identity(self) -> dict[str, Any]:
         """The DEM's identity with the guides': files, digests, geometry."""
@@ -131,8 +142,7 @@ def open_guides(
         raise BandError(f"no guide is called {', '.join(unknown)}; expected {' and '.join(RADAR)}")
     if not any(files.values()):
         raise UsageError("no guide is given; expected at least one file of vv or vh")
-    (height, width), affine = dem.geobox.shape, dem.geobox.affine
-    fine = GeoBox((height * scale, width * scale), affine * affine.scale(1 / scale), dem.geobox.crs)
+    fine = subdivided(dem.geobox, scale)
     dates: dict[str, list[AlignedSource]] = {}
     for name, paths in files.items():
         for path in paths:
