@@ -82,7 +82,7 @@ def sharpen_dem(
     preview            also write this PNG, a hillshade
     nodata             the value that means missing, and
     elevation_unit     the unit of the heights, m, ft or us-ft, where the file does not say
-    guidance           radar files that guide a DEM in files, and their geometry, for a model such as pimsr
+    guidance           radar files that guide the DEM, and their geometry, for a model such as pimsr; not for numpy
     pixel_size_m       of numpy heights, or of a file without CRS: one number, or (y, x); numpy: or float64 (2, y)
     threads            of the engine; part of what a resumed run must have in common with the first
 
@@ -242,10 +242,10 @@ def _sharpen_files(
     _only_known_bands(reading["bands"], ref)
     if ref.spec.inputs != ("elevation",):
         source = open_source(paths, want=ref.spec.inputs, **reading)
-    plan = _planned(source.shape, ref, asked)
+    plan = _planned(source.shape, ref, asked, guides=0 if guidance is None else len(ref.spec.guides))
     source.require_valid()
     warped = _refuse_early(source, ref, target, destination)
-    if guidance:
+    if guidance is not None:
         source = open_guided(source, ref, guidance)
     identity = source.identity()
     check_destinations([file["path"] for file in identity["files"]], destination, preview)
@@ -287,12 +287,12 @@ def _refuse_early(source: Any, ref: ModelRef, target: Target, destination: Path)
     return warped_shape(source.geobox, ref.spec, target, destination)
 
 
-def _planned(shape: tuple[int, int], ref: ModelRef, asked: _Asked) -> Any:
+def _planned(shape: tuple[int, int], ref: ModelRef, asked: _Asked, guides: int = 0) -> Any:
     from terrafine.inference.plan import make_plan
 
     stated = ref.spec.provenance.get("bytes_per_cell")
     more = {} if stated is None else {"bytes_per_cell": int(stated)}
-    return make_plan(shape, ref.spec, memory_bytes=asked.memory, tile=asked.tile, **more)
+    return make_plan(shape, ref.spec, memory_bytes=asked.memory, tile=asked.tile, guides=guides, **more)
 
 
 def _threads(asked: int | None, destination: Path, dask: Any, restart: bool) -> int:

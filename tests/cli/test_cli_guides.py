@@ -122,6 +122,8 @@ def test_tiles_hear_what_the_whole_hears(place: Path, tmp_path: Path) -> None:
         (("--guide", "red={}/vv.tif", "--orbit", "descending"), "makes no use of the guide red"),
         (("--guide", "vv={}/vv.tif", "--guide", "incidence=80", "--orbit", "descending"), "from 10 to 60"),
         (("--guide", "vv={}/vv.tif", "--orbit", "descending", "--self-ensemble"), "no --self-ensemble"),
+        (("--guide", "incidence=38.5", "--orbit", "descending"), "no radar is given"),
+        (("--orbit", "descending"), "none is given"),
         (("--guide", "vv"), "names no guide"),
     ],
 )
@@ -129,7 +131,7 @@ def test_what_cannot_be_meant_is_refused(place: Path, tmp_path: Path, options: t
     result = dem(place, tmp_path / "out.tif", *(o.format(place) for o in options))
     assert result.exit_code not in (0, 1), result.output
     assert says in " ".join(result.output.split())
-    assert not (tmp_path / "out.tif").exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_model_without_ears_says_so(place: Path, tmp_path: Path) -> None:
@@ -137,3 +139,38 @@ def test_a_model_without_ears_says_so(place: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["dem", str(place / "coarse.tif"), str(tmp_path / "o.tif"), *vv])
     assert result.exit_code == 4
     assert "takes no guide" in result.output
+
+
+def test_radar_that_lies_beside_is_put_back_whatever_the_heading_and_without_crs(place: Path, tmp_path: Path) -> None:
+    """Rolled by whole cells, radar gives what it gave in its place, but for a rim; the tags say by how much."""
+    for name in ("coarse", "vv"):
+        with rasterio.open(place / f"{name}.tif") as f:
+            values = f.read(1)
+            profile = f.profile | {"crs": None}
+        rolled = np.roll(values, (2, -1), (0, 1)) if name == "vv" else values
+        for file, array in ((name, values), (f"{name}_rolled", rolled)):
+            with rasterio.open(tmp_path / f"{file}.tif", "w", **profile) as f:
+                f.write(array, 1)
+    outputs = []
+    for file in ("vv", "vv_rolled"):
+        arguments = [
+            "dem",
+            str(tmp_path / "coarse.tif"),
+            str(tmp_path / f"{file}_out.tif"),
+            "--quiet",
+            "--threads",
+            "1",
+        ]
+        arguments += ["--pixel-size", f"{CELL:g}", "--orbit", "descending", "--heading", "192"]
+        arguments += ["--model", str(place / "small.safetensors"), "--guide", f"vv={tmp_path / file}.tif"]
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0, result.output
+        outputs.append(read(tmp_path / f"{file}_out.tif"))
+    (straight, _), (back, tags) = outputs
+    down, _, right, *_ = tags["RADAR_SHIFT_CELLS"].split()
+    assert (float(down), float(right)) == pytest.approx((2, -1), abs=0.6)  # the relief is smooth
+    assert tags["RADAR_SHIFT_CELLS"].endswith("taken out")
+    inner = np.s_[80:160, 80:160]
+    departs = np.abs(back - straight)[inner].mean()
+    assert dem(place, tmp_path / "plain.tif").exit_code == 0
+    assert departs < 0.3 * np.abs(read(tmp_path / "plain.tif")[0] - straight)[inner].mean()

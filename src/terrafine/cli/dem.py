@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from terrafine.cli.kinds import BAND, BYTES, GUIDE, at_most, human_bytes
+from terrafine.errors import UsageError
 
 if TYPE_CHECKING:
     from terrafine.inference.engine import RunReport
@@ -115,6 +116,8 @@ def dem(
     DST is a Cloud-Optimized GeoTIFF: float32 metres, nodata kept, overviews inside. A run that was cut off goes on
     when the same command is given again.
     """
+    if not guides and (orbit is not None or heading is not None):
+        raise UsageError("--orbit and --heading are the radar's, and none is given; add --guide vv=FILE, or leave them")
     from terrafine.dem import sharpen_dem
     from terrafine.guidance import parse_guides
     from terrafine.inference.progress import Bar

@@ -29,6 +29,8 @@ _MB = 1_000_000
 _BASE_BYTES = 420 * _MB  # Python, torch and GDAL before the first tile, measured as resident size
 _SHARD_PIXELS = 8_000_000  # output pixels of a shard: seconds of work, so that a kill loses seconds
 _ROWS_BYTES = 32 * _MB  # a block of finished rows on its way into the output file
+_GUIDE_BYTES = 8  # value and mask of one guide in one fine cell, both float32
+_GUIDE_WORK = 64  # a fine cell while one guide's dates are summed in float64, resampled and stacked
 _QUEUE = 2  # shards read ahead, and batches waiting to be committed
 _FILL_REACH = 3  # cells read around a window to fill its voids, in halos
 
@@ -184,6 +186,7 @@ def make_plan(
     tile: int | None = None,
     batch: int = 1,
     bytes_per_cell: int = 4096,
+    guides: int = 0,
 ) -> Plan:
     """The plan that fits into the memory allowed, with the largest batch and tile not above those preferred.
 
@@ -193,6 +196,7 @@ def make_plan(
     tile            preferred inner side in coarse cells, by default the spec's
     batch           preferred tiles in a batch
     bytes_per_cell  working memory of the model for one input cell, halo included: all live activations
+    guides          guides read, on the fine grid
 
     Raises ResourceError when even the smallest tile needs more, UsageError for sizes that cannot be meant.
     """
@@ -204,7 +208,8 @@ def make_plan(
     bands = len(spec.outputs) if outputs is None else outputs
     smallest = None
     for some_batch, some_side in _candidates(batch, side, spec):
-        plan = _lay_out(shape, spec, some_side, some_batch, bands, bytes_per_cell)
+        plan = _lay_out(shape, spec, some_side, some_batch, bands)
+        plan = dataclasses.replace(plan, memory_bytes=_projected(plan, bytes_per_cell, guides))
         if memory_bytes is None or plan.memory_bytes <= memory_bytes:
             return plan
         if smallest is None or plan.memory_bytes < smallest.memory_bytes:
@@ -234,7 +239,7 @@ def _candidates(batch: int, side: int, spec: ModelSpec) -> Iterator[tuple[int, i
             return
 
 
-def _lay_out(shape: tuple[int, int], spec: ModelSpec, side: int, batch: int, bands: int, bytes_per_cell: int) -> Plan:
+def _lay_out(shape: tuple[int, int], spec: ModelSpec, side: int, batch: int, bands: int) -> Plan:
     """Tiles of nearly equal size, none above `side`, so that the last one is no sliver with a full halo."""
     halo = _up(spec.halo, spec.multiple)
     counts = [-(-n // side) for n in shape]
@@ -242,7 +247,7 @@ def _lay_out(shape: tuple[int, int], spec: ModelSpec, side: int, batch: int, ban
     in_row = -(-shape[1] // tile[1])
     most = max(1, _SHARD_PIXELS // (tile[0] * tile[1] * spec.scale**2))
     shard_tiles = -(-in_row // -(-in_row // most))
-    plan = Plan(
+    return Plan(
         shape=shape,
         scale=spec.scale,
         tile=tile,
@@ -255,15 +260,18 @@ def _lay_out(shape: tuple[int, int], spec: ModelSpec, side: int, batch: int, ban
         outputs=bands,
         memory_bytes=0,
     )
-    return dataclasses.replace(plan, memory_bytes=_projected(plan, bytes_per_cell))
 
 
-def _projected(plan: Plan, bytes_per_cell: int) -> int:
+def _projected(plan: Plan, bytes_per_cell: int, guides: int) -> int:
     """Peak resident size: the process, the model on one batch, what is queued around it, or the assembly."""
     (ty, tx), around = plan.tile, 2 * plan.halo
     window = (ty + around) * (tx + around)
     strip = (ty + around + 2 * plan.margin) * (tx * plan.shard_tiles + around + 2 * plan.margin)
     read = strip * 5 * plan.inputs * (_QUEUE + 1) + strip * 48  # float32 and mask queued; float64 while filling
+    if guides:
+        fine = (ty + around) * (tx * plan.shard_tiles + around) * plan.scale**2
+        read += fine * (_GUIDE_BYTES * guides * (_QUEUE + 2) + _GUIDE_WORK)  # raw masks and values while they are read
+        read += plan.batch * window * plan.scale**2 * _GUIDE_BYTES * guides
     model = plan.batch * window * bytes_per_cell
     out = plan.batch * window * plan.scale**2 * 4 * plan.outputs * (_QUEUE + 2)
     width = plan.output_shape[1]

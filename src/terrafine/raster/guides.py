@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from odc.geo.geobox import GeoBox
 
 from terrafine.errors import BandError, UsageError
 from terrafine.raster.align import AlignedSource, align_to
+from terrafine.raster.bands import band
 from terrafine.raster.grid import subdivided
 from terrafine.raster.source import Source, open_source
 
@@ -23,12 +25,15 @@ F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 RADAR = ("vv", "vh")
 _LOWEST_DB, _HIGHEST_DB = -50.0, 25.0
+_STEEPEST, _SHALLOWEST = 10.0, 60.0  # degrees on the ellipsoid that are taken for a spaceborne radar's
+_SIDE = 512
 
 
 class GuidedSource:
     """A DEM's source, and bands that guide it, on the grid that subdivides each of its cells in scale × scale.
 
-    vv, vh                 dB: mean power over the dates given, in any order, of those valid in a cell
+    vv, vh                 dB: mean power over the dates given, in any order, of those observed in a cell; a value out
+                           of the band's range is fill or below the noise, and counts as not observed
     look_east, look_north  sin θ sin α and sin θ cos α, the horizontal parts of the unit vector to the sensor
     """
 
@@ -77,15 +82,17 @@ class GuidedSource:
         self._dates = {name: tuple(f.on(moved) for f in files) for name, files in self._dates.items()}
 
     def identity(self) -> dict[str, Any]:
-        """The DEM's identity with the guides': files, digests, geometry."""
+        """The DEM's identity with the guides': files, digests, geometry; `sha256` knows neither path nor time."""
         dem = self.dem.identity()
         guides = {name: [file.identity() for file in files] for name, files in self._dates.items()}
         angle = self._incidence if isinstance(self._incidence, float) else self._incidence.identity()
         own = {"guides": guides, "azimuth": self.azimuth, "incidence": angle, "linear": self._linear}
-        files = [f for dates in guides.values() for one in dates for f in one["files"]]
-        files += [] if isinstance(angle, float) else angle["files"]
-        text = json.dumps([dem["sha256"], own], sort_keys=True, default=str)
-        return {**dem, **own, "files": dem["files"] + files, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+        aligned = [one for dates in guides.values() for one in dates] + ([angle] if isinstance(angle, dict) else [])
+        content = [(name, one["sha256"], one["aligned_to"]) for name, dates in guides.items() for one in dates]
+        theta = angle["sha256"] if isinstance(angle, dict) else angle
+        text = json.dumps([dem["sha256"], sorted(content, key=str), self.azimuth, theta, self._linear], sort_keys=True)
+        files = dem["files"] + [f for one in aligned for f in one["files"]]
+        return {**dem, **own, "files": files, "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
     def close(self) -> None:
         """Give all file handles back."""
@@ -107,14 +114,15 @@ class GuidedSource:
     def _mean_power(self, name: str, rows: slice, cols: slice) -> tuple[F32, Mask]:
         shape = (rows.stop - rows.start, cols.stop - cols.start)
         power, count = np.zeros(shape), np.zeros(shape, np.int32)
+        low, high = (10 ** (db / 10) if self._linear else db for db in band(name).valid)
         for file in self._dates[name]:
             values, valid = file.read(name, rows, cols)
-            power += np.where(valid, values if self._linear else 10 ** (values.astype(np.float64) / 10), 0.0)
+            valid = valid & (values >= low) & (values <= high)
+            power[valid] += values[valid] if self._linear else 10 ** (values[valid].astype(np.float64) / 10)
             count += valid
-        seen = (count > 0) & (power > 0)
-        mean = power[seen] / count[seen]
+        seen = count > 0
         out = np.zeros(shape, np.float32)
-        out[seen] = 10 * np.log10(mean)
+        out[seen] = 10 * np.log10(power[seen] / count[seen])
         return out, seen
 
 
@@ -143,24 +151,29 @@ def open_guides(
     if not any(files.values()):
         raise UsageError("no guide is given; expected at least one file of vv or vh")
     fine = subdivided(dem.geobox, scale)
+    # Beside a DEM without CRS a guide without one lies in the same plane; its cells' size in metres is not asked for.
+    opened = partial(open_source, pixel_size_m=1.0 if dem.geobox.crs is None else None)
     dates: dict[str, list[AlignedSource]] = {}
     for name, paths in files.items():
         for path in paths:
             file, number = _numbered(os.fspath(path))
             chosen = None if number is None else {name: number}
-            source = open_source(file, want=(name,), bands=chosen, check_range=False)
-            source.require_valid(name)
+            source = opened(file, want=(name,), bands=chosen, check_range=False)
             _check_unit(source, name, unit)
             dates.setdefault(name, []).append(align_to(source, fine))
     angle: AlignedSource | float
     if isinstance(incidence, (int, float)):
         angle = float(incidence)
-        if not 10 <= angle <= 60:
-            raise BandError(f"incidence {angle:g}°: expected degrees from 10 to 60")
+        low, high, told = angle, angle, f"incidence {angle:g}°: expected degrees"
     else:
-        source = open_source(incidence, want=("incidence",))
-        source.require_valid("incidence")
+        source = opened(incidence, want=("incidence",))
+        low, _, high = _quantiles(source, "incidence")
+        told = (
+            f"{source.paths[0]}: incidence from {low:.4g} to {high:.4g}: expected the angle on the ellipsoid, degrees"
+        )
         angle = align_to(source, fine)
+    if not (low >= _STEEPEST and high <= _SHALLOWEST):
+        raise BandError(f"{told} from {_STEEPEST:g} to {_SHALLOWEST:g}")
     return GuidedSource(dem, scale, dates, azimuth=azimuth, incidence=angle, linear=unit == "linear")
 
 
@@ -172,13 +185,7 @@ def _numbered(path: str) -> tuple[str, int | None]:
 
 def _check_unit(source: Source, name: str, unit: str) -> None:
     """Backscatter in dB is mostly below 0 and never below the noise by tens; linear power is never below 0."""
-    side = 512
-    rows = slice(max(0, source.shape[0] // 2 - side // 2), min(source.shape[0], source.shape[0] // 2 + side // 2))
-    cols = slice(max(0, source.shape[1] // 2 - side // 2), min(source.shape[1], source.shape[1] // 2 + side // 2))
-    values, valid = source.read(name, rows, cols)
-    if not valid.any():
-        values, valid = source.read(name, slice(0, source.shape[0]), slice(0, source.shape[1]))
-    low, middle, high = np.quantile(values[valid], (0.01, 0.5, 0.99)).tolist()
+    low, middle, high = _quantiles(source, name)
     found = f"{source.paths[0]}: band {name} holds values from {low:.4g} to {high:.4g} (1st to 99th percentile)"
     if unit == "linear" and low < 0:
         raise BandError(f"{found}; linear power is never below 0. If these are dB, leave --guide-unit out")
@@ -191,3 +198,18 @@ def _check_unit(source: Source, name: str, unit: str) -> None:
             f"{found}; expected {_LOWEST_DB:g} to {_HIGHEST_DB:g} dB. Divide scaled integers by their factor first, or "
             "set the band's scale and nodata"
         )
+
+
+def _quantiles(source: Source, name: str) -> tuple[float, float, float]:
+    """1st, 50th and 99th percentile in the raster's middle, or in its first strip that holds any; else EmptyError."""
+    source.require_valid(name)
+    height, width = source.shape
+    top, left, step = max(0, (height - _SIDE) // 2), max(0, (width - _SIDE) // 2), max(1, (8 << 20) // width)
+    middle = slice(top, min(height, top + _SIDE)), slice(left, min(width, left + _SIDE))
+    strips = ((slice(y, min(height, y + step)), slice(0, width)) for y in range(0, height, step))
+    for rows, cols in (middle, *strips):
+        values, valid = source.read(name, rows, cols)
+        if valid.any():
+            break
+    low, half, high = np.quantile(values[valid], (0.01, 0.5, 0.99)).tolist()
+    return low, half, high

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import next_fast_len
 from scipy.ndimage import gaussian_filter
 
 from terrafine.errors import EmptyError, UsageError
@@ -45,9 +46,10 @@ def estimate_offset(
     """The lag, at most `reach` cells along y and x, at which a guide follows its model best; (y, x) arrays on one grid.
 
     Normalised correlation over the cells valid in both at every whole lag (Padfield 2012,
-    doi:10.1109/TIP.2011.2181402), then the top of a paraboloid through the nine lags about the best. Unlike phase
-    correlation it serves where the two are alike in part only, as radar and its simulation are. Both should have lost
-    what varies slowly. Raises EmptyError where fewer than 400 cells are valid, UsageError for a reach below 1.
+    doi:10.1109/TIP.2011.2181402), then the top of a paraboloid through the nine lags about the best, at most half a
+    cell from it. Unlike phase correlation it serves where the two are alike in part only, as radar and its simulation
+    are. Both should have lost what varies slowly. Raises EmptyError where fewer than 400 cells are valid, UsageError
+    for a reach below 1.
     """
     if reach < 1:
         raise UsageError(f"a reach of {reach} cells; expected 1 or more")
@@ -78,7 +80,7 @@ def _smoothed(values: F64, seen: F64) -> F64:
 
 def _correlations(a: F64, b: F64, seen: F64, wide: int) -> F64:
     """Correlation of a(p + lag) with b(p) over the cells seen in both, for lags of ±wide along y and x."""
-    shape = tuple(n + wide for n in a.shape)
+    shape = tuple(int(next_fast_len(n + wide, real=True)) for n in a.shape)
 
     def spectrum(values: F64) -> NDArray[np.complex128]:
         return np.asarray(np.fft.rfft2(values, shape))

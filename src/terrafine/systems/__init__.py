@@ -143,10 +143,15 @@ def load_model(ref: ModelRef) -> Model:
 
 
 def export_onnx(ref: ModelRef, path: str | os.PathLike[str]) -> Path:
-    """Write the model as ONNX with its spec as metadata; raises MissingExtraError, WeightsError or OutputError."""
+    """Write the model as ONNX with its spec as metadata.
+
+    Raises MissingExtraError, WeightsError, OutputError; UsageError for a model with guides, which the graph has not.
+    """
     from terrafine.nn.elevation import ElevationModel
     from terrafine.nn.engines import export_onnx as write
 
+    if ref.spec.guides:
+        raise UsageError(f"{ref.name} takes guides, and the ONNX form heights alone; export ridgeline, its fixed part")
     model = load_model(replace(ref, options=replace(ref.options, engine="torch")))
     if ref.path is None or not isinstance(model, ElevationModel):
         raise WeightsError(f"{ref.name} is a formula: there is no network to export")

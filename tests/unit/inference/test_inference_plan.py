@@ -52,6 +52,13 @@ def test_a_limit_shrinks_the_batch_then_the_tile_then_refuses():
         make_plan((4000, 4000), a_spec, memory_bytes=100_000_000)
 
 
+def test_guides_are_projected_with_the_rest():
+    a_spec = spec(scale=4, halo=8, tile=256)
+    plain, guided = (make_plan((4000, 4000), a_spec, guides=n) for n in (0, 4))
+    held = 4 * 8 * 4**2 * (guided.tile[0] + 16) * (guided.tile[1] * guided.shard_tiles + 16)
+    assert guided.memory_bytes - plain.memory_bytes >= 3 * held  # one with the model, two read ahead
+
+
 @pytest.mark.parametrize(("shape", "options"), [((0, 5), {}), ((5, 5), {"tile": 0}), ((5, 5), {"batch": 0})])
 def test_sizes_that_cannot_be_meant_are_refused(shape, options):
     with pytest.raises(UsageError, match="must be 1 or more"):

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from terrafine.errors import UsageError
+from terrafine.nn.system import TrainingBatch
+from terrafine.nn.weights import save
+from terrafine.systems import export_onnx, find_model, find_system
 from terrafine.systems.pimsr.net import PimsrNet
+from terrafine.training.validate import turning_error
 
 RELIEF = {"channels": 16, "blocks": (1, 0), "deep_channels": 0, "deep_blocks": 0}
 
@@ -62,6 +69,13 @@ def test_shares_sum_to_one_and_what_is_absent_has_none(net: PimsrNet) -> None:
 
 
 @torch.no_grad()
+def test_radar_without_a_look_is_not_heard(net: PimsrNet) -> None:
+    guides = radar()
+    del guides["look_north"]
+    assert (net(heights(), SIZE, guides).gates[:, 1:] == 0).all()
+
+
+@torch.no_grad()
 def test_cell_means_are_kept(net: PimsrNet) -> None:
     assert net(heights(), SIZE, radar()).relief.mean(dim=1).abs().max() < 1e-9
 
@@ -105,3 +119,21 @@ def test_training_leaves_the_relief_network_alone(net: PimsrNet) -> None:
 def test_an_odd_scale_is_refused() -> None:
     with pytest.raises(ValueError, match="multiple of two"):
         PimsrNet(3, RELIEF)
+
+
+def test_the_turning_error_is_that_of_the_heights_alone(net: PimsrNet) -> None:
+    z = heights(24)
+    fine = z.repeat_interleave(4, -1).repeat_interleave(4, -2)
+    plain, guided = (TrainingBatch(z, fine, SIZE.expand(1, 2, 24, 1), 4, g) for g in ({}, radar(24)))
+    errors = [turning_error(find_system("pimsr"), net, [batch]) for batch in (plain, guided)]
+    assert errors[0] == errors[1] > 0
+
+
+def test_a_graph_without_guides_is_not_exported(tmp_path: Path) -> None:
+    arguments = {"relief": RELIEF, "width": 8, "body": (8, 2)}
+    system = find_system("pimsr")
+    assert system.build is not None
+    made = system.build(arguments, 4)
+    save(tmp_path / "small.safetensors", made.state_dict(), system.describe(made, arguments, 4))
+    with pytest.raises(UsageError, match="heights alone"):
+        export_onnx(find_model(tmp_path / "small.safetensors", 4), tmp_path / "small.onnx")

@@ -42,10 +42,10 @@ def _describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> 
 
 def _loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, float]) -> dict[str, Tensor]:
     out = net(batch.coarse, batch.pixel_size_m, batch.guides)
-    shares = {
-        f"share_{n}": g for n, g in zip(("dem", "vv", "vh"), out.gates.detach().mean(dim=(0, 2, 3)), strict=False)
-    }
-    return relief_terms(out.relief, out.detail, out.log_sigma, batch, settings) | shares
+    inner: Any = getattr(net, "module", net)  # as it is, or wrapped for several devices
+    shares = zip(("dem", *inner.guides), out.gates.detach().mean(dim=(0, 2, 3)), strict=True)
+    terms = relief_terms(out.relief, out.detail, out.log_sigma, batch, settings)
+    return terms | {f"share_{name}": share for name, share in shares}
 
 
 def _kept(net: nn.Module, heights: Tensor, pixel_size_m: Tensor, guides: Mapping[str, Tensor] = {}) -> Relief:

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from terrafine.nn.blocks import ResidualBlock, init_identity
 from terrafine.nn.relief import ReliefNet
+from terrafine.physics.backscatter import highpass
 
 __all__ = ["LOOK", "Guided", "PimsrNet"]
 
@@ -75,7 +76,8 @@ class PimsrNet(nn.Module):
 
     def forward(self, heights: Tensor, pixel_size_m: Tensor, guides: Mapping[str, Tensor]) -> Guided:
         """heights (n, 1, y, x) m, pixel_size_m (n, 2, y, 1) m; guides: band -> (n, 2, k·y, k·x), its value (dB; for the
-        look vector dimensionless) and 1 where observed, 0 where not. y and x are even. Absent bands are not observed.
+        look vector dimensionless) and 1 where observed, 0 where not. y and x are even. Absent bands are not observed,
+        nor is radar without a look.
         """
         with torch.no_grad():
             sight = self.relief.look(heights, pixel_size_m)
@@ -84,7 +86,8 @@ class PimsrNet(nn.Module):
             log_base = self.relief.sigma(features)
         n, _, y, x = heights.shape
         blank = heights.new_zeros((n, 2, y * self.scale, x * self.scale))
-        given = [guides.get(name, blank) for name in self.guides]
+        known = torch.stack([guides.get(name, blank)[:, 1:] for name in LOOK]).amin(0)
+        given = [guides.get(name, blank) * known for name in self.guides]  # without a look, brightness says nothing
         look = torch.cat([_look(guides.get(name, blank), self.scale) for name in LOOK], dim=1)
         encoded = [encoder(guide, look) for encoder, guide in zip(self.encoders.values(), given, strict=True)]
         observed = torch.cat([functional.avg_pool2d(g[:, 1:], self.scale) for g in given], dim=1)
@@ -124,7 +127,7 @@ class _Encoder(nn.Module):
 
     def forward(self, guide: Tensor, look: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         value, seen = guide[:, :1], guide[:, 1:]
-        flat = _without_mean(value, seen) / _DECIBEL
+        flat = highpass(value, seen > 0, _WINDOW) / _DECIBEL
         x = functional.pixel_unshuffle(torch.cat((flat, seen), dim=1), self.scale // 2)
         x = self.first(self.enter(x))
         y = self.second(self.down(torch.cat((functional.pixel_unshuffle(x, 2), look), dim=1)))
@@ -149,17 +152,6 @@ class _Gate(nn.Module):
         shares = shares / shares.sum(dim=1, keepdim=True).clamp_min(1e-12)
         mixed = torch.stack([f * shares[:, i + 1 : i + 2] for i, f in enumerate(encoded)]).sum(0)
         return mixed, shares
-
-
-def _without_mean(value: Tensor, seen: Tensor) -> Tensor:
-    """Departure from the mean of the observed cells in the window; nothing where not observed."""
-
-    def pool(t: Tensor) -> Tensor:
-        half = _WINDOW // 2
-        rows = functional.avg_pool2d(t, (_WINDOW, 1), stride=1, padding=(half, 0))
-        return functional.avg_pool2d(rows, (1, _WINDOW), stride=1, padding=(0, half))
-
-    return (value - pool(value * seen) / pool(seen).clamp_min(1e-6)) * seen
 
 
 def _look(guide: Tensor, k: int) -> Tensor:
