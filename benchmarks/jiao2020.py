@@ -203,6 +203,31 @@ def show(k: int, found: dict[str, Any]) -> None:
         print(f"{name:24}{row['psnr']:9.2f}{row['rmse']:9.3f}{row['inflation']:8.2f}×{gain:>9}")
 
 
+def draw(found: dict[str, Any], path: Path) -> None:
+    """Histogram of heights over all images and one profile, each method over the original."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), layout="constrained")
+    edges, cell = found["histogram"]["edges_m"], found["profile"]["cell_m"]
+    for name, values in found["histogram"].items():
+        if name != "edges_m":
+            style = {"color": "black", "linewidth": 2.0} if name == "original" else {"linewidth": 1.0}
+            left.stairs(values, edges, label=name, **style)
+    for name, values in found["profile"].items():
+        if name != "cell_m":
+            style = {"color": "black", "linewidth": 2.0} if name == "original" else {"linewidth": 1.0}
+            part = values[80:180]
+            right.plot(np.arange(len(part)) * cell / 1000, part, label=name, **style)
+    left.set(xlabel="height, m", ylabel="cells")
+    right.set(xlabel="along the middle row of one image, km", ylabel="height, m")
+    right.legend(fontsize=8)
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
+
+
 def main() -> None:
     """Parse, run, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -223,6 +248,8 @@ def main() -> None:
     out = args.out or (None if partial else RESULTS / "jiao2020.json")
     if out is not None:
         write_json(out, record)
+    if not partial:
+        draw(record["x4"], RESULTS.parents[1] / "docs" / "img" / "jiao2020.png")
         print(f"\nwritten to {out}")
 
 

@@ -228,7 +228,50 @@ def evaluate_memory() -> str:
     )
 
 
+def half_pixel() -> str:
+    """What a slip does to bicubic, beside what the paper prints."""
+    record = load("jiao2020")
+    if not record:
+        return ""
+    slips = {s: record[s]["half_pixel"] for s in SCALES}
+    rows = [
+        [f"PSNR of bicubic, {name}, dB", *(f"{slips[s][name]['psnr']:.2f}" for s in SCALES)] for name in slips["x4"]
+    ]
+    printed = record["paper_printed"]["psnr"]
+    rows += [[f"*PSNR of {who} in the paper, dB*", *(f"*{v:.2f}*" for v in printed[who])] for who in ("bicubic", "drn")]
+    rows.append(["RMSE of bicubic, in register, m", *(f"{slips[s]['in register']['rmse']:.2f}" for s in SCALES)])
+    wrong = [slips[s]["corner for centre"] for s in SCALES]
+    rows.append(["RMSE of bicubic, corner for centre, m", *(f"{r['rmse']:.2f}" for r in wrong)])
+    rows.append(["its inflation", *(f"{r['inflation']:.1f}" for r in wrong)])
+    taken = [f"{100 * r['back_projected_gain']:.0f} %" for r in wrong]
+    rows.append(["RMSE taken back from it by back-projected bicubic, which learns nothing", *taken])
+    gains = [
+        f"*{100 * (1 - 10 ** ((b - d) / 20)):.0f} %*" for b, d in zip(printed["bicubic"], printed["drn"], strict=True)
+    ]
+    rows.append(["*RMSE taken back by the network in the paper, from its PSNR*", *gains])
+    return table(["", "×2", "×3", "×4"], rows)
+
+
+def paper_protocol() -> str:
+    """The paper's Tables 1 to 3 on our area, and the same methods in register over the whole file."""
+    record = load("jiao2020")
+    out = ""
+    for scale in SCALES if record else ():
+        keys = ("psnr", "mae", "rmse", "min", "max", "sd", "valleys_f1", "ridges_f1")
+        exact = record[scale]["registration_exact"]
+        rows = []
+        for name, row in record[scale]["paper_protocol"].items():
+            cells = [f"{row[key]:.3f}" if key in row else "" for key in keys]
+            cells += [f"{exact[name][key]:.3f}" if name in exact else "" for key in ("rmse", "slope_rmse")]
+            rows.append([name, *cells])
+        heads = ("PSNR, dB", "MAE, m", "RMSE, m", "min, m", "max, m", "SD, m", "valleys F1", "ridges F1")
+        out += table([f"×{scale[1]}", *heads, "RMSE, whole file, m", "slope RMSE, °"], rows) + "\n"
+    return out.removesuffix("\n")
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
+    "jiao_half_pixel": half_pixel,
+    "jiao_tables": paper_protocol,
     "accuracy": accuracy,
     "speed": speed,
     "interpolation": interpolation,
