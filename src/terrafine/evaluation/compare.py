@@ -23,6 +23,7 @@ from terrafine.evaluation.uncertainty import stated_multiples
 from terrafine.evaluation.verdict import BASELINE_NAMES, verdict
 from terrafine.evaluation.water import DEFAULT_LIMIT_BYTES, WaterOptions
 from terrafine.raster import vertical
+from terrafine.raster.kind import open_labels
 from terrafine.raster.source import Source, open_source
 
 __all__ = ["FORMAT", "evaluate"]
@@ -110,8 +111,8 @@ def evaluate(
             {n: opened[n] for n in names},
             reference_source,
             coarse_source,
-            [(str(m), open_source(m, check_range=False, assume_crs=assume_crs)) for m in masks],
-            None if classes is None else (str(classes), open_source(classes, check_range=False, assume_crs=assume_crs)),
+            [(str(m), open_labels(m, assume_crs)) for m in masks],
+            None if classes is None else (str(classes), open_labels(classes, assume_crs)),
             options,
             {n: stated_multiples(opened[n].describe()["tags"].get("SIGMA_COVERS", ""), str(named[n])) for n in names},
         )

@@ -179,8 +179,8 @@ class Labels:
         self.source, self.geobox, self.path = source, geobox, str(path)
         if source.geobox.crs != geobox.crs:
             raise GridError(
-                f"{self.path}: the CRS is {source.geobox.crs}, that of the candidate is {geobox.crs}; expected one CRS "
-                "for classes and masks. Bring it there without mixing classes: gdalwarp -r near -t_srs"
+                f"{self.path}: the CRS is {source.geobox.crs}, that of the grid compared on is {geobox.crs}; expected "
+                "one CRS for classes and masks. Bring it there without mixing classes: gdalwarp -r near -t_srs"
             )
 
     def read(self, rows: slice, cols: slice) -> NDArray[np.int64]:
@@ -190,6 +190,6 @@ class Labels:
         x = a.c + (np.arange(cols.start, cols.stop) + 0.5) * a.a
         r, c = np.floor((y - b.f) / b.e).astype(int), np.floor((x - b.c) / b.a).astype(int)
         top, left = int(r.min()), int(c.min())
-        values, valid = self.source.read("elevation", slice(top, int(r.max()) + 1), slice(left, int(c.max()) + 1))
+        values, valid = self.source.read("class", slice(top, int(r.max()) + 1), slice(left, int(c.max()) + 1))
         at = np.ix_(r - top, c - left)
         return np.where(valid[at], values[at], -1).astype(np.int64)

@@ -40,6 +40,7 @@ _ALL = (
     Band("green", "1", (-0.2, 2.0), "cubic", "reflectance, about 0.56 µm"),
     Band("red", "1", (-0.2, 2.0), "cubic", "reflectance, about 0.66 µm"),
     Band("nir", "1", (-0.2, 2.0), "cubic", "reflectance, about 0.84 µm"),
+    Band("class", "1", (0.0, 65_535.0), "nearest", "number of a class"),
 )
 
 BANDS: dict[str, Band] = {b.name: b for b in _ALL}

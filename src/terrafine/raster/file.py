@@ -23,7 +23,7 @@ from terrafine.errors import BandError, GridError, SourceError
 from terrafine.raster import gdal, grid, integrity, vertical
 from terrafine.raster.bands import BANDS
 
-__all__ = ["RasterFile", "open_file", "unit_factor"]
+__all__ = ["RasterFile", "open_file", "open_quietly", "unit_factor"]
 
 _UNITS = {
     "": 1.0,
@@ -123,7 +123,7 @@ class RasterFile:
             with self._lock:
                 if self._handle is None:
                     with gdal.environment():  # costs milliseconds, so not around every read
-                        self._handle = _open(self.path)
+                        self._handle = open_quietly(self.path)
                 raw = self._handle.read(fact.index, window=window)
                 mask = self._handle.read_masks(fact.index, window=window) if fact.mask_band else None
         except (RasterioError, OSError) as error:
@@ -161,7 +161,8 @@ def _physical(
     return values, valid
 
 
-def _open(path: str) -> Any:
+def open_quietly(path: str) -> Any:
+    """The file as GDAL opens it, without a warning where it is not georeferenced."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         return rasterio.open(path)
@@ -185,7 +186,7 @@ def open_file(
     integrity.check_whole(name)
     try:
         with gdal.environment():
-            handle = _open(name)
+            handle = open_quietly(name)
             parts = tuple(handle.files)
             if handle.driver == "VRT":
                 integrity.check_parts(name)
@@ -342,5 +343,5 @@ def _suits(handle: Any, name: str, band: str, index: int) -> None:
     dtype = handle.dtypes[index - 1]
     if dtype.startswith("complex"):
         raise BandError(f"{name}: band {index} holds {dtype}; expected real numbers for {band!r}")
-    if handle.colorinterp[index - 1] == ColorInterp.palette:
+    if handle.colorinterp[index - 1] == ColorInterp.palette and band != "class":
         raise BandError(f"{name}: band {index} is a picture with a colour table; expected measured values for {band!r}")

@@ -52,7 +52,7 @@ def check_free_space(path: str | os.PathLike[str], bytes_needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < bytes_needed:
         raise DiskError(
-            f"{path}: needs {bytes_needed / 1e9:.2f} GB, but {folder} has {free / 1e9:.2f} GB free; free space or "
+            f"{path}: needs {bytes_needed / 1e6:,.0f} MB, but {folder} has {free / 1e6:,.0f} MB free; free space or "
             "write elsewhere"
         )
 

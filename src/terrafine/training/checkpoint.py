@@ -14,18 +14,20 @@ from torch import Tensor, nn, optim
 
 from terrafine.errors import RecipeError, WeightsError
 from terrafine.nn.weights import write_whole
+from terrafine.training.balance import Balance
 
 __all__ = ["State", "read_checkpoint", "write_checkpoint"]
 
 
 @dataclass(slots=True)
 class State:
-    """All that a run must remember: the network, its moving average, the optimiser's moments, the step."""
+    """What a run must remember: network, moving average, the optimiser's moments, the step, adaptive weights of loss terms."""
 
     network: nn.Module
     average: dict[str, Tensor]
     optimiser: optim.Optimizer
     step: int
+    balance: Balance | None = None
 
 
 def write_checkpoint(path: Path, state: State, recipe_digest: str) -> None:
@@ -34,6 +36,8 @@ def write_checkpoint(path: Path, state: State, recipe_digest: str) -> None:
     tensors |= {f"average.{k}": v for k, v in state.average.items()}
     for i, moments in state.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in moments.items()}
+    if state.balance is not None:
+        tensors |= {f"balance.{k}": v for k, v in state.balance.state.items()}
     metadata = {"step": str(state.step), "recipe": recipe_digest}
     data = save({k: v.contiguous().cpu().clone() for k, v in tensors.items()}, metadata=metadata)
     write_whole(path, data)
@@ -55,6 +59,9 @@ def read_checkpoint(path: Path, state: State, recipe_digest: str) -> None:
     state.network.load_state_dict(_part(tensors, "network."))
     for k, v in _part(tensors, "average.").items():
         state.average[k].copy_(v)
+    if state.balance is not None:
+        for k, v in _part(tensors, "balance.").items():
+            state.balance.state[k].copy_(v)
     layout = state.optimiser.state_dict()
     moments: dict[int, dict[str, Tensor]] = {}
     for key, value in _part(tensors, "optimiser.").items():

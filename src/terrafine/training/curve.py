@@ -4,32 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from terrafine.errors import MissingExtraError
 
 __all__ = ["draw_curve"]
 
 _NOT_LOSSES = ("step", "rate", "to_bicubic", "to_consistent", "slope_to_bicubic")
+_WEIGHT = "weight_"
 
 
 def draw_curve(log: Sequence[Mapping[str, float]], path: Path, title: str) -> None:
-    """Write a PNG with one panel of losses (log scale) and one of held-out ratios to interpolation."""
+    """Write a PNG: losses, held-out ratios to interpolation, and the weights of the losses where those adapt."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as e:
         raise MissingExtraError("the loss curve needs matplotlib: pip install 'terrafine[train]'") from e
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    told = sorted({k for line in log for k in line})
+    weights = [k for k in told if k.startswith(_WEIGHT)]
+    losses = [k for k in told if k not in _NOT_LOSSES and k not in weights]
+    scores = [k for k in _NOT_LOSSES[2:] if k in told]
+    panels = [("loss", losses), ("held-out error, ratio", scores)] + ([("weight of a term", weights)] * bool(weights))
+    figure = Figure(figsize=(4.5 * len(panels), 3.6), layout="constrained")
     FigureCanvasAgg(figure)
-    losses, scores = figure.subplots(1, 2)
-    for name in sorted({k for line in log for k in line if k not in _NOT_LOSSES}):
-        points = [(line["step"], line[name]) for line in log if name in line]
-        losses.plot(*zip(*points, strict=True), lw=0.8, label=name)
-    for name in _NOT_LOSSES[2:]:
-        points = [(line["step"], line[name]) for line in log if name in line]
-        if points:
-            scores.plot(*zip(*points, strict=True), marker=".", lw=1, label=name.replace("_", " "))
-    for axis, label in ((losses, "loss"), (scores, "held-out error, ratio")):
+    for axis, (label, names) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        for name in names:
+            points = [(line["step"], line[name]) for line in log if name in line]
+            style: dict[str, Any] = {"marker": ".", "lw": 1} if names is scores else {"lw": 0.8}
+            axis.plot(*zip(*points, strict=True), label=name.removeprefix(_WEIGHT).replace("_", " "), **style)
         axis.set_xlabel("step")
         axis.set_ylabel(label)
         axis.grid(alpha=0.3)

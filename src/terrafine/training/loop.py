@@ -20,6 +20,7 @@ from terrafine.nn.blocks import channels_last
 from terrafine.nn.system import System, TrainingBatch
 from terrafine.nn.weights import digest, load, save
 from terrafine.systems import find_system, find_weights
+from terrafine.training.balance import Balance
 from terrafine.training.checkpoint import State, read_checkpoint, read_log, write_checkpoint
 from terrafine.training.curve import draw_curve
 from terrafine.training.dataset import check_leak, load_terrains, split
@@ -115,6 +116,7 @@ def _step(system: System, network: nn.Module, state: State, batch: TrainingBatch
         group["lr"] = rate
     with torch.autocast(batch.coarse.device.type, torch.bfloat16, enabled=_bf16(batch.coarse.device)):
         losses = system.loss(network, batch, recipe.loss)
+    losses["total"], weights = _balanced(losses, state, recipe)
     state.optimiser.zero_grad(set_to_none=True)
     losses["total"].backward()  # type: ignore[no-untyped-call]
     norm = nn.utils.clip_grad_norm_(state.network.parameters(), recipe.optim.clip)
@@ -126,7 +128,34 @@ def _step(system: System, network: nn.Module, state: State, batch: TrainingBatch
     with torch.no_grad():
         for name, value in state.network.named_parameters():
             state.average[name].lerp_(value, 1 - keep)
-    return {"rate": rate, **{k: float(v.detach()) for k, v in losses.items()}}
+    return {"rate": rate, **{k: float(v.detach()) for k, v in losses.items()}, **weights}
+
+
+def _balanced(losses: dict[str, Tensor], state: State, recipe: Recipe) -> tuple[Tensor, dict[str, float]]:
+    """The total with the terms of [balance] weighed anew, and the weight of each, for the log.
+
+    The total counts each by its weight in [loss], so a factor f means (f - 1) × weight × term more.
+    """
+    total = losses["total"]
+    if state.balance is None:
+        return total, {}
+    names = state.balance.settings.terms
+    values = _agreed({n: float(losses[n].detach()) for n in names if n in losses}, names)
+    factors = state.balance.factors(state.step, values)
+    for name, factor in factors.items():
+        if name in losses:
+            total = total + (factor - 1) * recipe.loss[name] * losses[name]
+    return total, {f"weight_{name}": recipe.loss[name] * factor for name, factor in factors.items()}
+
+
+def _agreed(values: dict[str, float], names: Sequence[str]) -> dict[str, float]:
+    """The mean over all processes that have a value; the values as they are where there is one process."""
+    if not torch.distributed.is_initialized():
+        return values
+    place = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
+    table = torch.tensor([[values.get(n, 0.0), float(n in values)] for n in names], dtype=torch.float64, device=place)
+    torch.distributed.all_reduce(table)
+    return {n: total / count for n, (total, count) in zip(names, table.tolist(), strict=True) if count}
 
 
 def _rate(step: int, recipe: Recipe) -> float:
@@ -150,7 +179,8 @@ def _start(system: System, recipe: Recipe, place: torch.device) -> State:
     method = Muon if o.method == "muon" else torch.optim.AdamW
     optimiser = method(network.parameters(), lr=o.rate, betas=(0.9, o.beta2), weight_decay=o.weight_decay)
     average = {k: v.detach().clone() for k, v in network.named_parameters()}
-    return State(network, average, optimiser, 0)
+    balance = None if recipe.balance is None else Balance(recipe.balance, recipe.seed)
+    return State(network, average, optimiser, 0, balance)
 
 
 def _build(system: System, recipe: Recipe) -> nn.Module:

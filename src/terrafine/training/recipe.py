@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from terrafine.errors import RecipeError
+from terrafine.training.balance import Balancing
 from terrafine.training.degrade import Family
 from terrafine.training.radar import RadarFamily
 
@@ -75,6 +76,7 @@ class Recipe:
     optim: Optim
     network: Mapping[str, Any] = field(default_factory=dict)
     loss: Mapping[str, float] = field(default_factory=dict)
+    balance: Balancing | None = None
     radar: RadarFamily | None = None
     scales: Sequence[int] = ()
     start: str = ""
@@ -103,6 +105,7 @@ _TABLES: dict[str, Any] = {
     "patches": Patches,
     "degrade": Family,
     "optim": Optim,
+    "balance": Balancing,
     "radar": RadarFamily,
 }
 
@@ -161,5 +164,7 @@ def _check(recipe: Recipe, path: Path) -> None:
         )
         if bad
     ]
+    if recipe.balance is not None:
+        problems += recipe.balance.problems(recipe.loss)
     if problems:
         raise RecipeError(f"{path}: {'; '.join(problems)}")
