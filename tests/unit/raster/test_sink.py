@@ -249,7 +249,7 @@ def test_a_level_that_is_short_is_a_full_disk(tmp_path: Path) -> None:
 
 def test_free_space_is_asked_for_where_the_file_will_lie(tmp_path: Path) -> None:
     check_free_space(tmp_path / "not" / "yet" / "there.tif", 1)
-    with pytest.raises(DiskError, match=r"needs .* GB, but"):
+    with pytest.raises(DiskError, match=r"needs .* MB, but"):
         check_free_space(tmp_path / "o.tif", 1 << 60)
 
 
