@@ -21,7 +21,7 @@ __all__ = ["State", "read_checkpoint", "write_checkpoint"]
 
 @dataclass(slots=True)
 class State:
-    """What a run must remember: network, moving average, the optimiser's moments, the step, adaptive weights of loss terms."""
+    """What a run must remember: network, moving average, optimiser, step, and adaptive weights of loss terms."""
 
     network: nn.Module
     average: dict[str, Tensor]

@@ -1,0 +1,110 @@
+"""Weights of loss terms that adapt while training: by uncertainty, or by how far each term has come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from terrafine.errors import RecipeError
+
+__all__ = ["METHODS", "Balance", "Balancing"]
+
+METHODS = ("uncertainty", "relobralo")
+_TINY = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Balancing:
+    """Terms of a loss whose weights adapt, and how; as a recipe states them. Absent: all weights stay as in `[loss]`.
+
+    method       `uncertainty`: the factor of a term is exp(−s), s its learned log variance (Kendall et al. 2018,
+                 doi:10.1109/CVPR.2018.00781). `relobralo`: terms that fell least, against the step before or the first
+                 step, weigh most (Bischof & Kraus 2021, arXiv:2110.09813)
+    terms        two or more names of `[loss]`, none of which can fall below 0; all others keep their weight
+    rate         uncertainty: step of the gradient descent on s, bounded to this
+    temperature  relobralo: the lower, the more unlike the factors; keep: share of the former factors at each step (α);
+                 remember: probability that those are the last ones, not those against the first step (E[ρ])
+    """
+
+    method: str
+    terms: Sequence[str]
+    rate: float = 0.01
+    temperature: float = 0.1
+    keep: float = 0.99
+    remember: float = 0.99
+
+    def problems(self, weights: Mapping[str, float]) -> list[str]:
+        """What cannot be meant, given the weights of `[loss]`; in words."""
+        off = [name for name in self.terms if not weights.get(name, 0.0) > 0]
+        checks = (
+            (self.method not in METHODS, f"method = {self.method!r}: expected one of {METHODS}"),
+            (bool(off), f"terms {off} have no weight above 0 in [loss]; give each one, from which it starts"),
+            (
+                len(set(self.terms)) < max(2, len(self.terms)),
+                f"terms = {list(self.terms)}: expected two or more, each once",
+            ),
+            (not self.rate > 0, f"rate = {self.rate}: expected above 0"),
+            (not self.temperature > 0, f"temperature = {self.temperature}: expected above 0"),
+            (not 0 <= self.keep < 1, f"keep = {self.keep}: expected from 0 to below 1"),
+            (not 0 <= self.remember <= 1, f"remember = {self.remember}: expected from 0 to 1"),
+        )
+        return [f"[balance] {text}" for bad, text in checks if bad]
+
+
+class Balance:
+    """The factors of a loss's terms, all 1 at first; `state` is all that a checkpoint must hold of them.
+
+    A term that is absent from a step's loss (its ingredient happened to be in no patch) is left as it stands.
+    """
+
+    def __init__(self, settings: Balancing, seed: int) -> None:
+        self.settings, self.seed = settings, seed
+        names = ("log_variance",) if settings.method == "uncertainty" else ("factor", "first", "last")
+        fill = {"log_variance": 0.0, "factor": 1.0}
+        size = (len(settings.terms),)
+        self.state = {n: torch.full(size, fill.get(n, float("nan")), dtype=torch.float64) for n in names}
+
+    def factors(self, step: int, values: Mapping[str, float]) -> dict[str, float]:
+        """The factor of each term at this step, given the values of those in this step's loss; moves the state on.
+
+        Raises RecipeError where no term is in the loss, or one is below 0.
+        """
+        terms = list(self.settings.terms)
+        at = torch.tensor([i for i, name in enumerate(terms) if name in values], dtype=torch.long)
+        if not len(at):
+            raise RecipeError(f"[balance] terms = {terms}: none of them is a part of this system's loss")
+        now = torch.tensor([values[terms[i]] for i in at.tolist()], dtype=torch.float64)
+        if bool((now < 0).any()):
+            raise RecipeError(f"[balance] step {step}: {dict(values)}; a term that falls below 0 cannot be balanced")
+        advance = self._uncertainty if self.settings.method == "uncertainty" else self._relobralo
+        found = advance(step, at, now)
+        return {terms[i]: float(f) for i, f in zip(at.tolist(), found, strict=True)}
+
+    def _uncertainty(self, step: int, at: Tensor, now: Tensor) -> Tensor:
+        """exp(−s); then s goes down the gradient of exp(−s)·L + s: it settles where exp(s) = L.
+
+        Kendall's ½ is left out on both sides. A value far above its variance moves s by no more than one far below.
+        """
+        s = self.state["log_variance"][at]
+        factor = torch.exp(-s)
+        self.state["log_variance"][at] = s + self.settings.rate * (factor * now - 1).clamp_max(1.0)
+        return factor
+
+    def _relobralo(self, step: int, at: Tensor, now: Tensor) -> Tensor:
+        """λ = α (ρ λ + (1 − ρ) λ(against the first step)) + (1 − α) λ(against the step before)."""
+        first, last = (torch.where(self.state[n][at].isnan(), now, self.state[n][at]) for n in ("first", "last"))
+        stays = np.random.default_rng([self.seed, step, 1]).random() < self.settings.remember
+        history = self.state["factor"][at] if stays else self._against(now, first)
+        factor = self.settings.keep * history + (1 - self.settings.keep) * self._against(now, last)
+        for name, value in (("factor", factor), ("first", first), ("last", now)):
+            self.state[name][at] = value
+        return factor
+
+    def _against(self, now: Tensor, then: Tensor) -> Tensor:
+        """Number of terms × softmax of the ratio of each term to its former value over the temperature."""
+        ratio = now / (self.settings.temperature * then.clamp_min(_TINY))
+        return len(now) * torch.softmax(ratio, dim=0)
