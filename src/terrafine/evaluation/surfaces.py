@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Any, Protocol
 
 import numpy as np
@@ -175,8 +175,8 @@ class Interpolated:
 class Labels:
     """A raster of integers (land cover, a mask) read at the cell centres of another grid: the nearest, never a mean."""
 
-    def __init__(self, source: Readable, geobox: Any, path: str | Path) -> None:
-        self.source, self.geobox, self.path = source, geobox, str(path)
+    def __init__(self, source: Readable, geobox: Any, path: str | os.PathLike[str]) -> None:
+        self.source, self.geobox, self.path = source, geobox, os.fspath(path)
         if source.geobox.crs != geobox.crs:
             raise GridError(
                 f"{self.path}: the CRS is {source.geobox.crs}, that of the grid compared on is {geobox.crs}; expected "

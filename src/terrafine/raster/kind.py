@@ -1,0 +1,62 @@
+"""What a raster holds, told from its header: heights, classes or an image; and class maps opened as such."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Literal
+
+from rasterio.enums import ColorInterp
+from rasterio.errors import RasterioError
+
+from terrafine.errors import SourceError
+from terrafine.raster import gdal
+from terrafine.raster.bands import BANDS
+from terrafine.raster.file import open_quietly
+from terrafine.raster.source import Source, open_source
+
+__all__ = ["CLASS_NAMES", "Kind", "class_names", "kind_of", "open_labels"]
+
+Kind = Literal["elevation", "classes", "image"]
+PathLike = str | os.PathLike[str]
+
+CLASS_NAMES = "CLASS_NAMES"
+"""The tag that names classes: `0=other;1=impervious`."""
+
+_COLOURS = {"red", "green", "blue", "nir"}
+
+
+def kind_of(path: PathLike) -> Kind:
+    """What the file holds, from its header alone.
+
+    Classes: a band described `class`, a colour table, the tag CLASS_NAMES, or one bare byte band without unit. An
+    image: at least two of red, green, blue and nir, by description or colour interpretation. Else heights. Raises
+    SourceError where there is no raster.
+    """
+    try:
+        with gdal.environment(), open_quietly(os.fspath(path)) as file:
+            said = [(d or "").strip().lower() for d in file.descriptions]
+            colours = list(file.colorinterp)
+            if "class" in said or ColorInterp.palette in colours or CLASS_NAMES in file.tags(ns="TERRAFINE"):
+                return "classes"
+            if "elevation" in said:
+                return "elevation"
+            seen = {c.name for c in colours} | set(said)
+            if len(_COLOURS & seen) >= 2:
+                return "image"
+            bare = said[0] not in BANDS and not (file.units[0] or "").strip()
+            return "classes" if file.count == 1 and file.dtypes[0] in ("uint8", "int8") and bare else "elevation"
+    except RasterioError as error:
+        raise SourceError(f"{path}: no raster that GDAL can open ({error}); expected a GeoTIFF or the like") from None
+
+
+def open_labels(path: PathLike, assume_crs: str | None = None) -> Source:
+    """A raster of integers (classes, regions, a mask) as the band `class`; a colour table is no hindrance."""
+    return open_source(path, want=("class",), check_range=False, assume_crs=assume_crs)
+
+
+def class_names(source: Source) -> dict[int, str]:
+    """Names by class number, as the file's tag CLASS_NAMES states them; empty where it has none."""
+    stated = str(source.describe()["tags"].get(CLASS_NAMES, ""))
+    pairs = [part.partition("=") for part in stated.split(";") if re.fullmatch(r"\s*\d+\s*=.*", part)]
+    return {int(number): name.strip() for number, _, name in pairs}
