@@ -1,0 +1,46 @@
+"""Discriminators: networks that tell what was observed from what a generator made."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from terrafine.nn.attention import attention
+
+__all__ = ["PatchGan"]
+
+
+class PatchGan(nn.Module):
+    """Logits of a map of overlapping patches, positive where real; (n, c, y, x) -> (n, 1, y', x').
+
+    `layers` strided 4×4 convolutions (the first without normalisation) and two of stride 1, reflected at the border,
+    instance norm with weights, leaky ReLU of 0.2, attention after each block. Three layers see 70×70 cells and make
+    30×30 logits of 256×256; two see 34×34. The sides must be at least 2^(layers + 2).
+
+    Isola et al. 2017, pix2pix, https://arxiv.org/abs/1611.07004, section 6.1.2.
+    """
+
+    def __init__(self, inputs: int, width: int = 64, layers: int = 3, attend: str = "none") -> None:
+        super().__init__()
+        blocks: list[nn.Module] = []
+        before = inputs
+        for i in range(layers + 1):
+            after, stride = min(width * 2**i, width * 8), 2 if i < layers else 1
+            blocks.append(nn.Conv2d(before, after, 4, stride, 1, bias=i == 0, padding_mode="reflect"))
+            if i:
+                blocks.append(nn.InstanceNorm2d(after, affine=True))
+            blocks += [nn.LeakyReLU(0.2), attention(attend, after)]
+            before = after
+        self.body = nn.Sequential(*blocks, nn.Conv2d(before, 1, 4, 1, 1, padding_mode="reflect"))
+        self.layers = layers
+
+    @property
+    def field(self) -> int:
+        """Cells along the side of the patch that one logit sees: 70 for three layers, without attention."""
+        side = 1
+        for stride in (1, 1, *[2] * self.layers):
+            side = (side - 1) * stride + 4
+        return side
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.body(x)
+        return out
