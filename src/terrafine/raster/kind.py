@@ -51,8 +51,13 @@ def kind_of(path: PathLike) -> Kind:
 
 
 def open_labels(path: PathLike, assume_crs: str | None = None) -> Source:
-    """A raster of integers (classes, regions, a mask) as the band `class`; a colour table is no hindrance."""
-    return open_source(path, want=("class",), check_range=False, assume_crs=assume_crs)
+    """A raster of integers (classes, regions, a mask) as the band `class`, or its only band; a colour table may stay."""
+    try:
+        with gdal.environment(), open_quietly(os.fspath(path)) as file:
+            bands = {"class": 1} if file.count == 1 else None
+    except RasterioError:
+        bands = None  # said better where the file is opened to be read
+    return open_source(path, want=("class",), bands=bands, check_range=False, assume_crs=assume_crs)
 
 
 def class_names(source: Source) -> dict[int, str]:

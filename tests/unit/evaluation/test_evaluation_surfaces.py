@@ -76,7 +76,7 @@ def test_grids_that_do_not_subdivide_are_told_apart(tmp_path: Path) -> None:
 
 def test_labels_are_never_mixed_and_need_the_same_crs(tmp_path: Path) -> None:
     cover = np.kron(np.array([[1.0, 7.0], [7.0, 1.0]]), np.ones((4, 4)))
-    source = open_source(put(tmp_path / "l.tif", cover, 30.0), check_range=False)
+    source = open_labels(put(tmp_path / "l.tif", cover, 30.0))
     grid = open_source(put(tmp_path / "g.tif", np.zeros((24, 24)), 10.0)).geobox
     found = Labels(source, grid, "l.tif").read(slice(-2, 26), slice(0, 24))
     assert set(np.unique(found[2:-2])) == {1, 7}
