@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from terrafine.raster.align import AlignedSource
     from terrafine.raster.source import Source
 
-__all__ = ["BANDS", "INCIDENCES", "RadarReport", "map_radar", "sensor_azimuth"]
+__all__ = ["BANDS", "INCIDENCES", "RadarReport", "grid_north", "map_radar", "sensor_azimuth"]
 
 PathLike = str | os.PathLike[str]
 
@@ -182,6 +182,11 @@ def sensor_azimuth(
         return look_azimuth(orbit, latitude or 0.0, heading, incidence=incidence), turned  # type: ignore[arg-type]
     except ValueError as error:
         raise UsageError(f"{dem.paths[0]}: {error}") from None
+
+
+def grid_north(dem: Source) -> float:
+    """Degrees clockwise to add to a direction from true north to have it from the grid's north; 0 without CRS."""
+    return _north(dem)[1]
 
 
 def _north(dem: Source) -> tuple[float | None, float]:

@@ -1,4 +1,4 @@
-"""`terrafine dem --guide`: radar is heard where it is given, and refused where it cannot be meant."""
+"""`terrafine dem --guide`: radar and images are heard where they are given, and refused where they cannot be meant."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from terrafine.cli import main
 from terrafine.nn.weights import save
 from terrafine.physics.backscatter import simulate_db
 from terrafine.physics.radar import look_azimuth
+from terrafine.physics.shading import shade_db
 from terrafine.systems import find_system
 
 SIDE, K, CELL = 60, 4, 120.0
 NETWORK = {
     "relief": {"channels": 8, "blocks": [1, 0], "deep_channels": 0, "deep_blocks": 0},
+    "guides": ["vv", "vh", "optical"],
     "width": 8,
     "body": [8, 1],
 }
+SUN = 152.0
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +38,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder / "coarse.tif", z.reshape(SIDE, K, SIDE, K).mean(axis=(1, 3)), CELL, "elevation")
     db = simulate_db(torch.from_numpy(z), CELL / K, 38.5, look_azimuth("descending", 45.1)).numpy()
     write(folder / "vv.tif", db, CELL / K, "vv")
+    shade = shade_db(torch.from_numpy(z), CELL / K, SUN, 40.0).numpy()
+    write(folder / "image.tif", 3000 * 10 ** (shade / 10), CELL / K, "red")
+    write(folder / "noise.tif", np.random.default_rng(0).uniform(1, 2, db.shape), CELL / K, "red")
+    write(folder / "black.tif", np.zeros_like(db), CELL / K, "red")
     write(folder / "vv_linear.tif", 10 ** (db / 10), CELL / K, "vv")
     write(folder / "elsewhere.tif", db, CELL / K, "vv", west=900_000)
     write(folder / "void.tif", np.full_like(db, np.nan), CELL / K, "vv")
@@ -80,9 +87,36 @@ def test_radar_is_heard_and_told_in_the_tags(place: Path, tmp_path: Path) -> Non
     means = guided.astype(np.float64).reshape(SIDE, K, SIDE, K).mean(axis=(1, 3))
     assert np.abs(means - read(place / "coarse.tif")[0]).max() < 0.01
     assert tags["RADAR_ORBIT"] == "descending"
-    assert tags["RADAR_FILES"] == "vv=1"
+    assert tags["GUIDE_FILES"] == "vv=1"
     assert tags["RADAR_INCIDENCE"] == "assumed mid-swath 38.5"
     assert float(tags["RADAR_RELIEF_CORRELATION"]) > 0.5
+
+
+def test_an_image_is_heard_and_its_sun_found_and_a_given_sun_taken(place: Path, tmp_path: Path) -> None:
+    image = ("--guide", f"red={place / 'image.tif'}")
+    assert dem(place, tmp_path / "plain.tif").exit_code == 0
+    for name, options in (("found", ()), ("given", ("--sun", f"{SUN:g}")), ("wrong", ("--sun", f"{SUN - 90:g}"))):
+        result = dem(place, tmp_path / f"{name}.tif", *image, *options)
+        assert result.exit_code == 0, result.output
+    (plain, _), (found, tags), (given, _), (wrong, _) = (
+        read(tmp_path / f"{n}.tif") for n in ("plain", "found", "given", "wrong")
+    )
+    assert float(tags["OPTICAL_SUN_AZIMUTH"].split()[0]) == pytest.approx(SUN, abs=8)
+    assert float(tags["OPTICAL_RELIEF_CORRELATION"]) > 0.5
+    means = found.astype(np.float64).reshape(SIDE, K, SIDE, K).mean(axis=(1, 3))
+    assert np.abs(means - read(place / "coarse.tif")[0]).max() < 0.01
+    assert np.abs(found - plain).mean() > 0.01
+    assert np.abs(found - given).mean() < 0.3 * np.abs(wrong - given).mean()
+
+
+def test_radar_and_an_image_together_are_not_radar_alone(place: Path, tmp_path: Path) -> None:
+    vv, red = ("--guide", f"vv={place / 'vv.tif'}", "--orbit", "descending"), ("--guide", f"red={place / 'image.tif'}")
+    for name, options in (("radar", vv), ("both", (*vv, *red))):
+        result = dem(place, tmp_path / f"{name}.tif", *options)
+        assert result.exit_code == 0, result.output
+    (radar, _), (both, tags) = read(tmp_path / "radar.tif"), read(tmp_path / "both.tif")
+    assert np.abs(radar - both).max() > 0.01
+    assert {"RADAR_ORBIT", "OPTICAL_SUN_AZIMUTH"} <= set(tags)
 
 
 def test_power_says_what_decibels_say_and_an_incidence_raster_what_a_number_says(place: Path, tmp_path: Path) -> None:
@@ -119,10 +153,12 @@ def test_tiles_hear_what_the_whole_hears(place: Path, tmp_path: Path) -> None:
         (("--guide", "vv={}/elsewhere.tif", "--orbit", "descending"), "does not overlap"),
         (("--guide", "vv={}/void.tif", "--orbit", "descending"), "no valid cell"),
         (("--guide", "vv={}/missing.tif", "--orbit", "descending"), "missing.tif"),
-        (("--guide", "red={}/vv.tif", "--orbit", "descending"), "makes no use of the guide red"),
         (("--guide", "vv={}/vv.tif", "--guide", "incidence=80", "--orbit", "descending"), "from 10 to 60"),
         (("--guide", "vv={}/vv.tif", "--orbit", "descending", "--self-ensemble"), "no --self-ensemble"),
-        (("--guide", "incidence=38.5", "--orbit", "descending"), "no radar is given"),
+        (("--guide", "incidence=38.5", "--orbit", "descending"), "no guide is given"),
+        (("--guide", "red={}/noise.tif"), "say --sun"),
+        (("--guide", "red={}/black.tif"), "brightness above 0"),
+        (("--guide", "swir={}/image.tif"), "makes no use of the guide swir"),
         (("--orbit", "descending"), "none is given"),
         (("--guide", "vv"), "names no guide"),
     ],

@@ -70,10 +70,11 @@ __all__ = ["dem"]
     type=GUIDE,
     multiple=True,
     metavar="NAME=FILE",
-    help="Radar: vv=, vh=, incidence= (or degrees).",
+    help="Radar: vv=, vh=, incidence= (or degrees); image: red=, green=, blue=, nir=.",
 )
 @click.option("--orbit", type=click.Choice(["ascending", "descending"]), help="Of the radar's pass.")
 @click.option("--heading", type=float, metavar="DEG", help="Of the radar's track.  [default: Sentinel-1's]")
+@click.option("--sun", type=float, metavar="DEG", help="Azimuth of the image's sun.  [default: found from relief]")
 @click.option(
     "--guide-unit", type=click.Choice(["dB", "linear"]), default="dB", show_default=True, help="Of the radar."
 )
@@ -105,6 +106,7 @@ def dem(
     guides: tuple[tuple[str, str], ...],
     orbit: str | None,
     heading: float | None,
+    sun: float | None,
     guide_unit: str,
     restart: bool,
     tile: int | None,
@@ -116,8 +118,8 @@ def dem(
     DST is a Cloud-Optimized GeoTIFF: float32 metres, nodata kept, overviews inside. A run that was cut off goes on
     when the same command is given again.
     """
-    if not guides and (orbit is not None or heading is not None):
-        raise UsageError("--orbit and --heading are the radar's, and none is given; add --guide vv=FILE, or leave them")
+    if not guides and (orbit is not None or heading is not None or sun is not None):
+        raise UsageError("--orbit, --heading and --sun are of guides, and none is given; add --guide, or leave them")
     from terrafine.dem import sharpen_dem
     from terrafine.guidance import parse_guides
     from terrafine.inference.progress import Bar
@@ -144,7 +146,7 @@ def dem(
         nodata=nodata,
         elevation_unit=elevation_unit,
         pixel_size_m=pixel_size,
-        guidance=parse_guides(guides, orbit=orbit, heading=heading, unit=guide_unit) if guides else None,
+        guidance=parse_guides(guides, orbit=orbit, heading=heading, unit=guide_unit, sun=sun) if guides else None,
         progress=None if quiet else Bar(disable=None),
         report=None if quiet else partial(_tell, destination),
         threads=threads,

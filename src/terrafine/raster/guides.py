@@ -1,4 +1,4 @@
-"""A DEM with guides: radar seen on the DEM's own grid subdivided, read window by window, never held whole."""
+"""A DEM with guides: radar and images on the DEM's own grid subdivided, read window by window, never held whole."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from terrafine.raster.bands import band
 from terrafine.raster.grid import subdivided
 from terrafine.raster.source import Source, open_source
 
-__all__ = ["GuidedSource", "open_guides"]
+__all__ = ["OPTICAL", "RADAR", "GuidedSource", "open_guides"]
 
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 RADAR = ("vv", "vh")
+OPTICAL = ("red", "green", "blue", "nir")
 _LOWEST_DB, _HIGHEST_DB = -50.0, 25.0
 _STEEPEST, _SHALLOWEST = 10.0, 60.0  # degrees on the ellipsoid that are taken for a spaceborne radar's
 _SIDE = 512
@@ -35,6 +36,9 @@ class GuidedSource:
     vv, vh                 dB: mean power over the dates given, in any order, of those observed in a cell; a value out
                            of the band's range is fill or below the noise, and counts as not observed
     look_east, look_north  sin θ sin α and sin θ cos α, the horizontal parts of the unit vector to the sensor
+    optical                10 lg of brightness: mean over the bands and dates given, where all are observed and above 0
+    sun_east, sun_north    the unit vector toward the sun on the map; only once `sun`, its azimuth in degrees from the
+                           grid's north, is set
     """
 
     def __init__(
@@ -42,16 +46,24 @@ class GuidedSource:
         dem: Source,
         scale: int,
         dates: Mapping[str, Sequence[AlignedSource]],
+        images: Sequence[tuple[str, AlignedSource]] = (),
         *,
         azimuth: float,
         incidence: AlignedSource | float,
         linear: bool,
     ) -> None:
         self.dem, self._dates = dem, {name: tuple(files) for name, files in dates.items()}
+        self._images = tuple(images)
         self.azimuth, self._incidence, self._linear = azimuth, incidence, linear
+        self.sun: float | None = None
         self.guide_tags: dict[str, str] = {}
         self.guide_scale = scale
-        self.guides: tuple[str, ...] = (*self._dates, "look_east", "look_north")
+        looks = ("look_east", "look_north") if self._dates else ()
+        self.guides: tuple[str, ...] = (
+            *self._dates,
+            *looks,
+            *(("optical", "sun_east", "sun_north") if images else ()),
+        )
 
     def __getattr__(self, name: str) -> Any:
         """All else is the DEM's."""
@@ -67,6 +79,10 @@ class GuidedSource:
         """A window of the fine grid: float32 (y, x) and bool valid (y, x), 0 where not valid."""
         if name in self._dates:
             return self._mean_power(name, rows, cols)
+        if name == "optical":
+            return self._brightness(rows, cols)
+        if name in ("sun_east", "sun_north"):
+            return self._toward_sun(name, rows, cols)
         theta, valid = self._theta(rows, cols)
         turn = np.sin(np.radians(self.azimuth)) if name == "look_east" else np.cos(np.radians(self.azimuth))
         return (np.sin(np.radians(theta)) * turn * valid).astype(np.float32), valid
@@ -75,23 +91,29 @@ class GuidedSource:
         """The DEM itself on the fine grid, by cubic convolution: where registration looks."""
         return align_to(self.dem, subdivided(self.dem.geobox, self.guide_scale)).read("elevation", rows, cols)
 
-    def displace(self, dy: float, dx: float) -> None:
-        """From now on read the radar as if what lies dy fine cells below and dx right of a cell lay in it."""
+    def displace(self, dy: float, dx: float, *, optical: bool = False) -> None:
+        """From now on read radar, or images, as if what lies dy fine cells below and dx right of a cell lay in it."""
         fine = subdivided(self.dem.geobox, self.guide_scale)
         moved = GeoBox(fine.shape, fine.affine * fine.affine.translation(dx, dy), fine.crs)
-        self._dates = {name: tuple(f.on(moved) for f in files) for name, files in self._dates.items()}
+        if optical:
+            self._images = tuple((name, file.on(moved)) for name, file in self._images)
+        else:
+            self._dates = {name: tuple(f.on(moved) for f in files) for name, files in self._dates.items()}
 
     def identity(self) -> dict[str, Any]:
         """The DEM's identity with the guides': files, digests, geometry; `sha256` knows neither path nor time."""
         dem = self.dem.identity()
         guides = {name: [file.identity() for file in files] for name, files in self._dates.items()}
+        for name, file in self._images:
+            guides.setdefault(name, []).append(file.identity())
         angle = self._incidence if isinstance(self._incidence, float) else self._incidence.identity()
-        own = {"guides": guides, "azimuth": self.azimuth, "incidence": angle, "linear": self._linear}
+        geometry = {"azimuth": self.azimuth, "linear": self._linear, "sun": self.sun}
         aligned = [one for dates in guides.values() for one in dates] + ([angle] if isinstance(angle, dict) else [])
         content = [(name, one["sha256"], one["aligned_to"]) for name, dates in guides.items() for one in dates]
         theta = angle["sha256"] if isinstance(angle, dict) else angle
-        text = json.dumps([dem["sha256"], sorted(content, key=str), self.azimuth, theta, self._linear], sort_keys=True)
+        text = json.dumps([dem["sha256"], sorted(content, key=str), theta, geometry], sort_keys=True)
         files = dem["files"] + [f for one in aligned for f in one["files"]]
+        own = {"guides": guides, "incidence": angle, **geometry}
         return {**dem, **own, "files": files, "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
     def close(self) -> None:
@@ -100,14 +122,38 @@ class GuidedSource:
         for files in self._dates.values():
             for file in files:
                 file.close()
+        for _, image in self._images:
+            image.close()
         if not isinstance(self._incidence, float):
             self._incidence.close()
 
+    def _inside(self, rows: slice, cols: slice) -> Mask:
+        """Cells that lie on the raster, bool (y, x)."""
+        (height, width), k = self.dem.shape, self.guide_scale
+        y, x = np.arange(rows.start, rows.stop)[:, None], np.arange(cols.start, cols.stop)[None]
+        return np.asarray((y >= 0) & (y < height * k) & (x >= 0) & (x < width * k))
+
+    def _toward_sun(self, name: str, rows: slice, cols: slice) -> tuple[F32, Mask]:
+        inside = self._inside(rows, cols)
+        if self.sun is None:
+            return np.zeros(inside.shape, np.float32), np.zeros_like(inside)
+        alpha = np.radians(self.sun)
+        return (inside * (np.sin(alpha) if name == "sun_east" else np.cos(alpha))).astype(np.float32), inside
+
+    def _brightness(self, rows: slice, cols: slice) -> tuple[F32, Mask]:
+        """Bands differ in level, so a cell that one of them lacks is lacking: a mean over others would show a step."""
+        seen = self._inside(rows, cols)
+        total = np.zeros(seen.shape)
+        for name, file in self._images:
+            values, valid = file.read(name, rows, cols)
+            seen &= valid & (values > 0)
+            total[seen] += 10 * np.log10(values[seen].astype(np.float64))
+        total[~seen] = 0
+        return (total / max(1, len(self._images))).astype(np.float32), seen
+
     def _theta(self, rows: slice, cols: slice) -> tuple[F32, Mask]:
         if isinstance(self._incidence, float):
-            (height, width), k = self.dem.shape, self.guide_scale
-            y, x = np.arange(rows.start, rows.stop)[:, None], np.arange(cols.start, cols.stop)[None]
-            inside = (y >= 0) & (y < height * k) & (x >= 0) & (x < width * k)
+            inside = self._inside(rows, cols)
             return np.full(inside.shape, self._incidence, np.float32), inside
         return self._incidence.read("incidence", rows, cols)
 
@@ -135,32 +181,38 @@ def open_guides(
     incidence: str | os.PathLike[str] | float,
     unit: str = "dB",
 ) -> GuidedSource:
-    """Radar files in any CRS and resolution, seen on the DEM's fine grid; several files of a band are dates.
+    """Radar and images in any CRS and resolution, seen on the DEM's fine grid; several files of a band are dates.
 
-    files      band (vv, vh) -> files of that band; azimuth: from the target to the sensor, degrees from grid north
+    files      band (vv, vh; red, green, blue, nir) -> files of that band
+    azimuth    from the target to the radar, degrees from grid north
     incidence  degrees on the ellipsoid: a number, or a file
-    unit       `dB` or `linear` power
+    unit       of the radar, `dB` or `linear` power; images may be in any unit that is proportional to brightness
 
     Raises BandError for values that are not of the unit or a band that is no guide, EmptyError for a guide without a
     valid cell, GridError for one of another place, SourceError and its kin.
     """
     if unit not in ("dB", "linear"):
         raise UsageError(f"guide unit {unit!r}: expected dB or linear")
-    if unknown := sorted(set(files) - set(RADAR)):
-        raise BandError(f"no guide is called {', '.join(unknown)}; expected {' and '.join(RADAR)}")
+    if unknown := sorted(set(files) - {*RADAR, *OPTICAL}):
+        raise BandError(f"no guide is called {', '.join(unknown)}; expected {', '.join((*RADAR, *OPTICAL))}")
     if not any(files.values()):
-        raise UsageError("no guide is given; expected at least one file of vv or vh")
+        raise UsageError("no guide is given; expected at least one file of vv or vh, or of an image's band")
     fine = subdivided(dem.geobox, scale)
     # Beside a DEM without CRS a guide without one lies in the same plane; its cells' size in metres is not asked for.
     opened = partial(open_source, pixel_size_m=1.0 if dem.geobox.crs is None else None)
     dates: dict[str, list[AlignedSource]] = {}
+    images: list[tuple[str, AlignedSource]] = []
     for name, paths in files.items():
         for path in paths:
             file, number = _numbered(os.fspath(path))
             chosen = None if number is None else {name: number}
             source = opened(file, want=(name,), bands=chosen, check_range=False)
-            _check_unit(source, name, unit)
-            dates.setdefault(name, []).append(align_to(source, fine))
+            if name in RADAR:
+                _check_unit(source, name, unit)
+                dates.setdefault(name, []).append(align_to(source, fine))
+            else:
+                _check_bright(source, name)
+                images.append((name, align_to(source, fine)))
     angle: AlignedSource | float
     if isinstance(incidence, (int, float)):
         angle = float(incidence)
@@ -174,7 +226,7 @@ def open_guides(
         angle = align_to(source, fine)
     if not (low >= _STEEPEST and high <= _SHALLOWEST):
         raise BandError(f"{told} from {_STEEPEST:g} to {_SHALLOWEST:g}")
-    return GuidedSource(dem, scale, dates, azimuth=azimuth, incidence=angle, linear=unit == "linear")
+    return GuidedSource(dem, scale, dates, images, azimuth=azimuth, incidence=angle, linear=unit == "linear")
 
 
 def _numbered(path: str) -> tuple[str, int | None]:
@@ -197,6 +249,16 @@ def _check_unit(source: Source, name: str, unit: str) -> None:
         raise BandError(
             f"{found}; expected {_LOWEST_DB:g} to {_HIGHEST_DB:g} dB. Divide scaled integers by their factor first, or "
             "set the band's scale and nodata"
+        )
+
+
+def _check_bright(source: Source, name: str) -> None:
+    """Brightness is above 0, and not the same everywhere."""
+    low, middle, high = _quantiles(source, name)
+    if middle <= 0 or low == high:
+        raise BandError(
+            f"{source.paths[0]}: band {name} holds values from {low:.4g} to {high:.4g} (1st to 99th percentile); "
+            "expected brightness above 0, reflectance or digital numbers. Say which band is meant: --guide red=FILE#4"
         )
 
 

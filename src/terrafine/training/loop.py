@@ -252,6 +252,7 @@ def _samplers(recipe: Recipe, root: Path) -> tuple[list[Sampler], Sampler]:
         p.exaggerate,
         p.mirror,
         recipe.radar,
+        recipe.optical,
     )
     plain = replace(
         sampler,
@@ -262,6 +263,7 @@ def _samplers(recipe: Recipe, root: Path) -> tuple[list[Sampler], Sampler]:
         exaggerate=0.0,
         mirror=False,
         radar=None if recipe.radar is None else replace(recipe.radar, drop=0.0),
+        optical=None if recipe.optical is None else replace(recipe.optical, drop=0.0),
     )
     return [replace(sampler, scale=k) for k in recipe.scales or (recipe.scale,)], plain
 

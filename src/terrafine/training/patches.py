@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from terrafine.errors import DataError
 from terrafine.training.dataset import Terrain
 from terrafine.training.degrade import MARGIN, Family, sample
+from terrafine.training.optical import OpticalFamily
 from terrafine.training.radar import RadarFamily
 
 __all__ = ["Batch", "Sampler", "dihedral"]
@@ -42,7 +43,7 @@ class Sampler:
     coarsen       factor -> probability: the terrain itself is first averaged by it (scale augmentation)
     exaggerate    heights are multiplied by exp(±this), uniformly; 0 keeps them
     mirror        mirror and rotate at random
-    radar         how backscatter is simulated over the fine heights, or None
+    radar         how backscatter is simulated over the fine heights, or None; optical: how an image is
     """
 
     terrains: Sequence[Terrain]
@@ -55,6 +56,7 @@ class Sampler:
     exaggerate: float = 0.0
     mirror: bool = True
     radar: RadarFamily | None = None
+    optical: OpticalFamily | None = None
 
     def __call__(self, step: int) -> Batch:
         """The batch of that step; the same (seed, step) gives the same batch, in any order, on any worker."""
@@ -84,9 +86,11 @@ class Sampler:
         edge = MARGIN * self.scale
         fine = dihedral(heights[edge:-edge, edge:-edge], turn)
         size = np.broadcast_to(np.asarray(pixel, np.float32)[:, None, None], (2, coarse.shape[0], 1))
+        cell = (pixel[0] / self.scale, pixel[1] / self.scale)
         guides: dict[str, F32] = {}
-        if self.radar is not None:
-            guides = self.radar.simulate(fine, (pixel[0] / self.scale, pixel[1] / self.scale), rng)
+        for family in (self.radar, self.optical):
+            if family is not None:
+                guides |= family.simulate(fine, cell, rng)
         return coarse[None].astype(np.float32), fine[None].astype(np.float32), size.astype(np.float32), guides
 
     def _factor(self, rng: np.random.Generator) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from terrafine.errors import RecipeError
 from terrafine.physics.backscatter import Backscatter, simulate_db, speckle
 from terrafine.physics.radar import ORBITS, look_azimuth, look_vector
+from terrafine.training.scene import as_seen, covers, guide_band
 
 __all__ = ["RadarFamily"]
 
@@ -65,8 +65,8 @@ class RadarFamily:
         orbit = ORBITS[int(rng.integers(2))]
         azimuth = look_azimuth(orbit, float(rng.uniform(-self.latitude, self.latitude)), incidence=theta)
         azimuth += float(rng.uniform(-self.heading, self.heading))
-        seen = torch.from_numpy(self._as_seen(fine, rng)).float()
-        cover = self._covers(fine.shape, rng)
+        seen = torch.from_numpy(as_seen(fine, self.shift, self.smooth, rng)).float()
+        cover = covers(fine.shape, self.cover_db, self.drift_db, rng)
         looks = math.exp(rng.uniform(*np.log(self.looks)))
         lost = self._lost(rng)
         out: dict[str, F32] = {}
@@ -75,34 +75,13 @@ class RadarFamily:
             value = simulate_db(seen, pixel_size_m, theta, azimuth, model).numpy()
             noise = 10 * np.log10(speckle(fine.shape, looks, rng).numpy())
             share = rng.uniform(0.5, 1.0)  # the polarisations see the same covers, not quite alike
-            own = self._covers(fine.shape, rng)
-            out[name] = _band(value + noise + share * cover + (1 - share) * own, name not in lost)
+            own = covers(fine.shape, self.cover_db, self.drift_db, rng)
+            out[name] = guide_band(value + noise + share * cover + (1 - share) * own, name not in lost)
         east, north, _ = look_vector(theta, azimuth)
         heard = len(lost) < len(_POLARISATIONS)
         for name, part in (("look_east", east), ("look_north", north)):
-            out[name] = _band(np.full(fine.shape, float(part)), heard)
+            out[name] = guide_band(np.full(fine.shape, float(part)), heard)
         return out
-
-    def _as_seen(self, fine: F64, rng: np.random.Generator) -> F64:
-        """The heights displaced and blurred, as a sensor of another geometry and resolution has them."""
-        y, x = rng.uniform(-self.shift, self.shift, 2)
-        sigma = rng.uniform(0, self.smooth)
-        low = fine.mean()
-        frequency = np.fft.fftfreq(fine.shape[0] + 32)[:, None], np.fft.rfftfreq(fine.shape[1] + 32)[None]
-        padded = np.pad(fine - low, 16, mode="symmetric")
-        turn = np.exp(-2j * np.pi * (frequency[0] * y + frequency[1] * x))
-        blur = np.exp(-2 * (np.pi * sigma) ** 2 * (frequency[0] ** 2 + frequency[1] ** 2))
-        moved = np.fft.irfft2(np.fft.rfft2(padded) * turn * blur, padded.shape)
-        return np.asarray(moved[16:-16, 16:-16] + low)
-
-    def _covers(self, shape: tuple[int, ...], rng: np.random.Generator) -> F64:
-        """Plateaus and drifts, in dB: random fields that know nothing of the terrain."""
-        drift = _field(shape, rng.uniform(20, 80), rng) * rng.uniform(0, self.drift_db) / 2
-        plateaus = np.zeros(shape)
-        for _ in range(int(rng.integers(0, 4))):
-            inside = _field(shape, rng.uniform(3, 25), rng) > rng.uniform(-0.5, 1.5)
-            plateaus = plateaus + inside * rng.uniform(-self.cover_db, self.cover_db)
-        return np.asarray(drift + plateaus)
 
     def _lost(self, rng: np.random.Generator) -> tuple[str, ...]:
         """The polarisations that this patch comes without; consumes two values, whatever is drawn."""
@@ -112,16 +91,3 @@ class RadarFamily:
         if none < 2 * self.drop:
             return (_POLARISATIONS[int(which * len(_POLARISATIONS))],)
         return ()
-
-
-def _field(shape: tuple[int, ...], length: float, rng: np.random.Generator) -> F64:
-    """White noise smoothed over `length` cells, with mean 0 and variance 1."""
-    f2 = np.fft.fftfreq(shape[0])[:, None] ** 2 + np.fft.rfftfreq(shape[1])[None] ** 2
-    white = rng.normal(size=(2, *f2.shape))
-    field = np.fft.irfft2((white[0] + 1j * white[1]) * np.exp(-2 * (np.pi * length / 2) ** 2 * f2), shape)
-    return np.asarray((field - field.mean()) / (field.std() + 1e-12))
-
-
-def _band(values: NDArray[Any], observed: bool) -> F32:
-    mask = np.full(values.shape, float(observed))
-    return np.stack([values * mask, mask]).astype(np.float32)

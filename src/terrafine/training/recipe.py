@@ -14,6 +14,7 @@ from typing import Any
 from terrafine.errors import RecipeError
 from terrafine.training.balance import Balancing
 from terrafine.training.degrade import Family
+from terrafine.training.optical import OpticalFamily
 from terrafine.training.radar import RadarFamily
 
 __all__ = ["Data", "Optim", "Patches", "Recipe", "read_recipe"]
@@ -78,6 +79,7 @@ class Recipe:
     loss: Mapping[str, float] = field(default_factory=dict)
     balance: Balancing | None = None
     radar: RadarFamily | None = None
+    optical: OpticalFamily | None = None
     scales: Sequence[int] = ()
     start: str = ""
     start_into: str = ""
@@ -107,6 +109,7 @@ _TABLES: dict[str, Any] = {
     "optim": Optim,
     "balance": Balancing,
     "radar": RadarFamily,
+    "optical": OpticalFamily,
 }
 
 

@@ -101,3 +101,21 @@ def test_a_guide_with_a_void_middle_is_judged_by_the_rest(tmp_path: Path) -> Non
     values[:3] = 0.2
     with pytest.raises(BandError, match="--guide-unit linear"):
         guided(tmp_path, write(tmp_path / "power.tif", values, CELL / K, "vv"))
+
+
+def test_a_cell_that_one_band_lacks_is_lacking_in_brightness(tmp_path: Path) -> None:
+    """Bands differ in level: their mean over fewer would be a step that is no relief."""
+    dem = write(tmp_path / "dem.tif", np.full((SIDE, SIDE), 900.0), CELL, "elevation")
+    red, nir = np.full((SIDE * K, SIDE * K), 1000.0), np.full((SIDE * K, SIDE * K), 4000.0)
+    nir[30, 30:33] = (np.nan, 0.0, -5.0)
+    files = {n: (write(tmp_path / f"{n}.tif", v, CELL / K, n),) for n, v in (("red", red), ("nir", nir))}
+    source = open_guides(open_source(dem), K, files, azimuth=0.0, incidence=38.5)
+    assert source.guides == ("optical", "sun_east", "sun_north")
+    mean, seen = source.read_guide("optical", *INNER)
+    assert mean[seen] == pytest.approx(10 * np.log10(2000.0), abs=1e-4)
+    assert np.argwhere(~seen).tolist() == [[10, 10], [10, 11], [10, 12]]
+    assert not source.read_guide("sun_east", *INNER)[1].any()
+    before = source.identity()["sha256"]
+    source.sun = 90.0
+    assert source.identity()["sha256"] != before
+    assert source.read_guide("sun_east", *INNER)[0].min() == 1

@@ -13,7 +13,7 @@ from terrafine.nn.losses import relief_terms
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options, System, TrainingBatch
 from terrafine.nn.upsample import assemble, relief_of
-from terrafine.systems.pimsr.net import LOOK, PimsrNet
+from terrafine.systems.pimsr.net import PimsrNet, directions
 
 __all__ = ["SYSTEM"]
 
@@ -30,7 +30,7 @@ def _describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> 
         name="pimsr",
         version="0",
         inputs=("elevation",),
-        guides=(*net.guides, *LOOK),
+        guides=(*net.guides, *dict.fromkeys(way for name in net.guides for way in directions(name))),
         outputs=("elevation", "elevation_sigma"),
         scale=scale,
         halo=net.receptive_radius(),

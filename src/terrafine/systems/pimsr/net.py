@@ -1,10 +1,10 @@
-"""PIMSR: a relief network that also listens to radar, and falls back to the heights alone where there is none.
+"""PIMSR: a relief network with guides, radar and an image; it falls back to the heights alone where there are none.
 
-heights ── ReliefNet, fixed in training ── features ─────────────┬──────────────── body ─ tail ─┐
-vv, vh ─ minus 31×31 mean ─ encoder each: fine/2, coarse, coarse/2 ┤                               + ─ minus block mean
-look vector ─────────────────────────────────────────────────────┘ gates: a share for each of {dem, vv, vh}
+heights ── ReliefNet, fixed in training ── features ────────────────────────┬──────────────── body ─ tail ─┐
+vv, vh, optical ─ minus 31×31 mean ─ encoder each: fine/2, coarse, coarse/2 ┤         detail, minus block mean
+way to sensor or sun ───────────────────────────────────────────────────────┘ gates: shares of {dem, vv, vh, optical}
 
-The share of `dem` brings no correction, so a cell without radar gets exactly what the relief network says.
+The share of `dem` brings no correction, so a cell without guides gets exactly what the relief network says.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from terrafine.nn.blocks import ResidualBlock, init_identity
 from terrafine.nn.relief import ReliefNet
 from terrafine.physics.backscatter import highpass
 
-__all__ = ["LOOK", "Guided", "PimsrNet"]
+__all__ = ["Guided", "PimsrNet", "directions"]
 
-LOOK = ("look_east", "look_north")
+_LOOK, _SUN = ("look_east", "look_north"), ("sun_east", "sun_north")
 _WINDOW = 31  # fine cells whose mean is taken away: what varies more slowly is land cover, not relief
 _DECIBEL = 4.0  # spread of backscatter over relief: brings the input to about one
 _LEVELS = 3
@@ -43,7 +43,7 @@ class PimsrNet(nn.Module):
 
     scale      fine cells along a coarse cell; a multiple of two
     relief     arguments of the ReliefNet inside
-    guides     names of the radar bands, each with an encoder of its own
+    guides     of vv, vh (dB) and optical (10 lg of brightness), each with an encoder of its own
     width      channels of an encoder; body: (channels, residual blocks) of what reads heights and radar together
     """
 
@@ -76,8 +76,8 @@ class PimsrNet(nn.Module):
 
     def forward(self, heights: Tensor, pixel_size_m: Tensor, guides: Mapping[str, Tensor]) -> Guided:
         """heights (n, 1, y, x) m, pixel_size_m (n, 2, y, 1) m; guides: band -> (n, 2, k·y, k·x), its value (dB; for the
-        look vector dimensionless) and 1 where observed, 0 where not. y and x are even. Absent bands are not observed,
-        nor is radar without a look.
+        directions dimensionless) and 1 where observed, 0 where not. y and x are even. Absent bands are not observed,
+        nor is radar without a look, or an image without a sun.
         """
         with torch.no_grad():
             sight = self.relief.look(heights, pixel_size_m)
@@ -86,10 +86,12 @@ class PimsrNet(nn.Module):
             log_base = self.relief.sigma(features)
         n, _, y, x = heights.shape
         blank = heights.new_zeros((n, 2, y * self.scale, x * self.scale))
-        known = torch.stack([guides.get(name, blank)[:, 1:] for name in LOOK]).amin(0)
-        given = [guides.get(name, blank) * known for name in self.guides]  # without a look, brightness says nothing
-        look = torch.cat([_look(guides.get(name, blank), self.scale) for name in LOOK], dim=1)
-        encoded = [encoder(guide, look) for encoder, guide in zip(self.encoders.values(), given, strict=True)]
+        given, encoded = [], []
+        for name, encoder in self.encoders.items():
+            ways = [guides.get(part, blank) for part in directions(name)]
+            known = torch.stack([way[:, 1:] for way in ways]).amin(0)
+            given.append(guides.get(name, blank) * known)  # without a direction, brightness says nothing
+            encoded.append(encoder(given[-1], torch.cat([_mean(way, self.scale) for way in ways], dim=1)))
         observed = torch.cat([functional.avg_pool2d(g[:, 1:], self.scale) for g in given], dim=1)
         levels = [gate([e[level] for e in encoded], features, observed) for level, gate in enumerate(self.gates)]
         (fine, _), (coarse, gates), (low, _) = levels
@@ -154,7 +156,12 @@ class _Gate(nn.Module):
         return mixed, shares
 
 
-def _look(guide: Tensor, k: int) -> Tensor:
+def directions(guide: str) -> tuple[str, str]:
+    """The bands that say, toward east and north, from where a guide is lit: by the radar itself, or by the sun."""
+    return _SUN if guide == "optical" else _LOOK
+
+
+def _mean(guide: Tensor, k: int) -> Tensor:
     """The component's mean over a coarse cell, nothing where not observed."""
     return functional.avg_pool2d(guide[:, :1] * guide[:, 1:], k)
 

@@ -1,0 +1,50 @@
+"""What simulated guides share: heights as another sensor has them, and ground covers that know nothing of terrain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["as_seen", "covers", "field", "guide_band"]
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+
+def as_seen(fine: F64, shift: float, smooth: float, rng: np.random.Generator) -> F64:
+    """Heights (y, x) displaced by up to ±shift cells and blurred by up to `smooth` cells (1σ), uniformly drawn."""
+    y, x = rng.uniform(-shift, shift, 2)
+    sigma = rng.uniform(0, smooth)
+    low = fine.mean()
+    frequency = np.fft.fftfreq(fine.shape[0] + 32)[:, None], np.fft.rfftfreq(fine.shape[1] + 32)[None]
+    padded = np.pad(fine - low, 16, mode="symmetric")
+    turn = np.exp(-2j * np.pi * (frequency[0] * y + frequency[1] * x))
+    blur = np.exp(-2 * (np.pi * sigma) ** 2 * (frequency[0] ** 2 + frequency[1] ** 2))
+    moved = np.fft.irfft2(np.fft.rfft2(padded) * turn * blur, padded.shape)
+    return np.asarray(moved[16:-16, 16:-16] + low)
+
+
+def covers(shape: tuple[int, ...], cover_db: float, drift_db: float, rng: np.random.Generator) -> F64:
+    """Plateaus with sharp borders and slow drifts, in dB: random fields that know nothing of the terrain."""
+    drift = field(shape, rng.uniform(20, 80), rng) * rng.uniform(0, drift_db) / 2
+    plateaus = np.zeros(shape)
+    for _ in range(int(rng.integers(0, 4))):
+        inside = field(shape, rng.uniform(3, 25), rng) > rng.uniform(-0.5, 1.5)
+        plateaus = plateaus + inside * rng.uniform(-cover_db, cover_db)
+    return np.asarray(drift + plateaus)
+
+
+def field(shape: tuple[int, ...], length: float, rng: np.random.Generator) -> F64:
+    """White noise smoothed over `length` cells, with mean 0 and variance 1."""
+    f2 = np.fft.fftfreq(shape[0])[:, None] ** 2 + np.fft.rfftfreq(shape[1])[None] ** 2
+    white = rng.normal(size=(2, *f2.shape))
+    smooth = np.fft.irfft2((white[0] + 1j * white[1]) * np.exp(-2 * (np.pi * length / 2) ** 2 * f2), shape)
+    return np.asarray((smooth - smooth.mean()) / (smooth.std() + 1e-12))
+
+
+def guide_band(values: NDArray[Any], observed: bool) -> F32:
+    """(2, y, x): the value, and 1 where observed; both 0 where not."""
+    mask = np.full(values.shape, float(observed))
+    return np.stack([values * mask, mask]).astype(np.float32)
