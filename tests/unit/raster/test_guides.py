@@ -108,6 +108,7 @@ def test_a_cell_that_one_band_lacks_is_lacking_in_brightness(tmp_path: Path) -> 
     dem = write(tmp_path / "dem.tif", np.full((SIDE, SIDE), 900.0), CELL, "elevation")
     red, nir = np.full((SIDE * K, SIDE * K), 1000.0), np.full((SIDE * K, SIDE * K), 4000.0)
     nir[30, 30:33] = (np.nan, 0.0, -5.0)
+    red[:10], nir[:10] = 2000.0, 5000.0  # a band without any contrast is refused
     files = {n: (write(tmp_path / f"{n}.tif", v, CELL / K, n),) for n, v in (("red", red), ("nir", nir))}
     source = open_guides(open_source(dem), K, files, azimuth=0.0, incidence=38.5)
     assert source.guides == ("optical", "sun_east", "sun_north")
