@@ -267,7 +267,7 @@ def _sharpen_files(
     if preview is not None:
         write_preview(preview, open_source([os.fspath(destination)]))
     if report is not None:
-        report(dataclasses.replace(done, warped_to=warped))
+        report(dataclasses.replace(done, warped_to=warped, notes=tuple(getattr(source, "guide_notes", ()))))
     return named
 
 

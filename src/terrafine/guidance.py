@@ -97,6 +97,10 @@ def open_guided(dem: Source, ref: ModelRef, guidance: Guidance) -> GuidedSource:
     guided = open_guides(dem, ref.spec.scale, guidance.files, azimuth=azimuth, incidence=incidence, unit=guidance.unit)
     guided.guide_tags["GUIDE_FILES"] = ", ".join(f"{name}={len(files)}" for name, files in guidance.files.items())
     if radar:
+        if guidance.incidence is None:
+            guided.guide_notes.append(
+                f"no incidence was given: mid-swath, {MID_SWATH:g} degrees, is taken; say --guide incidence=FILE or DEG"
+            )
         guided.guide_tags.update(
             RADAR_ORBIT=orbit,
             RADAR_LOOK_AZIMUTH=f"{azimuth:.2f}",
@@ -137,6 +141,7 @@ def _take_out(guided: GuidedSource, own: Offset, prefix: str) -> None:
         told = f"{dy} down, {dx} right, taken out"
     elif own.trusted:
         told = f"{dy} down, {dx} right, left as it is"
+    guided.guide_notes.append(f"{prefix.lower()} against the DEM, in fine cells: {told}")
     guided.guide_tags.update(
         {
             f"{prefix}_RELIEF_CORRELATION": f"{own.correlation:.3f}",
@@ -173,6 +178,10 @@ def _hold_against_light(guided: GuidedSource, sun: float | None) -> None:
         guided.sun, told = round(found.azimuth, _TOLD), "found from the relief"
     else:
         guided.sun, told = (sun + grid_north(guided.dem)) % 360, "given"
+    if sun is None:
+        guided.guide_notes.append(
+            f"the image's sun was found at {guided.sun:.0f} degrees from the grid's north; --sun overrules"
+        )
     guided.guide_tags["OPTICAL_SUN_AZIMUTH"] = f"{guided.sun:.1f} from the grid's north, {told}"
     lit = shade_db(z, pixel, guided.sun, _SUN_ELEVATION)
     own = _compare(lit, db, seen)

@@ -119,6 +119,17 @@ def test_radar_and_an_image_together_are_not_radar_alone(place: Path, tmp_path: 
     assert {"RADAR_ORBIT", "OPTICAL_SUN_AZIMUTH"} <= set(tags)
 
 
+def test_what_was_assumed_and_found_is_told(place: Path, tmp_path: Path) -> None:
+    guides = ("--guide", f"vv={place / 'vv.tif'}", "--orbit", "descending", "--guide", f"red={place / 'image.tif'}")
+    weights = ("--model", str(place / "small.safetensors"), "--threads", "1")
+    result = CliRunner().invoke(main, ["dem", str(place / "coarse.tif"), str(tmp_path / "o.tif"), *weights, *guides])
+    assert result.exit_code == 0, result.output
+    told = " ".join(result.stderr.split())
+    assert "no incidence was given: mid-swath, 38.5 degrees" in told
+    assert "the image's sun was found at" in told
+    assert "radar against the DEM" in told
+
+
 def test_power_says_what_decibels_say_and_an_incidence_raster_what_a_number_says(place: Path, tmp_path: Path) -> None:
     orbit = ("--orbit", "descending")
     vv, power = f"vv={place / 'vv.tif'}", f"vv={place / 'vv_linear.tif'}"

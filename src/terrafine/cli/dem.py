@@ -155,7 +155,7 @@ def dem(
 
 
 def _tell(destination: Path, report: RunReport) -> None:
-    """The closing summary: size, time, rate, consistency."""
+    """The closing summary: size, time, rate, consistency, and what to know of the input."""
     cells = report.plan.output_shape
     rate = cells[0] * cells[1] / 1e6 / max(report.seconds_total, 1e-9)
     rows, columns = report.warped_to or cells
@@ -167,3 +167,5 @@ def _tell(destination: Path, report: RunReport) -> None:
         f"peak memory {human_bytes(report.peak_memory_bytes)}{resumed}\n"
         f"block means differ from the input {at_most(report.residual_m)}{when}"
     )
+    for note in report.notes:
+        click.echo(f"note: {note}", err=True)

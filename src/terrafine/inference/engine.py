@@ -50,6 +50,7 @@ class RunReport:
     peak_memory_bytes  largest resident size of this process so far
     residual_m         largest |block mean of the output − input|, before any warp
     warped_to          shape of the output where it was then warped to another grid
+    notes              what the user should know of the input
     """
 
     plan: Plan
@@ -62,6 +63,7 @@ class RunReport:
     peak_memory_bytes: int
     residual_m: float
     warped_to: tuple[int, int] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def run_job(

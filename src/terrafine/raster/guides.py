@@ -57,6 +57,7 @@ class GuidedSource:
         self.azimuth, self._incidence, self._linear = azimuth, incidence, linear
         self.sun: float | None = None
         self.guide_tags: dict[str, str] = {}
+        self.guide_notes: list[str] = []
         self.guide_scale = scale
         looks = ("look_east", "look_north") if self._dates else ()
         self.guides: tuple[str, ...] = (
