@@ -16,6 +16,7 @@ __all__ = ["calibrate", "score", "turning_error"]
 
 _WIDER = ("0.90", "0.95")
 _EDGE = 8  # coarse cells at a patch's edge that are not scored: there the network lacks its surroundings
+_INNER = 8  # coarse cells along a patch that are scored in any case
 
 
 @torch.no_grad()
@@ -80,8 +81,9 @@ def _predict(system: System, network: nn.Module, batch: TrainingBatch) -> dict[s
 
 
 def _inner(x: Tensor, k: int) -> Tensor:
-    edge = _EDGE * k
-    return x[..., edge:-edge, edge:-edge]
+    side = x.shape[-1] // k
+    edge = max(0, min(_EDGE, (side - _INNER) // 2)) * k
+    return x[..., edge : side * k - edge, edge : side * k - edge]
 
 
 def _rms(error: Tensor) -> Tensor:
