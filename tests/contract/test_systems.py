@@ -22,6 +22,7 @@ from terrafine.systems import find_model, find_system, list_models, load_model, 
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "drn": {"layers": 6, "channels": 8},
     "pimsr": {"relief": {"channels": 16, "deep_channels": 16}, "width": 8, "body": (8, 1)},
+    "pimsr_published": {"channels": 4, "fused": (4, 4, 4)},
     "ridgeline": {"channels": 16, "deep_channels": 16},
 }
 CASES = [
