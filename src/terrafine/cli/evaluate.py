@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from terrafine.cli.judge import judge
 from terrafine.cli.kinds import BYTES
 from terrafine.cli.table import columns
 from terrafine.errors import OutputError, UsageError
@@ -75,7 +76,19 @@ HEADER = ("surface", "RMSE m", "MAE m", "NMAD m", "bias m", "slope RMSE °", "st
 @click.option(
     "--mask", "masks", multiple=True, metavar="FILE", help="Leave out its cells other than 0; may be repeated."
 )
-@click.option("--classes", metavar="FILE", help="Integers to break the errors down by, for example land cover.")
+@click.option("--classes", metavar="FILE", help="Integers to break the errors down by: land cover, regions.")
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["elevation", "classes", "image"]),
+    help="What the files are.  [default: as the first candidate's header says]",
+)
+@click.option(
+    "--class-name", "names", multiple=True, metavar="N=NAME", help="Name of a class of a class map; may be repeated."
+)
+@click.option(
+    "--divide-by", type=float, metavar="N", help="Images: reflectance × N is what the files hold.  [default: by type]"
+)
 @click.option("--vertical-datum", metavar="NAME", help="Datum of files that do not say.")
 @click.option("--assume-crs", metavar="CRS", help="CRS of files that have none.")
 @click.option("--quiet", is_flag=True, help="No progress, no table.")
@@ -88,12 +101,18 @@ def evaluate(
     stages_m: tuple[float, ...],
     hydrology_memory: int | None,
     quiet: bool,
+    kind: str | None,
+    names: tuple[str, ...],
+    divide_by: float | None,
     **options: Any,
 ) -> None:
     """Compare one or several CANDIDATE files with a REFERENCE, the last file named.
 
     All are judged on the same cells and ranked by RMSE. With --coarse, bicubic and back-projected bicubic of it are
     judged beside them, and the first line says whether the best candidate is better.
+
+    Class maps are ranked by F1; their REFERENCE may be a CSV of sampled points (x, y, class). Images need --coarse,
+    the image that they were made from.
     """
     from terrafine.evaluation.compare import evaluate as compare
     from terrafine.evaluation.gate import check, load_gates, raise_unless_passed
@@ -103,6 +122,18 @@ def evaluate(
     gates = load_gates(gate) if gate else []
     if out is not None and out.exists() and not out.is_dir():
         raise OutputError(f"{out}: is a file; expected a folder for the report, or a name that is free")
+    from terrafine.raster.kind import kind_of
+
+    held = kind or kind_of(candidates[0])
+    if held != "elevation":
+        _refuse_elevation_options(held)
+        judged = judge(
+            held, candidates, truth, coarse, out, gates, names, divide_by, None if quiet else _Blocks(), options
+        )
+        raise_unless_passed(judged)
+        return
+    if names or divide_by:
+        raise UsageError("--class-name is for class maps and --divide-by for images; these are elevation models")
     options |= {"stages_m": stages_m} if stages_m else {}
     options |= {"hydrology_memory": hydrology_memory} if hydrology_memory else {}
     drawn: list[Any] = []
@@ -120,6 +151,20 @@ def evaluate(
     if not quiet:
         _show(results, written)
     raise_unless_passed(results.get("gates", []))
+
+
+_ELEVATION_ONLY = ("slope_method", "stream_areas_km2", "stages_m", "hydrology_memory", "multipliers", "vertical_datum")
+
+
+def _refuse_elevation_options(held: str) -> None:
+    """An option that means nothing for classes or images is an error where it was given."""
+    context = click.get_current_context()
+    given = [n for n in _ELEVATION_ONLY if context.get_parameter_source(n) is click.core.ParameterSource.COMMANDLINE]
+    if given:
+        flags = [p.opts[0] for p in context.command.params if p.name in given]
+        raise UsageError(
+            f"{', '.join(flags)}: for elevation models only, and these are {held}; leave it out, or say --as elevation"
+        )
 
 
 def _multiples(given: tuple[str, ...]) -> dict[float, float]:

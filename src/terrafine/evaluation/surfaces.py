@@ -172,6 +172,11 @@ class Interpolated:
         return np.ascontiguousarray(fine[inner]), np.ascontiguousarray(told[inner])
 
 
+def _crs(geobox: Any) -> str:
+    crs = geobox.crs
+    return "none" if crs is None else (f"EPSG:{crs.epsg}" if crs.epsg else str(crs.proj.name))
+
+
 class Labels:
     """A raster of integers (land cover, a mask) read at the cell centres of another grid: the nearest, never a mean."""
 
@@ -179,8 +184,8 @@ class Labels:
         self.source, self.geobox, self.path = source, geobox, os.fspath(path)
         if source.geobox.crs != geobox.crs:
             raise GridError(
-                f"{self.path}: the CRS is {source.geobox.crs}, that of the grid compared on is {geobox.crs}; expected "
-                "one CRS for classes and masks. Bring it there without mixing classes: gdalwarp -r near -t_srs"
+                f"{self.path}: the CRS is {_crs(source.geobox)}, that of the grid compared on is {_crs(geobox)}; "
+                "expected one CRS for classes and masks. Bring it there without mixing classes: gdalwarp -r near -t_srs"
             )
 
     def read(self, rows: slice, cols: slice) -> NDArray[np.int64]:

@@ -51,7 +51,7 @@ def kind_of(path: PathLike) -> Kind:
 
 
 def open_labels(path: PathLike, assume_crs: str | None = None) -> Source:
-    """A raster of integers (classes, regions, a mask) as the band `class`, or its only band; a colour table may stay."""
+    """A raster of integers (classes, regions, a mask) as the band `class`, or its only band; a colour table is fine."""
     try:
         with gdal.environment(), open_quietly(os.fspath(path)) as file:
             bands = {"class": 1} if file.count == 1 else None

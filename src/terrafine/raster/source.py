@@ -110,6 +110,11 @@ class Source:
         """Metres on the ground along y and x for each row, inside the raster or beyond; float64 (2, rows)."""
         return grid.pixel_size_m(self.geobox, rows, self._stated, self._crs)
 
+    @property
+    def scaled(self) -> bool:
+        """Whether a file states a scale or offset of its own, applied as it is read."""
+        return any(f.scale != 1.0 or f.offset != 0.0 for file in self._files for f in file.facts.values())
+
     def require_valid(self, band: str | None = None) -> None:
         """At least one cell of the band (the first by default) is valid, else EmptyError; stops at the first found."""
         name = band or next(iter(self.bands))

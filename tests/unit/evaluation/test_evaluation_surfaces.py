@@ -9,6 +9,7 @@ from test_evaluation_compare import mean, put
 
 from terrafine.errors import GridError
 from terrafine.evaluation.surfaces import Interpolated, Labels, aligned, moved, same_grid, scale_between, window
+from terrafine.raster.kind import open_labels
 from terrafine.raster.source import Source, open_source
 
 

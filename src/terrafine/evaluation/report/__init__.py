@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from terrafine.errors import DataError, OutputError
 from terrafine.evaluation.report.page import render
@@ -16,10 +18,10 @@ from terrafine.evaluation.report.pictures import make_figures
 from terrafine.evaluation.report.schema import FORMAT, Figures, Results, Window
 from terrafine.evaluation.report.tables import all_tables, to_csv
 
-__all__ = ["FORMAT", "Figures", "Results", "Window", "make_figures", "results_text", "write_report"]
+__all__ = ["FORMAT", "Figures", "Results", "Window", "make_figures", "publish", "results_text", "write_report"]
 
 
-def results_text(results: Results) -> str:
+def results_text(results: Results | Mapping[str, Any]) -> str:
     """The strict JSON of `results.json`: keys in their given order, no NaN; the same results give the same bytes.
 
     Raises DataError where a number is NaN or infinite: what is undefined is None.
@@ -45,6 +47,11 @@ def write_report(results: Results, figures: Figures | None, out_dir: str | Path)
         raise DataError("the results hold no candidate; evaluate at least one surface")
     texts = {"results.json": results_text(results), "index.html": render(results, figures)}
     texts |= {f"{table.name}.csv": to_csv(table) for table in all_tables(results).values()}
+    return publish(out_dir, texts)
+
+
+def publish(out_dir: str | Path, texts: Mapping[str, str]) -> list[Path]:
+    """Write files by name into a folder that is made where it is missing; raises OutputError where that fails."""
     folder = Path(out_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,92 @@
+"""The report of super-resolved images: one table, and a window of each beside the input and the truth."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from terrafine.errors import DataError
+from terrafine.evaluation.report import publish, results_text
+from terrafine.evaluation.report.sheet import Picture, Section, sheet_texts
+from terrafine.evaluation.report.tables import Cell, Table, display_name
+
+__all__ = ["write_image_report"]
+
+_SIDE = 512
+
+
+def write_image_report(
+    results: Mapping[str, Any], figures: Mapping[str, Any] | None, out_dir: str | Path
+) -> list[Path]:
+    """Write `results.json`, `index.html` and the table as CSV of an evaluation of images; returns the paths.
+
+    `figures` is what `evaluate_images` hands over, or None. Each file appears whole or not at all. Raises DataError
+    for results of another format, OutputError where the folder cannot be written.
+    """
+    if not str(results.get("format")).startswith("terrafine-images/"):
+        raise DataError(
+            f"the results say format {results.get('format')!r}, expected terrafine-images/1; evaluate again"
+        )
+    sections = [
+        Section(
+            "How good they are",
+            "Reflectance; consistency is with the input, synthesis and correctness are opensr-test's.",
+            (_table(results),),
+        ),
+        Section("What they look like", "One window, stretched as the truth is.", (), _pictures(results, figures or {})),
+    ]
+    title = "Super-resolved image, evaluated against a reference"
+    return publish(out_dir, sheet_texts(results, title, sections, results_text(results)))
+
+
+def _table(results: Mapping[str, Any]) -> Table:
+    found = [(c["name"], c) for c in results["candidates"]] + list(results["baselines"].items())
+    consistency = ("reflectance", "block_mean", "block_mean_max", "spectral_angle_deg", "shift_px")
+    judged = ("improvement", "omission", "hallucination", "judged_share")
+    rows: list[tuple[Cell, ...]] = [
+        (
+            name,
+            c["psnr"],
+            c["ssim"],
+            *(c["consistency"][key] for key in consistency),
+            c["synthesis"],
+            *(c["correctness"][key] for key in judged),
+        )
+        for name, c in found
+    ]
+    columns = ("image", "psnr", "ssim", *consistency, "synthesis", *judged)
+    return Table("images", "Each image; the shift in cells of the input", columns, tuple(rows))
+
+
+def _pictures(results: Mapping[str, Any], figures: Mapping[str, Any]) -> list[Picture]:
+    if not figures:
+        return []
+    truth = np.asarray(figures["reference"])
+    low, high = np.percentile(truth, [1, 99], axis=(1, 2))
+    k = int(results["settings"]["scale"])
+    out = []
+    for name in ("coarse", *(c["name"] for c in results["candidates"]), *results["baselines"], "reference"):
+        image = np.asarray(figures[name])
+        image = image.repeat(k, axis=1).repeat(k, axis=2) if name == "coarse" else image
+        shown = "Input" if name == "coarse" else display_name(name)
+        x, y = image.shape[2], image.shape[1]
+        out.append(Picture(_png(image[:, :_SIDE, :_SIDE], low, high), shown, f"{min(x, _SIDE)} / {min(y, _SIDE)}"))
+    return out
+
+
+def _png(image: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> str:
+    """The first three bands, each from `low` to `high`, as a PNG data URI; two bands as the first in grey."""
+    bands = image[:3] if len(image) >= 3 else image[:1]
+    scaled = (bands - low[: len(bands), None, None]) / np.maximum(high - low, 1e-9)[: len(bands), None, None]
+    bytes_ = np.clip(scaled * 255 + 0.5, 0, 255).astype(np.uint8)
+    picture = Image.fromarray(np.moveaxis(bytes_, 0, -1) if len(bytes_) == 3 else bytes_[0])
+    out = io.BytesIO()
+    picture.save(out, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")
