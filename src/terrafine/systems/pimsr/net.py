@@ -19,6 +19,7 @@ from torch.nn import functional
 from terrafine.nn.blocks import ResidualBlock, init_identity
 from terrafine.nn.relief import ReliefNet
 from terrafine.physics.backscatter import highpass
+from terrafine.systems.pimsr.align import Align
 
 __all__ = ["Guided", "PimsrNet", "directions"]
 
@@ -45,6 +46,7 @@ class PimsrNet(nn.Module):
     relief     arguments of the ReliefNet inside
     guides     of vv, vh (dB) and optical (10 lg of brightness), each with an encoder of its own
     width      channels of an encoder; body: (channels, residual blocks) of what reads heights and radar together
+    align      fine cells by which a learned displacement, one for each guide and coarse cell, may move it; 0: none
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class PimsrNet(nn.Module):
         guides: Sequence[str] = ("vv", "vh"),
         width: int = 32,
         body: tuple[int, int] = (48, 5),
+        align: float = 0.0,
     ) -> None:
         super().__init__()
         if scale % 2:
@@ -63,6 +66,7 @@ class PimsrNet(nn.Module):
         self.relief = ReliefNet(scale, **(relief or {})).requires_grad_(False)  # type: ignore[arg-type]
         seen = self.relief.tail.in_channels
         self.encoders = nn.ModuleDict({name: _Encoder(scale, width) for name in self.guides})
+        self.aligners = nn.ModuleDict({name: Align(scale, seen, align) for name in self.guides if align})
         self.gates = nn.ModuleList(_Gate(seen, width, len(self.guides)) for _ in range(_LEVELS))
         self.fine = nn.Conv2d(width, body[0], 2, stride=2)
         self.coarse = nn.Conv2d(width, body[0], 1)
@@ -91,7 +95,10 @@ class PimsrNet(nn.Module):
             ways = [guides.get(part, blank) for part in directions(name)]
             known = torch.stack([way[:, 1:] for way in ways]).amin(0)
             given.append(guides.get(name, blank) * known)  # without a direction, brightness says nothing
-            encoded.append(encoder(given[-1], torch.cat([_mean(way, self.scale) for way in ways], dim=1)))
+            look = torch.cat([_mean(way, self.scale) for way in ways], dim=1)
+            if name in self.aligners:
+                given[-1] = self.aligners[name](given[-1], look, features)
+            encoded.append(encoder(given[-1], look))
         observed = torch.cat([functional.avg_pool2d(g[:, 1:], self.scale) for g in given], dim=1)
         levels = [gate([e[level] for e in encoded], features, observed) for level, gate in enumerate(self.gates)]
         (fine, _), (coarse, gates), (low, _) = levels
@@ -109,6 +116,9 @@ class PimsrNet(nn.Module):
         heights = self.relief.receptive_radius()
         window = -(-(_WINDOW // 2) // self.scale)
         radar = window + 2 + 3 + 6  # the encoder's blocks on its three levels, the last on cells twice as large
+        for align in self.aligners.values():
+            radar = max(radar, heights) + align.receptive_radius()
+            break
         return max(heights, radar) + 2 * len(self.body) + 2
 
 
