@@ -116,9 +116,8 @@ class PimsrNet(nn.Module):
         heights = self.relief.receptive_radius()
         window = -(-(_WINDOW // 2) // self.scale)
         radar = window + 2 + 3 + 6  # the encoder's blocks on its three levels, the last on cells twice as large
-        for align in self.aligners.values():
-            radar = max(radar, heights) + align.receptive_radius()
-            break
+        moved = [align.receptive_radius() for align in self.aligners.values() if isinstance(align, Align)]
+        radar = max([radar, *(max(radar, heights) + m for m in moved)])
         return max(heights, radar) + 2 * len(self.body) + 2
 
 
