@@ -81,13 +81,17 @@ def find_model(
     uncertainty: bool = False,
     engine: str = "torch",
     threads: int | None = None,
+    verb: str = "dem",
 ) -> ModelRef:
-    """The model of that name and scale, shipped or in a file. Raises NoModelError, WeightsError or UsageError."""
+    """The model of that name and scale for that verb, shipped or in a file.
+
+    Raises NoModelError, WeightsError or UsageError.
+    """
     if consistency not in _MODES:
         raise UsageError(f"consistency {consistency!r}: expected one of {_MODES}")
     if engine not in _ENGINES:
         raise UsageError(f"engine {engine!r}: expected one of {_ENGINES}")
-    if scale < 2:
+    if scale < 2 and verb == "dem":
         raise UsageError(f"scale {scale}: expected 2, 3 or 4, the output cells along one side of an input cell")
     if not tolerance_m >= 0:
         raise UsageError(f"tolerance {tolerance_m} m: expected 0 or more")
@@ -97,7 +101,9 @@ def find_model(
         ref = replace(ref, spec=_at_scale(ref.spec, scale))
     if ref.spec.scale != scale:
         raise NoModelError(f"{name_or_path}: these weights serve ×{ref.spec.scale}, asked was ×{scale}")
-    if uncertainty and "elevation_sigma" not in ref.spec.outputs:
+    if find_system(ref.spec.system).verb != verb:
+        raise NoModelError(f"{ref.name} is a model of `terrafine {find_system(ref.spec.system).verb}`, not of {verb}")
+    if uncertainty and not any(o.endswith("_sigma") for o in ref.spec.outputs):
         raise NoModelError(f"{ref.name} gives no uncertainty; `terrafine models` shows which do, e.g. ridgeline")
     outputs = tuple(o for o in ref.spec.outputs if uncertainty or not o.endswith("_sigma"))
     return replace(ref, spec=replace(ref.spec, outputs=outputs))
