@@ -30,6 +30,7 @@ class ModelSpec:
     halo        input cells around a tile that its inner output depends on (the receptive radius)
     multiple    input tile sides and origins must be multiples of this
     tiling      `exact`: with the halo, tiled equals whole; `blend`: overlapping tiles are blended
+    relative    a tile knows its outputs up to a plane: where tiles are blended, the planes are first solved jointly
     tile        preferred inner tile side, input cells
     network     keyword arguments that rebuild the network
     tolerance_m how far a mirrored or rotated input changes the mirrored or rotated output: the largest RMS, in metres,
@@ -55,6 +56,7 @@ class ModelSpec:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     scales: tuple[int, ...] = ()
     guides: tuple[str, ...] = ()
+    relative: bool = False
 
     def __post_init__(self) -> None:
         problems = [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from terrafine.nn.adversary import Adversarial
     from terrafine.nn.model import Model
     from terrafine.nn.spec import ModelSpec
 
@@ -58,6 +59,8 @@ class System:
     loss       (network, batch, loss settings) -> {"total": scalar, and any parts to log}
     predict    (network, batch) -> {"elevation": (n, 1, k·y, k·x), optional "elevation_sigma"}, metres
     variants   names of the models that need no weights
+    verb       of the command line that runs its models: `dem` from elevation, `height` from an image
+    adversarial  how it is trained on pairs of image and target, instead of by `loss`
     """
 
     name: str
@@ -69,3 +72,5 @@ class System:
     loss: Callable[[nn.Module, TrainingBatch, Mapping[str, float]], dict[str, Tensor]] | None = None
     predict: Callable[[nn.Module, TrainingBatch], dict[str, Tensor]] | None = None
     variants: tuple[str, ...] = ()
+    verb: str = "dem"
+    adversarial: Adversarial | None = None

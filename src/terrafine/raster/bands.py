@@ -33,6 +33,8 @@ class Band:
 _ALL = (
     Band("elevation", "m", (-11_100.0, 9_000.0), "cubic", "height above a vertical datum"),
     Band("elevation_sigma", "m", (0.0, 1_000.0), "bilinear", "standard error of the elevation"),
+    Band("relief", "m", (-9_000.0, 9_000.0), "cubic", "height above an unstated level, one for the whole raster"),
+    Band("relief_sigma", "m", (0.0, 1_000.0), "bilinear", "standard error of the relief"),
     Band("vv", "dB", (-60.0, 40.0), "bilinear", "radar backscatter, VV polarisation"),
     Band("vh", "dB", (-70.0, 30.0), "bilinear", "radar backscatter, VH polarisation"),
     Band("incidence", "degree", (0.0, 90.0), "bilinear", "incidence angle on the ellipsoid"),
