@@ -1,4 +1,4 @@
-"""Losses: relative error of heights and slopes, patch by patch, and the likelihood of σ."""
+"""Losses: relative error of heights and slopes, patch by patch, the likelihood of σ, and terms of physics."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from terrafine.errors import RecipeError
 from terrafine.nn.system import TrainingBatch
+from terrafine.nn.terms import SETTINGS, physics_terms
 
 __all__ = ["relief_loss", "relief_terms"]
 
 _FLOOR = 0.002  # of the fine pixel size: below it, relief is noise, and its relative error means nothing
+_WEIGHTS = {"rmse": 0.5, "mae": 0.5, "slope": 0.5, "sigma": 0.1}
+_KNOWN = (*_WEIGHTS, "edge", "relative", *SETTINGS)
 
 
 def relief_loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, float]) -> dict[str, Tensor]:
@@ -29,8 +33,11 @@ def relief_terms(
     relief, detail, log_sigma  (n, k², y, x), as `terrafine.nn.relief.ReliefNet` gives them
     settings: `rmse`, `mae`, `slope` weigh the parts; `sigma` the Laplace likelihood, whose gradient reaches the
     σ branch alone; `edge` coarse cells at a patch's border are left out, where the network lacks surroundings.
-    The ratio is what the tables report, so flat and steep ground count alike; `relative` = 0 leaves metres.
+    The ratio is what the tables report, so flat and steep ground count alike; `relative` = 0 leaves metres. Further
+    settings weigh the terms of `terrafine.nn.terms`, 0 by default. Raises RecipeError for a name that is none of these.
     """
+    if unknown := sorted(set(settings) - set(_KNOWN)):
+        raise RecipeError(f"[loss] {unknown}: no such terms; known are {sorted(_KNOWN)}")
     k, edge = batch.scale, int(settings.get("edge", 4))
     truth = functional.pixel_unshuffle((batch.fine.double() - _repeat(batch.coarse, k)).float(), k)
     relief, detail, log_sigma = relief.float(), detail.float(), log_sigma.float()
@@ -49,9 +56,11 @@ def relief_terms(
     sigma = _inner(log_sigma, edge)
     likelihood = (sigma - torch.log(scale)[:, None, None, None] + error.detach().abs() * torch.exp(-sigma)).mean()
     parts = {"rmse": rmse.mean(), "mae": mae.mean(), "slope": slope.mean(), "sigma": likelihood}
-    defaults = {"rmse": 0.5, "mae": 0.5, "slope": 0.5, "sigma": 0.1}
-    total = torch.stack([settings.get(n, defaults[n]) * v for n, v in parts.items()]).sum()
-    return {"total": total, **parts}
+    total = torch.stack([settings.get(n, _WEIGHTS[n]) * v for n, v in parts.items()]).sum()
+    more = physics_terms(relief, base, batch, settings, edge)
+    for name, term in more.items():
+        total = total + settings[name] * term
+    return {"total": total, **parts, **more}
 
 
 def _repeat(x: Tensor, k: int) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from terrafine.physics.radar import Angle, cos_local_incidence, layover, shadow
+from terrafine.physics.radar import Angle, cos_local_incidence, hidden
 from terrafine.physics.stencil import Sizes, mean_over
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Fit",
     "backscatter_db",
     "fit_backscatter",
+    "fit_exponent",
     "highpass",
     "sar_loss",
     "simulate_db",
@@ -28,6 +29,8 @@ __all__ = [
 
 DB = 10 / math.log(10)
 _GRAZING = 0.05  # cos LIA is taken as at least this (87°): beyond it is shadow
+_PRIOR = 1.0  # exponent where the terrain says nothing of it: Lambert's
+_PRIOR_DB2 = 4.0  # how firmly: as much as radar with 2 dB of noise would take to move it by 1
 _FACING = 0.1  # sin LIA is taken as at least this (6°): the area of a cell in one range line is bounded
 
 
@@ -171,6 +174,23 @@ def _box(v: Tensor, window: int) -> Tensor:
     return functional.avg_pool2d(down, (1, window), stride=1, padding=(0, window // 2))
 
 
+def fit_exponent(
+    observed_db: Tensor, cos_lia: Tensor, incidence: Angle, valid: Tensor, *, area: float = 1.0, window: int = 31
+) -> Tensor:
+    """The exponent that explains the detail of each radar image best; (…, y, x) -> (…, 1, 1), from 0 to 4.
+
+    Least squares of high-passed dB on the high-passed cosine law, `area` held, drawn to 1 where relief says little: so
+    many images are fitted at once, and level ground is no error. valid (bool) leaves out void cells, layover, shadow.
+    """
+    facing, footprint = _terms(cos_lia, incidence)
+    f = highpass(facing.expand_as(observed_db), valid, window)
+    y = highpass(observed_db - area * footprint, valid, window)
+    found = ((f * y).sum((-2, -1), keepdim=True) + _PRIOR_DB2 * _PRIOR) / (
+        f.square().sum((-2, -1), keepdim=True) + _PRIOR_DB2
+    )
+    return found.clamp(0.0, 4.0)
+
+
 def sar_loss(
     prediction: Tensor,
     observed_db: Tensor,
@@ -180,28 +200,29 @@ def sar_loss(
     params: Backscatter | None = None,
     valid: Tensor | None = None,
     *,
+    exponent: Tensor | None = None,
     window: int = 31,
     delta_db: float = 2.0,
     empty: Literal["raise", "zero"] = "raise",
 ) -> Tensor:
-    """How far observed radar is from what the predicted surface would send back, dB (Huber); a scalar.
+    """How far observed radar is from what the predicted surface would send back, dB (Huber); (n,).
 
-    prediction (n, 1, y, x) metres, observed_db (n, date or polarisation, y, x); angles broadcast against it. Cells of
-    the prediction in layover or in shadow do not count, nor those not `valid` (bool; give what `shadow.radar_masks`
-    casts from the best surface at hand). What reflects differently is not known: the mean of the difference over a
-    window of cells is taken out, so only relief finer than it is asked for. Above delta_db the loss grows linearly. A
-    patch without a cell that counts raises ValueError, or with empty="zero" gives 0 without a gradient.
+    prediction (n, 1, y, x) metres, observed_db (n, date or polarisation, y, x); angles broadcast against it, and so
+    does `exponent` where it is not that of `params`. Cells of the prediction in layover or in shadow do not count, nor
+    those not `valid` (bool; give what `shadow.radar_masks` casts from the best surface at hand). What reflects
+    differently is not known: the mean of the difference over a window of cells is taken out, so only relief finer than
+    it is asked for. Above delta_db the loss grows linearly. A patch without a cell that counts raises ValueError, or
+    with empty="zero" gives 0 without a gradient.
     """
     cos_lia = cos_local_incidence(prediction, pixel_size_m, incidence, azimuth)
-    hidden = layover(prediction, pixel_size_m, incidence, azimuth)
-    hidden = hidden | shadow(prediction, pixel_size_m, incidence, azimuth)
-    known = torch.isfinite(observed_db) & ~hidden
+    known = torch.isfinite(observed_db) & ~hidden(prediction, pixel_size_m, incidence, azimuth)
     known = known if valid is None else known & valid
-    if not bool(known.any()):
-        if empty == "zero":
-            return prediction.new_zeros(())
-        raise ValueError("no cell is valid, lit and out of layover; leave the patch out, or say empty='zero'")
-    modelled = backscatter_db(cos_lia, incidence, params)
+    if empty == "raise" and not bool(known.flatten(1).any(1).all()):
+        raise ValueError("a patch has no cell that is valid, lit and out of layover; leave it out, or say empty='zero'")
+    params = params or Backscatter()
+    facing, footprint = _terms(cos_lia, incidence)
+    modelled = (params.exponent if exponent is None else exponent) * facing + params.area * footprint
     apart = torch.where(known, torch.where(known, observed_db, 0.0) - modelled, 0.0)
     detail = highpass(apart, known, window)
-    return mean_over(functional.huber_loss(detail, torch.zeros_like(detail), reduction="none", delta=delta_db), known)
+    loss = functional.huber_loss(detail, torch.zeros_like(detail), reduction="none", delta=delta_db)
+    return mean_over(loss.flatten(1, -2), known.flatten(1, -2))

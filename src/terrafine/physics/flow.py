@@ -65,7 +65,7 @@ def soft_direction_loss(
     valid: Tensor | None = None,
     temperature: float = TEMPERATURE,
 ) -> Tensor:
-    """Mean Kullback-Leibler divergence of the predicted soft directions from the truth's, nats; a scalar.
+    """Mean Kullback-Leibler divergence of the predicted soft directions from the truth's, nats; (…, y, x) -> (…).
 
     Each inner cell weighs 1 − H/ln 8, H the entropy of the truth's directions: where the truth has no clear way down
     nothing is asked (a truth that is flat throughout gives 0). Raises ValueError for shapes that differ or where
@@ -92,7 +92,7 @@ def sink_depth(z: Tensor) -> Tensor:
 
 
 def sink_penalty(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Mean depth of the predicted pits at inner cells where the truth has none, metres; a scalar.
+    """Mean depth of the predicted pits at inner cells where the truth has none, metres; (…, y, x) -> (…).
 
     Raises as `soft_direction_loss`.
     """
@@ -135,7 +135,7 @@ def accumulation_loss(
     valid: Tensor | None = None,
     temperature: float = TEMPERATURE,
 ) -> Tensor:
-    """Mean |ln A − ln A of the truth| of flow accumulation in cells, over inner cells; a scalar.
+    """Mean |ln A − ln A of the truth| of flow accumulation in cells, over inner cells; (…, y, x) -> (…).
 
     Void cells hold 0 m in both surfaces and so draw water alike. Raises as `soft_direction_loss`.
     """

@@ -22,6 +22,7 @@ __all__ = [
     "ORBITS",
     "Orbit",
     "cos_local_incidence",
+    "hidden",
     "layover",
     "look_azimuth",
     "look_vector",
@@ -129,6 +130,11 @@ def shadow(z: Tensor, pixel_size_m: Sizes, incidence: Angle, azimuth: Angle, met
     """Ground that faces away by so much that LIA ≥ 90°; bool (…, y, x). What it shades is `shadow.cast_shadow`."""
     with torch.no_grad():
         return cos_local_incidence(z, pixel_size_m, incidence, azimuth, method) <= 0
+
+
+def hidden(z: Tensor, pixel_size_m: Sizes, incidence: Angle, azimuth: Angle) -> Tensor:
+    """Ground in layover or in shadow by its own slope; bool (…, y, x)."""
+    return layover(z, pixel_size_m, incidence, azimuth) | shadow(z, pixel_size_m, incidence, azimuth)
 
 
 def _like(angle: Angle, z: Tensor) -> Tensor:

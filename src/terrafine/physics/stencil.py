@@ -52,7 +52,7 @@ def inner_valid(valid: Tensor) -> Tensor:
 def compared(prediction: Tensor, truth: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Two surfaces of one shape, void cells at 0 in both, and the inner cells that may be compared.
 
-    Raises ValueError where shapes differ, where there is no inner cell, or where none is valid.
+    Raises ValueError where shapes differ, where there is no inner cell, or where a surface has none that is valid.
     """
     if prediction.shape != truth.shape or prediction.ndim < 2 or min(prediction.shape[-2:]) < 3:
         raise ValueError(
@@ -70,13 +70,16 @@ def compared(prediction: Tensor, truth: Tensor, valid: Tensor | None) -> tuple[T
         raise ValueError(f"the mask is {valid.dtype}; expected bool, True where valid")
     valid = valid.expand_as(truth)
     inner = inner_valid(valid)
-    if not bool(inner.any()):
+    if not bool(inner.flatten(-2).any(-1).all()):
         raise ValueError("no cell has nine valid cells around it, so there is nothing to compare; leave the patch out")
     zero = truth.new_zeros(())
     return torch.where(valid, prediction, zero), torch.where(valid, truth, zero), inner
 
 
 def mean_over(values: Tensor, where: Tensor) -> Tensor:
-    """Mean of the values in the cells that count; both (…, y, x), `where` bool or a weight; 0 if all weights are 0."""
-    weight = where.to(values.dtype)
-    return (values * weight).sum() / weight.sum().clamp_min(torch.finfo(values.dtype).tiny)
+    """Mean of each surface's values in the cells that count; both (…, y, x) -> (…).
+
+    `where` is bool or a weight; 0 for a surface whose weights are all 0.
+    """
+    weight = where.to(values.dtype).expand_as(values)
+    return (values * weight).sum((-2, -1)) / weight.sum((-2, -1)).clamp_min(torch.finfo(values.dtype).tiny)

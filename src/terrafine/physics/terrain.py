@@ -1,7 +1,8 @@
 """Slope, aspect, curvature and shade of a surface, and losses that hold a prediction to those of the truth.
 
 Everywhere: heights (…, y, x) in metres, rows running south; `pixel_size_m` as `stencil.Sizes`; the gradient is
-(zx, zy), rise per metre toward east and toward north. All functions are differentiable, on flat ground too.
+(zx, zy), rise per metre toward east and toward north. All functions are differentiable, on flat ground too. A loss is
+one number for each surface, (…, y, x) -> (…).
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ def hillshade(
 
 
 def gradient_loss(prediction: Tensor, truth: Tensor, pixel_size_m: Sizes, valid: Tensor | None = None) -> Tensor:
-    """Mean of |Δzx| + |Δzy|, metres per metre: L1 of first differences between adjacent cells; a scalar.
+    """Mean of |Δzx| + |Δzy|, metres per metre: L1 of first differences between adjacent cells; (…).
 
     Adjacent differences see a checkerboard, which central ones do not. As the gradient difference loss of
     Mathieu et al. 2016 (arXiv:1511.05440) on the error's own differences. prediction, truth (…, y, x) metres; valid
@@ -164,7 +165,7 @@ def slope_loss(
     method: Method = "horn",
     unit: Unit = "degree",
 ) -> Tensor:
-    """Mean |slope of the prediction − slope of the truth|, degrees unless told otherwise; a scalar.
+    """Mean |slope of the prediction − slope of the truth|, degrees unless told otherwise; (…).
 
     The outermost cells and those beside a void do not count. Raises as `gradient_loss`.
     """
@@ -181,7 +182,7 @@ def aspect_loss(
     method: Method = "horn",
     flat: float = FLAT,
 ) -> Tensor:
-    """Mean of 1 − cos(angle between the aspects), weighted by sin(slope) of the truth; 0 to 2, a scalar.
+    """Mean of 1 − cos(angle between the aspects), weighted by sin(slope) of the truth; 0 to 2, (…).
 
     Aspects are unit vectors u = −g/√(|g|² + flat²), and 1 − cos = |Δu|²/2: bounded gradients, and flat ground, which
     has no aspect, weighs nothing (a truth that is flat throughout gives 0). Raises as `gradient_loss`.
@@ -198,7 +199,7 @@ def aspect_loss(
 def curvature_loss(
     prediction: Tensor, truth: Tensor, pixel_size_m: Sizes, valid: Tensor | None = None, flat: float = FLAT
 ) -> Tensor:
-    """Mean of |Δplan| + |Δprofile| curvature, 1/100 m; a scalar.
+    """Mean of |Δplan| + |Δprofile| curvature, 1/100 m; (…).
 
     As `curvatures`, with a `flat` large enough that no gradient explodes on gentle ground. Raises as `gradient_loss`.
     """

@@ -17,6 +17,7 @@ from terrafine.physics.backscatter import (
     Backscatter,
     backscatter_db,
     fit_backscatter,
+    fit_exponent,
     highpass,
     sar_loss,
     simulate_db,
@@ -102,6 +103,38 @@ def test_the_fit_finds_the_parameters_under_speckle(looks: float) -> None:
     assert abs(fit_backscatter(seen(z, looks), c, THETA, clear, area=0.0).parameters.exponent - 1.6) > 0.3
 
 
+@pytest.mark.parametrize("looks", [4.4, 50.0])
+def test_exponents_of_many_images_are_found_at_once(looks: float) -> None:
+    z = torch.stack([rough(2, 128, 100.0), rough(3, 128, 40.0)])[:, None]
+    observed = torch.cat([seen(z, looks), seen(z, looks, Backscatter(-16.0, 0.7, 1.0), seed=1)], dim=1)
+    c = cos_local_incidence(z, 30.0, THETA, ALPHA)
+    clear = ((c > 0.2) & (c < 0.98)).expand_as(observed)
+    found = fit_exponent(observed, c, THETA, clear)
+    assert found.shape == (2, 2, 1, 1)
+    torch.testing.assert_close(found[:, :, 0, 0], torch.tensor([[1.6, 0.7]] * 2).double(), atol=0.15, rtol=0)
+    one = fit_exponent(observed[:1, :1], c[:1], THETA, clear[:1, :1])
+    torch.testing.assert_close(one[0, 0], found[0, 0])
+    assert (fit_exponent(observed, c, THETA, clear, area=0.0) - found).abs().max() > 0.3
+
+
+def test_level_ground_leaves_the_exponent_at_lambert_s() -> None:
+    z = plane(0, 0, 40)
+    known = torch.ones(40, 40, dtype=torch.bool)
+    fit = fit_exponent(seen(z, 4), cos_local_incidence(z, 30.0, THETA, ALPHA), THETA, known)
+    torch.testing.assert_close(fit, torch.ones(1, 1).double())
+
+
+def test_each_patch_has_a_sar_loss_of_its_own() -> None:
+    truth = torch.stack([rough(5, 40, 40.0), rough(7, 40, 40.0)])[:, None]
+    off = truth + 0.2 * rough(6, 40)
+    both = sar_loss(off, seen(truth), 30.0, THETA, ALPHA, PARAMS)
+    alone = [sar_loss(off[i : i + 1], seen(truth)[i : i + 1], 30.0, THETA, ALPHA, PARAMS) for i in (0, 1)]
+    torch.testing.assert_close(both, torch.cat(alone))
+    exponent = torch.full((2, 1, 1, 1), PARAMS.exponent, dtype=torch.float64)
+    other = sar_loss(off, seen(truth), 30.0, THETA, ALPHA, Backscatter(area=PARAMS.area), exponent=exponent)
+    torch.testing.assert_close(other, both)
+
+
 def test_bright_targets_do_not_lead_the_fit() -> None:
     z = rough(2, 96, 150.0)
     c, observed = cos_local_incidence(z, 30.0, THETA, ALPHA), seen(rough(2, 96, 150.0), 20)
@@ -170,7 +203,7 @@ def test_hidden_and_missing_cells_do_not_count() -> None:
     valid[10, 10] = False
     assert sar_loss(truth, observed, 30.0, THETA, ALPHA, PARAMS, valid) < 1e-12
     steep = plane(-1.5, 0)[None, None].requires_grad_()
-    with pytest.raises(ValueError, match="no cell is valid, lit"):
+    with pytest.raises(ValueError, match="no cell that is valid, lit"):
         sar_loss(steep, torch.zeros(1, 1, 12, 12), 30.0, THETA, ALPHA)
     assert sar_loss(steep, torch.zeros(1, 1, 12, 12), 30.0, THETA, ALPHA, empty="zero") == 0
 

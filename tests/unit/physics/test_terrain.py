@@ -141,11 +141,25 @@ def test_void_cells_do_not_count_and_send_no_gradient(loss: Callable[..., Tensor
 
 
 @pytest.mark.parametrize("loss", LOSSES)
+def test_each_surface_has_a_loss_of_its_own(loss: Callable[..., Tensor]) -> None:
+    truth = torch.stack([rough(1), rough(2)])[:, None]
+    prediction = truth + 0.1 * torch.stack([rough(3), rough(4) * 0.3])[:, None]
+    both = loss(prediction, truth, 30.0)
+    assert both.shape == (2, 1)
+    for i in (0, 1):
+        torch.testing.assert_close(both[i, 0], loss(prediction[i, 0], truth[i, 0], 30.0))
+    assert both[0] > 2 * both[1]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
 def test_what_cannot_be_compared_is_refused(loss: Callable[..., Tensor]) -> None:
     with pytest.raises(ValueError, match="expected one shape"):
         loss(torch.zeros(1, 1, 8, 8), torch.zeros(1, 8, 8), 30.0)
     with pytest.raises(ValueError, match="nothing to compare"):
         loss(torch.zeros(8, 8), torch.zeros(8, 8), 30.0, torch.zeros(8, 8, dtype=torch.bool))
+    with pytest.raises(ValueError, match="nothing to compare"):  # one of two surfaces
+        valid = torch.tensor([True, False])[:, None, None].expand(2, 8, 8)
+        loss(torch.zeros(2, 8, 8), torch.zeros(2, 8, 8), 30.0, valid)
 
 
 def test_gradient_loss_sees_a_checkerboard() -> None:
