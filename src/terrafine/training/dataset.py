@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from terrafine.errors import DataError
 from terrafine.raster.source import open_source
+from terrafine.training.hdf5 import SUFFIXES, Samples, read_samples
 
 __all__ = ["Terrain", "check_leak", "load_terrains", "split"]
 
 _ROWS = 1024
 _PRINT = 12  # cells along a fingerprint
 _LATTICE = 61  # cells between fingerprints
+_DENSE = 17  # the same in samples of an HDF5 file, which may share a corner only
 _TABLE = 1 << 22
 _PRIMES = (1_000_003, 15_485_863, 32_452_843, 49_979_687, 67_867_967, 86_028_121)
 
@@ -30,6 +32,7 @@ class Terrain:
     pixel_size_m  (2, y): metres along y and x
     weight        how often it is drawn
     zones         half-open windows (y0, y1, x0, x1) that may be drawn from
+    samples       of an HDF5 file, from which its patches come; `heights` are then theirs, one below the other
     """
 
     name: str
@@ -38,6 +41,7 @@ class Terrain:
     pixel_size_m: NDArray[np.float64]
     weight: float
     zones: tuple[tuple[int, int, int, int], ...]
+    samples: Samples | None = None
 
     def draw_window(self, side: int, rng: np.random.Generator) -> tuple[int, int] | None:
         """Corner of a side×side window inside one zone, uniformly over positions; None where none fits."""
@@ -48,6 +52,12 @@ class Terrain:
         i = int(np.searchsorted(np.cumsum(room), u * sum(room), side="right"))
         y0, y1, x0, x1 = self.zones[min(i, len(room) - 1)]
         return y0 + int(v * (y1 - y0 - side + 1)), x0 + int(w * (x1 - x0 - side + 1))
+
+    def draw_sample(self, samples: Samples, rng: np.random.Generator) -> int:
+        """The number of one of its samples inside the zones, uniformly."""
+        side = samples.fine.shape[1]
+        known = np.concatenate([np.arange(y0 // side, y1 // side) for y0, y1, _, _ in self.zones])
+        return int(known[int(rng.random() * len(known))])
 
     def usable(self, window: NDArray[np.int16] | NDArray[np.float32]) -> bool:
         """No void in the window."""
@@ -61,14 +71,17 @@ class Terrain:
 def load_terrains(root: Path, weights: Mapping[str, float]) -> list[Terrain]:
     """Every file under `root` that a pattern of `weights` matches; its files share the weight by their area.
 
-    The first pattern that matches a file takes it. Raises DataError for a pattern without a file.
+    The first pattern that matches a file takes it. HDF5 in the layout of `training.hdf5` needs its orbit behind the
+    pattern, `pairs/*.h5#descending`. Raises DataError for a pattern without a file.
     """
     taken: dict[Path, Terrain] = {}
-    for pattern, weight in weights.items():
+    for entry, weight in weights.items():
+        pattern, mark, orbit = entry.rpartition("#")
+        pattern = pattern if mark else entry
         files = [p for p in sorted(root.glob(pattern)) if p not in taken]
         if not files:
             raise DataError(f"{root / pattern}: no file matches; expected elevation models there, or another --data")
-        read = [_read(p, root) for p in files]
+        read = [_stacked(p, root, orbit if mark else "") if p.suffix in SUFFIXES else _read(p, root) for p in files]
         cells = sum(t.heights.size for t in read)
         taken.update({p: replace(t, weight=weight * t.heights.size / cells) for p, t in zip(files, read, strict=True)})
     return list(taken.values())
@@ -79,7 +92,9 @@ def split(
 ) -> tuple[list[Terrain], list[Terrain]]:
     """(training, validation): whole files, or the band of rows `[from, to)` given as fractions of the height.
 
-    Training windows keep `gap` cells away from a held-out band, so that no cell is on both sides.
+    Training windows keep `gap` cells away from a held-out band, so that no cell is on both sides. Of an HDF5 file the
+    fractions are of its samples in their order, and the gap is whole samples: where they lie is not known, so ground
+    may be on both sides, which `check_leak` sees only where it is the same cells.
     """
     training, validation = [], []
     terrains = list(terrains)
@@ -91,9 +106,11 @@ def split(
             training.append(t)
             continue
         (height, width), (start, stop) = t.heights.shape, held_out[t.name]
-        a, b = round(start * height), round(stop * height)
+        unit = 1 if t.samples is None else int(t.samples.fine.shape[1])
+        a, b = (round(f * (height // unit)) * unit for f in (start, stop))
         validation.append(replace(t, zones=((a, b, 0, width),)))
-        rest = tuple(z for z in ((0, a - gap, 0, width), (b + gap, height, 0, width)) if z[1] > z[0])
+        away = -(-gap // unit) * unit
+        rest = tuple(z for z in ((0, a - away, 0, width), (b + away, height, 0, width)) if z[1] > z[0])
         if rest:
             training.append(replace(t, zones=rest))
     return training, validation
@@ -109,8 +126,8 @@ def check_leak(training: Iterable[Terrain], validation: Iterable[Terrain]) -> No
     hashes: list[int] = []
     for t in validation:
         for y0, y1, x0, x1 in t.zones:
-            for y in range(y0, y1 - _PRINT, _LATTICE):
-                for x in range(x0, x1 - _PRINT, _LATTICE):
+            for y in _lattice(t, y0, y1):
+                for x in range(x0, x1 - _PRINT, _LATTICE if t.samples is None else _DENSE):
                     key = _fingerprint(t.heights[y : y + _PRINT, x : x + _PRINT], t)
                     if key is not None and key not in prints:
                         prints[key] = f"{t.name} row {y} column {x}"
@@ -120,6 +137,14 @@ def check_leak(training: Iterable[Terrain], validation: Iterable[Terrain]) -> No
     for t in training:
         for zone in t.zones:
             _search(t, zone, prints, table)
+
+
+def _lattice(t: Terrain, start: int, stop: int) -> list[int]:
+    """Rows at which fingerprints begin; in samples, such that none reaches into the next."""
+    if t.samples is None:
+        return list(range(start, stop - _PRINT, _LATTICE))
+    side = int(t.samples.fine.shape[1])
+    return [top + y for top in range(start, stop, side) for y in range(0, side - _PRINT, _DENSE)]
 
 
 def _search(t: Terrain, zone: tuple[int, int, int, int], prints: Mapping[bytes, str], table: NDArray[np.bool_]) -> None:
@@ -174,3 +199,11 @@ def _read(path: Path, root: Path) -> Terrain:
     if whole:
         return Terrain(name, np.nan_to_num(heights, nan=-32768).astype(np.int16), -32768, pixel, 1.0, zones)
     return Terrain(name, np.nan_to_num(heights, nan=-32768.0), -32768.0, pixel, 1.0, zones)
+
+
+def _stacked(path: Path, root: Path, orbit: str) -> Terrain:
+    samples = read_samples(path, orbit)
+    n, y, x = samples.fine.shape
+    pixel = np.full((2, n * y), samples.pixel_size_m)
+    name = path.relative_to(root).with_suffix("").as_posix()
+    return Terrain(name, samples.fine.reshape(n * y, x), -32768.0, pixel, 1.0, ((0, n * y, 0, x),), samples)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from terrafine.errors import DataError
 from terrafine.training.dataset import Terrain
 from terrafine.training.degrade import MARGIN, Family, sample
+from terrafine.training.hdf5 import Samples
 from terrafine.training.optical import OpticalFamily
 from terrafine.training.radar import RadarFamily
 
@@ -71,6 +72,8 @@ class Sampler:
         for _ in range(_TRIES):
             terrain = self.terrains[int(np.searchsorted(weights, rng.random() * weights[-1], side="right"))]
             factor = self._factor(rng)
+            if terrain.samples is not None:
+                return self._sample(terrain, terrain.samples, rng)
             found = self._window(terrain, factor, rng)
             if found is not None:
                 break
@@ -92,6 +95,28 @@ class Sampler:
             if family is not None:
                 guides |= family.simulate(fine, cell, rng)
         return coarse[None].astype(np.float32), fine[None].astype(np.float32), size.astype(np.float32), guides
+
+    def _sample(
+        self, terrain: Terrain, samples: Samples, rng: np.random.Generator
+    ) -> tuple[F32, F32, F32, dict[str, F32]]:
+        """A part of one sample as it came: with its own coarse side and radar, neither turned nor degraded."""
+        k, size, (_, rows, cols) = self.scale, self.size, samples.coarse.shape
+        if samples.scale != k or min(rows, cols) < size:
+            raise DataError(
+                f"{terrain.name}: samples of {rows} × {cols} coarse cells at ×{samples.scale}; this recipe asks for "
+                f"patches of {size} at ×{k}: change [patches] size or scale, or leave the file out"
+            )
+        i = terrain.draw_sample(samples, rng)
+        y, x = int(rng.integers(rows - size + 1)), int(rng.integers(cols - size + 1))
+        fine = np.s_[..., k * y : k * (y + size), k * x : k * (x + size)]
+        guides: dict[str, F32] = {}
+        if self.radar is not None:
+            guides = {name: values[fine] for name, values in samples.guides(i).items()}
+            lost = self.radar.lost(rng)
+            gone = (*lost, "look_east", "look_north") if len(lost) > 1 else lost
+            guides = {name: 0 * values if name in gone else values for name, values in guides.items()}
+        pixel = np.full((2, size, 1), k * samples.pixel_size_m, np.float32)
+        return samples.coarse[i, y : y + size, x : x + size][None], samples.fine[i][fine][None], pixel, guides
 
     def _factor(self, rng: np.random.Generator) -> int:
         edges = np.cumsum([p for _, p in self.coarsen])

@@ -68,7 +68,7 @@ class RadarFamily:
         seen = torch.from_numpy(as_seen(fine, self.shift, self.smooth, rng)).float()
         cover = covers(fine.shape, self.cover_db, self.drift_db, rng)
         looks = math.exp(rng.uniform(*np.log(self.looks)))
-        lost = self._lost(rng)
+        lost = self.lost(rng)
         out: dict[str, F32] = {}
         for name in _POLARISATIONS:
             model = Backscatter(rng.uniform(-20, -5), rng.uniform(*self.exponent), rng.uniform(*self.area))
@@ -83,7 +83,7 @@ class RadarFamily:
             out[name] = guide_band(np.full(fine.shape, float(part)), heard)
         return out
 
-    def _lost(self, rng: np.random.Generator) -> tuple[str, ...]:
+    def lost(self, rng: np.random.Generator) -> tuple[str, ...]:
         """The polarisations that this patch comes without; consumes two values, whatever is drawn."""
         none, which = rng.random(2)
         if none < self.drop:
