@@ -84,9 +84,11 @@ def _header(path: Path) -> dict[str, object]:
     try:
         with open(path, "rb") as f:
             size = os.fstat(f.fileno()).st_size
-            head = f.read(8)
+            head, first = f.read(8), f.read(1)
+            f.seek(8)
             length = int.from_bytes(head, "little")
-            if head[:2] == b"PK" or head[:1] == b"\x80":
+            # A header's length may begin with these bytes too, but then the header itself follows.
+            if (head[:2] == b"PK" or head[:1] == b"\x80") and first != b"{":
                 raise WeightsError(
                     f"{path}: a pickle or zip archive; only safetensors is ever loaded. Convert it yourself"
                 )

@@ -7,6 +7,7 @@ import resource
 import struct
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,16 @@ def test_what_is_saved_is_loaded(good: Path) -> None:
 def test_the_same_weights_give_the_same_bytes(good: Path, tmp_path: Path) -> None:
     weights.save(tmp_path / "again.safetensors", TENSORS, SPEC)
     assert weights.digest(tmp_path / "again.safetensors") == weights.digest(good)
+
+
+def test_a_header_whose_length_looks_like_a_pickle_or_an_archive_is_read(tmp_path: Path) -> None:
+    seen = set()
+    for padding in range(1, 2600, 8):
+        path = tmp_path / "long.safetensors"
+        weights.save(path, TENSORS, replace(SPEC, provenance={"note": "x" * padding}))
+        assert weights.read_spec(path).provenance["note"] == "x" * padding
+        seen.add(path.read_bytes()[:1])
+    assert b"\x80" in seen
 
 
 def test_another_number_gives_another_digest(good: Path, tmp_path: Path) -> None:
