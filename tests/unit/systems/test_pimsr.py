@@ -116,6 +116,27 @@ def test_training_leaves_the_relief_network_alone(net: PimsrNet) -> None:
     assert all(p.grad is not None for p in net.body.parameters())
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("without", [{"pyramid": False}, {"gated": False}, {"pyramid": False, "gated": False}])
+def test_without_pyramid_or_gates_radar_is_still_heard_where_it_is_observed_alone(without: dict[str, bool]) -> None:
+    torch.manual_seed(1)
+    made = PimsrNet(4, RELIEF, width=8, body=(8, 2), **without).double().eval()
+    for p in made.parameters():
+        p.add_(0.05 * torch.randn_like(p))
+    half = {name: g.clone() for name, g in radar().items()}
+    for g in half.values():
+        g[..., 192:] = 0
+    plain, out = made.relief(heights(), SIZE)[0], made(heights(), SIZE, half)
+    torch.testing.assert_close(out.relief[..., 48:], plain[..., 48:])
+    assert (out.relief[..., :48] - plain[..., :48]).abs().max() > 1e-3
+    torch.testing.assert_close(out.gates.sum(dim=1), torch.ones_like(out.gates[:, 0]))
+    assert (out.gates[:, 1:, :, 48:] == 0).all()
+    if without.get("gated") is False:
+        torch.testing.assert_close(out.gates[:, 1:, :, :48], torch.full_like(out.gates[:, 1:, :, :48], 0.5))
+    names = {n.split(".")[0] for n, _ in made.named_parameters()}
+    assert ("low" in names, "gates" in names) == (without.get("pyramid", True), without.get("gated", True))
+
+
 def test_an_odd_scale_is_refused() -> None:
     with pytest.raises(ValueError, match="multiple of two"):
         PimsrNet(3, RELIEF)

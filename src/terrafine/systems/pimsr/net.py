@@ -47,6 +47,8 @@ class PimsrNet(nn.Module):
     guides     of vv, vh (dB) and optical (10 lg of brightness), each with an encoder of its own
     width      channels of an encoder; body: (channels, residual blocks) of what reads heights and radar together
     align      fine cells by which a learned displacement, one for each guide and coarse cell, may move it; 0: none
+    pyramid    guides meet heights at three resolutions; False: at the coarse one alone
+    gated      guides are weighted by shares for each cell; False: added up where they are observed
     """
 
     def __init__(
@@ -57,20 +59,26 @@ class PimsrNet(nn.Module):
         width: int = 32,
         body: tuple[int, int] = (48, 5),
         align: float = 0.0,
+        pyramid: bool = True,
+        gated: bool = True,
     ) -> None:
         super().__init__()
         if scale % 2:
             raise ValueError(f"scale = {scale}: expected a multiple of two")
         self.scale = scale
         self.guides = tuple(guides)
+        self.pyramid = pyramid
         self.relief = ReliefNet(scale, **(relief or {})).requires_grad_(False)  # type: ignore[arg-type]
         seen = self.relief.tail.in_channels
-        self.encoders = nn.ModuleDict({name: _Encoder(scale, width) for name in self.guides})
+        self.encoders = nn.ModuleDict({name: _Encoder(scale, width, pyramid) for name in self.guides})
         self.aligners = nn.ModuleDict({name: Align(scale, seen, align) for name in self.guides if align})
-        self.gates = nn.ModuleList(_Gate(seen, width, len(self.guides)) for _ in range(_LEVELS))
-        self.fine = nn.Conv2d(width, body[0], 2, stride=2)
+        levels = _LEVELS if pyramid else 1
+        self.gates = nn.ModuleList(_Gate(seen, width, len(self.guides)) if gated else _Sum() for _ in range(levels))
+        if pyramid:
+            self.fine = nn.Conv2d(width, body[0], 2, stride=2)
         self.coarse = nn.Conv2d(width, body[0], 1)
-        self.low = nn.Conv2d(width, 4 * body[0], 1)
+        if pyramid:
+            self.low = nn.Conv2d(width, 4 * body[0], 1)
         self.enter = nn.Conv2d(seen, body[0], 1)
         self.body = nn.Sequential(*(ResidualBlock(body[0]) for _ in range(body[1])))
         self.tail = nn.Conv2d(body[0], scale**2, 3, padding=1)
@@ -101,10 +109,13 @@ class PimsrNet(nn.Module):
             encoded.append(encoder(given[-1], look))
         observed = torch.cat([functional.avg_pool2d(g[:, 1:], self.scale) for g in given], dim=1)
         levels = [gate([e[level] for e in encoded], features, observed) for level, gate in enumerate(self.gates)]
-        (fine, _), (coarse, gates), (low, _) = levels
+        coarse, gates = levels[1 if self.pyramid else 0]
         heard = gates[:, 1:].sum(dim=1, keepdim=True)
-        together = self.enter(features) + self.fine(fine) + self.coarse(coarse)
-        together = together + functional.pixel_shuffle(self.low(low), 2)
+        if self.pyramid:
+            together = self.enter(features) + self.fine(levels[0][0]) + self.coarse(coarse)
+            together = together + functional.pixel_shuffle(self.low(levels[2][0]), 2)
+        else:
+            together = self.enter(features) + self.coarse(coarse)
         read = self.body(together)
         detail = (base + heard * self.tail(read)) * sight.unit
         relief = sight.surface + detail
@@ -122,27 +133,30 @@ class PimsrNet(nn.Module):
 
 
 class _Encoder(nn.Module):
-    """One band -> features at half the fine, the coarse and half the coarse resolution."""
+    """One band -> features at half the fine, the coarse and half the coarse resolution, or at the coarse alone."""
 
-    def __init__(self, scale: int, width: int) -> None:
+    def __init__(self, scale: int, width: int, pyramid: bool) -> None:
         super().__init__()
+        self.pyramid = pyramid
         self.scale = scale
         half = scale // 2
         self.enter = nn.Conv2d(half**2 * 2, width // 2, 3, padding=1)
         self.first = ResidualBlock(width // 2)
-        self.fine = nn.Conv2d(width // 2, width, 1)
+        if pyramid:
+            self.fine = nn.Conv2d(width // 2, width, 1)
         self.down = nn.Conv2d(width // 2 * 4 + 2, width, 3, padding=1)
         self.second = ResidualBlock(width)
-        self.lower = nn.Conv2d(width, width, 2, stride=2)
-        self.third = ResidualBlock(width)
+        if pyramid:
+            self.lower = nn.Conv2d(width, width, 2, stride=2)
+            self.third = ResidualBlock(width)
 
-    def forward(self, guide: Tensor, look: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, guide: Tensor, look: Tensor) -> tuple[Tensor, ...]:
         value, seen = guide[:, :1], guide[:, 1:]
         flat = highpass(value, seen > 0, _WINDOW) / _DECIBEL
         x = functional.pixel_unshuffle(torch.cat((flat, seen), dim=1), self.scale // 2)
         x = self.first(self.enter(x))
         y = self.second(self.down(torch.cat((functional.pixel_unshuffle(x, 2), look), dim=1)))
-        return self.fine(x), y, self.third(self.lower(y))
+        return (self.fine(x), y, self.third(self.lower(y))) if self.pyramid else (y,)
 
 
 class _Gate(nn.Module):
@@ -163,6 +177,17 @@ class _Gate(nn.Module):
         shares = shares / shares.sum(dim=1, keepdim=True).clamp_min(1e-12)
         mixed = torch.stack([f * shares[:, i + 1 : i + 2] for i, f in enumerate(encoded)]).sum(0)
         return mixed, shares
+
+
+class _Sum(nn.Module):
+    """In place of a gate: features added up where observed; `dem` has the share of what is not."""
+
+    def forward(self, encoded: Sequence[Tensor], features: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        weight = _resized(observed, encoded[0].shape[-2:])
+        mixed = torch.stack([f * weight[:, i : i + 1] for i, f in enumerate(encoded)]).sum(0)
+        heard = weight.amax(dim=1, keepdim=True)
+        shares = weight / weight.sum(dim=1, keepdim=True).clamp_min(1e-12) * heard
+        return mixed, torch.cat((1 - heard, shares), dim=1)
 
 
 def directions(guide: str) -> tuple[str, str]:
