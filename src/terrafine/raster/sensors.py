@@ -1,0 +1,245 @@
+"""Optical images as reflectance: what Sentinel-2's and Landsat's numbers mean, stated or found, or refused.
+
+Sentinel-2: reflectance × 10,000; since processing baseline 04.00 (25 January 2022) 1,000 is added to the number.
+https://sentiwiki.copernicus.eu/web/s2-processing. Landsat 8 and 9: level 1, 2e-5 · DN - 0.1 (top of the atmosphere, the
+sun's height left in), level 2, 2.75e-5 · DN - 0.2 (surface). https://www.usgs.gov/landsat-missions/using-usgs-landsat-level-1-data-product,
+https://www.usgs.gov/faqs/how-do-i-use-a-scale-factor-landsat-level-2-science-products. In all of them 0 means no data.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+
+from terrafine.errors import BandError, EmptyError, UsageError
+from terrafine.raster import gdal
+from terrafine.raster.source import Source, open_source
+
+__all__ = ["COLOURS", "SENSORS", "ImageSource", "Sensor", "open_image"]
+
+PathLike = str | os.PathLike[str]
+COLOURS = ("red", "green", "blue")
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """How a product's numbers become reflectance: factor · number + offset; `fill` means no data."""
+
+    name: str
+    factor: float
+    offset: float
+    what: str
+    fill: float | None = 0.0
+
+
+_ALL = (
+    Sensor("sentinel2", 1e-4, 0.0, "Sentinel-2 L1C or L2A before baseline 04.00, or harmonised: reflectance × 10,000"),
+    Sensor("sentinel2-offset", 1e-4, -0.1, "Sentinel-2 L1C or L2A from baseline 04.00: reflectance × 10,000 + 1,000"),
+    Sensor("landsat-l1", 2e-5, -0.1, "Landsat 8 or 9 level 1 digital numbers"),
+    Sensor("landsat-l2", 2.75e-5, -0.2, "Landsat 8 or 9 level 2 surface reflectance, scaled"),
+    Sensor("reflectance", 1.0, 0.0, "reflectance, 0 to 1", None),
+)
+SENSORS: dict[str, Sensor] = {s.name: s for s in _ALL}
+
+_BAND_NAMES = {"red": ("b4", "b04", "sr_b4"), "green": ("b3", "b03", "sr_b3"), "blue": ("b2", "b02", "sr_b2")}
+_HUGE = 1e30  # no number: what some writers leave for missing without declaring it
+_PLAUSIBLE = (-0.1, 1.6)  # of half a per cent from either end; shadow after correction, snow under a low sun
+_DARKEST = 0.45  # every scene but snow or cloud throughout has something darker
+_SAMPLES, _SIDE = 4, 192
+_HAZE = 0.014  # by which air alone brightens blue above red at the top of the atmosphere, in dark ground
+_BRIGHT, _GREY = 0.3, 0.25
+
+
+class ImageSource:
+    """A source whose bands are reflectance, as `Source` has heights: red, green and blue on one north-up grid.
+
+    Fill and undeclared ±1e30 are not valid; a cell is valid where all its bands are.
+    """
+
+    def __init__(self, source: Source, sensor: Sensor) -> None:
+        self._source, self.sensor = source, sensor
+        self.geobox, self.shape, self.paths, self.bands = source.geobox, source.shape, source.paths, source.bands
+        self.nodata: float | None = None
+        self.vertical, self.surface, self.area_or_point = None, None, source.area_or_point
+
+    def close(self) -> None:
+        """Give the file handles back."""
+        self._source.close()
+
+    def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
+        """Metres along y and x for each row; float64 (2, rows)."""
+        return self._source.pixel_size_m(rows)
+
+    def identity(self) -> dict[str, Any]:
+        """The source's identity and how its numbers are read."""
+        return {**self._source.identity(), "sensor": self.sensor.name}
+
+    def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Reflectance float32 (y, x) and bool valid (y, x); 0 where not valid. Raises BandError out of range."""
+        valid = np.ones((rows.stop - rows.start, cols.stop - cols.start), np.bool_)
+        values = np.zeros(valid.shape, np.float32)
+        for name in self.bands:
+            raw, ok = self._source.read(name, rows, cols)
+            valid &= ok & (np.abs(raw) < _HUGE)
+            if self.sensor.fill is not None:
+                valid &= raw != self.sensor.fill
+            if name == band:
+                values = raw * np.float32(self.sensor.factor) + np.float32(self.sensor.offset)
+        values[~valid] = 0.0
+        low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
+        if low < -0.2 or high > 2.0:
+            raise BandError(
+                f"{self.paths[0]}: {band} read as {self.sensor.name} is reflectance from {low:.3g} to {high:.3g}; "
+                f"expected -0.2 to 2. Say which sensor it is: --sensor {' | '.join(SENSORS)}"
+            )
+        return values, valid
+
+    def require_valid(self) -> None:
+        """At least one cell is valid, else EmptyError."""
+        step = max(1, (4 << 20) // max(1, self.shape[1]))
+        for top in range(0, self.shape[0], step):
+            if self.read(COLOURS[0], slice(top, min(top + step, self.shape[0])), slice(0, self.shape[1]))[1].any():
+                return
+        raise EmptyError(f"{', '.join(self.paths[:3])}: no cell has red, green and blue; expected at least one")
+
+    def bright_share(self) -> float:
+        """Share of sampled cells as bright and colourless as cloud or snow."""
+        found = sample(self)
+        mean = found.mean(axis=0)
+        white = (found.max(axis=0) - found.min(axis=0)) < _GREY * mean
+        return float(np.mean((mean > _BRIGHT) & white)) if mean.size else 0.0
+
+
+def open_image(
+    paths: PathLike | Sequence[PathLike],
+    *,
+    sensor: str | None = None,
+    bands: Mapping[str, int] | None = None,
+    assume_crs: str | None = None,
+    nodata: float | None = None,
+) -> ImageSource:
+    """Open an optical image as reflectance; several files are one mosaic.
+
+    `sensor` is a name of SENSORS, or None: then it is found from band descriptions and range, if they tell. Raises
+    UsageError for an unknown name, BandError where a band is missing, the picture is 8-bit, or no sensor or more than
+    one fits, EmptyError without a valid cell, and what `open_source` raises.
+    """
+    if sensor is not None and sensor not in SENSORS:
+        raise UsageError(f"no sensor is called {sensor!r}; known are {', '.join(SENSORS)}")
+    first = os.fspath(paths if isinstance(paths, (str, os.PathLike)) else paths[0])
+    described = _descriptions(first)
+    named = {**_numbered(described), **(bands or {})}
+    source = open_source(
+        paths, want=COLOURS, bands=named or None, check_range=False, assume_crs=assume_crs, nodata=nodata
+    )
+    kinds = {entry["dtype"] for entry in source.describe()["bands"].values()}
+    if kinds & {"uint8", "int8"}:
+        raise BandError(
+            f"{first}: an 8-bit picture, whose contrast somebody stretched; expected measured values: Sentinel-2 or "
+            "Landsat numbers, or reflectance"
+        )
+    chosen = SENSORS[sensor] if sensor is not None else _found(source, first, described)
+    image = ImageSource(source, chosen)
+    if sensor is not None and not _fits(image):
+        raise BandError(
+            f"{first}: does not read as {sensor} ({chosen.what}): reflectance would be {_range(sample(image))}; "
+            f"expected about 0 to 1. It reads as {', '.join(_fitting(source)) or 'no sensor that is known'}"
+        )
+    return image
+
+
+def sample(image: ImageSource) -> NDArray[np.float64]:
+    """Reflectance of valid cells from windows spread over the image: (3, cells)."""
+    height, width = image.shape
+    parts = []
+    tops, lefts = (np.unique(np.linspace(0, max(0, n - _SIDE), _SAMPLES).astype(int)).tolist() for n in image.shape)
+    for top in tops:
+        for left in lefts:
+            at = slice(top, min(top + _SIDE, height)), slice(left, min(left + _SIDE, width))
+            read = [_unchecked(image, name, at) for name in COLOURS]
+            valid = np.logical_and.reduce([v for _, v in read])
+            parts.append(np.stack([values[valid] for values, _ in read]))
+    return np.concatenate(parts, axis=1)
+
+
+def _unchecked(image: ImageSource, name: str, at: tuple[slice, slice]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    raw, ok = image._source.read(name, *at)
+    ok = ok & (np.abs(raw) < _HUGE)
+    if image.sensor.fill is not None:
+        ok &= raw != image.sensor.fill
+    return raw.astype(np.float64) * image.sensor.factor + image.sensor.offset, ok
+
+
+def _fits(image: ImageSource) -> bool:
+    """Nearly all reflectance is plausible, and not all of it in a corner of the range."""
+    found = sample(image)
+    if found.size == 0:
+        return True  # nothing to see: `require_valid` says so
+    low, middle, high = np.quantile(found, (0.005, 0.5, 0.995))
+    return bool(_PLAUSIBLE[0] <= low <= _DARKEST and high <= _PLAUSIBLE[1] and middle >= 0.01 and high >= 0.03)
+
+
+def _fitting(source: Source) -> list[str]:
+    """Sensors that the range admits, the impossible ones told apart by what the air does to blue."""
+    fit = [s for s in _ALL if _fits(ImageSource(source, s))]
+    names = {s.name for s in fit}
+    if {"sentinel2", "sentinel2-offset"} <= names:  # without the offset, something on the ground is darker than 0.1
+        lowest = np.quantile(sample(ImageSource(source, SENSORS["sentinel2"]))[0], 0.005)
+        names.discard("sentinel2-offset" if lowest < 0.09 else "sentinel2")
+    if {"landsat-l1", "landsat-l2"} <= names:
+        red, _, blue = np.quantile(sample(ImageSource(source, SENSORS["landsat-l1"])), 0.01, axis=1)
+        names.discard("landsat-l2" if blue - red > _HAZE else "landsat-l1")
+    return [s.name for s in _ALL if s.name in names]
+
+
+def _found(source: Source, path: str, described: list[str]) -> Sensor:
+    if any(d.startswith("sr_b") for d in described):
+        return SENSORS["landsat-l2"]
+    raw = sample(ImageSource(source, SENSORS["reflectance"]))
+    if raw.size == 0 or not raw.any():
+        raise EmptyError(f"{path}: no cell has red, green and blue; expected at least one")
+    fit = _fitting(source)
+    if any(d in ("b8", "b08", "b8a", "b02", "b03", "b04") for d in described):  # Landsat writes B2, not B02
+        fit = [name for name in fit if name.startswith("sentinel2")]
+    if len(fit) == 1:
+        return SENSORS[fit[0]]
+    problem = f"reads as {' and as '.join(fit)}" if fit else "reads as no sensor that is known"
+    raise BandError(f"{path}: values of {_range(raw)}: it {problem}. Say which it is: --sensor {' | '.join(SENSORS)}")
+
+
+def _range(values: NDArray[np.float64]) -> str:
+    if values.size == 0:
+        return "nothing"
+    low, high = np.quantile(values, (0.005, 0.995))
+    return f"{low:.3g} to {high:.3g}"
+
+
+def _descriptions(path: str) -> list[str]:
+    """Band descriptions in lower case; empty where GDAL cannot open the file, which `open_source` then says."""
+    try:
+        with gdal.environment(), rasterio.open(path) as file:
+            if file.count < len(COLOURS):
+                raise BandError(
+                    f"{path}: holds {file.count} band{'s' * (file.count > 1)}; expected red, green and blue of an "
+                    "optical image"
+                )
+            return [(d or "").strip().lower() for d in file.descriptions]
+    except (RasterioError, OSError):
+        return []
+
+
+def _numbered(described: list[str]) -> dict[str, int]:
+    """Bands called as the products call them: B4, B04 and SR_B4 are red."""
+    found = {}
+    for colour, names in _BAND_NAMES.items():
+        at = [i + 1 for i, d in enumerate(described) if d in names]
+        if len(at) == 1 and colour not in described:
+            found[colour] = at[0]
+    return found
