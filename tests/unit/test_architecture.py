@@ -27,7 +27,20 @@ ALLOWED: dict[str, set[str]] = {
     "dem": {"raster", "physics", "nn", "systems", "inference", "evaluation", "training", "guidance"},
     "radar": {"raster", "physics", "inference"},
     "guidance": {"raster", "physics", "systems", "radar"},
-    "cli": {"raster", "physics", "nn", "systems", "inference", "evaluation", "training", "dem", "radar", "guidance"},
+    "impervious": {"raster"},
+    "cli": {
+        "raster",
+        "physics",
+        "nn",
+        "systems",
+        "inference",
+        "evaluation",
+        "training",
+        "dem",
+        "radar",
+        "guidance",
+        "impervious",
+    },
     "": {"dem"},  # terrafine/__init__.py
 }
 ONLY_IN_RASTER = {"rasterio", "odc", "osgeo"}

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from terrafine import __version__
+from terrafine.cli.dataset import dataset
 from terrafine.cli.dem import dem
 from terrafine.cli.doctor import doctor
 from terrafine.cli.evaluate import evaluate
@@ -85,5 +86,5 @@ def main(debug: bool) -> None:
     """
 
 
-for _verb in (dem, radar, models, info, doctor, train, evaluate, export):
+for _verb in (dem, radar, models, info, doctor, train, evaluate, dataset, export):
     main.add_command(_verb)

@@ -50,14 +50,16 @@ def kind_of(path: PathLike) -> Kind:
         raise SourceError(f"{path}: no raster that GDAL can open ({error}); expected a GeoTIFF or the like") from None
 
 
-def open_labels(path: PathLike, assume_crs: str | None = None) -> Source:
+def open_labels(path: PathLike, assume_crs: str | None = None, pixel_size_m: float | None = None) -> Source:
     """A raster of integers (classes, regions, a mask) as the band `class`, or its only band; a colour table is fine."""
     try:
         with gdal.environment(), open_quietly(os.fspath(path)) as file:
             bands = {"class": 1} if file.count == 1 else None
     except RasterioError:
         bands = None  # said better where the file is opened to be read
-    return open_source(path, want=("class",), bands=bands, check_range=False, assume_crs=assume_crs)
+    return open_source(
+        path, want=("class",), bands=bands, check_range=False, assume_crs=assume_crs, pixel_size_m=pixel_size_m
+    )
 
 
 def class_names(source: Source) -> dict[int, str]:

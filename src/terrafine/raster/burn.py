@@ -1,0 +1,138 @@
+"""Buildings and roads as vectors, burned into a grid: polygons as they are, lines as wide as their class says."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from pyproj import CRS, Transformer
+from rasterio.features import rasterize
+from shapely.geometry import box, shape
+
+from terrafine.errors import GridError, MissingExtraError, SourceError, UsageError
+from terrafine.raster import grid
+
+__all__ = ["ROAD_WIDTHS_M", "Shapes", "read_shapes"]
+
+PathLike = str | os.PathLike[str]
+
+ROAD_WIDTHS_M: Mapping[str, float] = {
+    "motorway": 11.0,
+    "trunk": 10.0,
+    "primary": 9.0,
+    "secondary": 8.0,
+    "tertiary": 7.0,
+    "residential": 6.0,
+    "unclassified": 6.0,
+    "living_street": 5.0,
+    "service": 4.0,
+    "pedestrian": 4.0,
+    "cycleway": 2.0,
+    "footway": 2.0,
+}
+"""Sealed width in metres by OpenStreetMap's `highway`, where a road states neither `width` nor `lanes`.
+
+Our own table of customary cross sections; links are as the road that they lead to. Tracks, paths and whatever is not
+listed are not burned."""
+
+LANE_M = 3.25
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Sealed ground as polygons in metres of one CRS; `left` counts the features that say nothing of it."""
+
+    path: str
+    crs: CRS
+    polygons: tuple[Any, ...]
+    left: int
+
+    def burn(self, geobox: GeoBox) -> NDArray[np.uint8]:
+        """1 where the centre of a cell lies in a polygon, else 0; (y, x). The grid has the shapes' CRS."""
+        out_shape = (int(geobox.shape[0]), int(geobox.shape[1]))
+        here = box(*tuple(geobox.boundingbox))
+        found = [p for p in self.polygons if p.intersects(here)]
+        if not found:
+            return np.zeros(out_shape, np.uint8)
+        return np.asarray(
+            rasterize([(p, 1) for p in found], out_shape=out_shape, transform=geobox.affine, dtype="uint8")
+        )
+
+
+def read_shapes(path: PathLike, crs: object, widths: Mapping[str, float] | None = None) -> Shapes:
+    """Every polygon of a vector file, and every road as a polygon of its width, in a projected CRS with metres.
+
+    GeoJSON is read as it is; other formats through pyogrio. A road is as wide as its `width` says, else its `lanes`
+    times 3.25 m, else its `highway` in `widths` (which extend ROAD_WIDTHS_M). Raises SourceError for no vector file,
+    GridError for a CRS that measures no metres, MissingExtraError without pyogrio.
+    """
+    target = grid.parse_crs(crs, "the grid")
+    if not target.is_projected or abs(float(target.axis_info[0].unit_conversion_factor) - 1) > 1e-9:
+        raise GridError(
+            f"{path}: roads are burned in metres, and the grid's CRS is {target.name}; expected one in metres"
+        )
+    name = os.fspath(path)
+    features, source = _geojson(name) if Path(name).suffix.lower() in (".geojson", ".json") else _ogr(name)
+    into = Transformer.from_crs(source, target, always_xy=True)
+    known = {**ROAD_WIDTHS_M, **(widths or {})}
+    polygons, left = [], 0
+    for geometry, tags in features:
+        moved = shapely.transform(shapely.force_2d(geometry), lambda xy: np.stack(into.transform(*xy.T), axis=1))
+        width = None if moved.geom_type.endswith("Polygon") else _width(tags, known)
+        if moved.geom_type.endswith("Polygon"):
+            polygons.append(shapely.make_valid(moved))
+        elif moved.geom_type.endswith("LineString") and width:
+            polygons.append(moved.buffer(width / 2, cap_style="flat"))
+        else:
+            left += 1
+    return Shapes(name, target, tuple(polygons), left)
+
+
+def _width(tags: Mapping[str, Any], widths: Mapping[str, float]) -> float | None:
+    for key, metres in (("width", 1.0), ("lanes", LANE_M)):
+        try:
+            value = float(str(tags.get(key) or "").removesuffix("m"))
+        except ValueError:
+            continue
+        if 0 < value * metres < 100:
+            return value * metres
+    return widths.get(str(tags.get("highway") or tags.get("class") or "").removesuffix("_link"))
+
+
+def _geojson(path: str) -> tuple[Iterable[tuple[Any, Mapping[str, Any]]], CRS]:
+    try:
+        text = json.loads(Path(path).read_text(encoding="utf-8"))
+        features = [(shape(f["geometry"]), f.get("properties") or {}) for f in text["features"] if f.get("geometry")]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, shapely.errors.ShapelyError) as error:
+        raise SourceError(f"{path}: no readable GeoJSON ({error}); expected a FeatureCollection") from error
+    stated = ((text.get("crs") or {}).get("properties") or {}).get("name", "OGC:CRS84")
+    return features, grid.parse_crs(stated, path, "expected a GeoJSON in longitude and latitude")
+
+
+def _ogr(path: str) -> tuple[Sequence[tuple[Any, Mapping[str, Any]]], CRS]:
+    try:
+        from pyogrio.raw import read  # type: ignore[import-untyped,unused-ignore]
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{path}: reading this format needs pyogrio: pip install pyogrio; GeoJSON is read without it"
+        ) from error
+    if not Path(path).exists():
+        raise SourceError(f"{path}: there is no such file")
+    try:
+        meta, _, geometries, fields = read(path)
+    except (RuntimeError, OSError, ValueError) as error:
+        raise SourceError(f"{path}: no vector file that can be read ({error})") from error
+    if not meta.get("crs"):
+        raise UsageError(f"{path}: the file has no CRS; expected one, or a GeoJSON in longitude and latitude")
+    names = [str(n) for n in meta["fields"]]
+    rows = zip(*fields, strict=True) if len(fields) else iter(() for _ in geometries)
+    tags = [dict(zip(names, row, strict=True)) for row in rows]
+    return list(zip(shapely.from_wkb(geometries), tags, strict=True)), grid.parse_crs(meta["crs"], path)
