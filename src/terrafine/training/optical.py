@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from terrafine.errors import RecipeError
 from terrafine.physics.shading import shade_db
-from terrafine.training.scene import as_seen, covers, field, guide_band
+from terrafine.training.scene import as_seen, covers, guide_band, texture
 
 __all__ = ["OpticalFamily"]
 
@@ -21,12 +21,14 @@ F64 = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class OpticalFamily:
-    """Ranges from which every patch draws its image, uniformly; as a recipe states them.
+    """Ranges from which every patch draws its image, uniformly unless said otherwise; as a recipe states them.
 
     azimuth    of the sun, degrees from north; elevation: above the horizon
-    diffuse    light of sky and haze, relative to the sun at right angles
+    diffuse    light of the sky, relative to the sun at right angles
+    haze       what air and sensor add to every cell, relative to level ground, logarithmically uniform: a Landsat 8
+               digital number of 8,000 is 5,000 of offset, and haze on top
     cover_db   largest spread of ground covers, drift_db of slow drifts: neither follows the terrain
-    texture_db largest spread of what varies from cell to cell; smoothed over up to three cells
+    texture_db spread of what varies from cell to cell and is no relief, logarithmically uniform
     shift      largest displacement in fine cells, along y and x; smooth: largest blur, fine cells (1σ)
     drop       probability that a patch comes without an image
     """
@@ -34,20 +36,27 @@ class OpticalFamily:
     azimuth: tuple[float, float] = (0.0, 360.0)
     elevation: tuple[float, float] = (25.0, 65.0)
     diffuse: tuple[float, float] = (0.1, 0.6)
+    haze: tuple[float, float] = (0.02, 3.0)
     cover_db: float = 3.0
     drift_db: float = 2.0
-    texture_db: float = 0.6
+    texture_db: tuple[float, float] = (0.15, 1.5)
     shift: float = 0.3
     smooth: float = 0.7
     drop: float = 0.3
 
     def __post_init__(self) -> None:
-        for name, high_end in (("azimuth", 360.0), ("elevation", 90.0), ("diffuse", 10.0)):
+        for name, high_end in (
+            ("azimuth", 360.0),
+            ("elevation", 90.0),
+            ("diffuse", 10.0),
+            ("haze", 100.0),
+            ("texture_db", 20.0),
+        ):
             low, high = getattr(self, name)
             if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high <= high_end):
                 raise RecipeError(f"[optical] {name} = [{low}, {high}]: expected from low to high, 0 to {high_end:g}")
-        if not (self.elevation[0] > 0 and self.diffuse[0] > 0):
-            raise RecipeError("[optical] elevation and diffuse: expected above 0")
+        if not min(self.elevation[0], self.diffuse[0], self.haze[0], self.texture_db[0]) > 0:
+            raise RecipeError("[optical] elevation, diffuse, haze and texture_db: expected above 0")
         if not 0 <= self.drop < 1:
             raise RecipeError(f"[optical] drop = {self.drop}: expected from 0 to below 1")
 
@@ -60,10 +69,12 @@ class OpticalFamily:
         seen = torch.from_numpy(as_seen(fine, self.shift, self.smooth, rng))
         light = shade_db(seen, pixel_size_m, azimuth, elevation, diffuse).numpy()
         ground = covers(fine.shape, self.cover_db, self.drift_db, rng)
-        ground = ground + field(fine.shape, rng.uniform(0.3, 3.0), rng) * rng.uniform(0, self.texture_db)
+        ground = ground + texture(fine.shape, math.exp(rng.uniform(*np.log(self.texture_db))), rng)
+        haze = math.exp(rng.uniform(*np.log(self.haze)))
         observed = bool(rng.random() >= self.drop)
         alpha = math.radians(azimuth)
-        out = {"optical": guide_band(light + ground, observed)}
+        bright = 10 * np.log10(10 ** ((light + ground) / 10) + haze)
+        out = {"optical": guide_band(bright, observed)}
         for name, part in (("sun_east", math.sin(alpha)), ("sun_north", math.cos(alpha))):
             out[name] = guide_band(np.full(fine.shape, part), observed)
         return out

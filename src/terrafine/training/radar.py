@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from terrafine.errors import RecipeError
 from terrafine.physics.backscatter import Backscatter, simulate_db, speckle
 from terrafine.physics.radar import ORBITS, look_azimuth, look_vector
-from terrafine.training.scene import as_seen, covers, guide_band
+from terrafine.training.scene import as_seen, covers, guide_band, texture
 
 __all__ = ["RadarFamily"]
 
@@ -30,6 +30,7 @@ class RadarFamily:
     looks       of the speckle, from a single date to a long series; logarithmically uniform
     cover_db    largest spread of ground covers: plateaus with sharp borders that do not follow the terrain
     drift_db    largest spread of slow drifts
+    texture_db  spread of what varies from cell to cell and is no relief, logarithmically uniform; none where it is 0
     shift       largest displacement of the radar in fine cells, along y and x
     smooth      largest blur of the heights that the radar sees, fine cells (1σ): its own resolution
     drop        probability that a patch comes without one of its polarisations, and again that it comes without radar
@@ -43,15 +44,18 @@ class RadarFamily:
     looks: tuple[float, float] = (4.0, 400.0)
     cover_db: float = 2.5
     drift_db: float = 2.5
+    texture_db: tuple[float, float] = (0.0, 0.0)
     shift: float = 0.3
     smooth: float = 0.7
     drop: float = 0.125
 
     def __post_init__(self) -> None:
-        for name in ("incidence", "exponent", "area", "looks"):
+        for name in ("incidence", "exponent", "area", "looks", "texture_db"):
             low, high = getattr(self, name)
             if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high):
                 raise RecipeError(f"[radar] {name} = [{low}, {high}]: expected two numbers from low to high, from 0 on")
+        if self.texture_db[1] > 0 and self.texture_db[0] == 0:
+            raise RecipeError("[radar] texture_db: expected a lowest spread above 0, or [0, 0] for none")
         if not 0 <= self.drop < 0.5:
             raise RecipeError(f"[radar] drop = {self.drop}: expected from 0 to below 0.5")
 
@@ -67,6 +71,8 @@ class RadarFamily:
         azimuth += float(rng.uniform(-self.heading, self.heading))
         seen = torch.from_numpy(as_seen(fine, self.shift, self.smooth, rng)).float()
         cover = covers(fine.shape, self.cover_db, self.drift_db, rng)
+        rough = math.exp(rng.uniform(*np.log(self.texture_db))) if self.texture_db[1] else 0.0
+        cover = cover + (texture(fine.shape, rough, rng) if rough else 0)
         looks = math.exp(rng.uniform(*np.log(self.looks)))
         lost = self.lost(rng)
         out: dict[str, F32] = {}
@@ -76,6 +82,7 @@ class RadarFamily:
             noise = 10 * np.log10(speckle(fine.shape, looks, rng).numpy())
             share = rng.uniform(0.5, 1.0)  # the polarisations see the same covers, not quite alike
             own = covers(fine.shape, self.cover_db, self.drift_db, rng)
+            own = own + (texture(fine.shape, rough, rng) if rough else 0)
             out[name] = guide_band(value + noise + share * cover + (1 - share) * own, name not in lost)
         east, north, _ = look_vector(theta, azimuth)
         heard = len(lost) < len(_POLARISATIONS)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_seen", "covers", "field", "guide_band"]
+__all__ = ["as_seen", "covers", "field", "guide_band", "texture"]
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -34,6 +34,13 @@ def covers(shape: tuple[int, ...], cover_db: float, drift_db: float, rng: np.ran
         inside = field(shape, rng.uniform(3, 25), rng) > rng.uniform(-0.5, 1.5)
         plateaus = plateaus + inside * rng.uniform(-cover_db, cover_db)
     return np.asarray(drift + plateaus)
+
+
+def texture(shape: tuple[int, ...], spread_db: float, rng: np.random.Generator) -> F64:
+    """What varies from cell to cell and is no relief: a field of 1 to 3 cells and one of 3 to 8, of that spread."""
+    share = rng.uniform(0.5, 1.0)
+    fine, wide = field(shape, rng.uniform(0.8, 3.0), rng), field(shape, rng.uniform(3.0, 8.0), rng)
+    return np.asarray(spread_db * (np.sqrt(share) * fine + np.sqrt(1 - share) * wide))
 
 
 def field(shape: tuple[int, ...], length: float, rng: np.random.Generator) -> F64:

@@ -19,7 +19,7 @@ def hills() -> np.ndarray:
 
 
 def test_an_image_is_lit_from_where_it_says() -> None:
-    family = OpticalFamily(cover_db=0, drift_db=0, drop=0)
+    family = OpticalFamily(cover_db=0, drift_db=0, texture_db=(0.2, 0.2), haze=(0.1, 0.1), drop=0)
     for seed in range(3):
         out = family.simulate(hills(), SIZE, np.random.default_rng(seed))
         east, north = out["sun_east"][0, 0, 0], out["sun_north"][0, 0, 0]
@@ -45,7 +45,14 @@ def test_an_image_is_absent_as_often_as_told_and_then_all_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"elevation": (0.0, 50.0)}, {"azimuth": (10.0, 400.0)}, {"diffuse": (0.5, 0.2)}, {"drop": 1.0}]
+    "bad",
+    [
+        {"elevation": (0.0, 50.0)},
+        {"azimuth": (10.0, 400.0)},
+        {"diffuse": (0.5, 0.2)},
+        {"drop": 1.0},
+        {"haze": (0.0, 1.0)},
+    ],
 )
 def test_ranges_that_cannot_be_meant_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(RecipeError, match="expected"):
