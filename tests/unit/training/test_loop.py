@@ -141,6 +141,8 @@ def test_a_missing_recipe_and_missing_data_are_refused(ground: Path, tmp_path: P
 @pytest.mark.slow
 def test_two_processes_share_a_batch_and_agree_with_one(ground: Path, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path / "r.toml", steps=3)
+    balance = '[balance]\nmethod = "uncertainty"\nterms = ["rmse", "slope"]\nrate = 0.5'
+    recipe.write_text(f"{recipe.read_text()}\n[loss]\nrmse = 0.5\nslope = 0.5\n{balance}")
     alone = run(recipe, ground, tmp_path / "alone")
     code = (
         "import sys; from terrafine.training.loop import train;"
@@ -161,3 +163,8 @@ def test_two_processes_share_a_batch_and_agree_with_one(ground: Path, tmp_path: 
     _, two = load(tmp_path / "two" / "tiny-x2.safetensors")
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, atol=2e-3, rtol=0)
+    logs = [(tmp_path / where / "log.jsonl").read_text().splitlines()[-1] for where in ("alone", "two")]
+    here, there = (json.loads(line) for line in logs)
+    for name in ("weight_rmse", "weight_slope"):  # by the mean over both, where each one's patches say otherwise
+        assert there[name] == pytest.approx(here[name], rel=1e-4)
+    assert there["rmse"] != pytest.approx(here["rmse"], rel=1e-4)
