@@ -2,7 +2,8 @@
 
 Where tiling is exact each output cell has one tile, and rows are laid side by side. Where it is blended, neighbouring
 parts overlap and each is weighted by a smooth ramp; the ramps of neighbours sum to one. A weight is constant within a
-coarse cell, so that the blend of parts that keep the observation keeps it too.
+coarse cell, so that the blend of parts that keep the observation keeps it too. Parts that are relative first lose the
+planes by which they disagree (`terrafine.inference.level`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from terrafine.inference.level import Planes, solve_planes
 from terrafine.inference.plan import Plan, Tile
 from terrafine.inference.run import Part, Work
 from terrafine.inference.shardfile import ShardReader
@@ -25,6 +27,8 @@ _BLOCK_ROWS = 512  # rows of a block in the output file: whole blocks are compre
 def assemble_rows(work: Work) -> Iterator[NDArray[np.float32]]:
     """Row blocks (band, y, x) over the full width, NaN where void; raises JobError for a torn shard."""
     plan, k = work.plan, work.plan.scale
+    planes = solve_planes(work) if work.spec.relative and plan.overlap else None
+    heights = [not name.endswith("_sigma") for name in work.outputs]
     shards = _OpenShards(work)
     try:
         for rows in _row_blocks(plan, len(work.outputs)):
@@ -32,7 +36,7 @@ def assemble_rows(work: Work) -> Iterator[NDArray[np.float32]]:
             block = out((len(work.outputs), (rows.stop - rows.start) * k, plan.output_shape[1]), np.float32)
             for tile_row in range(*_tile_rows(plan, rows)):
                 for tile, reader, nth in shards.in_row(tile_row):
-                    _lay(block, plan, tile, rows, reader, nth)
+                    _lay(block, plan, tile, rows, reader, nth, planes, heights)
             shards.forget_before(_tile_rows(plan, rows)[0])
             yield block
     finally:
@@ -84,8 +88,17 @@ def _ramp(plan: Plan, axis: int, index: int, cells: NDArray[np.intp]) -> NDArray
     return weight
 
 
-def _lay(block: NDArray[np.float32], plan: Plan, tile: Tile, rows: slice, reader: ShardReader, nth: int) -> None:
-    """Lay the rows that a tile's part shares with the block."""
+def _lay(
+    block: NDArray[np.float32],
+    plan: Plan,
+    tile: Tile,
+    rows: slice,
+    reader: ShardReader,
+    nth: int,
+    planes: Planes | None,
+    heights: list[bool],
+) -> None:
+    """Lay the rows that a tile's part shares with the block; bands that are heights lose the tile's plane, if any."""
     part_rows, cols = tile.part
     k = plan.scale
     shared = slice(max(rows.start, part_rows.start), min(rows.stop, part_rows.stop))
@@ -97,6 +110,8 @@ def _lay(block: NDArray[np.float32], plan: Plan, tile: Tile, rows: slice, reader
     for band in range(block.shape[0]):
         target = block[band, target_rows, cols.start * k : cols.stop * k]
         values = reader.read(nth, band, inside)
+        if values is not None and planes is not None and heights[band]:
+            values -= planes.of(tile, shared, cols)
         if values is None:
             target[...] = np.nan
         elif weights is None:
