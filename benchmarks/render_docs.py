@@ -11,8 +11,11 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import _pimsr_page
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -269,6 +272,11 @@ def paper_protocol() -> str:
     return out.removesuffix("\n")
 
 
+def _pimsr(name: str) -> str:
+    """A section of the page on guided models."""
+    return _pimsr_page.SECTIONS[name](load("pimsr"), table)
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "jiao_half_pixel": half_pixel,
     "jiao_tables": paper_protocol,
@@ -283,6 +291,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "cross_source": cross,
     "evaluate_memory": evaluate_memory,
     **{m: card(m) for m in ("srcnn", "drn", "ridgeline")},
+    **{name: partial(_pimsr, name) for name in _pimsr_page.SECTIONS},
 }
 
 
