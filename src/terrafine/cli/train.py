@@ -35,7 +35,7 @@ def train(
     The same recipe, data and seed give the same weights on one CPU. The same command goes on
     with a run that was cut off.
     """
-    from terrafine.training.loop import train as run
+    from terrafine.training.start import train as run
 
     result = run(
         recipe,

@@ -14,8 +14,10 @@ _NOT_LOSSES = ("step", "rate", "to_bicubic", "to_consistent", "slope_to_bicubic"
 _WEIGHT = "weight_"
 
 
-def draw_curve(log: Sequence[Mapping[str, float]], path: Path, title: str) -> None:
-    """Write a PNG: losses, held-out ratios to interpolation, and the weights of the losses where those adapt."""
+def draw_curve(
+    log: Sequence[Mapping[str, float]], path: Path, title: str, scores: Sequence[str] = _NOT_LOSSES[2:]
+) -> None:
+    """Write a PNG: losses, held-out scores, by default ratios to interpolation, and weights of losses that adapt."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -23,9 +25,10 @@ def draw_curve(log: Sequence[Mapping[str, float]], path: Path, title: str) -> No
         raise MissingExtraError("the loss curve needs matplotlib: pip install 'terrafine[train]'") from e
     told = sorted({k for line in log for k in line})
     weights = [k for k in told if k.startswith(_WEIGHT)]
-    losses = [k for k in told if k not in _NOT_LOSSES and k not in weights]
-    scores = [k for k in _NOT_LOSSES[2:] if k in told]
-    panels = [("loss", losses), ("held-out error, ratio", scores)] + ([("weight of a term", weights)] * bool(weights))
+    losses = [k for k in told if k not in (*_NOT_LOSSES, *scores) and k not in weights]
+    label = "held-out error, ratio" if tuple(scores) == _NOT_LOSSES[2:] else "held-out score"
+    scores = [k for k in scores if k in told]
+    panels = [("loss", losses), (label, scores)] + ([("weight of a term", weights)] * bool(weights))
     figure = Figure(figsize=(4.5 * len(panels), 3.6), layout="constrained")
     FigureCanvasAgg(figure)
     for axis, (label, names) in zip(figure.subplots(1, len(panels)), panels, strict=True):

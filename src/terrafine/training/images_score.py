@@ -1,0 +1,93 @@
+"""Scores of heights from images, tile by tile, under each objective; and pictures of tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from terrafine.errors import MissingExtraError
+
+__all__ = ["OBJECTIVES", "draw_tiles", "level_of", "score_tiles", "ssim"]
+
+OBJECTIVES = ("global", "shift", "relief")
+_RANGE_M = 3472.300537109375 + 168.6189727783203  # of the published data: what SSIM takes for the dynamic range
+
+
+def level_of(heights: Tensor, valid: Tensor, objective: str) -> Tensor:
+    """Heights (n, 1, y, x) as the objective sees them: as they are, above the tile's lowest cell, or above its mean."""
+    if objective == "shift":
+        known = torch.where(valid > 0, heights, torch.full_like(heights, float("inf")))
+        return heights - known.amin(dim=(2, 3), keepdim=True)
+    if objective == "relief":
+        count = valid.sum(dim=(2, 3), keepdim=True).clamp_min(1)
+        return heights - (heights * valid).sum(dim=(2, 3), keepdim=True) / count
+    return heights
+
+
+def score_tiles(made: Tensor, truth: Tensor, valid: Tensor) -> dict[str, Tensor]:
+    """MAE and RMSE in metres, SSIM and R² of each tile, over valid cells; (n, 1, y, x) -> (n,).
+
+    R² is 1 - squared error / variance within the tile: a tile's mean has 0, and any level that is wrong less.
+    """
+    error = (made - truth) * valid
+    count = valid.sum(dim=(1, 2, 3)).clamp_min(1)
+    mean = (truth * valid).sum(dim=(1, 2, 3)) / count
+    spread = (((truth - mean[:, None, None, None]) * valid) ** 2).sum(dim=(1, 2, 3)).clamp_min(1e-6)
+    square = error.square().sum(dim=(1, 2, 3))
+    return {
+        "mae": error.abs().sum(dim=(1, 2, 3)) / count,
+        "rmse": (square / count).sqrt(),
+        "ssim": ssim(torch.where(valid > 0, made, truth), truth),
+        "r2": 1 - square / spread,
+    }
+
+
+def ssim(a: Tensor, b: Tensor, dynamic: float = _RANGE_M) -> Tensor:
+    """Structural similarity of each tile (n, 1, y, x), Gaussian window of 11×11 and σ 1.5, by the range in metres.
+
+    Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861, equation 13, with K 0.01 and 0.03.
+    """
+    at = torch.arange(11, dtype=torch.float64) - 5
+    line = torch.exp(-(at**2) / (2 * 1.5**2))
+    kernel = torch.outer(line, line)[None, None] / line.sum() ** 2
+
+    def blur(x: Tensor) -> Tensor:
+        return functional.conv2d(x, kernel)
+
+    x, y = a.double(), b.double()
+    mx, my = blur(x), blur(y)
+    vx, vy, vxy = blur(x * x) - mx**2, blur(y * y) - my**2, blur(x * y) - mx * my
+    c1, c2 = (0.01 * dynamic) ** 2, (0.03 * dynamic) ** 2
+    index = (2 * mx * my + c1) * (2 * vxy + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
+    return index.mean(dim=(1, 2, 3)).float()
+
+
+def draw_tiles(rows: Sequence[tuple[Tensor, Tensor, Tensor]], path: Path) -> None:
+    """A PNG of (image (3, y, x) reflectance, truth (y, x), made (y, x)) rows, heights on one scale in each row."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as e:
+        raise MissingExtraError("pictures of tiles need matplotlib: pip install 'terrafine[train]'") from e
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure = Figure(figsize=(7.2, 2.4 * len(rows)), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(len(rows), 3, squeeze=False)
+    for axes, (image, truth, made) in zip(panels, rows, strict=True):
+        low, high = (float(v) for v in np.nanquantile(truth.numpy(), (0.01, 0.99)))
+        picture = (image / image.quantile(0.98)).clamp(0, 1).permute(1, 2, 0).numpy()
+        axes[0].imshow(picture)
+        style: dict[str, Any] = {"cmap": "terrain", "vmin": low, "vmax": high}
+        for axis, surface in zip(axes[1:], (truth, made), strict=True):
+            axis.imshow(surface.numpy(), **style)
+    for axis, title in zip(panels[0], ("image", "truth", "made"), strict=True):
+        axis.set_title(title, fontsize=9)
+    for axis in panels.flat:
+        axis.set_axis_off()
+    figure.savefig(path, dpi=80)
