@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from terrafine.dem import sharpen_dem as sharpen_dem
     from terrafine.errors import TerrafineError as TerrafineError
+    from terrafine.height import estimate_height as estimate_height
 
 __version__ = "0.1.0"
 
-_HOME = {"sharpen_dem": "terrafine.dem", "TerrafineError": "terrafine.errors"}
+_HOME = {
+    "estimate_height": "terrafine.height",
+    "sharpen_dem": "terrafine.dem",
+    "TerrafineError": "terrafine.errors",
+}
 
-__all__ = ["TerrafineError", "__version__", "sharpen_dem"]
+__all__ = ["TerrafineError", "__version__", "estimate_height", "sharpen_dem"]
 
 
 def __getattr__(name: str) -> Any:

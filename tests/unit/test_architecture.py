@@ -26,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {"raster", "physics"},
     "dem": {"raster", "physics", "nn", "systems", "inference", "evaluation", "training", "guidance"},
     "radar": {"raster", "physics", "inference"},
+    "height": {"raster", "systems", "inference"},
     "guidance": {"raster", "physics", "systems", "radar"},
     "impervious": {"raster"},
     "cli": {
@@ -39,9 +40,10 @@ ALLOWED: dict[str, set[str]] = {
         "dem",
         "radar",
         "guidance",
+        "height",
         "impervious",
     },
-    "": {"dem"},  # terrafine/__init__.py
+    "": {"dem", "height"},  # terrafine/__init__.py
 }
 ONLY_IN_RASTER = {"rasterio", "odc", "osgeo"}
 NO_TORCH = {"raster", "errors", ""}

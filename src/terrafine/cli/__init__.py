@@ -18,6 +18,7 @@ from terrafine.cli.dem import dem
 from terrafine.cli.doctor import doctor
 from terrafine.cli.evaluate import evaluate
 from terrafine.cli.export import export
+from terrafine.cli.height import height
 from terrafine.cli.info import info
 from terrafine.cli.models import models
 from terrafine.cli.radar import radar
@@ -29,6 +30,7 @@ __all__ = ["main"]
 INTERRUPTED = 130
 UNEXPECTED = 1
 _RESUME = {
+    "height": ": run the same command again and it goes on where it stopped",
     "dem": ": run the same command again and it goes on where it stopped",
     "train": ": run the same command again and it goes on from its last checkpoint",
 }
@@ -86,5 +88,5 @@ def main(debug: bool) -> None:
     """
 
 
-for _verb in (dem, radar, models, info, doctor, train, evaluate, dataset, export):
+for _verb in (dem, height, radar, models, info, doctor, train, evaluate, dataset, export):
     main.add_command(_verb)

@@ -52,7 +52,8 @@ class HeightModel:
     """Runs a U-Net on reflectance; windows are padded by reflection to what its depth divides, and cropped again.
 
     `relief` is in metres: above the datum under `global`, above the tile's lowest cell under `shift`, above an unstated
-    level that is the same for the whole raster under `relief`.
+    level that is the same for the whole raster under `relief`. That one is scaled by the size of a cell over that of
+    the training data, row by row: light tells slopes, and the same slope over a smaller cell is less height.
     """
 
     def __init__(self, spec: ModelSpec, network: UNet, options: Options) -> None:
@@ -62,7 +63,7 @@ class HeightModel:
             raise UsageError("light does not turn with an image: no --self-ensemble for sat2dem")
         self.spec = spec
         self.network = channels_last(network.eval())
-        self.depth = network.depth
+        self.depth, self.cell_m = network.depth, network.cell_m
         self.kind = network.normalisation
 
     @torch.inference_mode()
@@ -70,10 +71,12 @@ class HeightModel:
         """`relief`, and `relief_sigma` where the spec lists it; float32 (tile, y, x)."""
         image = torch.from_numpy(np.stack([tiles.bands[name] for name in BANDS], axis=1))
         made = self._padded(image)
-        out = {"relief": from_units(made[:, 0], self.kind)}
+        size = torch.from_numpy(tiles.pixel_size_m.prod(axis=1) ** 0.5 / self.cell_m).float()[:, :, None]
+        slope = size if self.kind == "relief" else torch.ones_like(size)
+        out = {"relief": from_units(made[:, 0], self.kind) * slope}
         if "relief_sigma" in self.spec.outputs:
             unit = from_units(torch.ones(1), self.kind) - from_units(torch.zeros(1), self.kind)
-            out["relief_sigma"] = made[:, 1].exp() * unit * self.spec.calibration.get("sigma", 1.0)
+            out["relief_sigma"] = made[:, 1].exp() * unit * slope * self.spec.calibration.get("sigma", 1.0)
         return {name: np.ascontiguousarray(value.numpy()) for name, value in out.items()}
 
     def _padded(self, image: Tensor) -> Tensor:

@@ -44,6 +44,7 @@ class UNet(nn.Module):
     head           `tanh` as published, `linear`
     sees, white    how reflectance is stretched: see `stretch`
     normalisation  what its units mean: see `normalise`
+    cell_m         metres of a cell that it is trained on
     tile           cells along the side of the tiles that it is trained on, and shown where it is not `exact`
     dropout        share of features dropped in the three innermost blocks on the way up, while training
     """
@@ -62,11 +63,13 @@ class UNet(nn.Module):
         white: float = 0.3,
         normalisation: str = "shift",
         tile: int = 256,
+        cell_m: float = 30.0,
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
         _check(depth, norm=norm, attend=attend, up=up, head=head, sees=sees, normalisation=normalisation)
         self.normalisation, self.tile, self.outputs = normalisation, tile, outputs
+        self.cell_m = cell_m
         self.sees, self.white = sees, white
         self.depth, self.norm, self.attend, self.kind, self.head = depth, norm, attend, up, head
         normed: Callable[[int], nn.Module] | None = nn.InstanceNorm2d if norm == "instance" else None

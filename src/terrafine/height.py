@@ -1,0 +1,248 @@
+"""`estimate_height`: one optical image in, relief out, or heights on a coarse DEM. `terrafine height` calls it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import terrafine
+from terrafine.errors import GridError, SourceError, UsageError
+
+if TYPE_CHECKING:
+    from terrafine.inference.engine import RunReport
+    from terrafine.inference.progress import Progress
+    from terrafine.raster.anchor import Anchor
+    from terrafine.raster.sensors import ImageSource
+    from terrafine.systems import ModelRef
+
+__all__ = ["estimate_height"]
+
+PathLike = str | os.PathLike[str]
+_CELLS = (0.3, 3.0)  # of the cell that a model was trained on
+
+
+def estimate_height(
+    source: PathLike | Sequence[PathLike],
+    destination: PathLike,
+    *,
+    anchor: PathLike | None = None,
+    sensor: str | None = None,
+    model: PathLike = "relief",
+    uncertainty: bool = False,
+    max_bright: float = 0.3,
+    memory: int | None = None,
+    dask: Any = None,
+    restart: bool = False,
+    preview: PathLike | None = None,
+    bands: Mapping[str, int] | None = None,
+    assume_crs: str | None = None,
+    nodata: float | None = None,
+    vertical_datum: str | None = None,
+    progress: Progress | None = None,
+    report: Callable[[RunReport], None] | None = None,
+    threads: int | None = None,
+    tile: int | None = None,
+) -> Path:
+    """Relief of the ground in an image of red, green and blue, on the image's grid; its path.
+
+    Without `anchor` the band is `relief`: metres above a level that is nobody's, one for the whole raster. With an
+    anchor, a coarse elevation model, the band is `elevation`: low frequencies from the anchor, high ones from the
+    image, and the mean of each cell of the anchor kept. Cells without red, green or blue stay void.
+
+    sensor          a name of `terrafine.raster.sensors.SENSORS`; by default found from band names and range
+    model           a name from `terrafine models`, or a .safetensors file
+    uncertainty     a second band, `relief_sigma`, where the model has it; not with an anchor
+    max_bright      share of the image that may look like cloud or snow
+    vertical_datum  of the anchor, where it does not say
+
+    Other arguments as `terrafine.sharpen_dem`. Raises UsageError, SourceError and its kin, WeightsError, NoModelError,
+    ResourceError, DiskError, OutputError, JobError; no output file then exists that did not exist before.
+    """
+    from terrafine.inference.engine import run_job
+    from terrafine.inference.plan import make_plan
+    from terrafine.inference.preview import write_preview
+    from terrafine.inference.publish import check_destinations, follow
+    from terrafine.raster.sensors import open_image
+    from terrafine.raster.source import open_source
+    from terrafine.systems import find_model, load_model, load_network
+
+    paths = [os.fspath(p) for p in ([source] if isinstance(source, (str, os.PathLike)) else source)]
+    named, out = Path(destination), follow(Path(destination))
+    picture = None if preview is None else follow(Path(preview))
+    check_destinations([*paths, *([] if anchor is None else [os.fspath(anchor)])], out, picture)
+    if anchor is not None and uncertainty:
+        raise UsageError("--uncertainty is the relief's own; with --anchor its low frequencies are another's. Give one")
+    ref = find_model(model, 1, uncertainty=uncertainty, threads=_threads(threads, out, dask, restart), verb="height")
+    load_network(ref)
+    image = open_image(paths, sensor=sensor, bands=bands, assume_crs=assume_crs, nodata=nodata)
+    image.require_valid()
+    _refuse(image, ref, max_bright)
+    ground = None if anchor is None else _anchor(anchor, image, vertical_datum)
+    plan = make_plan(image.shape, ref.spec, memory_bytes=memory, tile=tile, bytes_per_cell=_bytes_per_cell(ref))
+    request = _request(image, ref, ground)
+    done = run_job(
+        out,
+        plan,
+        ref.spec,
+        image,
+        partial(load_model, ref),
+        partial(_publish, image, ref, ground, out),
+        outputs=ref.spec.outputs,
+        request=request,
+        restart=restart,
+        dask=dask,
+        progress=progress,
+    )
+    if picture is not None:
+        want = ("relief",) if ground is None else ("elevation",)
+        write_preview(picture, _Named(open_source([os.fspath(out)], want=want), want[0]))
+    if report is not None:
+        report(done)
+    return named
+
+
+def _anchor(path: PathLike, image: ImageSource, datum: str | None) -> Anchor:
+    from terrafine.raster.anchor import Anchor
+    from terrafine.raster.source import open_source
+
+    coarse = open_source(path, vertical_datum=datum)
+    coarse.require_valid()
+    return Anchor(coarse, image)
+
+
+def _refuse(image: ImageSource, ref: ModelRef, max_bright: float) -> None:
+    """Raise for cells of another size than the model knows, and for clouds."""
+    middle = image.shape[0] // 2
+    down, across = image.pixel_size_m(slice(middle, middle + 1))[:, 0].tolist()
+    known = float(ref.spec.network.get("cell_m", 30.0))
+    if not all(_CELLS[0] * known <= size <= _CELLS[1] * known for size in (down, across)):
+        raise GridError(
+            f"{image.paths[0]}: cells of {down:.3g} × {across:.3g} m; {ref.name} was trained on {known:g} m and reads "
+            f"{_CELLS[0] * known:g} to {_CELLS[1] * known:g} m. Warp the image first (gdalwarp -tr {known:g} {known:g})"
+        )
+    if not 0.8 < down / across < 1.25:
+        raise GridError(
+            f"{image.paths[0]}: cells of {down:.3g} × {across:.3g} m; expected about square ones, as light and slope "
+            "are read on. Warp the image to a metric grid first, for example its UTM zone"
+        )
+    share = image.bright_share()
+    if share > max_bright:
+        raise SourceError(
+            f"{image.paths[0]}: {share:.0%} of the image is as bright and colourless as cloud or snow, which hide the "
+            f"ground; expected at most {max_bright:.0%}. Take a clear scene, mask the clouds, or raise --max-bright"
+        )
+
+
+def _publish(
+    image: ImageSource,
+    ref: ModelRef,
+    ground: Anchor | None,
+    out: Path,
+    rows: Iterator[NDArray[np.float32]],
+    residual_m: float,
+    folder: Path,
+) -> None:
+    """Write the relief; with an anchor first into the job folder, then joined with it."""
+    from terrafine.raster.anchor import anchored_rows
+    from terrafine.raster.bands import band
+    from terrafine.raster.sink import write_cog
+    from terrafine.raster.source import open_source
+
+    def write(path: Path, names: tuple[str, ...], blocks: Iterator[NDArray[np.float32]], **more: Any) -> None:
+        units = tuple(band(name).unit for name in names)
+        area = image.area_or_point
+        write_cog(path, image.geobox, blocks, band_names=names, units=units, nodata=None, area_or_point=area, **more)
+
+    if ground is None:
+        write(out, ref.spec.outputs, rows, tags=_tags(image, ref))
+        return
+    scratch = folder / "scratch-relief.tif"
+    write(scratch, ref.spec.outputs, rows, tags={}, overviews=False, statistics=False)
+    tags = _tags(image, ref) | {"ANCHOR": Path(ground.paths[0]).name, "ANCHOR_CELLS": str(ground.k)}
+    relief = open_source([os.fspath(scratch)], want=("relief",))
+
+    def joined() -> Iterator[NDArray[np.float32]]:
+        worst: list[float] = []
+        yield from anchored_rows(relief, ground, worst)
+        tags["CONSISTENCY_RESIDUAL_M"] = f"{max(worst):.6f}"  # tags are written after the last row
+
+    try:
+        write(out, ("elevation",), joined(), tags=tags, vertical=ground.vertical, surface=ground.surface)
+    finally:
+        relief.close()
+
+
+def _tags(image: ImageSource, ref: ModelRef) -> dict[str, str]:
+    identity = image.identity()
+    tags = {
+        "VERSION": terrafine.__version__,
+        "MODEL": f"{ref.spec.name} {ref.spec.version}",
+        "SYSTEM": ref.spec.system,
+        "WEIGHTS_SHA256": ref.sha256,
+        "SENSOR": image.sensor.name,
+        "BRIGHT_SHARE": f"{image.bright_share():.3f}",
+        "SOURCE": ", ".join(Path(file["path"]).name for file in identity["files"][:20]),
+        "SOURCE_SHA256": str(identity["sha256"]),
+    }
+    if "relief_sigma" in ref.spec.outputs:
+        tags["SIGMA_COVERS"] = " ".join(f"{p}:{m:.4g}" for p, m in ref.spec.calibration.items() if p != "sigma")
+    return tags
+
+
+def _request(image: ImageSource, ref: ModelRef, ground: Anchor | None) -> dict[str, Any]:
+    """Everything that determines the output's bytes, as JSON."""
+    request = {
+        "inputs": image.identity(),
+        "anchor": None if ground is None else ground.identity(),
+        "model": {"spec": json.loads(ref.spec.to_json()), "weights_sha256": ref.sha256},
+        "options": dataclasses.asdict(ref.options),
+        "software": {"terrafine": terrafine.__version__, "torch": version("torch")},
+    }
+    return dict(json.loads(json.dumps(request, default=str)))
+
+
+def _bytes_per_cell(ref: ModelRef) -> int:
+    """Live activations: about six maps of the first width at a quarter of the cells, and the image."""
+    return 64 + 12 * int(ref.spec.network.get("width", 64))
+
+
+def _threads(asked: int | None, destination: Path, dask: Any, restart: bool) -> int:
+    """As asked, as in the run that is resumed, else all cores, or one for each Dask task."""
+    from terrafine.inference.job import stored_request
+
+    if asked is not None:
+        return asked
+    stored = None if restart else stored_request(destination)
+    if stored is not None and isinstance(threads := stored.get("options", {}).get("threads"), int):
+        return threads
+    return 1 if dask is not None else len(os.sched_getaffinity(0))
+
+
+class _Named:
+    """A source whose only band is drawn as elevation."""
+
+    def __init__(self, source: Any, band: str) -> None:
+        self._source, self._band, self.shape = source, band, source.shape
+
+    def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """The band, whatever its name."""
+        values: tuple[NDArray[np.float32], NDArray[np.bool_]] = self._source.read(self._band, rows, cols)
+        return values
+
+    def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
+        """As the source's."""
+        sizes: NDArray[np.float64] = self._source.pixel_size_m(rows)
+        return sizes
+
+    def identity(self) -> dict[str, Any]:
+        """As the source's."""
+        return dict(self._source.identity())

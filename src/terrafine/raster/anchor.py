@@ -1,0 +1,96 @@
+"""Relief put on a coarse elevation model: its low frequencies, and the relief's high ones, block means kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from terrafine.errors import GridError
+from terrafine.raster.align import align_to
+from terrafine.raster.resample import back_project, block_mean, fill_voids, repeat_mask, upsample
+from terrafine.raster.source import Source
+
+__all__ = ["Anchor", "anchored_rows"]
+
+_ROUNDS = 6  # of back-projection; what is left is taken out exactly
+_MARGIN = 16  # coarse cells around a strip: the reach of the cubic kernel, over and over
+_STRIP = 256  # fine rows at a time, at least
+
+
+class Anchor:
+    """A coarse elevation model seen on the image's grid, k × k cells to one.
+
+    k is the whole number nearest to the ratio of the cells on the ground. Raises GridError where the anchor is not at
+    least twice as coarse, and where it does not overlap the image.
+    """
+
+    def __init__(self, coarse: Source, image: Any) -> None:
+        middle = image.shape[0] // 2
+        fine = float(np.sqrt(np.prod(image.pixel_size_m(slice(middle, middle + 1))[:, 0])))
+        at = coarse.shape[0] // 2
+        cell = float(np.sqrt(np.prod(coarse.pixel_size_m(slice(at, at + 1))[:, 0])))
+        self.k = round(cell / fine)
+        if self.k < 2:
+            raise GridError(
+                f"{coarse.paths[0]}: cells of {cell:.3g} m, and the image's are {fine:.3g} m; expected an elevation "
+                "model at least twice as coarse, else the image has nothing to add to it"
+            )
+        height, width = (-(-n // self.k) for n in image.shape)
+        affine = image.geobox.affine
+        grid = GeoBox((height, width), affine * affine.scale(self.k), image.geobox.crs)
+        self._coarse = align_to(coarse, grid)
+        self.shape, self.image_shape = (height, width), image.shape
+        self.vertical, self.surface, self.nodata = coarse.vertical, coarse.surface, coarse.nodata
+        self.paths = coarse.paths
+
+    def read(self, rows: slice) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Heights and validity of whole rows of k × k cells; rows may reach outside."""
+        values, valid = self._coarse.read("elevation", rows, slice(0, self.shape[1]))
+        return values.astype(np.float64), valid
+
+    def identity(self) -> dict[str, Any]:
+        """What changes when the anchor changes."""
+        return {**self._coarse.identity(), "k": self.k}
+
+
+def anchored_rows(relief: Source, anchor: Anchor, worst: list[float]) -> Iterator[NDArray[np.float32]]:
+    """Row blocks (1, y, x) of anchor + high frequencies of the relief, NaN where either is void.
+
+    With U the back-projected bicubic surface of block means: U(anchor) + relief - U(block means of the relief), and
+    what block means then lack is added to each block, so that averaging gives the anchor back. Means are of whole
+    blocks, voids of the relief filled. `worst` receives the largest departure of a block mean, metres, block by block.
+    """
+    k, (height, width) = anchor.k, anchor.image_shape
+    step = max(1, _STRIP // k)
+    for top in range(0, anchor.shape[0], step):
+        rows = slice(top, min(top + step, anchor.shape[0]))
+        wide = slice(rows.start - _MARGIN, rows.stop + _MARGIN)
+        coarse, known = anchor.read(wide)
+        fine_rows = slice(wide.start * k, wide.stop * k)
+        values, valid = relief.read("relief", fine_rows, slice(0, anchor.shape[1] * k))
+        inner = slice(_MARGIN * k, (_MARGIN + rows.stop - rows.start) * k)
+        surface = _joined(coarse, known, values.astype(np.float64), valid, k)[inner]
+        there = repeat_mask(known, k)[inner] & valid[inner]
+        blocks = slice(_MARGIN, _MARGIN + rows.stop - rows.start)
+        departure = np.abs(block_mean(surface, None, k)[0] - coarse[blocks])[known[blocks]]
+        worst.append(float(departure.max(initial=0.0)))
+        out = np.where(there, surface, np.nan).astype(np.float32)
+        yield out[None, : min(rows.stop * k, height) - rows.start * k, :width]
+
+
+def _joined(
+    coarse: NDArray[np.float64], known: NDArray[np.bool_], relief: NDArray[np.float64], valid: NDArray[np.bool_], k: int
+) -> NDArray[np.float64]:
+    """The joined surface of a strip, meaningful where the anchor is known."""
+    if not known.any():
+        return np.zeros_like(relief)
+    base: NDArray[Any] = fill_voids(coarse, known)
+    detail: NDArray[Any] = fill_voids(relief, valid) if valid.any() else np.zeros_like(relief)
+    missing = base - block_mean(detail, None, k)[0]  # U is linear: one surface of the difference does for both
+    smooth = upsample(missing, k)
+    out: NDArray[Any] = detail + back_project(smooth, missing, k, rounds=_ROUNDS)
+    return out + (base - block_mean(out, None, k)[0]).repeat(k, axis=0).repeat(k, axis=1)
