@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +12,17 @@ from terrafine.errors import RecipeError
 from terrafine.nn.system import TrainingBatch
 from terrafine.nn.terms import SETTINGS, physics_terms
 
-__all__ = ["relief_loss", "relief_terms"]
+__all__ = ["refuse_unknown", "relief_loss", "relief_terms"]
 
 _FLOOR = 0.002  # of the fine pixel size: below it, relief is noise, and its relative error means nothing
 _WEIGHTS = {"rmse": 0.5, "mae": 0.5, "slope": 0.5, "sigma": 0.1}
 _KNOWN = (*_WEIGHTS, "edge", "relative", *SETTINGS)
+
+
+def refuse_unknown(settings: Mapping[str, float], known: Collection[str]) -> None:
+    """Raise RecipeError for a name in [loss] that a loss does not know: a misspelt term must not count as nothing."""
+    if unknown := sorted(set(settings) - set(known)):
+        raise RecipeError(f"[loss] {unknown}: no such terms; known are {sorted(known)}")
 
 
 def relief_loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, float]) -> dict[str, Tensor]:
@@ -36,8 +42,7 @@ def relief_terms(
     The ratio is what the tables report, so flat and steep ground count alike; `relative` = 0 leaves metres. Further
     settings weigh the terms of `terrafine.nn.terms`, 0 by default. Raises RecipeError for a name that is none of these.
     """
-    if unknown := sorted(set(settings) - set(_KNOWN)):
-        raise RecipeError(f"[loss] {unknown}: no such terms; known are {sorted(_KNOWN)}")
+    refuse_unknown(settings, _KNOWN)
     k, edge = batch.scale, int(settings.get("edge", 4))
     truth = functional.pixel_unshuffle((batch.fine.double() - _repeat(batch.coarse, k)).float(), k)
     relief, detail, log_sigma = relief.float(), detail.float(), log_sigma.float()

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from terrafine.nn.elevation import ElevationModel, Relief
 from terrafine.nn.engines import with_engine
+from terrafine.nn.losses import refuse_unknown
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.subcell import context_kernel, forward_differences, on_differences
 from terrafine.nn.system import Options, System, TrainingBatch
@@ -67,8 +68,9 @@ def _predict(net: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:
 def _residual_loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, float]) -> dict[str, Tensor]:
     """Mean over patches of MSE / MSE of bicubic: squared error as published, each patch with an equal say.
 
-    settings: `edge`, coarse cells at a patch's border that are left out.
+    settings: `edge`, coarse cells at a patch's border that are left out. Raises RecipeError for any other.
     """
+    refuse_unknown(settings, ("edge",))
     k, edge = batch.scale, int(settings.get("edge", 0))
     cells = batch.coarse.double().repeat_interleave(k, dim=-2).repeat_interleave(k, dim=-1)
     truth = functional.pixel_unshuffle((batch.fine.double() - cells).float(), k)

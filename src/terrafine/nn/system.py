@@ -56,7 +56,8 @@ class System:
     build      (network arguments, scale) -> the torch network; None for a system without weights
     describe   (network, network arguments, scale) -> ModelSpec without provenance
     adapt      (spec, network, options) -> a Model
-    loss       (network, batch, loss settings) -> {"total": scalar, and any parts to log}
+    loss       (network, batch, loss settings) -> {"total": scalar, and any parts to log}; a part that the settings name
+               is in the total by the weight that they give it
     predict    (network, batch) -> {"elevation": (n, 1, k·y, k·x), optional "elevation_sigma"}, metres
     variants   names of the models that need no weights
     verb       of the command line that runs its models: `dem` from elevation, `height` from an image

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.unit.training.conftest import write_recipe
+from tests.unit.training.conftest import RIDGELINE, write_recipe
 
 from terrafine.errors import DataError, RecipeError, WeightsError
 from terrafine.nn.weights import digest, load, read_spec
@@ -128,6 +128,14 @@ def test_a_recipe_that_cannot_be_meant_is_refused(ground: Path, tmp_path: Path, 
     assert old in recipe.read_text()
     recipe.write_text(recipe.read_text().replace(old, new, 1))
     with pytest.raises(RecipeError, match=says):
+        run(recipe, ground, tmp_path / "out")
+
+
+@pytest.mark.parametrize(("system", "network"), [("ridgeline", RIDGELINE), ("srcnn", "")])
+def test_a_term_that_a_loss_does_not_know_is_refused(ground: Path, tmp_path: Path, system: str, network: str) -> None:
+    recipe = write_recipe(tmp_path / "r.toml", system=system, network=network)
+    recipe.write_text(f"{recipe.read_text()}\n[loss]\naspekt = 0.5\n")
+    with pytest.raises(RecipeError, match=r"\[loss\] \['aspekt'\]: no such terms"):
         run(recipe, ground, tmp_path / "out")
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from terrafine.errors import DataError, UsageError
 from terrafine.nn.elevation import ElevationModel, Relief
+from terrafine.nn.losses import refuse_unknown
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options, System, TrainingBatch
 from terrafine.nn.upsample import assemble, relief_of
@@ -58,8 +59,9 @@ def _loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, float]) -
     """L1 of heights, in z-scores, + `sar` × L1 between the backscatter of the surface and of the truth.
 
     settings: `sar` (0.15; the public code has 0.1 to 0.2). Raises DataError for a batch without the radar's geometry:
-    a term that cannot be told is never silently nothing.
+    a term that cannot be told is never silently nothing; RecipeError for any other setting.
     """
+    refuse_unknown(settings, ("sar",))
     inner: Any = getattr(net, "module", net)
     fine = assemble(batch.coarse, _relief(net, batch.coarse, batch.pixel_size_m, batch.guides).relief, batch.scale)
     unit = inner.unit(batch.pixel_size_m)
