@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -249,7 +249,7 @@ def _describe(
     shape = (int(handle.height), int(handle.width))
     grid.check_grid(name, transform, shape, None if crs is None else vertical.horizontal(crs), metres_known)
     index = _choose(handle, name, want, bands)
-    facts = {band: _facts(handle, i, nodata) for band, i in index.items()}
+    facts = {band: _facts(handle, i, nodata, index.values()) for band, i in index.items()}
     unit, factor = _height_unit(handle, name, index, crs, elevation_unit)
     tags = {**handle.tags(), **dict(handle.tags(ns="TERRAFINE"))}
     return RasterFile(
@@ -270,13 +270,15 @@ def _describe(
     )
 
 
-def _facts(handle: Any, index: int, nodata: float | None) -> _BandFacts:
+def _facts(handle: Any, index: int, nodata: float | None, chosen: Iterable[int]) -> _BandFacts:
     flags = handle.mask_flag_enums[index - 1]
+    # A fourth band is often written as alpha and holds near infrared: asked for by number, it measures and masks not.
+    alpha = MaskFlags.alpha in flags and not any(handle.colorinterp[i - 1] == ColorInterp.alpha for i in chosen)
     return _BandFacts(
         index=index,
         dtype=str(handle.dtypes[index - 1]),
         nodata=nodata if nodata is not None else handle.nodatavals[index - 1],
-        mask_band=MaskFlags.per_dataset in flags or MaskFlags.alpha in flags,
+        mask_band=(MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags) or alpha,
         scale=float(handle.scales[index - 1]),
         offset=float(handle.offsets[index - 1]),
     )

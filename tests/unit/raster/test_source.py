@@ -363,3 +363,16 @@ def test_windows_run_forward(tmp_path: Path) -> None:
     source = open_source(make(tmp_path / "a.tif", heights()))
     with pytest.raises(UsageError, match="forward"):
         source.read("elevation", slice(5, 3), slice(0, 2))
+
+
+def test_an_alpha_band_masks_unless_it_is_asked_for_as_what_it_measures(tmp_path: Path) -> None:
+    values = np.full((4, 6, 8), 50, np.uint8)
+    values[3, 0, 0] = 0
+    path = make(tmp_path / "rgbn.tif", values, nodata=None, photometric="RGB", ALPHA="YES")
+    with rasterio.open(path) as file:
+        assert file.colorinterp[3].name == "alpha"
+    colours = open_source(path, want=("red", "green"), check_range=False)
+    assert not everything(colours, "red")[1][0, 0]
+    near = open_source(path, want=("red", "nir"), bands={"nir": 4}, check_range=False)
+    assert everything(near, "red")[1].all()
+    assert everything(near, "nir")[0][0, 0] == 0
