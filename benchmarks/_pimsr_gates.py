@@ -61,7 +61,7 @@ def draw_gates(data: Path, ref: Any, looks: float, path: Path) -> None:
 def mountains(data: Path, net: Any, looks: float) -> tuple[str, F64, list[str], F64]:
     """A window of the San Gabriel Mountains with simulated radar."""
     dem = crop(read_dem(data / "dem" / "test" / "bigtujunga_30m.tif"), 8)
-    guides = simulated(dem, looks, 0)
+    guides = only(simulated(dem, looks, 0), POLARISATIONS)
     coarse, size = coarse_of(dem, 4)
     names, found = shares(net, coarse, size, guides)
     cut = tuple(slice(s.start // 4, s.stop // 4) for s in WINDOW)

@@ -5,36 +5,44 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
-from _common import F32, F64, PAD, Dem, Predict, padded
+from _common import F32, F64, PAD, ROOT, Dem, Predict, padded
 from numpy.typing import NDArray
 
 POLARISATIONS = ("vv", "vh")
 LOOKS = ("look_east", "look_north")
+SUN = ("sun_east", "sun_north")
+RECIPE = ROOT / "src/terrafine/systems/pimsr/recipes/pimsr-x4.toml"
 Guides = Mapping[str, F32]  # band -> (2, y, x) on the fine grid: value and 1 where observed
 
 
 def simulated(dem: Dem, looks: float, seed: int) -> dict[str, F32]:
-    """VV and VH in dB and the look over a whole DEM, as the recipes simulate them, at that many looks.
+    """VV and VH in dB and the look, an image and its sun over a whole DEM, as pimsr's recipe simulates them.
 
-    Orbit, incidence, exponents, ground covers and drifts are drawn by file and seed from the recipes' family.
+    All but the looks is drawn by file and seed from the recipe's ranges: orbit, incidence, exponents, ground covers.
     """
+    from terrafine.training.optical import OpticalFamily
     from terrafine.training.radar import RadarFamily
+    from terrafine.training.recipe import read_recipe
 
+    recipe = read_recipe(RECIPE)
+    radar, image = recipe.radar or RadarFamily(), recipe.optical or OpticalFamily()
     rng = np.random.default_rng([seed, zlib.crc32(dem.name.encode())])
     size = (float(dem.pixel_size_m[0].mean()), float(dem.pixel_size_m[1].mean()))
-    guides = RadarFamily(looks=(looks, looks), drop=0.0).simulate(dem.z, size, rng)
+    guides = replace(radar, looks=(looks, looks), drop=0.0).simulate(dem.z, size, rng)
+    guides |= replace(image, drop=0.0).simulate(dem.z, size, rng)
     return {name: g * dem.valid for name, g in guides.items()}
 
 
 def only(guides: Guides, names: Sequence[str]) -> dict[str, F32]:
-    """Those polarisations, and the look."""
-    return {name: g for name, g in guides.items() if name in (*names, *LOOKS)}
+    """Those bands, and the ways to the sensor and to the sun that go with them."""
+    ways = (LOOKS if set(names) & set(POLARISATIONS) else ()) + (SUN if "optical" in names else ())
+    return {name: g for name, g in guides.items() if name in (*names, *ways)}
 
 
 def guided_predict(model: Any, guides: Guides) -> Predict:

@@ -4,8 +4,8 @@
                                [--draws 3] [--looks 40] [--hdf5 FILE#descending] [--data DIR] [--threads N]
 
 terrain   the files of data/dem/test as in dem_accuracy.py (block means, ×4 back to the file's own grid; where cells are
-          30 m that is 120 -> 30 m). There is no public radar over them: VV and VH are simulated over the fine DEM, by
-          the simulation that the recipes train with, at --looks looks, --draws times for each file with held seeds.
+          30 m that is 120 -> 30 m). There is no public radar over them: VV, VH and an image are simulated over the fine
+          DEM, by the simulation that the recipe trains with, at --looks looks, --draws times a file with held seeds.
           Heights, slopes (Horn), streams and D8 directions are scored, with 95 % intervals by spatial block bootstrap,
           paired, so that ratios have intervals of their own. Ratios are geometric means over files.
 myanmar   real Sentinel-1 over a real hillside, 120 -> 30 m, files in and surfaces out as `terrafine dem` has them
@@ -57,7 +57,13 @@ UNGUIDED = ("srcnn", "drn", "ridgeline")
 GUIDED = ("pimsr-published", "pimsr")
 PARTS = ("terrain", "myanmar", "rtc", "speed", "gates")
 BASES = (*INTERPOLATIONS, "ridgeline", "pimsr, no guide")
-GIVEN = {"VV": ("vv",), "VH": ("vh",), "VV + VH": ("vv", "vh")}
+GIVEN = {
+    "VV": ("vv",),
+    "VH": ("vh",),
+    "VV + VH": ("vv", "vh"),
+    "image": ("optical",),
+    "VV + VH + image": ("vv", "vh", "optical"),
+}
 OTHER_LOOKS = (4.4, 400.0)  # one date of ground-range products, and some ninety
 GROUND = {
     "big_butte_30m": "lava plain and butte",
@@ -119,11 +125,11 @@ def one_file(dem: Dem, opened: Mapping[str, Any], draws: int, looks: float) -> d
     radar = [simulated(dem, looks, seed) for seed in range(draws)]
     for name, model in ((n, opened[n]) for n in GUIDED if n in opened):
         methods[f"{name}, no guide"] = [guided_predict(model, {})]
-        for label, bands in GIVEN.items():
+        for label, bands in ((n, b) for n, b in GIVEN.items() if set(b) <= set(model.spec.guides)):
             methods[f"{name}, {label}"] = [guided_predict(model, only(r, bands)) for r in radar]
     if "pimsr" in opened:
         for other in OTHER_LOOKS:
-            heard = [simulated(dem, other, seed) for seed in range(draws)]
+            heard = [only(simulated(dem, other, seed), ("vv", "vh")) for seed in range(draws)]
             methods[f"pimsr, VV + VH, {other:g} looks"] = [guided_predict(opened["pimsr"], r) for r in heard]
     return {
         name: np.sum([block_sums(p(coarse, size)[0], truth) for p in predicts], axis=0)

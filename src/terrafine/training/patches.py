@@ -115,6 +115,9 @@ class Sampler:
             lost = self.radar.lost(rng)
             gone = (*lost, "look_east", "look_north") if len(lost) > 1 else lost
             guides = {name: 0 * values if name in gone else values for name, values in guides.items()}
+        if self.optical is not None:  # the layout has no image
+            blank = np.zeros((2, k * size, k * size), np.float32)
+            guides |= dict.fromkeys(("optical", "sun_east", "sun_north"), blank)
         pixel = np.full((2, size, 1), k * samples.pixel_size_m, np.float32)
         return samples.coarse[i, y : y + size, x : x + size][None], samples.fine[i][fine][None], pixel, guides
 

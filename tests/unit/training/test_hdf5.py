@@ -18,6 +18,7 @@ from terrafine.training.dataset import check_leak, load_terrains, split
 from terrafine.training.degrade import Family, sample
 from terrafine.training.hdf5 import KEYS, read_samples
 from terrafine.training.loop import train
+from terrafine.training.optical import OpticalFamily
 from terrafine.training.patches import Sampler
 from terrafine.training.radar import RadarFamily
 
@@ -170,6 +171,9 @@ def test_radar_is_dropped_as_often_as_the_recipe_says(tmp_path: Path) -> None:
     assert 0.15 < (seen[:2].sum(0) == 1).mean() < 0.35
     np.testing.assert_array_equal(seen[2], ~silent)
     assert sampler(tmp_path, radar=None)(0).guides == {}
+    image = sampler(tmp_path, radar=None, optical=OpticalFamily())(0).guides
+    assert set(image) == {"optical", "sun_east", "sun_north"}
+    assert not any(g.any() for g in image.values())
 
 
 def test_samples_that_do_not_fit_the_recipe_are_refused(tmp_path: Path) -> None:
