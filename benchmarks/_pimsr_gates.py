@@ -45,16 +45,16 @@ def draw_gates(data: Path, ref: Any, looks: float, path: Path) -> None:
     for line, (title, lit, names, found) in zip(axes, rows, strict=True):
         line[0].imshow(lit, cmap="gray", vmin=0, vmax=1)
         line[0].set_ylabel(title)
-        line[0].set_title("relief, lit from the north-west")
+        line[0].set_title("relief")
         for axis, name, share in zip(line[1:], names, found, strict=True):
             picture = axis.imshow(share, cmap="viridis", vmin=0, vmax=1)
-            axis.set_title(f"share of {'the heights' if name == 'dem' else name.upper()}, mean {share.mean():.2f}")
+            axis.set_title(f"{'heights' if name == 'dem' else name.upper()}, mean {share.mean():.2f}")
         for axis in line:
             axis.set_xticks([])
             axis.set_yticks([])
     figure.colorbar(picture, ax=axes, shrink=0.7)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=80, metadata={"Software": None})
+    figure.savefig(path, dpi=75, metadata={"Software": None})
     plt.close(figure)
 
 
