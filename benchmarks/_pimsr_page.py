@@ -12,6 +12,24 @@ NAMES = {"rmse": "RMSE", "mae": "MAE", "slope_rmse": "slope", "stream_f1": "stre
 UNITS = {"rmse": "RMSE, m", "mae": "MAE, m", "slope_rmse": "slope RMSE, °", "stream_f1": "stream F1", "d8": "D8"}
 
 
+ORDER = ("bicubic", "back-projected bicubic", "srcnn", "drn", "ridgeline", "pimsr-published", "pimsr")
+GIVEN = ("", "no guide", "VV", "VH", "VV + VH", "one date", "ten dates", "all dates")
+
+
+def ordered(part: Record) -> list[tuple[str, Any]]:
+    """Methods from the simplest to ours, each from the fewest guides on."""
+
+    def place(name: str) -> tuple[int, int, str]:
+        method, _, guides = name.partition(", ")
+        return (
+            ORDER.index(method) if method in ORDER else len(ORDER),
+            GIVEN.index(guides) if guides in GIVEN else len(GIVEN),
+            guides,
+        )
+
+    return sorted(part.items(), key=lambda item: place(item[0]))
+
+
 def told(value: Record | None, digits: int = 3, *, interval: bool = True) -> str:
     """A value with its interval."""
     if value is None or value["value"] is None:
@@ -25,7 +43,7 @@ def told(value: Record | None, digits: int = 3, *, interval: bool = True) -> str
 
 def ratios(part: Record, table: Table, base: str) -> str:
     """Every method against one base."""
-    rows = [[name, *(told(by[base][m]) for m in NAMES)] for name, by in part.items() if base in by and name != base]
+    rows = [[name, *(told(by[base][m]) for m in NAMES)] for name, by in ordered(part) if base in by and name != base]
     return table([f"ratio to {base}", *NAMES.values()], rows)
 
 
@@ -52,7 +70,7 @@ def by_ground(record: Record, table: Table) -> str:
         digits = 2 if metric == "slope_rmse" else 3
         rows = [
             [name, *(told(by[f][metric], digits, interval=metric == "rmse") for f in stems)]
-            for name, by in part["files"].items()
+            for name, by in ordered(part["files"])
         ]
         out.append(table([unit, *(f"{part['ground'][f]} (`{f}`)" for f in stems)], rows))
     return "\n".join(out)
@@ -68,7 +86,7 @@ def hillside(record: Record, table: Table) -> str:
         f"{part['days']} dates; relief {relief['range_m']:.0f} m, mean slope {relief['mean_slope_deg']:.1f}°. Beside "
         "each value its 95 % interval.\n\n"
     )
-    rows = [[name, *(told(by["myanmar"][m]) for m in UNITS)] for name, by in part["files"].items()]
+    rows = [[name, *(told(by["myanmar"][m]) for m in UNITS)] for name, by in ordered(part["files"])]
     out += table(["", *UNITS.values()], rows) + "\n"
     for base in ("bicubic", "ridgeline", "pimsr, no guide"):
         if any(base in by for by in part["ratios"].values()):
@@ -139,7 +157,7 @@ def patches(record: Record, table: Table) -> str:
     """The terrain-corrected patches."""
     if "rtc" not in record:
         return ""
-    rows, methods = [], list(next(iter(record["rtc"].values()))["files"])
+    rows, methods = [], [m for m, _ in ordered(next(iter(record["rtc"].values()))["files"])]
     for name, r in record["rtc"].items():
         follows = "; ".join(
             f"{orbit} {', '.join(f'{b.upper()} {c:+.2f}' for b, c in by.items())}"
