@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from terrafine import __version__
 from terrafine.errors import DataError, RecipeError
 from terrafine.nn.adversary import Adversarial, ImageBatch, Settings
+from terrafine.nn.blocks import channels_last
 from terrafine.nn.weights import digest, save
 from terrafine.systems import find_system
 from terrafine.training.adversarial import Players, read_players, run
@@ -134,12 +135,11 @@ def _checks(validation: Sequence[Scene], recipe: ImageRecipe) -> list[ImageBatch
 def _start(game: Adversarial, recipe: ImageRecipe, place: torch.device) -> Players:
     torch.manual_seed(recipe.seed)
     try:
-        generator = game.build(recipe.network).to(place)
-        discriminators = {
-            name: network.to(place) for name, network in game.discriminators({"adversary": recipe.adversary}).items()
-        }
+        generator = channels_last(game.build(recipe.network), place)
+        judges = game.discriminators({"adversary": recipe.adversary})
     except TypeError as e:
         raise RecipeError(f"[network] or [adversary] does not fit system {recipe.system!r}: {e}") from e
+    discriminators = {name: channels_last(network, place) for name, network in judges.items()}
     return Players.start(generator, discriminators, recipe.optim)
 
 
