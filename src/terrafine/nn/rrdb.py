@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from terrafine.nn.blocks import init_identity
-from terrafine.physics.observation import agree
+from terrafine.physics.observation import agree, agreement_reach
 
 __all__ = ["COMPACT", "FULL", "Dense", "ProgEsrgan", "Rrdb", "RrdbNet", "multiply_adds"]
 
@@ -136,14 +136,19 @@ class ProgEsrgan(nn.Module):
 
     @property
     def radius(self) -> int:
-        """Cells of the input around a cell that its outputs depend on, agreement left out."""
-        return self.first.radius + -(-self.second.radius // 4)
+        """Cells of the input around a cell that its outputs depend on, agreement with the observation included."""
+        agreement = sum(agreement_reach(k, self.mtf) for k in (4, 10))
+        return self.first.radius + -(-self.second.radius // 4) + 1 + self.rounds * agreement
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        first = agree(self.first(x), x, 4, mtf=self.mtf, rounds=self.rounds)
+    def to_quarter(self, x: Tensor, rounds: int | None = None) -> Tensor:
+        """Stage 1 alone, (n, bands, 4y, 4x); `rounds` of agreement other than its own where they are given."""
+        return agree(self.first(x), x, 4, mtf=self.mtf, rounds=self.rounds if rounds is None else rounds)
+
+    def forward(self, x: Tensor, rounds: int | None = None) -> tuple[Tensor, Tensor]:
+        first = self.to_quarter(x, rounds)
         up = functional.interpolate(x, scale_factor=4.0, mode="bilinear", align_corners=False)
         second = self.second(torch.cat((up, first), dim=1))
-        return first, agree(second, x, 10, mtf=self.mtf, rounds=self.rounds)
+        return first, agree(second, x, 10, mtf=self.mtf, rounds=self.rounds if rounds is None else rounds)
 
 
 def multiply_adds(bands: int, size: Mapping[str, Any], second: Mapping[str, Any] | None = None) -> tuple[float, float]:

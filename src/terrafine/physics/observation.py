@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from terrafine.errors import UsageError
 
-__all__ = ["agree", "observed", "point_spread"]
+__all__ = ["agree", "agreement_reach", "observed", "point_spread"]
 
 
 @lru_cache(maxsize=16)
@@ -62,3 +62,9 @@ def agree(fine: Tensor, coarse: Tensor, k: int, *, mtf: float | None = None, rou
         gap = coarse - observed(fine, k, mtf)
         fine = fine + functional.interpolate(gap, scale_factor=k, mode="bilinear", align_corners=False)
     return fine
+
+
+def agreement_reach(k: int, mtf: float | None = None) -> int:
+    """Coarse cells around a cell that one round of `agree` looks at: the point spread's, and one of the bilinear."""
+    beyond = (len(point_spread(k, mtf)) - k) // 2
+    return -(-beyond // k) + 1

@@ -77,6 +77,7 @@ def test_cells_that_are_not_known_count_nothing() -> None:
     nothing.backward()
 
 
+@pytest.mark.slow
 def test_mask2former_gives_log_scores_of_every_cell_and_learns() -> None:
     torch.manual_seed(0)
     net = mask2former()
@@ -91,9 +92,10 @@ def test_mask2former_gives_log_scores_of_every_cell_and_learns() -> None:
         assert float(net.loss(x, labels)) < start  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_mask2former_takes_four_bands_and_labels_without_a_known_cell() -> None:
     net = mask2former(4)
-    loss = net.loss(torch.rand(1, 4, 32, 32), torch.full((1, 32, 32), UNKNOWN))  # type: ignore[operator]
+    loss = net.loss(torch.rand(1, 4, 64, 64), torch.full((1, 64, 64), UNKNOWN))  # type: ignore[operator]
     assert torch.isfinite(loss)
     with pytest.raises(UsageError, match="red, green, blue"):
         Mask2Former(5)

