@@ -227,9 +227,9 @@ def test_shipped_weights_turn_with_their_input_within_the_stated_tolerance(name:
 
 
 def sample_heights() -> np.ndarray:
-    """The shipped coarse DEM, an even number of cells along a side."""
+    """A part of the shipped coarse DEM, an even number of cells along a side."""
     import rasterio
 
     with rasterio.open(next(SAMPLE.glob("*120m*.tif"))) as f:
         z = f.read(1)
-    return z[None, : z.shape[0] // 2 * 2, : z.shape[1] // 2 * 2]
+    return z[None, :96, :96]
