@@ -153,6 +153,29 @@ def backscatter(record: Record, table: Table) -> str:
     )
 
 
+def images(record: Record, table: Table) -> str:
+    """Real images: errors by area, ratios, suns and shifts."""
+    if "images" not in record:
+        return ""
+    part = record["images"]
+    areas = list(part["told"])
+    rows = [
+        [name, *(f"{told(by[a]['rmse'])}; {told(by[a]['slope_rmse'], 2, interval=False)}" for a in areas)]
+        for name, by in part["files"].items()
+    ]
+    out = table(["RMSE, m; slope RMSE, °", *areas], rows) + "\n"
+    for base in ("bicubic", "pimsr, no guide"):
+        out += ratios(part["ratios"], table, base) + "\n"
+    rows = []
+    for area, by in part["told"].items():
+        for bands, said in by.items():
+            sun = said.get("OPTICAL_SUN_AZIMUTH", "refused: " + said.get("refused", ""))
+            rows.append(
+                [area, bands, sun, said.get("OPTICAL_RELIEF_CORRELATION", ""), said.get("OPTICAL_SHIFT_CELLS", "")]
+            )
+    return out + table(["area", "bands", "sun's azimuth", "correlation with its light", "shift, fine cells"], rows)
+
+
 def patches(record: Record, table: Table) -> str:
     """The terrain-corrected patches."""
     if "rtc" not in record:
@@ -198,6 +221,7 @@ SECTIONS: dict[str, Callable[[Record, Table], str]] = {
     "pimsr_hillside": hillside,
     "pimsr_registration": registration,
     "pimsr_backscatter": backscatter,
+    "pimsr_images": images,
     "pimsr_patches": patches,
     "pimsr_speed": speed,
 }

@@ -9,6 +9,7 @@ terrain   the files of data/dem/test as in dem_accuracy.py (block means, ×4 bac
           Heights, slopes (Horn), streams and D8 directions are scored, with 95 % intervals by spatial block bootstrap,
           paired, so that ratios have intervals of their own. Ratios are geometric means over files.
 myanmar   real Sentinel-1 over a real hillside, 120 -> 30 m, files in and surfaces out as `terrafine dem` has them
+images    real Landsat 8 over four areas of real relief, 120 -> 30 m, red and near infrared in digital numbers
 rtc       real terrain-corrected patches, which have lost the slope signal
 speed     files to published files, guided and by ridgeline, interleaved; the median of the ratios
 gates     docs/img/pimsr_gates.png: each cell's shares of heights, VV and VH
@@ -47,6 +48,7 @@ from _common import (
 )
 from _pimsr_gates import draw_gates
 from _pimsr_guides import guided_predict, only, simulated
+from _pimsr_images import images
 from _pimsr_score import DRAWS, METRICS, SEED, TOLERANCE, Bootstrap, block_sums, rounded, truth_of
 from _pimsr_speed import speed
 from _pimsr_world import corrected_patches, hillside
@@ -55,7 +57,7 @@ SCALE = 4
 INTERPOLATIONS = ("bicubic", "back-projected bicubic")
 UNGUIDED = ("srcnn", "drn", "ridgeline")
 GUIDED = ("pimsr-published", "pimsr")
-PARTS = ("terrain", "myanmar", "rtc", "speed", "gates")
+PARTS = ("terrain", "myanmar", "images", "rtc", "speed", "gates")
 BASES = (*INTERPOLATIONS, "ridgeline", "pimsr, no guide")
 GIVEN = {
     "VV": ("vv",),
@@ -166,7 +168,12 @@ def samples(entry: str, refs: Mapping[str, Any]) -> dict[str, Any]:
 
 def show(record: Mapping[str, Any]) -> None:
     """Print the ratios of what was run."""
-    for part, title in (("terrain", "dem/test, radar simulated"), ("myanmar", "Myanmar hillside, radar real")):
+    titles = {
+        "terrain": "dem/test, guides simulated",
+        "myanmar": "Myanmar hillside, radar real",
+        "images": "Landsat 8, real",
+    }
+    for part, title in titles.items():
         if part not in record:
             continue
         print(f"\n{title}: ratios to bicubic; RMSE to ridgeline's with its 95 % interval")
@@ -225,6 +232,8 @@ def main() -> None:
         record["terrain"] = terrain(files, refs, args.draws, args.looks)
     if "myanmar" in args.parts:
         record["myanmar"] = hillside(data, refs)
+    if "images" in args.parts and "optical" in getattr(refs.get("pimsr"), "spec", refs["ridgeline"].spec).guides:
+        record["images"] = images(data, refs)
     if "rtc" in args.parts:
         record["rtc"] = corrected_patches(data, {n: load_model(r) for n, r in guided.items()})
     if "speed" in args.parts and "ridgeline" in refs:
