@@ -149,7 +149,7 @@ def cell_scores(model: Any, areas: list[Any], kind: str, side: int = 64) -> dict
 def run_leakage(data: Path, runs: Path, threads: int) -> dict[str, Any]:
     """Tiles of four areas dealt at random, as the public splits are, and by blocks of ground; three seeds."""
     from terrafine.systems import find_system
-    from terrafine.training.adversarial import Players, run
+    from terrafine.training.adversarial import Players, read_players, run
     from terrafine.training.images import ImageSampler, cut, stack
     from terrafine.training.images_recipe import read_image_recipe
     from terrafine.training.images_score import level_of, score_tiles
@@ -164,6 +164,8 @@ def run_leakage(data: Path, runs: Path, threads: int) -> dict[str, Any]:
         scenes, kept_out = dealt(data, how, seed, side)
         torch.manual_seed(seed)
         players = Players.start(game.build(recipe.network), {}, recipe.optim)
+        if (folder / "checkpoint.safetensors").exists():
+            read_players(folder / "checkpoint.safetensors", players, f"{how}{seed}")
         settings = {"network": recipe.network, "adversary": {"kind": "none"}, "loss": recipe.loss}
         batch = stack([cut(scene, y, x, side) for scene, y, x in kept_out])
 
@@ -260,13 +262,13 @@ def turned_table(areas: dict[str, Any]) -> str:
 def game_table(done: list[dict[str, Any]]) -> str:
     """MAE under the network's own objective, mean ± spread over seeds."""
     rows = []
-    for game, attend, loss, up in sorted({(c["game"], c["attend"], c["loss"], c["up"]) for c in done}):
-        row = [game, attend, loss, up]
+    for key in sorted({(c["game"], c["attend"], c["loss"], c["up"]) for c in done}):
+        row = list(key)
         for kind in KINDS:
-            found = [c for c in done if (c["game"], c["attend"], c["loss"], c["up"], c["kind"]) == (*row, kind)]
-            for key in ("mae", "level_known", "checker"):
-                values = [c[key] for c in found]
-                digits = 3 if key == "checker" else 1
+            found = [c for c in done if (c["game"], c["attend"], c["loss"], c["up"], c["kind"]) == (*key, kind)]
+            for score in ("mae", "level_known", "checker"):
+                values = [c[score] for c in found]
+                digits = 3 if score == "checker" else 1
                 row.append(
                     f"{np.mean(values):.{digits}f} ± {np.std(values):.{digits}f} ({len(values)})" if found else "-"
                 )
