@@ -30,6 +30,7 @@ class OpticalFamily:
     cover_db   largest spread of ground covers, drift_db of slow drifts: neither follows the terrain
     texture_db spread of what varies from cell to cell and is no relief, logarithmically uniform
     shift      largest displacement in fine cells, along y and x; smooth: largest blur, fine cells (1σ)
+    error      largest spread of relief that the image shows and the elevation model has not, in fine cells (1σ)
     drop       probability that a patch comes without an image
     """
 
@@ -42,6 +43,7 @@ class OpticalFamily:
     texture_db: tuple[float, float] = (0.15, 1.5)
     shift: float = 0.3
     smooth: float = 0.7
+    error: float = 0.0
     drop: float = 0.3
 
     def __post_init__(self) -> None:
@@ -57,6 +59,8 @@ class OpticalFamily:
                 raise RecipeError(f"[optical] {name} = [{low}, {high}]: expected from low to high, 0 to {high_end:g}")
         if not min(self.elevation[0], self.diffuse[0], self.haze[0], self.texture_db[0]) > 0:
             raise RecipeError("[optical] elevation, diffuse, haze and texture_db: expected above 0")
+        if not 0 <= self.error < 1:
+            raise RecipeError(f"[optical] error = {self.error}: expected from 0 to below 1, in cells")
         if not 0 <= self.drop < 1:
             raise RecipeError(f"[optical] drop = {self.drop}: expected from 0 to below 1")
 
@@ -66,7 +70,7 @@ class OpticalFamily:
         Bands are optical, 10 lg of brightness, and sun_east and sun_north, the unit vector toward the sun on the map.
         """
         azimuth, elevation, diffuse = (rng.uniform(*r) for r in (self.azimuth, self.elevation, self.diffuse))
-        seen = torch.from_numpy(as_seen(fine, self.shift, self.smooth, rng))
+        seen = torch.from_numpy(as_seen(fine, self.shift, self.smooth, rng, self.error * min(pixel_size_m)))
         light = shade_db(seen, pixel_size_m, azimuth, elevation, diffuse).numpy()
         ground = covers(fine.shape, self.cover_db, self.drift_db, rng)
         ground = ground + texture(fine.shape, math.exp(rng.uniform(*np.log(self.texture_db))), rng)

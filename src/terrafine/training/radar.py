@@ -33,6 +33,8 @@ class RadarFamily:
     texture_db  spread of what varies from cell to cell and is no relief, logarithmically uniform; none where it is 0
     shift       largest displacement of the radar in fine cells, along y and x
     smooth      largest blur of the heights that the radar sees, fine cells (1σ): its own resolution
+    error       largest spread of relief that the radar sees and the elevation model has not, in fine cells (1σ): what
+                errs in a model of 30 m cells by 3 m is 0.1
     drop        probability that a patch comes without one of its polarisations, and again that it comes without radar
     """
 
@@ -47,6 +49,7 @@ class RadarFamily:
     texture_db: tuple[float, float] = (0.0, 0.0)
     shift: float = 0.3
     smooth: float = 0.7
+    error: float = 0.0
     drop: float = 0.125
 
     def __post_init__(self) -> None:
@@ -56,6 +59,8 @@ class RadarFamily:
                 raise RecipeError(f"[radar] {name} = [{low}, {high}]: expected two numbers from low to high, from 0 on")
         if self.texture_db[1] > 0 and self.texture_db[0] == 0:
             raise RecipeError("[radar] texture_db: expected a lowest spread above 0, or [0, 0] for none")
+        if not 0 <= self.error < 1:
+            raise RecipeError(f"[radar] error = {self.error}: expected from 0 to below 1, in cells")
         if not 0 <= self.drop < 0.5:
             raise RecipeError(f"[radar] drop = {self.drop}: expected from 0 to below 0.5")
 
@@ -69,7 +74,7 @@ class RadarFamily:
         orbit = ORBITS[int(rng.integers(2))]
         azimuth = look_azimuth(orbit, float(rng.uniform(-self.latitude, self.latitude)), incidence=theta)
         azimuth += float(rng.uniform(-self.heading, self.heading))
-        seen = torch.from_numpy(as_seen(fine, self.shift, self.smooth, rng)).float()
+        seen = torch.from_numpy(as_seen(fine, self.shift, self.smooth, rng, self.error * min(pixel_size_m))).float()
         cover = covers(fine.shape, self.cover_db, self.drift_db, rng)
         rough = math.exp(rng.uniform(*np.log(self.texture_db))) if self.texture_db[1] else 0.0
         cover = cover + (texture(fine.shape, rough, rng) if rough else 0)

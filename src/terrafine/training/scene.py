@@ -13,8 +13,11 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 
-def as_seen(fine: F64, shift: float, smooth: float, rng: np.random.Generator) -> F64:
-    """Heights (y, x) displaced by up to ±shift cells and blurred by up to `smooth` cells (1σ), uniformly drawn."""
+def as_seen(fine: F64, shift: float, smooth: float, rng: np.random.Generator, noise_m: float = 0.0) -> F64:
+    """Heights (y, x) displaced by up to ±shift cells and blurred by up to `smooth` cells (1σ), uniformly drawn.
+
+    noise_m  largest spread of relief that the sensor sees and the heights have not, for elevation models err
+    """
     y, x = rng.uniform(-shift, shift, 2)
     sigma = rng.uniform(0, smooth)
     low = fine.mean()
@@ -23,7 +26,8 @@ def as_seen(fine: F64, shift: float, smooth: float, rng: np.random.Generator) ->
     turn = np.exp(-2j * np.pi * (frequency[0] * y + frequency[1] * x))
     blur = np.exp(-2 * (np.pi * sigma) ** 2 * (frequency[0] ** 2 + frequency[1] ** 2))
     moved = np.fft.irfft2(np.fft.rfft2(padded) * turn * blur, padded.shape)
-    return np.asarray(moved[16:-16, 16:-16] + low)
+    seen = np.asarray(moved[16:-16, 16:-16] + low)
+    return seen + texture(fine.shape, rng.uniform(0, noise_m), rng) if noise_m else seen
 
 
 def covers(shape: tuple[int, ...], cover_db: float, drift_db: float, rng: np.random.Generator) -> F64:
