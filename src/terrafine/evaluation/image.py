@@ -2,7 +2,7 @@
 
 PSNR and SSIM are the usual ones (Wang et al. 2004, doi:10.1109/TIP.2003.819861). Consistency, synthesis and
 correctness follow opensr-test (Aybar et al. 2024, "A comprehensive benchmark for optical remote sensing image
-super-resolution", doi:10.1109/LGRS.2024.3401394, https://github.com/ESAOpenSR/opensr-test), with its default
+super-resolution", https://ieeexplore.ieee.org/document/10530998, https://github.com/ESAOpenSR/opensr-test), with its default
 distances and constants (mean absolute difference, spectral angle, normalised difference, γ = 0.05, temperature 0.25,
 threshold at the 75th percentile of the reference distance). What differs is said where it does.
 
