@@ -171,7 +171,7 @@ def peers_speed() -> str:
         [name, f"{r['weights']:,}", f"{r['output_pixels_per_second'] / 1e6:.2f}", f"{r['over_drn']:.2f}"]
         for name, r in record["speed"].items()
     ]
-    out = f"{record['machine']['cpu']}, {record["threads"]} thread(s), medians of one run.\n\n"
+    out = f"{record['machine']['cpu']}, {record['threads']} thread(s), medians of one run.\n\n"
     return out + table(["×3", "weights", "output Mpx/s", "times drn"], rows)
 
 
