@@ -2,9 +2,9 @@
 
 PSNR and SSIM are the usual ones (Wang et al. 2004, doi:10.1109/TIP.2003.819861). Consistency, synthesis and
 correctness follow opensr-test (Aybar et al. 2024, "A comprehensive benchmark for optical remote sensing image
-super-resolution", https://ieeexplore.ieee.org/document/10530998, https://github.com/ESAOpenSR/opensr-test), with its default
-distances and constants (mean absolute difference, spectral angle, normalised difference, γ = 0.05, temperature 0.25,
-threshold at the 75th percentile of the reference distance). What differs is said where it does.
+super-resolution", https://ieeexplore.ieee.org/document/10530998, https://github.com/ESAOpenSR/opensr-test), with its
+default distances and constants (mean absolute difference, spectral angle, normalised difference, γ = 0.05,
+temperature 0.25, threshold at the 75th percentile of the reference distance). What differs is said where it does.
 
 lr, sr and hr are (band, y, x) with sr and hr k times as large as lr; all is told of windows without a void.
 """
