@@ -181,15 +181,19 @@ def ablation() -> str:
     if not record:
         return ""
     full = record["variants"].get("full", {}).get("scores")
-    kinds = list(next(iter(record["variants"].values()))["scores"])
+    kinds = sorted(next(iter(record["variants"].values()))["scores"], key=len)  # block mean first
     rows = []
-    for r in record["variants"].values():
+    order = sorted(
+        record["variants"].values(),
+        key=lambda r: (not r["label"].startswith("the recipe"), r["scores"][kinds[0]]["to_bicubic"]),
+    )
+    for r in order:
         cells = [f"{r['scores'][k]['to_bicubic']:.4f}" for k in kinds]
         cells.append(f"{r['scores'][kinds[0]]['slope_to_bicubic']:.4f}")
         if full:
             change = r["scores"][kinds[0]]["to_bicubic"] / full[kinds[0]]["to_bicubic"] - 1
             cells.append(f"{100 * change:+.1f} %")
-        rows.append([r["label"], f"{r['weights']:,}", *cells])
+        rows.append([r["label"].replace("|", "\\|"), f"{r['weights']:,}", *cells])
     head = ["variant", "weights", *(f"RMSE / bicubic, {k}" for k in kinds), f"slope / bicubic, {kinds[0]}"]
     out = f"×4, {record['steps']} steps each, held-out terrain of the recipe.\n\n"
     return out + table(head + ([f"RMSE against the recipe, {kinds[0]}"] if full else []), rows)
