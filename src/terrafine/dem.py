@@ -228,6 +228,7 @@ def _sharpen_files(
 ) -> Path:
     from terrafine.guidance import open_guided
     from terrafine.inference.engine import run_job
+    from terrafine.inference.job import engine_threads
     from terrafine.inference.preview import write_preview
     from terrafine.inference.publish import Target, check_destinations, follow, publish, scale_for
     from terrafine.raster.source import open_source
@@ -238,7 +239,7 @@ def _sharpen_files(
     source: Any = open_source(paths, **reading)
     target = Target(*grid)
     scale = asked.scale_or(scale_for(source, target))
-    ref = asked.find(scale, _threads(asked.threads, destination, dask, restart))
+    ref = asked.find(scale, engine_threads(asked.threads, destination, dask, restart))
     _only_known_bands(reading["bands"], ref)
     if ref.spec.inputs != ("elevation",):
         source = open_source(paths, want=ref.spec.inputs, **reading)
@@ -293,18 +294,6 @@ def _planned(shape: tuple[int, int], ref: ModelRef, asked: _Asked, guides: int =
     stated = ref.spec.provenance.get("bytes_per_cell")
     more = {} if stated is None else {"bytes_per_cell": int(stated)}
     return make_plan(shape, ref.spec, memory_bytes=asked.memory, tile=asked.tile, guides=guides, **more)
-
-
-def _threads(asked: int | None, destination: Path, dask: Any, restart: bool) -> int:
-    """Threads of the engine: as asked, as in the run that is resumed, else all cores, or one for each Dask task."""
-    from terrafine.inference.job import stored_request
-
-    if asked is not None:
-        return asked
-    stored = None if restart else stored_request(destination)
-    if stored is not None and isinstance(threads := stored.get("options", {}).get("threads"), int):
-        return threads
-    return 1 if dask is not None else len(os.sched_getaffinity(0))
 
 
 def _request(identity: dict[str, Any], ref: ModelRef, target: Target) -> dict[str, Any]:

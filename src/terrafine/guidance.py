@@ -33,8 +33,6 @@ _TOLD = 2  # decimals of a displacement: what the tags say is what is taken out,
 _SUN_ELEVATION = 45.0  # degrees, of the shading that an image is held against: its pattern hardly knows it
 _LIT = 0.1  # correlation with the light of the best sun below which an image does not tell where its sun stands
 _CLEAR = 0.15  # correlation by which the other orbit must explain the radar better before it is refused
-
-
 _UNKNOWN = "not looked for: too little of the guide or of relief in the raster's middle"
 
 
@@ -114,12 +112,14 @@ def open_guided(dem: Source, ref: ModelRef, guidance: Guidance) -> GuidedSource:
 
 def _hold_against_relief(guided: GuidedSource, orbit: str, heading: float | None, incidence: float) -> None:
     """Take out how far the radar lies beside the DEM; refuse it where the other orbit's light explains it better."""
+    from terrafine.physics.backscatter import simulate_db
     from terrafine.radar import sensor_azimuth
 
     other = "descending" if orbit == "ascending" else "ascending"
     mirrored = None if heading is None else (180 - heading) % 360  # one track crosses the meridian as the other does
     across = sum(sensor_azimuth(guided.dem, other, mirrored, None, incidence))
-    own, theirs = (_offset(guided, incidence, azimuth) for azimuth in (guided.azimuth, across))
+    z, pixel, db, seen = _middle(guided, guided.guides[0])
+    own, theirs = (_compare(simulate_db(z, pixel, incidence, a), db, seen) for a in (guided.azimuth, across))
     if own is None or theirs is None:
         guided.guide_tags["RADAR_SHIFT_CELLS"] = _UNKNOWN
         return
@@ -153,7 +153,6 @@ def _take_out(guided: GuidedSource, own: Offset, prefix: str) -> None:
 
 def _hold_against_light(guided: GuidedSource, sun: float | None) -> None:
     """Find the images' sun where it is not given, and take out how far they lie beside the DEM."""
-
     from terrafine.physics.shading import find_sun, shade_db
     from terrafine.radar import grid_north
 
@@ -176,12 +175,11 @@ def _hold_against_light(guided: GuidedSource, sun: float | None) -> None:
                 "to tell where their sun stands; say --sun AZIMUTH, or leave them out"
             )
         guided.sun, told = round(found.azimuth, _TOLD), "found from the relief"
-    else:
-        guided.sun, told = (sun + grid_north(guided.dem)) % 360, "given"
-    if sun is None:
         guided.guide_notes.append(
             f"the image's sun was found at {guided.sun:.0f} degrees from the grid's north; --sun overrules"
         )
+    else:
+        guided.sun, told = (sun + grid_north(guided.dem)) % 360, "given"
     guided.guide_tags["OPTICAL_SUN_AZIMUTH"] = f"{guided.sun:.1f} from the grid's north, {told}"
     lit = shade_db(z, pixel, guided.sun, _SUN_ELEVATION)
     own = _compare(lit, db, seen)
@@ -189,14 +187,6 @@ def _hold_against_light(guided: GuidedSource, sun: float | None) -> None:
         guided.guide_tags["OPTICAL_SHIFT_CELLS"] = _UNKNOWN
     else:
         _take_out(guided, own, "OPTICAL")
-
-
-def _offset(guided: GuidedSource, incidence: float, azimuth: float) -> Offset | None:
-    """Where the first band lies against its simulation over the DEM, in the raster's middle; None: cannot be told."""
-    from terrafine.physics.backscatter import simulate_db
-
-    z, pixel, db, seen = _middle(guided, guided.guides[0])
-    return _compare(simulate_db(z, pixel, incidence, azimuth), db, seen)
 
 
 def _middle(guided: GuidedSource, name: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -68,6 +68,7 @@ def estimate_height(
     ResourceError, DiskError, OutputError, JobError; no output file then exists that did not exist before.
     """
     from terrafine.inference.engine import run_job
+    from terrafine.inference.job import engine_threads
     from terrafine.inference.plan import make_plan
     from terrafine.inference.preview import write_preview
     from terrafine.inference.publish import check_destinations, follow
@@ -81,7 +82,9 @@ def estimate_height(
     check_destinations([*paths, *([] if anchor is None else [os.fspath(anchor)])], out, picture)
     if anchor is not None and uncertainty:
         raise UsageError("--uncertainty is the relief's own; with --anchor its low frequencies are another's. Give one")
-    ref = find_model(model, 1, uncertainty=uncertainty, threads=_threads(threads, out, dask, restart), verb="height")
+    ref = find_model(
+        model, 1, uncertainty=uncertainty, threads=engine_threads(threads, out, dask, restart), verb="height"
+    )
     load_network(ref)
     image = open_image(paths, sensor=sensor, bands=bands, assume_crs=assume_crs, nodata=nodata)
     image.require_valid()
@@ -213,18 +216,6 @@ def _request(image: ImageSource, ref: ModelRef, ground: Anchor | None) -> dict[s
 def _bytes_per_cell(ref: ModelRef) -> int:
     """Live activations: about six maps of the first width at a quarter of the cells, and the image."""
     return 64 + 12 * int(ref.spec.network.get("width", 64))
-
-
-def _threads(asked: int | None, destination: Path, dask: Any, restart: bool) -> int:
-    """As asked, as in the run that is resumed, else all cores, or one for each Dask task."""
-    from terrafine.inference.job import stored_request
-
-    if asked is not None:
-        return asked
-    stored = None if restart else stored_request(destination)
-    if stored is not None and isinstance(threads := stored.get("options", {}).get("threads"), int):
-        return threads
-    return 1 if dask is not None else len(os.sched_getaffinity(0))
 
 
 class _Named:

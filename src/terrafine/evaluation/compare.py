@@ -18,7 +18,7 @@ from terrafine.evaluation.figures import draw
 from terrafine.evaluation.group import Group, Options
 from terrafine.evaluation.hydrology import DEFAULT_STAGES_M
 from terrafine.evaluation.report.schema import FORMAT, Figures
-from terrafine.evaluation.surfaces import Readable, pixel_size, same_grid
+from terrafine.evaluation.surfaces import Readable, raster_record, same_grid
 from terrafine.evaluation.uncertainty import stated_multiples
 from terrafine.evaluation.verdict import BASELINE_NAMES, verdict
 from terrafine.evaluation.water import DEFAULT_LIMIT_BYTES, WaterOptions
@@ -259,13 +259,5 @@ def _records(
 
 
 def _raster(path: PathLike, source: Source) -> dict[str, Any]:
-    size = pixel_size(source)
-    crs = source.geobox.crs
-    return {
-        "path": Path(path).name,
-        "width": source.shape[1],
-        "height": source.shape[0],
-        "crs": "none" if crs is None else (f"EPSG:{crs.epsg}" if crs.epsg else str(crs.proj.name)),
-        "pixel_size_m": [size[1], size[0]],
-        "vertical_datum": None if source.vertical is None else source.vertical.name,
-    }
+    datum = None if source.vertical is None else source.vertical.name
+    return {**raster_record(path, source), "vertical_datum": datum}

@@ -18,8 +18,7 @@ import terrafine
 from terrafine.errors import BandError, EmptyError, GridError, UsageError
 from terrafine.evaluation.image import GAMMA, QUANTILE, TEMPERATURE, Measured, measure
 from terrafine.evaluation.image_record import summary
-from terrafine.evaluation.segmentation_compare import raster_record
-from terrafine.evaluation.surfaces import Readable, aligned, pixel_size, scale_between
+from terrafine.evaluation.surfaces import Readable, aligned, pixel_size, raster_record, scale_between
 from terrafine.raster.resample import back_project, upsample
 from terrafine.raster.source import Source, open_source
 

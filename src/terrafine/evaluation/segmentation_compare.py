@@ -21,11 +21,11 @@ from terrafine.evaluation.overview import Overview
 from terrafine.evaluation.segmentation import Boundaries, Confusion, boundary_reach
 from terrafine.evaluation.segmentation_record import Judged, record, sentence
 from terrafine.evaluation.strata import resample_weights
-from terrafine.evaluation.surfaces import Labels, pixel_size
+from terrafine.evaluation.surfaces import Labels, pixel_size, raster_record
 from terrafine.raster.kind import class_names, open_labels
 from terrafine.raster.source import Source
 
-__all__ = ["FORMAT", "evaluate_classes", "raster_record"]
+__all__ = ["FORMAT", "evaluate_classes"]
 
 FORMAT = "terrafine-classes/1"
 PathLike = str | os.PathLike[str]
@@ -209,16 +209,3 @@ def _resolution_notes(opened: Mapping[str, Source], size: tuple[float, float]) -
         for name, source in opened.items()
         if abs(max(own := pixel_size(source)) / max(size) - 1) > 0.01
     ]
-
-
-def raster_record(path: PathLike, source: Source) -> dict[str, Any]:
-    """The `reference` part of results.json."""
-    size = pixel_size(source)
-    crs = source.geobox.crs
-    return {
-        "path": Path(path).name,
-        "width": source.shape[1],
-        "height": source.shape[0],
-        "crs": "none" if crs is None else (f"EPSG:{crs.epsg}" if crs.epsg else str(crs.proj.name)),
-        "pixel_size_m": [size[1], size[0]],
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ __all__ = [
     "aligned",
     "moved",
     "pixel_size",
+    "raster_record",
     "same_grid",
     "scale_between",
     "window",
@@ -52,6 +54,19 @@ def pixel_size(source: Readable) -> tuple[float, float]:
     """Metres (y, x) of a cell, mean over all rows."""
     size = source.pixel_size_m(slice(0, source.shape[0])).mean(axis=1)
     return float(size[0]), float(size[1])
+
+
+def raster_record(path: str | os.PathLike[str], source: Readable) -> dict[str, Any]:
+    """A raster as results.json has it: file name, cells, CRS, and metres (x, y) of a cell."""
+    size = pixel_size(source)
+    crs = source.geobox.crs
+    return {
+        "path": Path(path).name,
+        "width": source.shape[1],
+        "height": source.shape[0],
+        "crs": "none" if crs is None else (f"EPSG:{crs.epsg}" if crs.epsg else str(crs.proj.name)),
+        "pixel_size_m": [size[1], size[0]],
+    }
 
 
 def same_grid(a: Any, b: Any) -> bool:

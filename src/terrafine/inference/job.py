@@ -28,7 +28,7 @@ from terrafine.errors import JobError
 from terrafine.inference.plan import Plan
 from terrafine.inference.shardfile import is_whole
 
-__all__ = ["Job", "difference", "job_folder", "stored_request"]
+__all__ = ["Job", "difference", "engine_threads", "job_folder", "stored_request"]
 
 _FORMAT = 1
 _SHARD = re.compile(r"shard-(\d{7,})\.bin")
@@ -44,6 +44,16 @@ def stored_request(output: Path) -> dict[str, Any] | None:
     """The request of an unfinished job of that output, None without one; raises JobError when it cannot be read."""
     record = _load(job_folder(output) / "plan.json")
     return None if record is None else dict(record["request"])
+
+
+def engine_threads(asked: int | None, output: Path, dask: object, restart: bool) -> int:
+    """Threads of the engine: as asked, as in the run that is resumed, else all cores, or one for each Dask task."""
+    if asked is not None:
+        return asked
+    stored = None if restart else stored_request(output)
+    if stored is not None and isinstance(threads := stored.get("options", {}).get("threads"), int):
+        return threads
+    return 1 if dask is not None else len(os.sched_getaffinity(0))
 
 
 class Job:

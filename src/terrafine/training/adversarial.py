@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn, optim
 
-from terrafine.errors import DataError, RecipeError, WeightsError
+from terrafine.errors import DataError
 from terrafine.nn.adversary import Adversarial, ImageBatch
 from terrafine.nn.weights import write_whole
-from terrafine.training.checkpoint import read_log
+from terrafine.training.checkpoint import open_checkpoint, optimiser_state, part, read_log
 
 __all__ = ["Players", "Schedule", "read_players", "run", "write_players"]
 
@@ -214,30 +213,13 @@ def write_players(path: Path, players: Players, digest: str) -> None:
 
 def read_players(path: Path, players: Players, digest: str) -> None:
     """Fill `players` from the file; RecipeError if it is of another recipe, WeightsError if it is damaged."""
-    try:
-        with safe_open(path, framework="pt") as f:
-            metadata = f.metadata() or {}
-            if metadata.get("recipe") != digest:
-                raise RecipeError(
-                    f"{path}: a checkpoint of another recipe; use another --out, or start over with --restart"
-                )
-            tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
-    except SafetensorError as e:
-        raise WeightsError(f"{path}: damaged checkpoint ({e}); delete it to start over") from e
+    metadata, tensors = open_checkpoint(path, digest)
     players.step = int(metadata["step"])
     players.numbers.update(json.loads(metadata["numbers"]))
     for name, copy in (("average", players.average), ("best", players.best)):
-        for k, v in _part(tensors, f"{name}.").items():
+        for k, v in part(tensors, f"{name}.").items():
             copy[k].copy_(v)
     for name, network in {"generator": players.generator, **players.discriminators}.items():
-        network.load_state_dict(_part(tensors, f"network.{name}."))
-        moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in _part(tensors, f"optimiser.{name}.").items():
-            index, _, moment = key.partition(".")
-            moments.setdefault(int(index), {})[moment] = value
-        groups = players.optimisers[name].state_dict()["param_groups"]
-        players.optimisers[name].load_state_dict({"state": moments, "param_groups": groups})
-
-
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        network.load_state_dict(part(tensors, f"network.{name}."))
+        optimiser = players.optimisers[name]
+        optimiser.load_state_dict(optimiser_state(optimiser, part(tensors, f"optimiser.{name}.")))

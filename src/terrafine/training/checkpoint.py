@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,7 +17,7 @@ from terrafine.errors import RecipeError, WeightsError
 from terrafine.nn.weights import write_whole
 from terrafine.training.balance import Balance
 
-__all__ = ["State", "read_checkpoint", "write_checkpoint"]
+__all__ = ["State", "open_checkpoint", "optimiser_state", "part", "read_checkpoint", "read_log", "write_checkpoint"]
 
 
 @dataclass(slots=True)
@@ -45,6 +46,19 @@ def write_checkpoint(path: Path, state: State, recipe_digest: str) -> None:
 
 def read_checkpoint(path: Path, state: State, recipe_digest: str) -> None:
     """Fill `state` from the file; RecipeError if it is of another recipe, WeightsError if it is damaged."""
+    metadata, tensors = open_checkpoint(path, recipe_digest)
+    state.step = int(metadata["step"])
+    state.network.load_state_dict(part(tensors, "network."))
+    for k, v in part(tensors, "average.").items():
+        state.average[k].copy_(v)
+    if state.balance is not None:
+        for k, v in part(tensors, "balance.").items():
+            state.balance.state[k].copy_(v)
+    state.optimiser.load_state_dict(optimiser_state(state.optimiser, part(tensors, "optimiser.")))
+
+
+def open_checkpoint(path: Path, recipe_digest: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of the file; RecipeError if it is of another recipe, WeightsError if it is damaged."""
     try:
         with safe_open(path, framework="pt") as f:
             metadata = f.metadata() or {}
@@ -52,22 +66,18 @@ def read_checkpoint(path: Path, state: State, recipe_digest: str) -> None:
                 raise RecipeError(
                     f"{path}: a checkpoint of another recipe; use another --out, or start over with --restart"
                 )
-            tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
+            return dict(metadata), {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
     except SafetensorError as e:
         raise WeightsError(f"{path}: damaged checkpoint ({e}); delete it to start over") from e
-    state.step = int(metadata["step"])
-    state.network.load_state_dict(_part(tensors, "network."))
-    for k, v in _part(tensors, "average.").items():
-        state.average[k].copy_(v)
-    if state.balance is not None:
-        for k, v in _part(tensors, "balance.").items():
-            state.balance.state[k].copy_(v)
-    layout = state.optimiser.state_dict()
+
+
+def optimiser_state(optimiser: optim.Optimizer, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """What `optimiser.load_state_dict` takes, of moments by `INDEX.NAME` and the optimiser's own settings."""
     moments: dict[int, dict[str, Tensor]] = {}
-    for key, value in _part(tensors, "optimiser.").items():
+    for key, value in tensors.items():
         index, _, name = key.partition(".")
         moments.setdefault(int(index), {})[name] = value
-    state.optimiser.load_state_dict({"state": moments, "param_groups": layout["param_groups"]})
+    return {"state": moments, "param_groups": optimiser.state_dict()["param_groups"]}
 
 
 def read_log(path: Path, upto: int) -> list[dict[str, float]]:
@@ -84,5 +94,6 @@ def read_log(path: Path, upto: int) -> list[dict[str, float]]:
     return lines
 
 
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin so, without that beginning."""
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -10,12 +10,18 @@ from torch.nn import functional
 
 from terrafine.physics.backscatter import highpass
 
-__all__ = ["Align"]
+__all__ = ["WINDOW", "Align", "flattened"]
 
-_WINDOW = 31  # fine cells, as the encoders take their mean away
-_DECIBEL = 4.0
+WINDOW = 31  # fine cells whose mean is taken away: what varies more slowly is land cover, not relief
+_DECIBEL = 4.0  # spread of backscatter over relief: brings the input to about one
 _SMOOTH = 7  # coarse cells over which displacements are averaged: neighbours move together, by a shift that drifts
 _WIDTH = 24
+
+
+def flattened(guide: Tensor) -> Tensor:
+    """A guide (n, 2, k·y, k·x), value and mask, without its mean over the window; about one."""
+    seen = guide[:, 1:]
+    return torch.cat((highpass(guide[:, :1], seen > 0, WINDOW) / _DECIBEL, seen), dim=1)
 
 
 class Align(nn.Module):
@@ -54,8 +60,7 @@ class Align(nn.Module):
 
     def field(self, guide: Tensor, look: Tensor, features: Tensor) -> Tensor:
         """Displacement (n, 2, y, x) in fine cells, down and right: from where each cell reads."""
-        flat = highpass(guide[:, :1], guide[:, 1:] > 0, _WINDOW) / _DECIBEL
-        x = functional.pixel_unshuffle(torch.cat((flat, guide[:, 1:]), dim=1), self.scale)
+        x = functional.pixel_unshuffle(flattened(guide), self.scale)
         x = functional.gelu(self.enter(torch.cat((x, look), dim=1)) + self.heights(features))
         raw = self.shift(functional.gelu(self.mix(x)))
         half = _SMOOTH // 2
@@ -64,4 +69,4 @@ class Align(nn.Module):
 
     def receptive_radius(self) -> int:
         """Coarse cells around a cell on which the moved guide depends, beyond what its features depend on."""
-        return -(-(_WINDOW // 2) // self.scale) + 3 + _SMOOTH // 2 + -(-math.ceil(self.reach + 1) // self.scale)
+        return -(-(WINDOW // 2) // self.scale) + 3 + _SMOOTH // 2 + -(-math.ceil(self.reach + 1) // self.scale)

@@ -18,14 +18,11 @@ from torch.nn import functional
 
 from terrafine.nn.blocks import ResidualBlock, init_identity
 from terrafine.nn.relief import ReliefNet
-from terrafine.physics.backscatter import highpass
-from terrafine.systems.pimsr.align import Align
+from terrafine.systems.pimsr.align import WINDOW, Align, flattened
 
 __all__ = ["Guided", "PimsrNet", "directions"]
 
 _LOOK, _SUN = ("look_east", "look_north"), ("sun_east", "sun_north")
-_WINDOW = 31  # fine cells whose mean is taken away: what varies more slowly is land cover, not relief
-_DECIBEL = 4.0  # spread of backscatter over relief: brings the input to about one
 _LEVELS = 3
 
 
@@ -125,7 +122,7 @@ class PimsrNet(nn.Module):
     def receptive_radius(self) -> int:
         """Coarse cells around a cell on which its subcells depend."""
         heights = self.relief.receptive_radius()
-        window = -(-(_WINDOW // 2) // self.scale)
+        window = -(-(WINDOW // 2) // self.scale)
         radar = window + 2 + 3 + 6  # the encoder's blocks on its three levels, the last on cells twice as large
         moved = [align.receptive_radius() for align in self.aligners.values() if isinstance(align, Align)]
         radar = max([radar, *(max(radar, heights) + m for m in moved)])
@@ -151,9 +148,7 @@ class _Encoder(nn.Module):
             self.third = ResidualBlock(width)
 
     def forward(self, guide: Tensor, look: Tensor) -> tuple[Tensor, ...]:
-        value, seen = guide[:, :1], guide[:, 1:]
-        flat = highpass(value, seen > 0, _WINDOW) / _DECIBEL
-        x = functional.pixel_unshuffle(torch.cat((flat, seen), dim=1), self.scale // 2)
+        x = functional.pixel_unshuffle(flattened(guide), self.scale // 2)
         x = self.first(self.enter(x))
         y = self.second(self.down(torch.cat((functional.pixel_unshuffle(x, 2), look), dim=1)))
         return (self.fine(x), y, self.third(self.lower(y))) if self.pyramid else (y,)
