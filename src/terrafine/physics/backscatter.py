@@ -161,17 +161,38 @@ def highpass(values: Tensor, valid: Tensor, window: int) -> Tensor:
     """Values minus their mean over the valid cells of a window, 0 where not valid; (…, y, x), window odd, in cells."""
     if window < 3 or window % 2 == 0:
         raise ValueError(f"a window of {window} cells; expected an odd number of at least 3")
-    shape, weight = values.shape, valid.to(values.dtype)
-    flat, w = torch.where(valid, values, 0.0).reshape(-1, 1, *shape[-2:]), weight.reshape(-1, 1, *shape[-2:])
-    # Torch pads on the way and counts the padding as nothing, so both sums shrink alike at the border.
-    total, count = (_box(v, window) for v in (flat, w))
-    return torch.where(valid, values - (total / count.clamp_min(1e-6)).reshape(shape), 0.0)
+    total = _box(_box(torch.where(valid, values, 0.0), window, -2), window, -1)
+    if bool(valid.all()):  # then a count along each side says it, and both are whole numbers
+        rows, columns = (torch.ones_like(values[..., :1, :1]).expand(*s) for s in _sides(values))
+        count = _box(rows, window, -2) * _box(columns, window, -1)
+    else:
+        count = _box(_box(valid.to(values.dtype), window, -2), window, -1)
+    return torch.where(valid, values - total / count.clamp_min(1.0), 0.0)
 
 
-def _box(v: Tensor, window: int) -> Tensor:
-    """Mean over a window, first down, then across: the cost goes with its side, not its area."""
-    down = functional.avg_pool2d(v, (window, 1), stride=1, padding=(window // 2, 0))
-    return functional.avg_pool2d(down, (1, window), stride=1, padding=(0, window // 2))
+def _sides(values: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shapes of a column and of a row of each image."""
+    shape = tuple(values.shape)
+    return (*shape[:-1], 1), (*shape[:-2], 1, shape[-1])
+
+
+def _box(v: Tensor, window: int, dim: int) -> Tensor:
+    """Sum over an odd window along one side, nothing beyond the border.
+
+    Sums of 1, 2, 4 … cells are added up as the window's binary digits say: the cost goes with the logarithm of its
+    side, and each cell's sum is taken in the same order wherever a tile begins.
+    """
+    size, half = v.shape[dim], window // 2
+    part = functional.pad(v, (half, half) if dim == -1 else (0, 0, half, half))
+    total, at, length = torch.zeros_like(v), 0, 1
+    while length <= window:
+        if window & length:
+            total = total + part.narrow(dim, at, size)
+            at += length
+        if (length := 2 * length) <= window:
+            reach = part.shape[dim] - length // 2
+            part = part.narrow(dim, 0, reach) + part.narrow(dim, length // 2, reach)
+    return total
 
 
 def fit_exponent(

@@ -24,6 +24,7 @@ __all__ = ["Guided", "PimsrNet", "directions"]
 
 _LOOK, _SUN = ("look_east", "look_north"), ("sun_east", "sun_north")
 _LEVELS = 3
+_REACH = 2 + 3 + 6  # coarse cells: the encoder's blocks on its three levels, the last on cells twice as large
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +94,23 @@ class PimsrNet(nn.Module):
             features = self.relief.read(sight.features)
             base = self.relief.tail(features)
             log_base = self.relief.sigma(features)
-        n, _, y, x = heights.shape
-        blank = heights.new_zeros((n, 2, y * self.scale, x * self.scale))
         given, encoded = [], []
         for name, encoder in self.encoders.items():
-            ways = [guides.get(part, blank) for part in directions(name)]
-            known = torch.stack([way[:, 1:] for way in ways]).amin(0)
-            given.append(guides.get(name, blank) * known)  # without a direction, brightness says nothing
-            look = torch.cat([_mean(way, self.scale) for way in ways], dim=1)
+            guide, look = self._lit(name, heights, guides)
+            if guide is None:
+                given.append(heights.new_zeros((len(heights), 2, *self._fine(heights))))
+                encoded.append(_of_nothing(encoder, self.scale, features))
+                continue
             if name in self.aligners:
-                given[-1] = self.aligners[name](given[-1], look, features)
-            encoded.append(encoder(given[-1], look))
+                guide = self.aligners[name](guide, look, features)
+            given.append(guide)
+            encoded.append(encoder(guide, look))
         observed = torch.cat([functional.avg_pool2d(g[:, 1:], self.scale) for g in given], dim=1)
-        levels = [gate([e[level] for e in encoded], features, observed) for level, gate in enumerate(self.gates)]
+        y, x = features.shape[-2:]
+        sizes = ((2 * y, 2 * x), (y, x), (y // 2, x // 2)) if self.pyramid else ((y, x),)
+        levels = [
+            gate([e[level] for e in encoded], features, observed, sizes[level]) for level, gate in enumerate(self.gates)
+        ]
         coarse, gates = levels[1 if self.pyramid else 0]
         heard = gates[:, 1:].sum(dim=1, keepdim=True)
         if self.pyramid:
@@ -119,11 +124,25 @@ class PimsrNet(nn.Module):
         log_sigma = log_base + heard * self.sigma(read.detach()) + torch.log(0.3 * sight.unit)
         return Guided(relief - relief.mean(dim=1, keepdim=True), detail, log_sigma, gates)
 
+    def _fine(self, heights: Tensor) -> tuple[int, int]:
+        return heights.shape[-2] * self.scale, heights.shape[-1] * self.scale
+
+    def _lit(self, name: str, heights: Tensor, guides: Mapping[str, Tensor]) -> tuple[Tensor | None, Tensor]:
+        """A guide where it and its directions are known, None where that is nowhere, and its mean directions."""
+        ways = [guides[part] for part in directions(name) if part in guides]
+        if name not in guides or len(ways) < len(directions(name)):
+            return None, heights
+        known = torch.stack([way[:, 1:] for way in ways]).amin(0)
+        guide = guides[name] * known  # without a direction, brightness says nothing
+        if not bool(guide[:, 1:].any()):
+            return None, heights
+        return guide, torch.cat([_mean(way, self.scale) for way in ways], dim=1)
+
     def receptive_radius(self) -> int:
         """Coarse cells around a cell on which its subcells depend."""
         heights = self.relief.receptive_radius()
         window = -(-(WINDOW // 2) // self.scale)
-        radar = window + 2 + 3 + 6  # the encoder's blocks on its three levels, the last on cells twice as large
+        radar = window + _REACH
         moved = [align.receptive_radius() for align in self.aligners.values() if isinstance(align, Align)]
         radar = max([radar, *(max(radar, heights) + m for m in moved)])
         return max(heights, radar) + 2 * len(self.body) + 2
@@ -162,24 +181,28 @@ class _Gate(nn.Module):
         self.heights = nn.Conv2d(seen, guides + 1, 1)
         self.radar = nn.Conv2d(width * guides, guides + 1, 1)
 
-    def forward(self, encoded: Sequence[Tensor], features: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, encoded: Sequence[Tensor], features: Tensor, observed: Tensor, size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
         """Shares (n, 1 + guides, y, x); a guide that is not observed in a cell has none of it."""
-        size = encoded[0].shape[-2:]
-        logits = self.radar(torch.cat(list(encoded), dim=1)) + _resized(self.heights(features), size)
-        weight = torch.cat((torch.ones_like(observed[:, :1]), observed), dim=1)
-        weight = _resized(weight, size)
-        shares = torch.exp(logits - logits.amax(dim=1, keepdim=True)) * weight
+        logits = _resized(self.heights(features), size)
+        # One convolution of all encoders' features side by side, without laying them side by side.
+        for i, (f, weight) in enumerate(zip(encoded, self.radar.weight.chunk(len(encoded), dim=1), strict=True)):
+            logits = logits + functional.conv2d(f, weight, None if i else self.radar.bias)
+        seen = _resized(torch.cat((torch.ones_like(observed[:, :1]), observed), dim=1), size)
+        shares = torch.exp(logits - logits.amax(dim=1, keepdim=True)) * seen
         shares = shares / shares.sum(dim=1, keepdim=True).clamp_min(1e-12)
-        mixed = torch.stack([f * shares[:, i + 1 : i + 2] for i, f in enumerate(encoded)]).sum(0)
-        return mixed, shares
+        return _added(encoded, shares[:, 1:]), shares
 
 
 class _Sum(nn.Module):
     """In place of a gate: features added up where observed; `dem` has the share of what is not."""
 
-    def forward(self, encoded: Sequence[Tensor], features: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        weight = _resized(observed, encoded[0].shape[-2:])
-        mixed = torch.stack([f * weight[:, i : i + 1] for i, f in enumerate(encoded)]).sum(0)
+    def forward(
+        self, encoded: Sequence[Tensor], features: Tensor, observed: Tensor, size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        weight = _resized(observed, size)
+        mixed = _added(encoded, weight)
         heard = weight.amax(dim=1, keepdim=True)
         shares = weight / weight.sum(dim=1, keepdim=True).clamp_min(1e-12) * heard
         return mixed, torch.cat((1 - heard, shares), dim=1)
@@ -188,6 +211,26 @@ class _Sum(nn.Module):
 def directions(guide: str) -> tuple[str, str]:
     """The bands that say, toward east and north, from where a guide is lit: by the radar itself, or by the sun."""
     return _SUN if guide == "optical" else _LOOK
+
+
+def _of_nothing(encoder: nn.Module, scale: int, like: Tensor) -> tuple[Tensor, ...]:
+    """What an encoder says of a guide that is observed nowhere, by level: (1, width, 1, 1), the same everywhere."""
+    side = 2 * _REACH + 2
+    blank = like.new_zeros((1, 2, side * scale, side * scale))
+    levels = encoder(blank, like.new_zeros((1, 2, side, side)))
+    return tuple(level[:, :, level.shape[-2] // 2, level.shape[-1] // 2, None, None] for level in levels)
+
+
+def _added(encoded: Sequence[Tensor], shares: Tensor) -> Tensor:
+    """Features (n, c, y, x) of each guide, weighted by its share (n, guides, y, x), added up.
+
+    One value for the whole image is that of a guide observed nowhere, whose share is nothing.
+    """
+    total = encoded[0] * shares[:, :1]
+    for i, f in enumerate(encoded[1:], start=1):
+        if f.shape[-1] > 1:
+            total = total + f * shares[:, i : i + 1]
+    return total
 
 
 def _mean(guide: Tensor, k: int) -> Tensor:
