@@ -18,6 +18,7 @@ import terrafine
 from terrafine.errors import GridError, SourceError, UsageError
 
 if TYPE_CHECKING:
+    from terrafine.inference.assemble import Residuals
     from terrafine.inference.engine import RunReport
     from terrafine.inference.progress import Progress
     from terrafine.raster.anchor import Anchor
@@ -151,7 +152,7 @@ def _publish(
     ground: Anchor | None,
     out: Path,
     rows: Iterator[NDArray[np.float32]],
-    residual_m: float,
+    residuals: Residuals,
     folder: Path,
 ) -> None:
     """Write the relief; with an anchor first into the job folder, then joined with it."""

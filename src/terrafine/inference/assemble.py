@@ -9,6 +9,7 @@ planes by which they disagree (`terrafine.inference.level`).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from terrafine.inference.plan import Plan, Tile
 from terrafine.inference.run import Part, Work
 from terrafine.inference.shardfile import ShardReader
 
-__all__ = ["assemble_rows", "blend_weights", "place", "residual_m"]
+__all__ = ["Residuals", "assemble_rows", "blend_weights", "place", "residuals"]
 
 _BLOCK_BYTES = 32_000_000
 _BLOCK_ROWS = 512  # rows of a block in the output file: whole blocks are compressed once
@@ -43,14 +44,37 @@ def assemble_rows(work: Work) -> Iterator[NDArray[np.float32]]:
         shards.close()
 
 
-def residual_m(work: Work) -> float:
-    """Largest |block mean of the output − input| over all valid cells, metres, as every shard measured it."""
-    worst = 0.0
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """How far the output, brought back to the input's cells, is from the input: float64 (2, tile row, tile column).
+
+    First the largest, then the mean over each tile's valid cells, in the input's unit, as every shard measured it; NaN
+    where a tile is void.
+    """
+
+    tiles: NDArray[np.float64]
+
+    @property
+    def largest(self) -> float:
+        """Over all valid cells."""
+        return float(np.fmax.reduce(self.tiles[0], axis=None, initial=0.0))
+
+    @property
+    def mean(self) -> float:
+        """Mean of the means of the tiles that are not void."""
+        known = self.tiles[1][np.isfinite(self.tiles[1])]
+        return float(known.mean()) if known.size else 0.0
+
+
+def residuals(work: Work) -> Residuals:
+    """What the finished shards say of their tiles."""
+    found = np.full((2, *work.plan.tile_grid), np.nan)
     for index in range(work.plan.shards):
         reader = ShardReader(work.path(index), work.key, index)
-        worst = max(worst, reader.residual_m)
+        for tile, pair in zip(work.plan.tiles(index), reader.residuals, strict=True):
+            found[:, tile.row, tile.col] = pair
         reader.close()
-    return worst
+    return Residuals(found)
 
 
 def place(block: NDArray[np.float32], plan: Plan, part: Part) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terrafine.inference.assemble import assemble_rows, place, residual_m
+from terrafine.inference.assemble import Residuals, assemble_rows, place, residuals
 from terrafine.inference.executors import Ran, run_dask, run_serial
 from terrafine.inference.job import Job, job_folder
 from terrafine.inference.plan import Plan
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Publish", "RunReport", "run_in_memory", "run_job"]
 
-# Called with the row blocks of the output from the top, the consistency residual in metres, and the job folder,
+# Called with the row blocks of the output from the top, how far each tile is from the observation, and the job folder,
 # where it may keep a file called `scratch-*`; must publish the output whole or raise.
-Publish = Callable[[Iterator[NDArray[np.float32]], float, Path], None]
+Publish = Callable[[Iterator[NDArray[np.float32]], Residuals, Path], None]
 
 _OUTPUT_SHARE = 1.4  # output file with overviews, if nothing can be compressed, per byte of pixels
 
@@ -48,7 +48,7 @@ class RunReport:
     seconds_model      inside the model, summed over all workers
     seconds_publish    from the last shard to the published file
     peak_memory_bytes  largest resident size of this process so far
-    residual_m         largest |block mean of the output − input|, before any warp
+    residual_m         largest |block mean of the output − input|, before any warp; for images in reflectance
     warped_to          shape of the output where it was then warped to another grid
     notes              what the user should know of the input
     """
@@ -98,7 +98,7 @@ def run_job(
         work = Work(plan, spec, source, open_model, outputs, job.folder.absolute(), job.key)
         ran = _run(work, done, dask, progress)
         publishing = time.perf_counter()
-        residual = residual_m(work)
+        residual = residuals(work)
         _published(work, residual, publish, progress)
         job.remove()
     end = time.perf_counter()
@@ -111,7 +111,7 @@ def run_job(
         ran.seconds_model,
         end - publishing,
         _peak_memory(),
-        residual,
+        residual.largest,
     )
 
 
@@ -140,7 +140,7 @@ def _run(work: Work, done: set[int], dask: str | Client | None, progress: Progre
         progress.stop()
 
 
-def _published(work: Work, residual: float, publish: Publish, progress: Progress) -> None:
+def _published(work: Work, residual: Residuals, publish: Publish, progress: Progress) -> None:
     def rows() -> Iterator[NDArray[np.float32]]:
         for block in assemble_rows(work):
             yield block

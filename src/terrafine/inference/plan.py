@@ -187,6 +187,7 @@ def make_plan(
     batch: int = 1,
     bytes_per_cell: int = 4096,
     guides: int = 0,
+    shard_pixels: int | None = None,
 ) -> Plan:
     """The plan that fits into the memory allowed, with the largest batch and tile not above those preferred.
 
@@ -197,6 +198,7 @@ def make_plan(
     batch           preferred tiles in a batch
     bytes_per_cell  working memory of the model for one input cell, halo included: all live activations
     guides          guides read, on the fine grid
+    shard_pixels    output cells of a shard, at most: fewer where a model is slow, as a kill loses what is unfinished
 
     Raises ResourceError when even the smallest tile needs more, UsageError for sizes that cannot be meant.
     """
@@ -208,7 +210,7 @@ def make_plan(
     bands = len(spec.outputs) if outputs is None else outputs
     smallest = None
     for some_batch, some_side in _candidates(batch, side, spec):
-        plan = _lay_out(shape, spec, some_side, some_batch, bands)
+        plan = _lay_out(shape, spec, some_side, some_batch, bands, shard_pixels or _SHARD_PIXELS)
         plan = dataclasses.replace(plan, memory_bytes=_projected(plan, bytes_per_cell, guides))
         if memory_bytes is None or plan.memory_bytes <= memory_bytes:
             return plan
@@ -239,13 +241,13 @@ def _candidates(batch: int, side: int, spec: ModelSpec) -> Iterator[tuple[int, i
             return
 
 
-def _lay_out(shape: tuple[int, int], spec: ModelSpec, side: int, batch: int, bands: int) -> Plan:
+def _lay_out(shape: tuple[int, int], spec: ModelSpec, side: int, batch: int, bands: int, shard_pixels: int) -> Plan:
     """Tiles of nearly equal size, none above `side`, so that the last one is no sliver with a full halo."""
     halo = _up(spec.halo, spec.multiple)
     counts = [-(-n // side) for n in shape]
     tile = (_up(-(-shape[0] // counts[0]), spec.multiple), _up(-(-shape[1] // counts[1]), spec.multiple))
     in_row = -(-shape[1] // tile[1])
-    most = max(1, _SHARD_PIXELS // (tile[0] * tile[1] * spec.scale**2))
+    most = max(1, shard_pixels // (tile[0] * tile[1] * spec.scale**2))
     shard_tiles = -(-in_row // -(-in_row // most))
     return Plan(
         shape=shape,

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import OutputError, UsageError
+from terrafine.inference.assemble import Residuals
 from terrafine.nn.spec import ModelSpec
 from terrafine.raster.bands import band
 from terrafine.raster.grid import subdivided
@@ -45,7 +46,7 @@ def publish(
     target: Target,
     destination: Path,
     rows: Iterator[NDArray[np.float32]],
-    residual_m: float,
+    residuals: Residuals,
     folder: Path,
 ) -> None:
     """Write the output; where another grid is asked for, first the fine one into the job folder, then warped."""
@@ -56,7 +57,7 @@ def publish(
         band_names=spec.outputs,
         units=tuple(band(name).unit for name in spec.outputs),
         nodata=source.nodata,
-        tags={**tags, "CONSISTENCY_RESIDUAL_M": f"{residual_m:.6f}"},
+        tags={**tags, "CONSISTENCY_RESIDUAL_M": f"{residuals.largest:.6f}"},
         vertical=source.vertical,
         area_or_point=source.area_or_point,
         surface=source.surface,

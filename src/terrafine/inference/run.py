@@ -17,7 +17,7 @@ from terrafine.errors import JobError, WeightsError
 from terrafine.inference.plan import Plan, Tile
 from terrafine.inference.shardfile import ShardWriter
 from terrafine.inference.window import Grid, Window, read_guides, read_window
-from terrafine.nn.model import Model, Tiles
+from terrafine.nn.model import RESIDUAL, Model, Tiles
 from terrafine.nn.spec import ModelSpec
 
 __all__ = [
@@ -77,6 +77,7 @@ class Part:
     tile: Tile
     values: NDArray[np.float32] | None
     residual_m: float
+    residual_mean: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,11 @@ def run_batch(work: Work, model: Model, batch: Batch) -> Outputs:
 
 
 def parts(work: Work, batch: Batch, out: Outputs) -> Iterator[Part]:
-    """Crop, mask and stack each tile of a batch; raises WeightsError for a value that is not finite."""
+    """Crop, mask and stack each tile of a batch; raises WeightsError for a value that is not finite.
+
+    How far a tile is from the observation is `residual` where the model gives it, else measured on block means of those
+    outputs that are inputs too.
+    """
     k = work.plan.scale
     for n, tile in enumerate(batch.tiles):
         if batch.inputs is None:
@@ -158,7 +163,12 @@ def parts(work: Work, batch: Batch, out: Outputs) -> Iterator[Part]:
         )
         values = np.stack([out[name][n, rows, cols] for name in work.outputs])
         valid = batch.window.valid[_inside(batch.window, tile.part)]
-        residual = 0.0
+        away: list[NDArray[np.float64]] = []
+        if RESIDUAL in out:
+            inner = tuple(
+                slice(p.start - w.start, p.stop - w.start) for p, w in zip(tile.part, tile.window, strict=True)
+            )
+            away.append(out[RESIDUAL][n][inner][valid].astype(np.float64))
         for band, name in zip(values, work.outputs, strict=True):
             total = _block_sum(band, k)
             if not np.isfinite(total[valid]).all():
@@ -166,12 +176,18 @@ def parts(work: Work, batch: Batch, out: Outputs) -> Iterator[Part]:
                     f"model {work.spec.name!r}: {name!r} is not finite in tile ({tile.row}, {tile.col}) where the "
                     "input is valid; the weights or the engine are damaged"
                 )
-            if name in work.spec.inputs:
+            if name in work.spec.inputs and RESIDUAL not in out:
                 coarse = batch.window.bands[name][_inside(batch.window, tile.part)]
-                residual = max(residual, float(np.abs(total / k**2 - coarse).max(where=valid, initial=0.0)))
+                away.append(np.abs(total / k**2 - coarse)[valid])
         if not valid.all():
             values[:, np.repeat(np.repeat(~valid, k, axis=0), k, axis=1)] = np.nan
-        yield Part(tile, values, residual)
+        yield Part(tile, values, *_summed(away))
+
+
+def _summed(away: list[NDArray[np.float64]]) -> tuple[float, float]:
+    """Largest and mean of all; 0 where there is none."""
+    found = np.concatenate(away) if away else np.zeros(0)
+    return (float(found.max()), float(found.mean())) if found.size else (0.0, 0.0)
 
 
 def writer_for(work: Work, index: int) -> ShardWriter:
@@ -184,7 +200,7 @@ def write(writer: ShardWriter, work: Work, part: Part) -> None:
     """Append one part to its shard's file."""
     y, x = part.tile.part_shape
     shape = (len(work.outputs), y * work.plan.scale, x * work.plan.scale)
-    writer.add(shape, part.values, part.residual_m)
+    writer.add(shape, part.values, part.residual_m, part.residual_mean)
 
 
 def run_shard(work: Work, index: int) -> Commit:

@@ -38,6 +38,7 @@ class _Entry:
     shape: tuple[int, ...]
     offset: int | None
     crc: int
+    residual: tuple[float, float]
 
 
 class ShardWriter:
@@ -48,9 +49,14 @@ class ShardWriter:
         self._part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
         self._file: BinaryIO | None = None
         self._entries: list[dict[str, Any]] = []
-        self._residual = 0.0
 
-    def add(self, shape: tuple[int, int, int], values: NDArray[np.float32] | None, residual_m: float) -> None:
+    def add(
+        self,
+        shape: tuple[int, int, int],
+        values: NDArray[np.float32] | None,
+        residual_m: float,
+        residual_mean: float = 0.0,
+    ) -> None:
         """Append one tile (band, y, x), None where it is void throughout; raises DiskError when the disk is full."""
         offset, crc = None, 0
         try:
@@ -62,14 +68,13 @@ class ShardWriter:
                 self._file.write(data)
         except OSError as e:
             raise _disk(self._path, e) from e
-        self._entries.append({"shape": shape, "offset": offset, "crc": crc})
-        self._residual = max(self._residual, residual_m)
+        self._entries.append({"shape": shape, "offset": offset, "crc": crc, "residual": [residual_m, residual_mean]})
 
     def commit(self) -> int:
         """Write footer and trailer, fsync, rename; returns the bytes written. Refuses a shard that lacks a tile."""
         if len(self._entries) != self._count:
             raise JobError(f"{self._path}: {len(self._entries)} of {self._count} tiles written; run the command again")
-        record = {"key": self._key, "index": self._index, "residual_m": self._residual, "tiles": self._entries}
+        record = {"key": self._key, "index": self._index, "tiles": self._entries}
         footer = json.dumps(record, sort_keys=True).encode()
         try:
             if self._file is None:
@@ -121,9 +126,11 @@ class ShardReader:
         record = json.loads(footer)
         if record["key"] != key or record["index"] != index:
             raise problem
-        self.residual_m = float(record["residual_m"])
         self._body = size - _TRAILER.size - length
-        self._tiles = [_Entry(tuple(t["shape"]), t["offset"], t["crc"]) for t in record["tiles"]]
+        self._tiles = [
+            _Entry(tuple(t["shape"]), t["offset"], t["crc"], tuple(t.get("residual", (0.0, 0.0))))
+            for t in record["tiles"]
+        ]
         self._path = path
 
     def __len__(self) -> int:
@@ -141,6 +148,11 @@ class ShardReader:
         if got != out.nbytes:
             raise JobError(f"{self._path}: {got} bytes where {out.nbytes} were expected; run the command again")
         return out
+
+    @property
+    def residuals(self) -> list[tuple[float, float]]:
+        """Largest and mean departure of each tile from the observation, in its unit; NaN where a tile is void."""
+        return [(np.nan, np.nan) if tile.offset is None else tile.residual for tile in self._tiles]
 
     def verify(self) -> bool:
         """True when every tile has the bytes that were written."""

@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from terrafine.nn.spec import ModelSpec
 
-__all__ = ["Model", "Tiles"]
+__all__ = ["RESIDUAL", "Model", "Tiles"]
+
+RESIDUAL = "residual"
+"""What a model may give besides its outputs: float32 (tile, y, x) on the input's grid, how far its output, seen again
+as the input was seen, is from the input; the largest of all bands, in their unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Model(Protocol):
     def __call__(self, tiles: Tiles) -> dict[str, NDArray[np.float32]]:
         """Every band of `spec.outputs` as float32 (tile, y * scale, x * scale), halo not cropped.
 
-        Values under a cell that was not valid are finite but meaningless; the engine masks them.
+        Values under a cell that was not valid are finite but meaningless; the engine masks them. A model that holds its
+        output to the input otherwise than by block means says how closely under RESIDUAL.
         """
         ...

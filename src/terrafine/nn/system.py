@@ -25,6 +25,7 @@ class Options:
     uncertainty    also give `elevation_sigma`, where the model has it
     engine         `torch`, `onnx` or `openvino`
     threads        of the engine; None: as many as it likes
+    outputs        bands wanted of a model that can give others than its spec lists; empty: those of the spec
     """
 
     consistency: str = "hard"
@@ -33,6 +34,7 @@ class Options:
     uncertainty: bool = False
     engine: str = "torch"
     threads: int | None = None
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

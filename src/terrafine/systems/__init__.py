@@ -82,8 +82,9 @@ def find_model(
     engine: str = "torch",
     threads: int | None = None,
     verb: str = "dem",
+    outputs: tuple[str, ...] = (),
 ) -> ModelRef:
-    """The model of that name and scale for that verb, shipped or in a file.
+    """The model of that name and scale for that verb, shipped or in a file; its spec lists `outputs` where given.
 
     Raises NoModelError, WeightsError or UsageError.
     """
@@ -95,7 +96,7 @@ def find_model(
         raise UsageError(f"scale {scale}: expected 2, 3 or 4, the output cells along one side of an input cell")
     if not tolerance_m >= 0:
         raise UsageError(f"tolerance {tolerance_m} m: expected 0 or more")
-    options = Options(consistency, tolerance_m, self_ensemble, uncertainty, engine, threads)
+    options = Options(consistency, tolerance_m, self_ensemble, uncertainty, engine, threads, outputs)
     ref = _named(os.fspath(name_or_path), scale, options)
     if scale in ref.spec.scales:
         ref = replace(ref, spec=_at_scale(ref.spec, scale))
@@ -105,8 +106,8 @@ def find_model(
         raise NoModelError(f"{ref.name} is a model of `terrafine {find_system(ref.spec.system).verb}`, not of {verb}")
     if uncertainty and not any(o.endswith("_sigma") for o in ref.spec.outputs):
         raise NoModelError(f"{ref.name} gives no uncertainty; `terrafine models` shows which do, e.g. ridgeline")
-    outputs = tuple(o for o in ref.spec.outputs if uncertainty or not o.endswith("_sigma"))
-    return replace(ref, spec=replace(ref.spec, outputs=outputs))
+    given = outputs or tuple(o for o in ref.spec.outputs if uncertainty or not o.endswith("_sigma"))
+    return replace(ref, spec=replace(ref.spec, outputs=given))
 
 
 def find_weights(name: str) -> Path:

@@ -168,12 +168,13 @@ def test_a_shard_gives_back_what_it_took(tmp_path):
     values = np.arange(2 * 6 * 5, dtype=np.float32).reshape(2, 6, 5)
     writer = ShardWriter(tmp_path / "s", "key", 3, 2)
     writer.add(values.shape, None, 0.0)
-    writer.add(values.shape, values, 0.25)
+    writer.add(values.shape, values, 0.25, 0.125)
     writer.commit()
     reader = ShardReader(tmp_path / "s", "key", 3)
     assert reader.read(0, 1, slice(0, 6)) is None
     np.testing.assert_array_equal(reader.read(1, 1, slice(2, 5)), values[1, 2:5])
-    assert reader.residual_m == 0.25
+    assert np.isnan(reader.residuals[0]).all()
+    assert reader.residuals[1] == (0.25, 0.125)
     assert len(reader) == 2
     assert reader.verify()
     reader.close()

@@ -12,6 +12,7 @@ from terrafine.inference.engine import run_in_memory
 from terrafine.inference.job import job_folder
 from terrafine.inference.plan import make_plan
 from terrafine.inference.progress import Bar
+from terrafine.nn.model import RESIDUAL
 
 
 @pytest.mark.parametrize("tiling", ["exact", "blend"])
@@ -44,6 +45,32 @@ def test_void_tiles_never_meet_the_model(tmp_path):
     plan = make_plan(values.shape, a_spec, batch=3)
     run_in_memory(plan, a_spec, source(values), Counting(a_spec), outputs=("elevation",))
     assert Counting.tiles == 8
+
+
+class Tells(Nearest):
+    """Says itself how far each cell is from the observation: as far as its height is from 500."""
+
+    def __call__(self, tiles):
+        return super().__call__(tiles) | {RESIDUAL: np.abs(tiles.bands["elevation"] - 500)}
+
+
+def test_what_a_model_says_of_its_residual_is_told_tile_by_tile(tmp_path):
+    values = terrain((32, 48))
+    values[:16, :16] = np.nan
+    found = []
+
+    def publish(rows, residuals, folder):
+        found.append(residuals)
+        ToFile(tmp_path / "out.npy")(rows, residuals, folder)
+
+    report = run(tmp_path / "out.npy", source(values), spec(tile=16, halo=2), Tells, publish=publish)
+    away = np.abs(values - 500).reshape(2, 16, 3, 16).astype(np.float64)
+    known = np.isfinite(found[0].tiles[0])
+    np.testing.assert_array_equal(known, [[False, True, True], [True, True, True]])
+    np.testing.assert_allclose(found[0].tiles[0][known], away.max(axis=(1, 3))[known])
+    np.testing.assert_allclose(found[0].tiles[1][known], away.mean(axis=(1, 3))[known])
+    assert report.residual_m == found[0].largest == np.nanmax(away)
+    assert found[0].mean == pytest.approx(away.mean(axis=(1, 3))[known].mean())
 
 
 class WrongShape(Nearest):
