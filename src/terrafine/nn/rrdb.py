@@ -17,10 +17,12 @@ from torch.nn import functional
 from terrafine.nn.blocks import init_identity
 from terrafine.physics.observation import agree, agreement_reach
 
-__all__ = ["COMPACT", "FULL", "Dense", "ProgEsrgan", "Rrdb", "RrdbNet", "multiply_adds"]
+__all__ = ["COMPACT", "FULL", "SLIM", "Dense", "ProgEsrgan", "Rrdb", "RrdbNet", "multiply_adds"]
 
 FULL: Mapping[str, int] = {"blocks": 23, "features": 64, "growth": 32}
 COMPACT: Mapping[str, int] = {"blocks": 4, "features": 32, "growth": 16}
+SLIM: Mapping[str, int] = {"blocks": 1, "features": 24, "growth": 12}
+"""Of a second stage, which works on sixteen times as many cells as the first."""
 
 _DENSE = 5  # convolutions of a dense block
 _SCALE = 0.2  # of each residual
@@ -96,9 +98,17 @@ class RrdbNet(nn.Module):
         if skip:
             init_identity(self.last)
 
+    def deep(self, x: Tensor) -> Tensor:
+        """What the trunk makes of the input, on its grid: (n, inputs, y, x) -> (n, features, y, x)."""
+        start: Tensor = self.first(x)
+        out: Tensor = start + self.trunk(self.body(start))
+        return out
+
     def forward(self, x: Tensor) -> Tensor:
-        start = self.first(x)
-        y = start + self.trunk(self.body(start))
+        return self.painted(x, self.deep(x))
+
+    def painted(self, x: Tensor, y: Tensor) -> Tensor:
+        """The fine image of an input and of what the trunk made of it."""
         for up in self.ups:
             y = functional.leaky_relu(up(functional.interpolate(y, scale_factor=2.0, mode="nearest")), 0.2)
         if not self.doublings:
@@ -145,10 +155,16 @@ class ProgEsrgan(nn.Module):
         return agree(self.first(x), x, 4, mtf=self.mtf, rounds=self.rounds if rounds is None else rounds)
 
     def forward(self, x: Tensor, rounds: int | None = None) -> tuple[Tensor, Tensor]:
+        return self.stages(x, rounds)[:2]
+
+    def stages(self, x: Tensor, rounds: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Both images, and what stage 2's trunk made of its input, (n, features, 4y, 4x)."""
         first = self.to_quarter(x, rounds)
         up = functional.interpolate(x, scale_factor=4.0, mode="bilinear", align_corners=False)
-        second = self.second(torch.cat((up, first), dim=1))
-        return first, agree(second, x, 10, mtf=self.mtf, rounds=self.rounds if rounds is None else rounds)
+        both = torch.cat((up, first), dim=1)
+        deep = self.second.deep(both)
+        second = self.second.painted(both, deep)
+        return first, agree(second, x, 10, mtf=self.mtf, rounds=self.rounds if rounds is None else rounds), deep
 
 
 def multiply_adds(bands: int, size: Mapping[str, Any], second: Mapping[str, Any] | None = None) -> tuple[float, float]:

@@ -1,0 +1,29 @@
+"""JointSeg: sealed ground at 1 m from a 10 m image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from terrafine.nn.system import System
+from terrafine.systems.jointseg.model import adapt, describe
+from terrafine.systems.jointseg.net import JointSeg
+
+__all__ = ["SYSTEM"]
+
+
+def _build(network: Mapping[str, Any], scale: int = 10) -> nn.Module:
+    return JointSeg(**network)
+
+
+SYSTEM = System(
+    name="jointseg",
+    summary="sealed ground at 1 m from a 10 m image: Prog-ESRGAN and a segmenter, trained as one",
+    scales=(4, 10),
+    verb="map",
+    build=_build,
+    describe=describe,
+    adapt=adapt,
+)

@@ -1,0 +1,119 @@
+"""JointSeg as the engine sees it: reflectance in, probability of sealed ground out, and on request the 1 m image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from terrafine.errors import UsageError
+from terrafine.nn.blocks import channels_last
+from terrafine.nn.model import RESIDUAL, Tiles
+from terrafine.nn.spec import ModelSpec
+from terrafine.nn.system import Options
+from terrafine.nn.upsample import flip_tiles
+from terrafine.physics.observation import observed
+from terrafine.systems.jointseg.net import JointSeg, K, Seen
+
+__all__ = ["BANDS", "JointModel", "adapt", "describe"]
+
+BANDS = ("red", "green", "blue", "nir")
+MAP = ("impervious", "impervious_sigma")
+_TILE, _HALO = 64, 16
+
+
+def describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> ModelSpec:
+    """Overlapping tiles, blended: the segmenter looks further than any halo that is worth its cost.
+
+    At ×10 it gives `impervious`, at ×4 the 2.5 m image of stage 1. Raises UsageError for another scale.
+    """
+    if scale not in (4, K):
+        raise UsageError(f"scale {scale}: JointSeg makes 1 m (×10) or 2.5 m (×4) of 10 m")
+    bands = BANDS[: int(network.get("bands", 3))]
+    both = network.get("through", "fine") == "fine"
+    return ModelSpec(
+        system="jointseg",
+        name="jointseg",
+        version="0",
+        inputs=bands,
+        outputs=MAP[:1] if scale == K else bands,
+        scale=scale,
+        scales=(4, K) if both else (),
+        halo=_HALO,
+        tiling="blend",
+        tile=_TILE,
+        network=dict(network),
+    )
+
+
+class JointModel:
+    """Runs a `JointSeg` over tiles of reflectance.
+
+    impervious        probability, 0 to 1; under `self_ensemble` its mean over the eight mirrors and turns
+    impervious_sigma  standard deviation of that probability over the eight, which costs eight times as much
+    red, green, blue, nir  reflectance at the spec's scale, agreeing with the input unless `consistency` is none
+
+    RESIDUAL is how far the image, seen again by the sensor, is from the input. Raises UsageError for other outputs or
+    engines.
+    """
+
+    def __init__(self, spec: ModelSpec, network: JointSeg, options: Options) -> None:
+        wanted = options.outputs or spec.outputs
+        known = (*MAP, *spec.inputs) if spec.scale == K else spec.inputs
+        if not wanted or set(wanted) - set(known):
+            raise UsageError(f"outputs {', '.join(wanted)}: at ×{spec.scale} {spec.name} gives {', '.join(known)}")
+        if options.engine != "torch":
+            raise UsageError(f"jointseg runs on torch; --engine {options.engine} is not there for it")
+        if network.images is None and set(wanted) & set(spec.inputs):
+            raise UsageError(f"{spec.name} makes no image of its own; expected a model with through = fine")
+        self.spec, self.options, self.wanted = spec, options, wanted
+        self.network = network
+        channels_last(network.eval())
+        self._turns = range(8) if "impervious_sigma" in wanted or options.self_ensemble else range(1)
+
+    @torch.inference_mode()
+    def __call__(self, tiles: Tiles) -> dict[str, NDArray[np.float32]]:
+        """The bands asked for, float32 (tile, y·k, x·k), and RESIDUAL (tile, y, x)."""
+        x = torch.from_numpy(np.stack([tiles.bands[name] for name in self.spec.inputs], axis=1))
+        seen = self.network.picture(x)
+        out: dict[str, Tensor] = {}
+        if any(name in MAP for name in self.wanted):
+            out |= self._map(x, seen)
+        if self.network.images is not None:
+            image = seen.fine if self.spec.scale == K or seen.quarter is None else seen.quarter
+            if self.options.consistency == "none":
+                free = self.network.picture(x, 0)
+                image = free.fine if self.spec.scale == K or free.quarter is None else free.quarter
+            out |= {name: image[:, i] for i, name in enumerate(self.spec.inputs)}
+            gap = observed(image, self.spec.scale, self.network.images.mtf) - x
+            out[RESIDUAL] = gap.abs().amax(dim=1)
+        return {n: np.ascontiguousarray(v.numpy(), np.float32) for n, v in out.items() if n in (*self.wanted, RESIDUAL)}
+
+    def _map(self, x: Tensor, seen: Seen) -> dict[str, Tensor]:
+        total = square = torch.zeros((), dtype=torch.float64)
+        for turn in self._turns:
+            turned = flip_tiles(x, turn).contiguous()
+            logits = self.network.read(turned, self.network.picture(turned) if turn else seen)
+            p = flip_tiles(logits.softmax(dim=1)[:, 1], _back(turn)).double()
+            total, square = total + p, square + p * p
+        n = len(self._turns)
+        spread = (square / n - (total / n) ** 2).clamp_min(0).sqrt()
+        return {"impervious": (total / n).float(), "impervious_sigma": spread.float()}
+
+
+def _back(turn: int) -> int:
+    """The turn that undoes it: flips first, then the transpose, is a transpose with its flips exchanged."""
+    if not turn & 1:
+        return turn
+    return 1 | (turn & 2) << 1 | (turn & 4) >> 1
+
+
+def adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> JointModel:
+    """The network as the engine sees it."""
+    if not isinstance(net, JointSeg):
+        raise TypeError(f"expected a JointSeg, found {type(net).__name__}")
+    return JointModel(spec, net, options)
