@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,22 +12,59 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-__all__ = ["BLOCK", "Level", "Statistics", "halved"]
+__all__ = ["BLOCK", "FLOAT", "Level", "Numbers", "Statistics", "halved"]
 
 BLOCK = 512
 
 Rows = NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """How values stand in a file: value = number · scale, whole numbers rounded; `palette` colours them.
+
+    missing  the number of a cell that is missing; of whole numbers the lowest or the highest of their type
+    """
+
+    dtype: str = "float32"
+    scale: float = 1.0
+    missing: float = -9999.0
+    palette: Mapping[int, tuple[int, int, int]] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the numbers are integers."""
+        return np.dtype(self.dtype).kind in "iu"
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The lowest and highest number that a value may be."""
+        if not self.whole:
+            return -math.inf, math.inf
+        low, high = np.iinfo(self.dtype).min, np.iinfo(self.dtype).max
+        return low + (low == self.missing), high - (high == self.missing)
+
+    def of(self, values: Rows) -> Rows:
+        """The numbers that stand for values, as float32; NaN stays."""
+        return np.rint(values / np.float32(self.scale)) if self.whole else values
+
+
+FLOAT = Numbers()
+
+
 @dataclass(slots=True)
 class Level:
-    """Rows (band, y, x) pushed from the top leave as stripes of 512 rows; each stripe, halved, goes to `coarser`."""
+    """Rows (band, y, x) pushed from the top leave as stripes of 512 rows; each stripe, halved, goes to `coarser`.
+
+    Means go on unrounded from level to level, so that of two classes 0 and 1 a coarse cell has the one that holds more
+    than half of its valid cells.
+    """
 
     path: str
     height: int
     width: int
     count: int
-    missing: np.float32
+    numbers: Numbers
     coarser: Level | None = None
     file: Any = None
     filled: int = 0
@@ -60,15 +98,17 @@ class Level:
         if self.coarser is not None:
             self.coarser.push(halved(stripe))
         void = np.isnan(stripe)
-        if not np.isnan(self.missing):
-            clash = stripe == self.missing
+        missing = np.float32(self.numbers.missing)
+        if not (np.isnan(missing) or self.numbers.whole):
+            clash = stripe == missing
             if clash.any():  # a measured value that happens to equal nodata moves by one unit in its last place
-                stripe[clash] = np.nextafter(self.missing, np.float32(0 if self.missing else 1))
+                stripe[clash] = np.nextafter(missing, np.float32(0 if missing else 1))
         if void.any():
-            stripe[void] = self.missing
-        self.digests.append(zlib.crc32(stripe.data))
+            stripe[void] = missing
+        stored = np.rint(stripe).astype(self.numbers.dtype) if self.numbers.whole else stripe
+        self.digests.append(zlib.crc32(stored.data))
         top = len(self.digests) * BLOCK - BLOCK
-        self.file.write(stripe, window=Window(0, top, self.width, stripe.shape[1]))
+        self.file.write(stored, window=Window(0, top, self.width, stored.shape[1]))
 
 
 def halved(rows: Rows) -> Rows:

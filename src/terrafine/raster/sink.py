@@ -9,7 +9,7 @@ import shutil
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +23,17 @@ from rasterio.windows import Window
 
 from terrafine.errors import DiskError, OutputError
 from terrafine.raster import cog, gdal, vertical
-from terrafine.raster.pyramid import BLOCK, Level, Statistics
+from terrafine.raster.pyramid import BLOCK, FLOAT, Level, Numbers, Statistics
 from terrafine.raster.vertical import VerticalDatum
 
-__all__ = ["Published", "check_free_space", "write_cog"]
+__all__ = ["CogWriter", "Published", "check_free_space", "open_cog", "write_cog"]
 
 Rows = NDArray[np.float32]
 
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _SOFTWARE = "Terrafine"
 _LINEAGE = "TERRAFINE"
+_PREDICTOR = {"float32": 3, "int16": 2, "uint8": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,28 @@ def write_cog(
     geobox: GeoBox,
     rows: Iterable[Rows],
     *,
+    nodata: float | None = -9999.0,
+    **layout: Any,
+) -> Published:
+    """Publish row blocks (band, y, x) float32, full width, from the top, as one verified Cloud-Optimized GeoTIFF.
+
+    `layout` as `open_cog`, whose law this is; `nodata` of the floats written (None means -9999; NaN stays NaN).
+    """
+    numbers = replace(FLOAT, missing=-9999.0 if nodata is None else nodata)
+    with open_cog(path, geobox, numbers=numbers, **layout) as writer:
+        for block in rows:
+            writer.push(block)
+    return writer.published
+
+
+@contextlib.contextmanager
+def open_cog(
+    path: str | os.PathLike[str],
+    geobox: GeoBox,
+    *,
     band_names: Sequence[str],
     units: Sequence[str],
-    nodata: float | None = -9999.0,
+    numbers: Numbers = FLOAT,
     tags: Mapping[str, str] | None = None,
     vertical: VerticalDatum | None = None,
     area_or_point: str = "Area",
@@ -73,26 +93,26 @@ def write_cog(
     statistics: bool = True,
     threads: int | None = None,
     surface: str | None = None,
-) -> Published:
-    """Publish row blocks (band, y, x) float32, full width, from the top, as one verified Cloud-Optimized GeoTIFF.
+) -> Iterator[CogWriter]:
+    """A Cloud-Optimized GeoTIFF that takes its rows from `push`, and is published, verified, as the block is left.
 
-    Cells that are missing arrive as NaN and are written as `nodata` (None means -9999; NaN stays NaN). Overviews are
-    averages of the valid cells. `tags` go to the TERRAFINE domain. The same pixels give the same bytes, however the
-    rows are cut and whatever `threads` (None: all cores). Memory: some stripes of 512 rows. Nothing appears under
-    `path` before all of it is on the disk and reads back as it was written; a failure leaves what was there before.
-    Raises DiskError (full), OutputError (rows that do not fill the grid, infinite values, a file that does not verify).
+    Cells that are missing arrive as NaN and are written as `numbers.missing`. Overviews are averages of the valid
+    cells. `tags` go to the TERRAFINE domain; they are read last, so the rows may still fill them. The same pixels give
+    the same bytes, however the rows are cut and whatever `threads` (None: all cores). Memory: some stripes of 512 rows.
+    Nothing appears under `path` before all of it is on the disk and reads back as it was written; a failure leaves what
+    was there before. Raises DiskError (full), OutputError (rows that do not fill the grid, values that are infinite or
+    not of the numbers' range, a file that does not verify).
     """
     target = Path(path).absolute()
     height, width = int(geobox.shape[0]), int(geobox.shape[1])
-    missing = np.float32(-9999.0 if nodata is None else nodata)
     cores = threads or os.cpu_count() or 1
     profile: dict[str, Any] = {
         "driver": "GTiff",
-        "dtype": "float32",
+        "dtype": numbers.dtype,
         "count": len(band_names),
-        "nodata": float(missing),
+        "nodata": float(np.float32(numbers.missing)),
         "compress": compress,
-        "predictor": 3 if compress.lower() != "none" else 1,
+        "predictor": _PREDICTOR[numbers.dtype] if compress.lower() != "none" else 1,
         "tiled": True,
         "blockxsize": BLOCK,
         "blockysize": BLOCK,
@@ -103,37 +123,74 @@ def write_cog(
     if compress.lower() == "zstd":
         profile["zstd_level"] = 1
     with _translated(target), _workshop(target) as shop, gdal.environment():
-        levels = _levels(shop, height, width, overviews, len(band_names), missing)
-        crs = _crs(geobox, vertical)
-        main = {**profile, "crs": crs, "transform": geobox.affine}
+        levels = _levels(shop, height, width, overviews, len(band_names), numbers)
+        main = {**profile, "crs": _crs(geobox, vertical), "transform": geobox.affine}
         with contextlib.ExitStack() as open_files:
             for i, level in enumerate(levels):
                 level.file = open_files.enter_context(_create(level, main if i == 0 else profile))
-            stats = _pour(rows, levels, target)
-            _label(
-                levels[0].file,
-                band_names,
-                units,
-                tags or {},
-                vertical,
-                surface,
-                area_or_point,
-                stats if statistics else None,
-            )
+                if numbers.palette is not None:
+                    level.file.write_colormap(1, dict(numbers.palette))
+            writer = CogWriter(target, levels)
+            yield writer
+            writer.finish()
+            stats = writer.statistics if statistics else None
+            _label(levels[0].file, band_names, units, tags or {}, vertical, surface, area_or_point, stats)
+            if numbers.scale != 1.0:
+                levels[0].file.scales = (numbers.scale,) * len(band_names)
         whole = str(shop / "whole.tif")
         sha256, size = cog.assemble([level.path for level in levels], whole)
         _verify(whole, levels, target, cores)
         os.replace(whole, target)
         _sync_folder(target.parent)
-    return Published(target, sha256, size)
+    writer.published = Published(target, sha256, size)
 
 
-def _levels(shop: Path, height: int, width: int, overviews: bool, count: int, missing: np.float32) -> list[Level]:
-    levels = [Level(str(shop / "level0.tif"), height, width, count, missing)]
+class CogWriter:
+    """Takes the rows of a file that is being written; `published` is there once it is."""
+
+    published: Published
+
+    def __init__(self, target: Path, levels: Sequence[Level]) -> None:
+        self._target, self._levels = target, levels
+        self.statistics = [Statistics() for _ in range(levels[0].count)]
+
+    def push(self, block: Rows) -> None:
+        """The next rows, (band, y, x) float32 of full width, NaN where missing; raises OutputError."""
+        main, target = self._levels[0], self._target
+        if block.ndim != 3 or block.shape[0] != main.count or block.shape[2] != main.width:
+            raise OutputError(
+                f"{target}: got a block of shape {block.shape}; expected ({main.count}, rows, {main.width})"
+            )
+        if main.filled + block.shape[1] > main.height:
+            raise OutputError(f"{target}: got more rows than the grid's {main.height}")
+        block = main.numbers.of(block)
+        low, high = main.numbers.range
+        for band, stat in zip(block, self.statistics, strict=True):
+            if not stat.add(band):
+                raise OutputError(
+                    f"{target}: found infinite values near row {main.filled}; expected finite ones or NaN"
+                )
+            if stat.n and not low <= stat.low <= stat.high <= high:
+                raise OutputError(
+                    f"{target}: {main.numbers.dtype} numbers from {stat.low:g} to {stat.high:g} near row "
+                    f"{main.filled}; expected {low:g} to {high:g}"
+                )
+        main.push(block)
+
+    def finish(self) -> None:
+        """Every row is there: write what is left of each level."""
+        main = self._levels[0]
+        if main.filled != main.height:
+            raise OutputError(f"{self._target}: got {main.filled} rows; expected the grid's {main.height}")
+        main.finish()
+
+
+def _levels(shop: Path, height: int, width: int, overviews: bool, count: int, numbers: Numbers) -> list[Level]:
+    levels = [Level(str(shop / "level0.tif"), height, width, count, numbers)]
     while overviews and max(levels[-1].height, levels[-1].width) > BLOCK:
         last = levels[-1]
         name = str(shop / f"level{len(levels)}.tif")
-        levels.append(Level(name, (last.height + 1) // 2, (last.width + 1) // 2, count, missing))
+        levels.append(Level(name, (last.height + 1) // 2, (last.width + 1) // 2, count, numbers))
         last.coarser = levels[-1]
     return levels
 
@@ -142,28 +199,6 @@ def _create(level: Level, profile: Mapping[str, Any]) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         return rasterio.open(level.path, "w", width=level.width, height=level.height, **profile)
-
-
-def _pour(rows: Iterable[Rows], levels: Sequence[Level], target: Path) -> list[Statistics]:
-    main = levels[0]
-    stats = [Statistics() for _ in range(main.count)]
-    for block in rows:
-        if block.ndim != 3 or block.shape[0] != main.count or block.shape[2] != main.width:
-            raise OutputError(
-                f"{target}: got a block of shape {block.shape}; expected ({main.count}, rows, {main.width})"
-            )
-        if main.filled + block.shape[1] > main.height:
-            raise OutputError(f"{target}: got more rows than the grid's {main.height}")
-        for band, stat in zip(block, stats, strict=True):
-            if not stat.add(band):
-                raise OutputError(
-                    f"{target}: found infinite values near row {main.filled}; expected finite ones or NaN"
-                )
-        main.push(block)
-    if main.filled != main.height:
-        raise OutputError(f"{target}: got {main.filled} rows; expected the grid's {main.height}")
-    main.finish()
-    return stats
 
 
 def _label(

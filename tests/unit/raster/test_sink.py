@@ -18,7 +18,8 @@ from rasters import everything, heights, utm_grid
 from terrafine.errors import DiskError, OutputError, TerrafineError
 from terrafine.raster import sink
 from terrafine.raster.integrity import read_directories
-from terrafine.raster.sink import check_free_space, write_cog
+from terrafine.raster.pyramid import Numbers
+from terrafine.raster.sink import check_free_space, open_cog, write_cog
 from terrafine.raster.source import open_source
 from terrafine.raster.vertical import from_name
 
@@ -289,3 +290,63 @@ def test_a_failure_of_whoever_yields_rows_is_not_blamed_on_the_output(tmp_path: 
     with pytest.raises(FileNotFoundError) as caught:
         write_cog(tmp_path / "o.tif", utm_grid(*SHAPE), rows(), band_names=["elevation"], units=["m"])
     assert not isinstance(caught.value, TerrafineError)
+
+
+def classes() -> np.ndarray:
+    rng = np.random.default_rng(3)
+    z = (rng.random((1, 700, 1100)) < 0.3).astype(np.float32)
+    z[0, 100:300, 40:800] = np.nan
+    return z
+
+
+def test_whole_numbers_keep_palette_scale_and_range(tmp_path: Path) -> None:
+    z = classes()
+    palette = {0: (232, 236, 222), 1: (178, 34, 52)}
+    layout = {"band_names": ("class",), "units": ("1",)}
+    with open_cog(
+        tmp_path / "c.tif",
+        utm_grid(*z.shape[1:]),
+        numbers=Numbers("uint8", missing=255, palette=palette),
+        tags=(tags := {}),
+        **layout,
+    ) as writer:
+        for block in blocks(z, 100):
+            writer.push(block)
+        tags["SHARE"] = "told by the rows"
+        assert not (tmp_path / "c.tif").exists()
+    assert writer.published.bytes == (tmp_path / "c.tif").stat().st_size
+    with rasterio.open(tmp_path / "c.tif") as file:
+        assert file.dtypes == ("uint8",) and file.nodata == 255 and file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert [file.colormap(1)[n][:3] for n in (0, 1)] == list(palette.values())
+        assert file.tags(ns="TERRAFINE") == {"SHARE": "told by the rows"}
+        np.testing.assert_array_equal(file.read(1), np.where(np.isnan(z[0]), 255, z[0]))
+    with rasterio.open(tmp_path / "c.tif", overview_level=1) as file:  # 4 × 4 cells: the class of more than half
+        quads = z[0].reshape(175, 4, 275, 4).transpose(0, 2, 1, 3).reshape(175, 275, 16)
+        whole = ~np.isnan(quads).any(axis=2)
+        np.testing.assert_array_equal(file.read(1)[whole], quads.sum(axis=2)[whole] > 8)
+        assert file.colormap(1)[1][:3] == palette[1]
+
+
+def test_a_scale_is_stated_and_undone_by_whoever_reads(tmp_path: Path) -> None:
+    z = np.linspace(-0.15, 1.6, 40 * 50, dtype=np.float32).reshape(1, 40, 50)
+    z[0, 3, 4] = np.nan
+    numbers = Numbers("int16", scale=1e-4, missing=-32768)
+    with open_cog(tmp_path / "r.tif", utm_grid(40, 50), numbers=numbers, band_names=("red",), units=("1",)) as writer:
+        writer.push(z)
+    source = open_source(tmp_path / "r.tif", want=("red",))
+    values, valid = everything(source, "red")
+    assert source.scaled
+    np.testing.assert_array_equal(valid, ~np.isnan(z[0]))
+    np.testing.assert_allclose(values[valid], z[0][valid], atol=5.1e-5)
+
+
+@pytest.mark.parametrize("value", [255.0, -1.0, 300.0])
+def test_a_number_out_of_its_types_range_or_equal_to_nodata_is_refused(tmp_path: Path, value: float) -> None:
+    z = np.full((1, 8, 8), value, np.float32)
+    layout = {"band_names": ("class",), "units": ("1",), "numbers": Numbers("uint8", missing=255)}
+    with (
+        pytest.raises(OutputError, match="expected 0 to 254"),
+        open_cog(tmp_path / "c.tif", utm_grid(8, 8), **layout) as w,
+    ):
+        w.push(z)
+    assert leftovers(tmp_path) == []
