@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import terrafine
-from terrafine.errors import GridError, SourceError, UsageError
+from terrafine.errors import UsageError
 
 if TYPE_CHECKING:
     from terrafine.inference.assemble import Residuals
@@ -89,7 +89,9 @@ def estimate_height(
     load_network(ref)
     image = open_image(paths, sensor=sensor, bands=bands, assume_crs=assume_crs, nodata=nodata)
     image.require_valid()
-    _refuse(image, ref, max_bright)
+    known = float(ref.spec.network.get("cell_m", 30.0))
+    image.require_cells(known, _CELLS[0] * known, _CELLS[1] * known, ref.name)
+    image.require_clear(max_bright)
     ground = None if anchor is None else _anchor(anchor, image, vertical_datum)
     plan = make_plan(image.shape, ref.spec, memory_bytes=memory, tile=tile, bytes_per_cell=_bytes_per_cell(ref))
     request = _request(image, ref, ground)
@@ -121,29 +123,6 @@ def _anchor(path: PathLike, image: ImageSource, datum: str | None) -> Anchor:
     coarse = open_source(path, vertical_datum=datum)
     coarse.require_valid()
     return Anchor(coarse, image)
-
-
-def _refuse(image: ImageSource, ref: ModelRef, max_bright: float) -> None:
-    """Raise for cells of another size than the model knows, and for clouds."""
-    middle = image.shape[0] // 2
-    down, across = image.pixel_size_m(slice(middle, middle + 1))[:, 0].tolist()
-    known = float(ref.spec.network.get("cell_m", 30.0))
-    if not all(_CELLS[0] * known <= size <= _CELLS[1] * known for size in (down, across)):
-        raise GridError(
-            f"{image.paths[0]}: cells of {down:.3g} × {across:.3g} m; {ref.name} was trained on {known:g} m and reads "
-            f"{_CELLS[0] * known:g} to {_CELLS[1] * known:g} m. Warp the image first (gdalwarp -tr {known:g} {known:g})"
-        )
-    if not 0.8 < down / across < 1.25:
-        raise GridError(
-            f"{image.paths[0]}: cells of {down:.3g} × {across:.3g} m; expected about square ones, as light and slope "
-            "are read on. Warp the image to a metric grid first, for example its UTM zone"
-        )
-    share = image.bright_share()
-    if share > max_bright:
-        raise SourceError(
-            f"{image.paths[0]}: {share:.0%} of the image is as bright and colourless as cloud or snow, which hide the "
-            f"ground; expected at most {max_bright:.0%}. Take a clear scene, mask the clouds, or raise --max-bright"
-        )
 
 
 def _publish(

@@ -18,7 +18,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
-from terrafine.errors import BandError, EmptyError, UsageError
+from terrafine.errors import BandError, EmptyError, GridError, SourceError, UsageError
 from terrafine.raster import gdal
 from terrafine.raster.source import Source, open_source
 
@@ -48,17 +48,26 @@ _ALL = (
 )
 SENSORS: dict[str, Sensor] = {s.name: s for s in _ALL}
 
-_BAND_NAMES = {"red": ("b4", "b04", "sr_b4"), "green": ("b3", "b03", "sr_b3"), "blue": ("b2", "b02", "sr_b2")}
+_BAND_NAMES = {
+    "red": ("b4", "b04", "sr_b4"),
+    "green": ("b3", "b03", "sr_b3"),
+    "blue": ("b2", "b02", "sr_b2"),
+    "nir": ("b8", "b08"),  # Sentinel-2's
+}
 _HUGE = 1e30  # no number: what some writers leave for missing without declaring it
 _PLAUSIBLE = (-0.1, 1.6)  # of half a per cent from either end; shadow after correction, snow under a low sun
 _DARKEST = 0.45  # every scene but snow or cloud throughout has something darker
 _SAMPLES, _SIDE = 4, 192
 _HAZE = 0.014  # by which air alone brightens blue above red at the top of the atmosphere, in dark ground
+# Darkest ground as the numbers have it: 0.1 at least where the offset is still in them, correction's errors aside.
+# Below the first it is no longer there; below the second, ground would be darker than any correction makes it.
+_OFFSET_GROUND, _NO_OFFSET = 0.09, 0.07
 _BRIGHT, _GREY = 0.3, 0.25
+_SQUARE = 0.8  # shorter side of a cell over the longer, at least
 
 
 class ImageSource:
-    """A source whose bands are reflectance, as `Source` has heights: red, green and blue on one north-up grid.
+    """A source whose bands are reflectance, as `Source` has heights: red, green, blue and others on one north-up grid.
 
     Fill and undeclared ±1e30 are not valid; a cell is valid where all its bands are.
     """
@@ -109,6 +118,40 @@ class ImageSource:
                 return
         raise EmptyError(f"{', '.join(self.paths[:3])}: no cell has red, green and blue; expected at least one")
 
+    def require_cells(self, known_m: float, low_m: float, high_m: float, who: str) -> None:
+        """Cells are about square and as large as `who`, made for `known_m`, can read; else GridError, with the way."""
+        middle = self.shape[0] // 2
+        down, across = self.pixel_size_m(slice(middle, middle + 1))[:, 0].tolist()
+        if not all(low_m <= size <= high_m for size in (down, across)):
+            problem = f"{who} was trained on {known_m:g} m and reads {low_m:g} to {high_m:g} m"
+        elif min(down, across) < _SQUARE * max(down, across):
+            problem = f"{who} expects about square ones"
+        else:
+            return
+        raise GridError(
+            f"{self.paths[0]}: cells of {down:.3g} × {across:.3g} m; {problem}. Warp the image first: gdalwarp "
+            f"-r cubic -t_srs {self._metric_crs()} -tr {known_m:g} {known_m:g} in.tif out.tif"
+        )
+
+    def _metric_crs(self) -> str:
+        """The image's own CRS where it measures ground metres; else the UTM zone of its centre."""
+        crs = self.geobox.crs
+        if crs is None or (crs.projected and crs.to_epsg() != 3857):
+            return "EPSG:" + (str(crs.to_epsg()) if crs is not None and crs.to_epsg() else "xxxx")
+        west, south, east, north = self.geobox.extent.to_crs("EPSG:4326").boundingbox
+        zone = min(max(int((west + east) / 2 + 180) // 6 + 1, 1), 60)
+        return f"EPSG:{(32600 if south + north >= 0 else 32700) + zone}"
+
+    def require_clear(self, max_bright: float) -> None:
+        """No more of the image than that share looks like cloud or snow, else SourceError."""
+        share = self.bright_share()
+        if share > max_bright:
+            raise SourceError(
+                f"{self.paths[0]}: {share:.0%} of the image is as bright and colourless as cloud or snow, which hide "
+                f"the ground; expected at most {max_bright:.0%}. Take a clear scene, mask the clouds, or raise "
+                "--max-bright"
+            )
+
     def bright_share(self) -> float:
         """Share of sampled cells as bright and colourless as cloud or snow."""
         found = sample(self)
@@ -120,25 +163,32 @@ class ImageSource:
 def open_image(
     paths: PathLike | Sequence[PathLike],
     *,
+    want: Sequence[str] = COLOURS,
     sensor: str | None = None,
+    unless: str | None = None,
     bands: Mapping[str, int] | None = None,
     assume_crs: str | None = None,
     nodata: float | None = None,
 ) -> ImageSource:
     """Open an optical image as reflectance; several files are one mosaic.
 
-    `sensor` is a name of SENSORS, or None: then it is found from band descriptions and range, if they tell. Raises
-    UsageError for an unknown name, BandError where a band is missing, the picture is 8-bit, or no sensor or more than
-    one fits, EmptyError without a valid cell, and what `open_source` raises.
+    `want` are red, green, blue and perhaps nir. `sensor` is a name of SENSORS, or None: then it is found from band
+    descriptions and range, if they tell; where that is another than `unless`, it must be stated, unless the file states
+    its own scale. Raises UsageError for an unknown name and bands that are not wanted or one, BandError where a band is
+    missing, the picture is 8-bit, or no sensor or more than one fits, EmptyError without a valid cell, and what
+    `open_source` raises.
     """
     if sensor is not None and sensor not in SENSORS:
         raise UsageError(f"no sensor is called {sensor!r}; known are {', '.join(SENSORS)}")
+    if strange := sorted(set(bands or ()) - set(want)):
+        raise UsageError(f"band {', '.join(strange)}: asked for are {', '.join(want)}; name no other")
     first = os.fspath(paths if isinstance(paths, (str, os.PathLike)) else paths[0])
     described = _descriptions(first)
     named = {**_numbered(described), **(bands or {})}
-    source = open_source(
-        paths, want=COLOURS, bands=named or None, check_range=False, assume_crs=assume_crs, nodata=nodata
-    )
+    source = open_source(paths, want=want, bands=named or None, check_range=False, assume_crs=assume_crs, nodata=nodata)
+    if len(set(source.bands.values())) < len(source.bands):
+        listed = ", ".join(f"{name}={index}" for name, index in source.bands.items())
+        raise UsageError(f"{first}: {listed}; expected another band of the file for each")
     kinds = {entry["dtype"] for entry in source.describe()["bands"].values()}
     if kinds & {"uint8", "int8"}:
         raise BandError(
@@ -151,6 +201,17 @@ def open_image(
         raise BandError(
             f"{first}: does not read as {sensor} ({chosen.what}): reflectance would be {_range(sample(image))}; "
             f"expected about 0 to 1. It reads as {', '.join(_fitting(source)) or 'no sensor that is known'}"
+        )
+    if sensor == "sentinel2-offset" and (darkest := _darkest(source)) < _NO_OFFSET:
+        raise BandError(
+            f"{first}: does not read as {sensor} ({chosen.what}): its darkest numbers are {darkest * 1e4:.0f}, which "
+            "would be a reflectance well below 0; expected about 1,000 or more. The offset is gone: --sensor sentinel2"
+        )
+    if sensor is None and unless not in (None, chosen.name) and not source.scaled:
+        raise BandError(
+            f"{first}: reads as {chosen.name} ({chosen.what}); expected {unless} ({SENSORS[str(unless)].what})."
+            f"{_WITH_OFFSET if chosen.name == 'sentinel2-offset' else ''} If that is what it is, say so: --sensor "
+            f"{chosen.name}"
         )
     return image
 
@@ -177,6 +238,11 @@ def _unchecked(image: ImageSource, name: str, at: tuple[slice, slice]) -> tuple[
     return raw.astype(np.float64) * image.sensor.factor + image.sensor.offset, ok
 
 
+def _darkest(source: Source) -> float:
+    """Reflectance, no offset removed, of the darkest ground in whichever band has it: below 0.1 none has any left."""
+    return float(np.quantile(sample(ImageSource(source, SENSORS["sentinel2"])), 0.005, axis=1).min())
+
+
 def _fits(image: ImageSource) -> bool:
     """Nearly all reflectance is plausible, and not all of it in a corner of the range."""
     found = sample(image)
@@ -186,13 +252,18 @@ def _fits(image: ImageSource) -> bool:
     return bool(_PLAUSIBLE[0] <= low <= _DARKEST and high <= _PLAUSIBLE[1] and middle >= 0.01 and high >= 0.03)
 
 
+_WITH_OFFSET = (
+    " Nothing in it is darker than a reflectance of 0.09 in any band, as where 1,000 is still added to the numbers; a "
+    "scene without shadow, water or plants would look the same, and then it is --sensor sentinel2."
+)
+
+
 def _fitting(source: Source) -> list[str]:
     """Sensors that the range admits, the impossible ones told apart by what the air does to blue."""
     fit = [s for s in _ALL if _fits(ImageSource(source, s))]
     names = {s.name for s in fit}
     if {"sentinel2", "sentinel2-offset"} <= names:  # without the offset, something on the ground is darker than 0.1
-        lowest = np.quantile(sample(ImageSource(source, SENSORS["sentinel2"]))[0], 0.005)
-        names.discard("sentinel2-offset" if lowest < 0.09 else "sentinel2")
+        names.discard("sentinel2-offset" if _darkest(source) < _OFFSET_GROUND else "sentinel2")
     if {"landsat-l1", "landsat-l2"} <= names:
         red, _, blue = np.quantile(sample(ImageSource(source, SENSORS["landsat-l1"])), 0.01, axis=1)
         names.discard("landsat-l2" if blue - red > _HAZE else "landsat-l1")

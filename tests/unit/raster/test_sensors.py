@@ -9,7 +9,7 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from terrafine.errors import BandError, EmptyError, UsageError
+from terrafine.errors import BandError, EmptyError, GridError, UsageError
 from terrafine.raster.sensors import SENSORS, open_image
 
 NAMES = ("red", "green", "blue")
@@ -118,3 +118,101 @@ def test_cloud_is_bright_without_colour_and_ground_is_not(tmp_path: Path) -> Non
     ]
     assert shares[0] < 0.05
     assert 0.45 < shares[1] < 0.55
+
+
+def city(seed: int = 0) -> np.ndarray:
+    """Reflectance (4, 120, 130) of dark roofs, plants and water, with near infrared."""
+    true = ground(seed)
+    true[:, :20] = 0.03
+    return np.concatenate((true, np.clip(true[:1] * 1.8, 0.01, 0.6)))
+
+
+@pytest.mark.parametrize("names", [("red", "green", "blue", "nir"), ("B4", "B3", "B2", "B8"), ("a", "b", "c", "d")])
+def test_near_infrared_is_found_or_numbered_as_the_colours_are(names: tuple[str, ...], tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", numbers("sentinel2", city()), names)
+    bands = dict(zip((*NAMES, "nir"), (1, 2, 3, 4), strict=True)) if names[0] == "a" else None
+    image = open_image(path, want=(*NAMES, "nir"), bands=bands, unless="sentinel2")
+    values, _ = image.read("nir", slice(0, 120), slice(0, 130))
+    np.testing.assert_allclose(values, city()[3], atol=1e-4)
+
+
+def test_near_infrared_that_is_not_there_is_named_as_missing(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", numbers("sentinel2", ground()))
+    with pytest.raises(BandError, match=r"no band is called 'nir'.*--band nir=N"):
+        open_image(path, want=(*NAMES, "nir"))
+
+
+@pytest.mark.parametrize("bands", [{"red": 1, "nir": 4}, {"red": 2}])
+def test_bands_that_are_not_asked_for_and_bands_taken_twice_are_refused(bands: dict[str, int], tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", numbers("sentinel2", ground()))
+    with pytest.raises(UsageError, match=r"name no other|another band of the file for each"):
+        open_image(path, bands=bands)
+
+
+def test_an_offset_that_is_still_there_is_noticed_and_must_be_stated(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", numbers("sentinel2-offset", city()), (*NAMES, "nir"))
+    with pytest.raises(BandError, match=r"reads as sentinel2-offset.*1,000 is still added.*--sensor sentinel2-offset"):
+        open_image(path, unless="sentinel2")
+    image = open_image(path, unless="sentinel2", sensor="sentinel2-offset")
+    np.testing.assert_allclose(image.read("red", slice(0, 120), slice(0, 130))[0], city()[0], atol=1e-4)
+
+
+def test_an_offset_that_is_gone_is_not_taken_off_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", numbers("sentinel2", city()), (*NAMES, "nir"))
+    assert open_image(path, unless="sentinel2").sensor.name == "sentinel2"
+    with pytest.raises(BandError, match="The offset is gone: --sensor sentinel2"):
+        open_image(path, sensor="sentinel2-offset")
+
+
+def test_one_dark_band_is_enough_to_see_that_there_is_no_offset(tmp_path: Path) -> None:
+    desert = np.clip(ground() + 0.12, 0.12, 0.6)  # as bright as an offset would make it, but for blue
+    desert[2] -= 0.1
+    path = write(tmp_path / "a.tif", numbers("sentinel2", desert))
+    assert open_image(path, unless="sentinel2").sensor.name == "sentinel2"
+
+
+def test_a_file_that_states_its_scale_needs_no_sensor(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", numbers("sentinel2", city()), (*NAMES, "nir"))
+    with rasterio.open(path, "r+") as file:
+        file.scales = (1e-4,) * 4
+    image = open_image(path, unless="sentinel2")
+    assert image.sensor.name == "reflectance"
+    np.testing.assert_allclose(image.read("red", slice(0, 120), slice(0, 130))[0], city()[0], atol=1e-4)
+
+
+WARP = r"gdalwarp -r cubic -t_srs EPSG:{} -tr 10 10"
+
+
+@pytest.mark.parametrize(
+    ("crs", "at", "says"),
+    [
+        ("EPSG:4326", (2.36, 48.87, 1.1635e-4, 1.1635e-4), "cells of 12.9 × 8.54 m.*" + WARP.format(32631)),
+        ("EPSG:4326", (18.4, -33.9, 9e-5, 9e-5), "cells of 9.98 × 8.32 m.*" + WARP.format(32734)),
+        ("EPSG:32612", (4e5, 4e6, 20, 20), "cells of 20 × 20 m.*" + WARP.format(32612)),
+        ("EPSG:32612", (4e5, 4e6, 12, 9), "cells of 9 × 12 m.*9 to 11 m.*" + WARP.format(32612)),
+        ("EPSG:3857", (262719, 6254060, 10, 10), "cells of 6.*" + WARP.format(32631)),
+    ],
+)
+def test_cells_of_another_size_or_shape_are_refused_with_the_warp_that_mends_them(
+    crs: str, at: tuple[float, ...], says: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "a.tif", numbers("sentinel2", city()), (*NAMES, "nir"))
+    with rasterio.open(path, "r+") as file:
+        file.crs, file.transform = crs, from_origin(*at)
+    with pytest.raises(GridError, match=says):
+        open_image(path).require_cells(10, 9, 11, "jointseg")
+
+
+def test_cells_that_are_not_square_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", numbers("sentinel2", city()), (*NAMES, "nir"))
+    with rasterio.open(path, "r+") as file:
+        file.transform = from_origin(4e5, 4e6, 30, 20)
+    with pytest.raises(GridError, match=r"cells of 20 × 30 m; relief expects about square ones"):
+        open_image(path).require_cells(30, 9, 90, "relief")
+
+
+def test_cells_of_about_the_right_size_pass(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", numbers("sentinel2", city()), (*NAMES, "nir"))
+    with rasterio.open(path, "r+") as file:
+        file.transform = from_origin(4e5, 4e6, 9.5, 10)
+    open_image(path).require_cells(10, 9, 11, "jointseg")
