@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import terrafine
 from terrafine.errors import BandError, EmptyError, UsageError
 
 if TYPE_CHECKING:
@@ -231,6 +228,7 @@ def _sharpen_files(
     from terrafine.inference.job import engine_threads
     from terrafine.inference.preview import write_preview
     from terrafine.inference.publish import Target, check_destinations, follow, publish, scale_for
+    from terrafine.lineage import request_of, tags_of
     from terrafine.raster.source import open_source
     from terrafine.systems import load_model
 
@@ -250,17 +248,16 @@ def _sharpen_files(
         source = open_guided(source, ref, guidance)
     identity = source.identity()
     check_destinations([file["path"] for file in identity["files"]], destination, preview)
+    tags = tags_of(ref, identity, SCALE=ref.spec.scale, CONSISTENCY=ref.options.consistency)
     done = run_job(
         destination,
         plan,
         ref.spec,
         source,
         partial(load_model, ref),
-        partial(
-            publish, source, _tags(identity, ref) | getattr(source, "guide_tags", {}), ref.spec, target, destination
-        ),
+        partial(publish, source, tags | getattr(source, "guide_tags", {}), ref.spec, target, destination),
         outputs=ref.spec.outputs,
-        request=_request(identity, ref, target),
+        request=request_of(ref, identity, target=dataclasses.asdict(target)),
         restart=restart,
         dask=dask,
         progress=progress,
@@ -290,44 +287,10 @@ def _refuse_early(source: Any, ref: ModelRef, target: Target, destination: Path)
 
 def _planned(shape: tuple[int, int], ref: ModelRef, asked: _Asked, guides: int = 0) -> Any:
     from terrafine.inference.plan import make_plan
+    from terrafine.lineage import bytes_per_cell
 
-    stated = ref.spec.provenance.get("bytes_per_cell")
-    more = {} if stated is None else {"bytes_per_cell": int(stated)}
-    return make_plan(shape, ref.spec, memory_bytes=asked.memory, tile=asked.tile, guides=guides, **more)
-
-
-def _request(identity: dict[str, Any], ref: ModelRef, target: Target) -> dict[str, Any]:
-    """Everything that determines the output's bytes, as JSON: a resumed run must agree in all of it."""
-    request = {
-        "inputs": identity,
-        "model": {"spec": json.loads(ref.spec.to_json()), "weights_sha256": ref.sha256},
-        "options": dataclasses.asdict(ref.options),
-        "target": dataclasses.asdict(target),
-        "software": {"terrafine": terrafine.__version__, ref.options.engine: _version(ref.options.engine)},
-    }
-    return dict(json.loads(json.dumps(request, default=str)))
-
-
-def _tags(identity: dict[str, Any], ref: ModelRef) -> dict[str, str]:
-    tags = {
-        "VERSION": terrafine.__version__,
-        "MODEL": f"{ref.spec.name} {ref.spec.version}",
-        "SYSTEM": ref.spec.system,
-        "WEIGHTS_SHA256": ref.sha256,
-        "SCALE": ref.spec.scale,
-        "CONSISTENCY": ref.options.consistency,
-        "SOURCE": ", ".join(Path(file["path"]).name for file in identity["files"][:20]),
-        "SOURCE_SHA256": identity["sha256"],
-        "SIGMA_COVERS": " ".join(f"{p}:{m:.4g}" for p, m in ref.spec.calibration.items() if p != "sigma"),
-    }
-    return {name: str(value) for name, value in tags.items() if value not in (None, "")}
-
-
-def _version(package: str) -> str:
-    try:
-        return version("onnxruntime" if package == "onnx" else package)
-    except PackageNotFoundError:
-        return "absent"
+    each = bytes_per_cell(ref, 4096)
+    return make_plan(shape, ref.spec, memory_bytes=asked.memory, tile=asked.tile, guides=guides, bytes_per_cell=each)
 
 
 def _only_for_files(**given: Any) -> None:

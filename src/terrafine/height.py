@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import terrafine
 from terrafine.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,6 +69,7 @@ def estimate_height(
     from terrafine.inference.plan import make_plan
     from terrafine.inference.preview import write_preview
     from terrafine.inference.publish import check_destinations, follow
+    from terrafine.lineage import bytes_per_cell, request_of
     from terrafine.raster.sensors import open_image
     from terrafine.raster.source import open_source
     from terrafine.systems import find_model, load_model, load_network
@@ -93,8 +90,9 @@ def estimate_height(
     image.require_cells(known, _CELLS[0] * known, _CELLS[1] * known, ref.name)
     image.require_clear(max_bright)
     ground = None if anchor is None else _anchor(anchor, image, vertical_datum)
-    plan = make_plan(image.shape, ref.spec, memory_bytes=memory, tile=tile, bytes_per_cell=_bytes_per_cell(ref))
-    request = _request(image, ref, ground)
+    # live activations: about six maps of the first width at a quarter of the cells, and the image
+    each = bytes_per_cell(ref, 64 + 12 * int(ref.spec.network.get("width", 64)))
+    plan = make_plan(image.shape, ref.spec, memory_bytes=memory, tile=tile, bytes_per_cell=each)
     done = run_job(
         out,
         plan,
@@ -103,14 +101,14 @@ def estimate_height(
         partial(load_model, ref),
         partial(_publish, image, ref, ground, out),
         outputs=ref.spec.outputs,
-        request=request,
+        request=request_of(ref, image.identity(), anchor=None if ground is None else ground.identity()),
         restart=restart,
         dask=dask,
         progress=progress,
     )
     if picture is not None:
-        want = ("relief",) if ground is None else ("elevation",)
-        write_preview(picture, _Named(open_source([os.fspath(out)], want=want), want[0]))
+        band = "relief" if ground is None else "elevation"
+        write_preview(picture, open_source([os.fspath(out)], want=(band,)), (band,))
     if report is not None:
         report(done)
     return named
@@ -165,55 +163,6 @@ def _publish(
 
 
 def _tags(image: ImageSource, ref: ModelRef) -> dict[str, str]:
-    identity = image.identity()
-    tags = {
-        "VERSION": terrafine.__version__,
-        "MODEL": f"{ref.spec.name} {ref.spec.version}",
-        "SYSTEM": ref.spec.system,
-        "WEIGHTS_SHA256": ref.sha256,
-        "SENSOR": image.sensor.name,
-        "BRIGHT_SHARE": f"{image.bright_share():.3f}",
-        "SOURCE": ", ".join(Path(file["path"]).name for file in identity["files"][:20]),
-        "SOURCE_SHA256": str(identity["sha256"]),
-    }
-    if "relief_sigma" in ref.spec.outputs:
-        tags["SIGMA_COVERS"] = " ".join(f"{p}:{m:.4g}" for p, m in ref.spec.calibration.items() if p != "sigma")
-    return tags
+    from terrafine.lineage import tags_of
 
-
-def _request(image: ImageSource, ref: ModelRef, ground: Anchor | None) -> dict[str, Any]:
-    """Everything that determines the output's bytes, as JSON."""
-    request = {
-        "inputs": image.identity(),
-        "anchor": None if ground is None else ground.identity(),
-        "model": {"spec": json.loads(ref.spec.to_json()), "weights_sha256": ref.sha256},
-        "options": dataclasses.asdict(ref.options),
-        "software": {"terrafine": terrafine.__version__, "torch": version("torch")},
-    }
-    return dict(json.loads(json.dumps(request, default=str)))
-
-
-def _bytes_per_cell(ref: ModelRef) -> int:
-    """Live activations: about six maps of the first width at a quarter of the cells, and the image."""
-    return 64 + 12 * int(ref.spec.network.get("width", 64))
-
-
-class _Named:
-    """A source whose only band is drawn as elevation."""
-
-    def __init__(self, source: Any, band: str) -> None:
-        self._source, self._band, self.shape = source, band, source.shape
-
-    def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """The band, whatever its name."""
-        values: tuple[NDArray[np.float32], NDArray[np.bool_]] = self._source.read(self._band, rows, cols)
-        return values
-
-    def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
-        """As the source's."""
-        sizes: NDArray[np.float64] = self._source.pixel_size_m(rows)
-        return sizes
-
-    def identity(self) -> dict[str, Any]:
-        """As the source's."""
-        return dict(self._source.identity())
+    return tags_of(ref, image.identity(), SENSOR=image.sensor.name, BRIGHT_SHARE=f"{image.bright_share():.3f}")

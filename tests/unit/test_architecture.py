@@ -24,9 +24,10 @@ ALLOWED: dict[str, set[str]] = {
     "inference": {"raster", "nn"},
     "training": {"systems", "nn", "physics", "raster"},
     "evaluation": {"raster", "physics"},
-    "dem": {"raster", "physics", "nn", "systems", "inference", "evaluation", "training", "guidance"},
+    "lineage": {"systems"},
+    "dem": {"raster", "physics", "nn", "systems", "inference", "evaluation", "training", "guidance", "lineage"},
     "radar": {"raster", "physics", "inference"},
-    "height": {"raster", "systems", "inference"},
+    "height": {"raster", "systems", "inference", "lineage"},
     "guidance": {"raster", "physics", "systems", "radar"},
     "impervious": {"raster"},
     "cli": {

@@ -1,0 +1,57 @@
+"""What a run is: the request that a resumed run must agree with, and the tags that its output carries."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import terrafine
+
+if TYPE_CHECKING:
+    from terrafine.systems import ModelRef
+
+__all__ = ["bytes_per_cell", "request_of", "tags_of"]
+
+
+def request_of(ref: ModelRef, inputs: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """Everything that determines the output's bytes, as plain JSON; `inputs` is the source's identity."""
+    request = {
+        "inputs": inputs,
+        "model": {"spec": json.loads(ref.spec.to_json()), "weights_sha256": ref.sha256},
+        "options": dataclasses.asdict(ref.options),
+        "software": {"terrafine": terrafine.__version__, ref.options.engine: _version(ref.options.engine)},
+        **more,
+    }
+    return dict(json.loads(json.dumps(request, default=str)))
+
+
+def tags_of(ref: ModelRef, inputs: Mapping[str, Any], **more: Any) -> dict[str, str]:
+    """Software, model and source of an output, and `more`; what is None or empty is left out."""
+    covers = ref.spec.calibration if any(name.endswith("_sigma") for name in ref.spec.outputs) else {}
+    tags = {
+        "VERSION": terrafine.__version__,
+        "MODEL": f"{ref.spec.name} {ref.spec.version}",
+        "SYSTEM": ref.spec.system,
+        "WEIGHTS_SHA256": ref.sha256,
+        "SOURCE": ", ".join(Path(file["path"]).name for file in inputs["files"][:20]),
+        "SOURCE_SHA256": inputs["sha256"],
+        "SIGMA_COVERS": " ".join(f"{p}:{m:.4g}" for p, m in covers.items() if p != "sigma"),
+        **more,
+    }
+    return {name: str(value) for name, value in tags.items() if value not in (None, "")}
+
+
+def bytes_per_cell(ref: ModelRef, otherwise: int) -> int:
+    """Working memory for one input cell, as the weights state it, else as given."""
+    return int(ref.spec.provenance.get("bytes_per_cell", otherwise))
+
+
+def _version(package: str) -> str:
+    try:
+        return version("onnxruntime" if package == "onnx" else package)
+    except PackageNotFoundError:
+        return "absent"
