@@ -1,0 +1,96 @@
+"""What the verbs that run a model have in common: options of reading and of running, and the closing summary."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from terrafine.cli.kinds import BAND, BYTES, human_bytes
+
+if TYPE_CHECKING:
+    from terrafine.inference.engine import RunReport
+
+__all__ = ["optical", "running", "tell"]
+
+Command = Callable[..., Any]
+SENSORS = ("sentinel2", "sentinel2-offset", "landsat-l1", "landsat-l2", "reflectance")
+
+_RUNNING = (
+    click.option("--memory", type=BYTES, metavar="SIZE", help="Refuse to use more, for example 4GB."),
+    click.option("--dask", metavar="ADDRESS", help="Run on this Dask scheduler, for example tcp://scheduler:8786."),
+    click.option(
+        "--band", "bands", type=BAND, multiple=True, metavar="NAME=N", help="Which band of the file is which."
+    ),
+    click.option("--assume-crs", metavar="CRS", help="CRS of the input, where the file has none or a wrong one."),
+    click.option(
+        "--nodata", type=float, metavar="VALUE", help="The value that means missing, where the file is silent."
+    ),
+    click.option("--restart", is_flag=True, help="Throw away an unfinished run of the same output."),
+    click.option("--tile", type=click.IntRange(min=1), metavar="N", help="Input cells along one side of a tile."),
+    click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads.  [default: all]"),
+    click.option("--quiet", is_flag=True, help="No progress, no summary."),
+)
+
+
+def running(*extra: Callable[[RunReport], str]) -> Callable[[Command], Command]:
+    """Options of every verb that runs a model over files; the verb is called with `run`, arguments for the library.
+
+    `extra` makes further lines of the closing summary; the verb has an argument `destination`.
+    """
+
+    def decorate(verb: Command) -> Command:
+        @functools.wraps(verb)
+        def wrapped(destination: Path, bands: tuple[tuple[str, int], ...], quiet: bool, **given: Any) -> Any:
+            from terrafine.inference.progress import Bar
+
+            run = {name: given.pop(name) for name in _PASSED}
+            run["bands"] = dict(bands) or None
+            run["progress"] = None if quiet else Bar(disable=None)
+            run["report"] = None if quiet else partial(tell, destination, extra)
+            return verb(destination=destination, run=run, **given)
+
+        return _with(_RUNNING, wrapped)
+
+    return decorate
+
+
+_PASSED = ("memory", "dask", "assume_crs", "nodata", "restart", "tile", "threads")
+
+
+def optical(sensors: tuple[str, ...]) -> Callable[[Command], Command]:
+    """Options of every verb that reads an optical image."""
+    options = (
+        click.option("--sensor", type=click.Choice(sensors), help="What the numbers mean.  [default: found]"),
+        click.option(
+            "--max-bright", type=float, default=0.3, show_default=True, help="Share that may look like cloud."
+        ),
+    )
+    return partial(_with, options)
+
+
+def _with(options: tuple[Callable[[Command], Command], ...], verb: Command) -> Command:
+    for option in reversed(options):
+        verb = option(verb)
+    return verb
+
+
+def tell(destination: Path, extra: tuple[Callable[[RunReport], str], ...], report: RunReport) -> None:
+    """The closing summary: size, time and rate, then what the verb adds; notes on the input to standard error."""
+    rows, columns = report.plan.output_shape
+    rate = rows * columns / 1e6 / max(report.seconds_total, 1e-9)
+    rows, columns = report.warped_to or (rows, columns)
+    resumed = f", {report.shards_resumed} shards taken over from an earlier run" if report.shards_resumed else ""
+    click.echo(
+        f"{destination}: {rows:,} × {columns:,} cells, {human_bytes(destination.stat().st_size)}\n"
+        f"{report.seconds_total:.1f} s, {rate:.2f} Mpx/s, {report.seconds_model:.1f} s of it in the model, "
+        f"peak memory {human_bytes(report.peak_memory_bytes)}{resumed}"
+    )
+    for line in extra:
+        click.echo(line(report))
+    for note in report.notes:
+        click.echo(f"note: {note}", err=True)
