@@ -1,4 +1,4 @@
-"""What a system offers the adversarial loop: pairs of image and target, discriminators, and who is told what."""
+"""What a system offers the adversarial loop: its batches, discriminators, and who is told what."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["Adversarial", "Discriminators", "ImageBatch", "Settings"]
+__all__ = ["Adversarial", "Discriminators", "Game", "ImageBatch", "JointGame", "SampleBatch", "Settings"]
 
 Discriminators = Mapping[str, nn.Module]
 Settings = Mapping[str, Any]
@@ -27,20 +27,51 @@ class ImageBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Adversarial:
+class SampleBatch:
+    """coarse (n, bands, y, x) and fine (n, bands, k·y, k·x) reflectance · label (n, k·y, k·x), 255 where not known.
+
+    phase  what is learnt at this step: weights of losses by name, as the recipe's phase states them
+    """
+
+    coarse: Tensor
+    fine: Tensor
+    label: Tensor
+    phase: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Game:
     """Plain functions of a system's folder; without discriminators the same loop is ordinary regression.
 
     build           (network arguments) -> the generator
-    discriminators  (adversary settings) -> name -> discriminator; may be empty
+    discriminators  (settings) -> name -> discriminator; may be empty
     make            (generator, batch, settings) -> what the generator makes of the batch, graph attached
-    judge           (discriminators, batch, made, settings) -> name -> that discriminator's loss; `made` is detached
+    judge           (discriminators, batch, made, settings) -> name -> that discriminator's loss; it detaches `made`
     please          (discriminators, batch, made, settings) -> {"total": the generator's loss, and parts to log}
-    metres          (made, settings) -> the surface in metres, to be scored and drawn
     """
 
     build: Callable[[Mapping[str, Any]], nn.Module]
     discriminators: Callable[[Settings], dict[str, nn.Module]]
-    make: Callable[[nn.Module, ImageBatch, Settings], Tensor]
-    judge: Callable[[Discriminators, ImageBatch, Tensor, Settings], dict[str, Tensor]]
-    please: Callable[[Discriminators, ImageBatch, Tensor, Settings], dict[str, Tensor]]
-    metres: Callable[[Tensor, Settings], Tensor]
+    make: Callable[[nn.Module, Any, Settings], Any]
+    judge: Callable[[Discriminators, Any, Any, Settings], dict[str, Tensor]]
+    please: Callable[[Discriminators, Any, Any, Settings], dict[str, Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class Adversarial(Game):
+    """Heights from images: batches are `ImageBatch`.
+
+    metres  (made, settings) -> the surface in metres, to be scored and drawn
+    """
+
+    metres: Callable[[Any, Settings], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class JointGame(Game):
+    """Fine images and classes from coarse images: batches are `SampleBatch`.
+
+    show  (generator, coarse) -> the fine image (n, bands, k·y, k·x) and the logits (n, 2, k·y, k·x)
+    """
+
+    show: Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]]

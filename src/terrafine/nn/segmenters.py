@@ -93,11 +93,9 @@ class UNetSegmenter(nn.Module):
         out: Tensor = functional.pixel_shuffle(self.last(y), self.fold)[..., :height, :width]
         return out
 
-    def loss(self, x: Tensor, labels: Tensor, more: Tensor | None = None, dice: float = 0.0) -> Tensor:
-        """Cross entropy over the known cells of labels (n, y, x), and `dice` times `soft_dice`."""
-        logits = self(x, more)
-        loss = cross_entropy(logits, labels)
-        return loss + dice * soft_dice(logits, labels) if dice else loss
+    def loss(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Cross entropy over the known cells of labels (n, y, x)."""
+        return cross_entropy(self(x), labels)
 
 
 SMALL_MASK2FORMER: Mapping[str, Any] = {

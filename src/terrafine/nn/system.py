@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from terrafine.nn.adversary import Adversarial
+    from terrafine.nn.adversary import Adversarial, JointGame
     from terrafine.nn.model import Model
     from terrafine.nn.spec import ModelSpec
 
@@ -64,6 +64,7 @@ class System:
     variants   names of the models that need no weights
     verb       of the command line that runs its models: `dem` from elevation, `height` from an image
     adversarial  how it is trained on pairs of image and target, instead of by `loss`
+    joint      how it is trained on samples of coarse image, fine image and label, instead of by `loss`
     """
 
     name: str
@@ -77,3 +78,4 @@ class System:
     variants: tuple[str, ...] = ()
     verb: str = "dem"
     adversarial: Adversarial | None = None
+    joint: JointGame | None = None

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-from terrafine.errors import OutputError
+from terrafine.errors import DataError, OutputError
 from terrafine.raster import gdal
 from terrafine.raster.file import open_quietly
 
-__all__ = ["write_patch"]
+__all__ = ["read_patch", "write_patch"]
 
 
 def write_patch(
@@ -61,3 +61,16 @@ def write_patch(
         raise OutputError(f"{target}: cannot be written ({error}); free space or choose another folder") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def read_patch(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """All of a small raster as it is stored, (band, y, x). Raises DataError."""
+    try:
+        with (
+            warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
+            open_quietly(str(path)) as file,
+        ):
+            values: NDArray[Any] = file.read()
+            return values
+    except (RasterioError, OSError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); expected a sample of `terrafine dataset`") from error

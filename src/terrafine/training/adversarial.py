@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn, optim
 
 from terrafine.errors import DataError
-from terrafine.nn.adversary import Adversarial, ImageBatch
+from terrafine.nn.adversary import Game
 from terrafine.nn.weights import write_whole
 from terrafine.training.checkpoint import open_checkpoint, optimiser_state, part, read_log
 
@@ -37,9 +37,10 @@ class Schedule:
     beta1        first moment's memory
     warmup       steps over which the rate rises
     decay        cosine, plateau or none
-    patience     validations without a better `mae` before `factor` is applied (plateau)
+    patience     validations without a better score before `factor` is applied (plateau)
     ema          memory of the averaged generator that is scored and kept; 0 takes it as it is
     clip         largest norm of the generator's gradient; 0 leaves it
+    starts       steps at which warm-up and cosine begin again
     """
 
     steps: int
@@ -53,6 +54,7 @@ class Schedule:
     factor: float = 0.5
     ema: float = 0.0
     clip: float = 0.0
+    starts: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -82,9 +84,9 @@ class Players:
 
 
 def run(
-    game: Adversarial,
+    game: Game,
     players: Players,
-    sampler: Callable[[int], ImageBatch],
+    sampler: Callable[[int], Any],
     settings: Mapping[str, Any],
     plan: Schedule,
     *,
@@ -96,8 +98,9 @@ def run(
     validate_every: int = 500,
     checkpoint_every: int = 500,
     progress: Report | None = None,
+    by: str = "mae",
 ) -> list[dict[str, float]]:
-    """Play to the last step; the log. `players.best` then holds the generator with the lowest validation `mae`.
+    """Play to the last step; the log. `players.best` then holds the generator with the lowest validation score `by`.
 
     `out` receives log.jsonl, checkpoint.safetensors, and whatever `draw` makes of the averaged generator there.
     """
@@ -110,12 +113,12 @@ def run(
         if players.step % validate_every == 0 or last:
             with averaged(players) as network:
                 line |= score(network)
-                _remember(players, line["mae"], plan)
+                _remember(players, line[by], plan)
                 if draw is not None:
                     draw(network, out / "pictures" / f"step-{players.step:06d}.png")
         if progress is not None:
             progress(players.step, plan.steps, line)
-        if players.step % 20 == 0 or "mae" in line:
+        if players.step % 20 == 0 or by in line:
             log.append({"step": players.step, **line})
             with open(out / "log.jsonl", "a", encoding="utf-8") as f:
                 f.write(json.dumps(log[-1]) + "\n")
@@ -124,9 +127,7 @@ def run(
     return log
 
 
-def _step(
-    game: Adversarial, players: Players, batch: ImageBatch, settings: Mapping[str, Any], plan: Schedule
-) -> dict[str, float]:
+def _step(game: Game, players: Players, batch: Any, settings: Mapping[str, Any], plan: Schedule) -> dict[str, float]:
     """The generator makes, the discriminators judge and learn, the generator learns from them as they then are."""
     rate = _rate(players, plan)
     for optimiser in players.optimisers.values():
@@ -150,7 +151,8 @@ def _step(
     keep = min(plan.ema, players.step / (players.step + 10))
     with torch.no_grad():
         for name, value in players.generator.state_dict().items():
-            players.average[name].copy_(torch.lerp(players.average[name], value, 1 - keep) if keep else value)
+            mean = players.average[name]
+            mean.copy_(torch.lerp(mean, value, 1 - keep) if keep and value.is_floating_point() else value)
     return line | {name: float(value.detach()) for name, value in losses.items()}
 
 
@@ -166,17 +168,20 @@ def _learn(optimiser: optim.Optimizer, loss: Tensor, clip: float = 0.0) -> float
 
 
 def _rate(players: Players, plan: Schedule) -> float:
-    rise = min(1.0, (players.step + 1) / max(1, plan.warmup))
+    first = max((s for s in plan.starts if s <= players.step), default=0)
+    last = min((s for s in plan.starts if s > players.step), default=plan.steps)
+    rise = min(1.0, (players.step - first + 1) / max(1, plan.warmup))
     if plan.decay == "cosine":
-        return plan.rate * rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * players.step / plan.steps)))
+        share = (players.step - first) / (last - first)
+        return plan.rate * rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
     return plan.rate * rise * players.numbers["scale"]
 
 
-def _remember(players: Players, mae: float, plan: Schedule) -> None:
+def _remember(players: Players, score: float, plan: Schedule) -> None:
     """Keep the best; halve the rate where nothing has improved for long."""
     numbers = players.numbers
-    if mae < numbers["best"]:
-        numbers["best"], numbers["waited"] = mae, 0.0
+    if score < numbers["best"]:
+        numbers["best"], numbers["waited"] = score, 0.0
         for name, value in players.average.items():
             players.best[name].copy_(value)
         return

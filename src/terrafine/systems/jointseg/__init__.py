@@ -7,7 +7,9 @@ from typing import Any
 
 from torch import nn
 
+from terrafine.nn.adversary import JointGame
 from terrafine.nn.system import System
+from terrafine.systems.jointseg import loss
 from terrafine.systems.jointseg.model import adapt, describe
 from terrafine.systems.jointseg.net import JointSeg
 
@@ -26,4 +28,12 @@ SYSTEM = System(
     build=_build,
     describe=describe,
     adapt=adapt,
+    joint=JointGame(
+        build=_build,
+        discriminators=loss.discriminators,
+        make=loss.make,
+        judge=loss.judge,
+        please=loss.please,
+        show=loss.show,
+    ),
 )

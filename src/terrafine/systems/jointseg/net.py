@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from terrafine.errors import UsageError
 from terrafine.nn.rrdb import COMPACT, SLIM, ProgEsrgan
-from terrafine.nn.segmenters import SMALL_MASK2FORMER, Mask2Former, UNetSegmenter
+from terrafine.nn.segmenters import SMALL_MASK2FORMER, Mask2Former, UNetSegmenter, cross_entropy, soft_dice
 
 __all__ = ["THROUGH", "JointSeg", "Seen", "enlarged"]
 
@@ -114,6 +114,13 @@ class JointSeg(nn.Module):
         images, deep = self.inputs(x, seen)
         logits: Tensor = self.reader(images) if deep is None else self.reader(images, deep)
         return enlarged(logits, K) if self.through == "coarse" else logits
+
+    def loss(self, x: Tensor, seen: Seen, labels: Tensor, dice: float = 0.0) -> Tensor:
+        """The segmenter's loss against labels (n, 10y, 10x); see its own class."""
+        if isinstance(self.reader, Mask2Former):
+            return self.reader.loss(self.inputs(x, seen)[0], labels)
+        logits = self.read(x, seen)
+        return cross_entropy(logits, labels) + (dice * soft_dice(logits, labels) if dice else 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.read(x, self.picture(x))
