@@ -12,6 +12,9 @@ import torch
 from _common import F64, Mask, back_projected, bicubic, block_mean, fill_nearest
 from numpy.typing import NDArray
 
+from terrafine.raster.anchor import join
+from terrafine.raster.gain import Gain, departures
+
 AREAS = ("beavercreek", "gutzler", "riceridge", "ecklund", "zion")
 COARSE_TRUTH = {"zion": 3}  # cells of the image along a cell of the truth that there is: SRTM at 90 m
 TILES = (64, 128, 256)
@@ -116,6 +119,8 @@ def mean_shift_height(areas: Mapping[str, Area], side: int) -> float:
 def anchored_scores(area: Area, relief: F64, metres: int) -> dict[str, dict[str, float]]:
     """Absolute heights (the Global objective) of what can be made of cell means of the truth, `metres` wide.
 
+    `relief taken whole` adds the image's detail as it is, `image on the coarse DEM` as far as the coarse DEM bears it
+    out, as `terrafine height --anchor` does.
     The truth's cells that the means are made of are scored, EDGE cells from the border and in blocks that are wholly
     valid; where the truth is coarser than the image, both are averaged to its cells first.
     """
@@ -123,15 +128,20 @@ def anchored_scores(area: Area, relief: F64, metres: int) -> dict[str, dict[str,
     y, x = (n // k * k for n in area.z.shape)
     z, valid = area.z[:y, :x], area.valid[:y, :x]
     coarse = block_mean(z, k)
-    smooth = back_projected(coarse, k)
-    own_smooth = back_projected(block_mean(relief[:y, :x], k), k)
-    joined = smooth + relief[:y, :x] - own_smooth
-    joined += (coarse - block_mean(joined, k)).repeat(k, 0).repeat(k, 1)
+    smooth, gain = back_projected(coarse, k), Gain(coarse.shape)
+    both = block_mean(valid.astype(float), k) == 1
+    gain.add(0, departures(block_mean(relief[:y, :x], k), both), departures(coarse, both), both)
+    known, there = np.ones(coarse.shape, bool), np.ones((y, x), bool)
+    believed = gain.rows(slice(0, len(coarse)), k)
+    joins = {
+        name: join(coarse, known, relief[:y, :x], there, g, k)
+        for name, g in (("relief taken whole", np.ones_like(believed)), ("image on the coarse DEM", believed))
+    }
     methods = {
         "coarse DEM": coarse.repeat(k, 0).repeat(k, 1),
         "bicubic": bicubic(coarse, k),
         "back-projected bicubic": smooth,
-        "image on the coarse DEM": joined,
+        **joins,
     }
     whole = (block_mean(valid.astype(float), k) == 1).repeat(k, 0).repeat(k, 1)
     whole[:EDGE] = whole[-EDGE:] = False

@@ -133,7 +133,7 @@ def _publish(
     folder: Path,
 ) -> None:
     """Write the relief; with an anchor first into the job folder, then joined with it."""
-    from terrafine.raster.anchor import anchored_rows
+    from terrafine.raster.anchor import anchored_rows, fit_gain
     from terrafine.raster.bands import band
     from terrafine.raster.sink import write_cog
     from terrafine.raster.source import open_source
@@ -153,7 +153,9 @@ def _publish(
 
     def joined() -> Iterator[NDArray[np.float32]]:
         worst: list[float] = []
-        yield from anchored_rows(relief, ground, worst)
+        gain = fit_gain(relief, ground)
+        yield from anchored_rows(relief, ground, gain, worst)
+        tags["RELIEF_GAIN"] = str(gain)
         tags["CONSISTENCY_RESIDUAL_M"] = f"{max(worst):.6f}"  # tags are written after the last row
 
     try:

@@ -11,10 +11,11 @@ from odc.geo.geobox import GeoBox
 
 from terrafine.errors import GridError
 from terrafine.raster.align import align_to
+from terrafine.raster.gain import Gain, departures
 from terrafine.raster.resample import back_project, block_mean, fill_voids, repeat_mask, upsample
 from terrafine.raster.source import Source
 
-__all__ = ["Anchor", "anchored_rows"]
+__all__ = ["Anchor", "anchored_rows", "fit_gain", "join"]
 
 _ROUNDS = 6  # of back-projection; what is left is taken out exactly
 _MARGIN = 16  # coarse cells around a strip: the reach of the cubic kernel, over and over
@@ -57,12 +58,26 @@ class Anchor:
         return {**self._coarse.identity(), "k": self.k}
 
 
-def anchored_rows(relief: Source, anchor: Anchor, worst: list[float]) -> Iterator[NDArray[np.float32]]:
-    """Row blocks (1, y, x) of anchor + high frequencies of the relief, NaN where either is void.
+def fit_gain(relief: Source, anchor: Anchor) -> Gain:
+    """How far the anchor believes the relief, from the block means of both; reads the relief once, in strips."""
+    k, gain = anchor.k, Gain(anchor.shape)
+    step = max(1, _STRIP // k)
+    for top in range(0, anchor.shape[0], step):
+        rows = slice(top, min(top + step, anchor.shape[0]))
+        wide = slice(rows.start - 1, rows.stop + 1)
+        coarse, known = anchor.read(wide)
+        values, valid = relief.read("relief", slice(wide.start * k, wide.stop * k), slice(0, anchor.shape[1] * k))
+        means, _ = block_mean(values.astype(np.float64), None, k)
+        both = known & valid.reshape(len(known), k, -1, k).all(axis=(1, 3))
+        own, other = departures(means.astype(np.float64), both), departures(coarse, both)
+        gain.add(top, own[1:-1], other[1:-1], both[1:-1])
+    return gain
 
-    With U the back-projected bicubic surface of block means: U(anchor) + relief - U(block means of the relief), and
-    what block means then lack is added to each block, so that averaging gives the anchor back. Means are of whole
-    blocks, voids of the relief filled. `worst` receives the largest departure of a block mean, metres, block by block.
+
+def anchored_rows(relief: Source, anchor: Anchor, gain: Gain, worst: list[float]) -> Iterator[NDArray[np.float32]]:
+    """Row blocks (1, y, x) of anchor + gain · high frequencies of the relief, NaN where either is void; see `join`.
+
+    `worst` receives the largest departure of a block mean, metres, block by block.
     """
     k, (height, width) = anchor.k, anchor.image_shape
     step = max(1, _STRIP // k)
@@ -73,7 +88,7 @@ def anchored_rows(relief: Source, anchor: Anchor, worst: list[float]) -> Iterato
         fine_rows = slice(wide.start * k, wide.stop * k)
         values, valid = relief.read("relief", fine_rows, slice(0, anchor.shape[1] * k))
         inner = slice(_MARGIN * k, (_MARGIN + rows.stop - rows.start) * k)
-        surface = _joined(coarse, known, values.astype(np.float64), valid, k)[inner]
+        surface = join(coarse, known, values.astype(np.float64), valid, gain.rows(wide, k), k)[inner]
         there = repeat_mask(known, k)[inner] & valid[inner]
         blocks = slice(_MARGIN, _MARGIN + rows.stop - rows.start)
         departure = np.abs(block_mean(surface, None, k)[0] - coarse[blocks])[known[blocks]]
@@ -82,15 +97,28 @@ def anchored_rows(relief: Source, anchor: Anchor, worst: list[float]) -> Iterato
         yield out[None, : min(rows.stop * k, height) - rows.start * k, :width]
 
 
-def _joined(
-    coarse: NDArray[np.float64], known: NDArray[np.bool_], relief: NDArray[np.float64], valid: NDArray[np.bool_], k: int
+def join(
+    coarse: NDArray[np.float64],
+    known: NDArray[np.bool_],
+    relief: NDArray[np.float64],
+    valid: NDArray[np.bool_],
+    gain: NDArray[np.float64],
+    k: int,
 ) -> NDArray[np.float64]:
-    """The joined surface of a strip, meaningful where the anchor is known."""
+    """A surface with the anchor's block means and the relief's detail: (y, x), (k·y, k·x) -> (k·y, k·x), metres.
+
+    With U the back-projected bicubic surface of block means: U(anchor) + gain · (relief - U(block means of the
+    relief)), and what block means then lack is added to each block, so that averaging gives the anchor back. Voids of
+    the relief are filled first. Meaningful where the anchor is known.
+    """
     if not known.any():
         return np.zeros_like(relief)
     base: NDArray[Any] = fill_voids(coarse, known)
     detail: NDArray[Any] = fill_voids(relief, valid) if valid.any() else np.zeros_like(relief)
-    missing = base - block_mean(detail, None, k)[0]  # U is linear: one surface of the difference does for both
-    smooth = upsample(missing, k)
-    out: NDArray[Any] = detail + back_project(smooth, missing, k, rounds=_ROUNDS)
-    return out + (base - block_mean(out, None, k)[0]).repeat(k, axis=0).repeat(k, axis=1)
+    out = _smooth(base, k) + gain * (detail - _smooth(block_mean(detail, None, k)[0], k))
+    joined: NDArray[np.float64] = out + (base - block_mean(out, None, k)[0]).repeat(k, axis=0).repeat(k, axis=1)
+    return joined
+
+
+def _smooth(means: NDArray[Any], k: int) -> NDArray[Any]:
+    return back_project(upsample(means, k), means, k, rounds=_ROUNDS)

@@ -10,7 +10,7 @@ import rasterio
 from rasterio.transform import from_origin
 
 from terrafine.errors import GridError
-from terrafine.raster.anchor import Anchor, anchored_rows
+from terrafine.raster.anchor import Anchor, anchored_rows, fit_gain
 from terrafine.raster.resample import block_mean
 from terrafine.raster.source import open_source
 
@@ -35,7 +35,7 @@ def join(tmp_path: Path, relief: np.ndarray, coarse: np.ndarray, cell: float = 3
     source = open_source(write(tmp_path / "r.tif", relief, 30.0, "relief"), want=("relief",))
     anchor = Anchor(open_source(write(tmp_path / "c.tif", coarse, cell, "elevation")), source)
     worst: list[float] = []
-    out = np.concatenate(list(anchored_rows(source, anchor, worst)), axis=1)[0]
+    out = np.concatenate(list(anchored_rows(source, anchor, fit_gain(source, anchor), worst)), axis=1)[0]
     return out, max(worst)
 
 
@@ -85,3 +85,21 @@ def test_an_anchor_elsewhere_or_as_fine_as_the_image_is_refused(tmp_path: Path) 
         Anchor(open_source(write(tmp_path / "far.tif", z, 120.0, "elevation", x=8e5)), source)
     with pytest.raises(GridError, match="at least twice as coarse"):
         Anchor(open_source(write(tmp_path / "fine.tif", z, 30.0, "elevation")), source)
+
+
+@pytest.mark.parametrize("factor", [0.6, 1.0, 2.5])
+def test_a_relief_too_faint_or_too_strong_is_brought_to_the_anchors_size(tmp_path: Path, factor: float) -> None:
+    z = truth(192, 192)
+    coarse = block_mean(z, None, K)[0]
+    out, _ = join(tmp_path, factor * z, coarse)
+    whole, _ = join(tmp_path, z, coarse)
+    assert np.abs(out - whole)[8:-8, 8:-8].std() < 0.2 * np.std(z - coarse.repeat(K, 0).repeat(K, 1))
+
+
+def test_a_relief_of_elsewhere_is_hardly_heard(tmp_path: Path) -> None:
+    z = truth(192, 192)
+    coarse = block_mean(z, None, K)[0]
+    without, _ = join(tmp_path, np.zeros_like(z), coarse)
+    out, worst = join(tmp_path, np.random.default_rng(3).normal(0, 40, z.shape), coarse)
+    assert worst < 1e-3
+    assert 0 < np.std(out - without) < 0.1 * 40

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from terrafine.errors import RecipeError
 from terrafine.nn.attention import ATTENTION, attention
+from terrafine.physics.backscatter import highpass
 from terrafine.systems.sat2dem.normalise import NORMALISATIONS
 
 __all__ = ["UNet", "stretch"]
@@ -17,8 +18,10 @@ _SLOPE = 0.2
 _DROPPED = 3  # innermost blocks of the way up that have dropout
 _GAM_REACH = 6  # two 7×7 convolutions
 _NORMS = ("instance", "none")
-_UPS = ("transposed", "resize")
-_SEES = ("linear", "log")
+_UPS = ("transposed", "resize", "smooth")
+_SEES = ("linear", "log", "detail")
+_WINDOW = 63  # cells whose mean `detail` takes away
+_MOST = 2.0  # what snow, cloud and shadow are cut to: seven times, or a seventh of, the light around
 _MIDDLE = 0.1  # reflectance of common ground: what `log` is relative to
 
 
@@ -27,10 +30,14 @@ def stretch(image: Tensor, sees: str = "linear", white: float = 0.3) -> Tensor:
 
     linear  0 to `white` becomes -1 to 1, beyond it is cut, as 8-bit pictures are made
     log     2 log of reflectance over that of common ground: what light and slope multiply becomes a sum
+    detail  the same less its mean over 63 × 63 cells, cut at ±2: what a scene is bright or hazy by is gone
     """
     if sees == "linear":
         return (image / white).clamp(0, 1) * 2 - 1
-    return 2 * torch.log((image.clamp_min(0.01) + 0.02) / (_MIDDLE + 0.02))
+    log = 2 * torch.log((image.clamp_min(0.01) + 0.02) / (_MIDDLE + 0.02))
+    if sees == "log":
+        return log
+    return highpass(log, torch.ones_like(log, dtype=torch.bool), _WINDOW).clamp(-_MOST, _MOST)
 
 
 class UNet(nn.Module):
@@ -40,7 +47,7 @@ class UNet(nn.Module):
                    8·width); its innermost block is 1×1 for a tile of 256
     norm           `instance` as published, which makes a cell depend on its whole tile; `none`
     attend         none, cbam, gam or simam after each block but the innermost, on both ways
-    up             `transposed` 4×4 convolutions as published; `resize`: nearest, then 3×3, which prints no checkerboard
+    up             `transposed` 4×4 convolutions as published; `resize`: nearest, then 3×3; `smooth`: bilinear, then 3×3
     head           `tanh` as published, `linear`
     sees, white    how reflectance is stretched: see `stretch`
     normalisation  what its units mean: see `normalise`
@@ -117,11 +124,12 @@ class UNet(nn.Module):
     def receptive_radius(self) -> int:
         """Input cells around a cell that its output depends on, where the network is exact."""
         reach = _GAM_REACH if self.attend == "gam" else 0
+        blur = 1 if self.kind == "smooth" else 0
         worst = 0
         for cell in range(2**self.depth):
             low = high = cell
             for level in range(self.depth):  # from the output down to the innermost block
-                low, high = ((low - 1) // 2, (high + 1) // 2)
+                low, high = ((low - 1 - blur) // 2, (high + 1 + blur) // 2)
                 inner = level == self.depth - 1
                 low, high = (low, high) if inner else (low - reach, high + reach)
             for level in reversed(range(self.depth)):  # and up again through the strided convolutions
@@ -129,7 +137,7 @@ class UNet(nn.Module):
                     low, high = low - reach, high + reach
                 low, high = 2 * low - 1, 2 * high + 2
             worst = max(worst, cell - low, high - cell)
-        return worst
+        return worst + (_WINDOW // 2 if self.sees == "detail" else 0)
 
 
 def _down(before: int, after: int, *, bias: bool) -> nn.Module:
@@ -139,7 +147,7 @@ def _down(before: int, after: int, *, bias: bool) -> nn.Module:
 def _up(kind: str, before: int, after: int, *, bias: bool) -> list[nn.Module]:
     if kind == "transposed":
         return [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=bias)]
-    resize = nn.Upsample(scale_factor=2, mode="nearest")
+    resize = nn.Upsample(scale_factor=2, mode="nearest" if kind == "resize" else "bilinear")
     return [resize, nn.Conv2d(before, after, 3, padding=1, bias=bias, padding_mode="replicate")]
 
 
