@@ -12,16 +12,20 @@ if TYPE_CHECKING:
     from terrafine.dem import sharpen_dem as sharpen_dem
     from terrafine.errors import TerrafineError as TerrafineError
     from terrafine.height import estimate_height as estimate_height
+    from terrafine.image import sharpen_image as sharpen_image
+    from terrafine.impervious_map import map_impervious as map_impervious
 
 __version__ = "0.1.0"
 
 _HOME = {
     "estimate_height": "terrafine.height",
+    "map_impervious": "terrafine.impervious_map",
     "sharpen_dem": "terrafine.dem",
+    "sharpen_image": "terrafine.image",
     "TerrafineError": "terrafine.errors",
 }
 
-__all__ = ["TerrafineError", "__version__", "estimate_height", "sharpen_dem"]
+__all__ = ["TerrafineError", "__version__", "estimate_height", "map_impervious", "sharpen_dem", "sharpen_image"]
 
 
 def __getattr__(name: str) -> Any:

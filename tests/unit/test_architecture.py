@@ -28,6 +28,9 @@ ALLOWED: dict[str, set[str]] = {
     "dem": {"raster", "physics", "nn", "systems", "inference", "evaluation", "training", "guidance", "lineage"},
     "radar": {"raster", "physics", "inference"},
     "height": {"raster", "systems", "inference", "lineage"},
+    "scene": {"raster", "systems", "inference", "lineage"},
+    "impervious_map": {"raster", "inference", "scene"},
+    "image": {"raster", "inference", "scene"},
     "guidance": {"raster", "physics", "systems", "radar"},
     "impervious": {"raster"},
     "cli": {
@@ -43,8 +46,10 @@ ALLOWED: dict[str, set[str]] = {
         "guidance",
         "height",
         "impervious",
+        "impervious_map",
+        "image",
     },
-    "": {"dem", "height"},  # terrafine/__init__.py
+    "": {"dem", "height", "impervious_map", "image"},  # terrafine/__init__.py
 }
 ONLY_IN_RASTER = {"rasterio", "odc", "osgeo"}
 NO_TORCH = {"raster", "errors", ""}

@@ -19,7 +19,9 @@ from terrafine.cli.doctor import doctor
 from terrafine.cli.evaluate import evaluate
 from terrafine.cli.export import export
 from terrafine.cli.height import height
+from terrafine.cli.image import image
 from terrafine.cli.info import info
+from terrafine.cli.map import map_
 from terrafine.cli.models import models
 from terrafine.cli.radar import radar
 from terrafine.cli.train import train
@@ -32,6 +34,8 @@ UNEXPECTED = 1
 _RESUME = {
     "height": ": run the same command again and it goes on where it stopped",
     "dem": ": run the same command again and it goes on where it stopped",
+    "map": ": run the same command again and it goes on where it stopped",
+    "image": ": run the same command again and it goes on where it stopped",
     "train": ": run the same command again and it goes on from its last checkpoint",
 }
 
@@ -88,5 +92,5 @@ def main(debug: bool) -> None:
     """
 
 
-for _verb in (dem, height, radar, models, info, doctor, train, evaluate, dataset, export):
+for _verb in (dem, height, map_, image, radar, models, info, doctor, train, evaluate, dataset, export):
     main.add_command(_verb)

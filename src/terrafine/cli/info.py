@@ -54,7 +54,7 @@ def _pairs(mapping: Mapping[str, Any]) -> str:
 
 
 def _raster(path: str) -> str:
-    from terrafine.raster.source import open_source
+    from terrafine.raster.kind import open_any
 
-    with open_source(path) as source:
+    with open_any(path) as source:
         return "\n".join(_tree(source.describe(), ""))

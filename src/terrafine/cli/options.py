@@ -90,7 +90,7 @@ def tell(destination: Path, extra: tuple[Callable[[RunReport], str], ...], repor
         f"{report.seconds_total:.1f} s, {rate:.2f} Mpx/s, {report.seconds_model:.1f} s of it in the model, "
         f"peak memory {human_bytes(report.peak_memory_bytes)}{resumed}"
     )
-    for line in extra:
-        click.echo(line(report))
+    for line in (*(f(report) for f in extra), *report.findings):
+        click.echo(line)
     for note in report.notes:
         click.echo(f"note: {note}", err=True)

@@ -51,6 +51,7 @@ class RunReport:
     residual_m         largest |block mean of the output − input|, before any warp; for images in reflectance
     warped_to          shape of the output where it was then warped to another grid
     notes              what the user should know of the input
+    findings           what the output comes to
     """
 
     plan: Plan
@@ -64,6 +65,7 @@ class RunReport:
     residual_m: float
     warped_to: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
 
 
 def run_job(

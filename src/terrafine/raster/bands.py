@@ -28,6 +28,7 @@ class Band:
     what: str
 
 
+# Reflectance: sun mirrored by glass and metal reads above 2 (2.24 in Sentinel-2 of Rennes).
 # Elevation: the Dead Sea shore is at -430 m, open pits reach -500 m, the Mariana Trench -10,994 m and
 # Everest 8,849 m; bathymetry is admitted, spacecraft are not.
 _ALL = (
@@ -38,10 +39,10 @@ _ALL = (
     Band("vv", "dB", (-60.0, 40.0), "bilinear", "radar backscatter, VV polarisation"),
     Band("vh", "dB", (-70.0, 30.0), "bilinear", "radar backscatter, VH polarisation"),
     Band("incidence", "degree", (0.0, 90.0), "bilinear", "incidence angle on the ellipsoid"),
-    Band("blue", "1", (-0.2, 2.0), "cubic", "reflectance, about 0.49 µm"),
-    Band("green", "1", (-0.2, 2.0), "cubic", "reflectance, about 0.56 µm"),
-    Band("red", "1", (-0.2, 2.0), "cubic", "reflectance, about 0.66 µm"),
-    Band("nir", "1", (-0.2, 2.0), "cubic", "reflectance, about 0.84 µm"),
+    Band("blue", "1", (-0.2, 3.0), "cubic", "reflectance, about 0.49 µm"),
+    Band("green", "1", (-0.2, 3.0), "cubic", "reflectance, about 0.56 µm"),
+    Band("red", "1", (-0.2, 3.0), "cubic", "reflectance, about 0.66 µm"),
+    Band("nir", "1", (-0.2, 3.0), "cubic", "reflectance, about 0.84 µm"),
     Band("impervious", "1", (0.0, 1.0), "bilinear", "probability that the ground is sealed"),
     Band("impervious_sigma", "1", (0.0, 1.0), "bilinear", "spread of that probability over mirrored and turned inputs"),
     Band("class", "1", (0.0, 65_535.0), "nearest", "number of a class"),

@@ -20,7 +20,7 @@ from shapely.geometry import box, shape
 from terrafine.errors import GridError, MissingExtraError, SourceError, UsageError
 from terrafine.raster import grid
 
-__all__ = ["ROAD_WIDTHS_M", "Shapes", "read_shapes"]
+__all__ = ["ROAD_WIDTHS_M", "Shapes", "read_features", "read_shapes"]
 
 PathLike = str | os.PathLike[str]
 
@@ -80,7 +80,7 @@ def read_shapes(path: PathLike, crs: object, widths: Mapping[str, float] | None 
             f"{path}: roads are burned in metres, and the grid's CRS is {target.name}; expected one in metres"
         )
     name = os.fspath(path)
-    features, source = _geojson(name) if Path(name).suffix.lower() in (".geojson", ".json") else _ogr(name)
+    features, source = read_features(name)
     into = Transformer.from_crs(source, target, always_xy=True)
     known = {**ROAD_WIDTHS_M, **(widths or {})}
     polygons, left = [], 0
@@ -94,6 +94,11 @@ def read_shapes(path: PathLike, crs: object, widths: Mapping[str, float] | None 
         else:
             left += 1
     return Shapes(name, target, tuple(polygons), left)
+
+
+def read_features(path: str) -> tuple[Iterable[tuple[Any, Mapping[str, Any]]], CRS]:
+    """Geometries with their fields, and their CRS; raises SourceError, UsageError or MissingExtraError."""
+    return _geojson(path) if Path(path).suffix.lower() in (".geojson", ".json") else _ogr(path)
 
 
 def _width(tags: Mapping[str, Any], widths: Mapping[str, float]) -> float | None:

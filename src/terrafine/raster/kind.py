@@ -15,7 +15,7 @@ from terrafine.raster.bands import BANDS
 from terrafine.raster.file import open_quietly
 from terrafine.raster.source import Source, open_source
 
-__all__ = ["CLASS_NAMES", "Kind", "class_names", "kind_of", "open_labels"]
+__all__ = ["CLASS_NAMES", "Kind", "class_names", "kind_of", "open_any", "open_labels"]
 
 Kind = Literal["elevation", "classes", "image"]
 PathLike = str | os.PathLike[str]
@@ -60,6 +60,19 @@ def open_labels(path: PathLike, assume_crs: str | None = None, pixel_size_m: flo
     return open_source(
         path, want=("class",), bands=bands, check_range=False, assume_crs=assume_crs, pixel_size_m=pixel_size_m
     )
+
+
+def open_any(path: PathLike) -> Source:
+    """A raster of whatever kind: the bands that its descriptions name, else classes, colours or heights."""
+    kind = kind_of(path)
+    with gdal.environment(), open_quietly(os.fspath(path)) as file:
+        said = [(d or "").strip().lower() for d in file.descriptions]
+    want = tuple(dict.fromkeys(d for d in said if d in BANDS))
+    if kind == "classes" and not want:
+        return open_labels(path)
+    if not want:
+        want = ("red", "green", "blue") if kind == "image" else ("elevation",)
+    return open_source(path, want=want, check_range=kind == "elevation")
 
 
 def class_names(source: Source) -> dict[int, str]:

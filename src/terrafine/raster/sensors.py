@@ -103,10 +103,10 @@ class ImageSource:
                 values = raw * np.float32(self.sensor.factor) + np.float32(self.sensor.offset)
         values[~valid] = 0.0
         low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
-        if low < -0.2 or high > 2.0:
+        if low < -0.2 or high > 3.0:
             raise BandError(
                 f"{self.paths[0]}: {band} read as {self.sensor.name} is reflectance from {low:.3g} to {high:.3g}; "
-                f"expected -0.2 to 2. Say which sensor it is: --sensor {' | '.join(SENSORS)}"
+                f"expected -0.2 to 3. Say which sensor it is: --sensor {' | '.join(SENSORS)}"
             )
         return values, valid
 

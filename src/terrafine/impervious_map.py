@@ -1,0 +1,159 @@
+"""`map_impervious`: a 10 m image in, sealed ground on a grid ten times as fine out. `terrafine map` calls it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.errors import UsageError
+from terrafine.scene import Reading, Running, Scene, open_scene, outputs_for
+
+if TYPE_CHECKING:
+    from terrafine.inference.assemble import Residuals
+    from terrafine.inference.engine import RunReport
+    from terrafine.inference.progress import Progress
+    from terrafine.raster.areas import Areas
+
+__all__ = ["SCALE", "map_impervious"]
+
+PathLike = str | os.PathLike[str]
+SCALE = 10
+
+
+def map_impervious(
+    source: PathLike | Sequence[PathLike],
+    destination: PathLike,
+    *,
+    threshold: float = 0.5,
+    probability: bool = False,
+    sigma: bool = False,
+    regions: PathLike | None = None,
+    region_name: str | None = None,
+    sensor: str | None = None,
+    model: PathLike = "jointseg",
+    max_bright: float = 0.3,
+    memory: int | None = None,
+    dask: Any = None,
+    restart: bool = False,
+    preview: PathLike | None = None,
+    bands: Mapping[str, int] | None = None,
+    assume_crs: str | None = None,
+    nodata: float | None = None,
+    progress: Progress | None = None,
+    report: Callable[[RunReport], None] | None = None,
+    threads: int | None = None,
+    tile: int | None = None,
+) -> Path:
+    """Impervious ground in a 10 m image of red, green and blue (and near infrared, where the model reads it); its path.
+
+    Files only. `destination` is uint8: 1 impervious, 0 other, 255 where a cell of the image misses a band; palette and
+    names are inside, and the style for QGIS is beside it (.qml). Its cells are a tenth of the image's, corner for
+    corner: a 1 m grid, which is not a resolution of 1 m. Tiles overlap, and their probabilities are blended, never the
+    classes; the class is 1 where the blend is at least `threshold`.
+
+    probability  also write NAME_probability.tif: whole per cent, 255 unknown
+    sigma        the same, with its standard deviation over the eight mirrors and turns as second band: 8 times the work
+    regions      polygons, by whose field `region_name` areas are summed in NAME_regions.csv; its first field by default
+    sensor       a name of `terrafine.raster.sensors.SENSORS`; by default Sentinel-2 without offset, held to the values
+    model        a name from `terrafine models`, or a .safetensors file
+    max_bright   share of the image that may look like cloud or snow
+    preview      a small picture, PNG
+
+    Other arguments as `terrafine.sharpen_dem`. Raises UsageError, SourceError and its kin, WeightsError, NoModelError,
+    ResourceError, DiskError, OutputError, JobError; no class map then exists that did not exist before.
+    """
+    from terrafine.raster.areas import Areas, read_regions
+    from terrafine.raster.classmap import style_path
+
+    if not 0 < threshold < 1:
+        raise UsageError(f"threshold {threshold:g}; expected a probability above 0 and below 1")
+    if region_name is not None and regions is None:
+        raise UsageError("--region-name is the field of --region, which is not given")
+    named = Path(destination)
+    beside = (
+        _beside(named, "_probability.tif") if probability or sigma else None,
+        style_path(named),
+        None if regions is None else _beside(named, "_regions.csv"),
+        preview,
+    )
+    out, (chance, _, table, picture) = outputs_for(source, named, beside)
+    kept = ("impervious", "impervious_sigma") if sigma else ("impervious",)
+    reading = Reading(sensor, bands, assume_crs, nodata, max_bright)
+    running = Running(memory, dask, restart, threads, tile, progress)
+    written = len(kept) + (chance is not None)
+    scene = open_scene(source, out, model, SCALE, kept, reading, running, written=written)
+    places = None if regions is None else read_regions(regions, scene.image.geobox, region_name)
+    areas = Areas(scene.image, SCALE, places)
+    scene.run(
+        out,
+        partial(_publish, scene, threshold, areas, out, chance, table),
+        kept,
+        None if report is None else lambda done: report(dataclasses.replace(done, findings=(areas.sentence(),))),
+        map={"threshold": threshold, "probability": chance is not None, "regions": None if not places else places.key},
+    )
+    if picture is not None:
+        _draw(out, picture)
+    return named
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.stem + ending)
+
+
+def _publish(
+    scene: Scene,
+    threshold: float,
+    areas: Areas,
+    out: Path,
+    chance: Path | None,
+    table: Path | None,
+    rows: Iterator[NDArray[np.float32]],
+    residuals: Residuals,
+    folder: Path,
+) -> None:
+    """Probability, then areas and style, then the class map, which is last so that its presence means all is there."""
+    from terrafine.raster.classmap import IMPERVIOUS, PERCENT, class_tags, write_style
+    from terrafine.raster.grid import subdivided
+    from terrafine.raster.sink import open_cog
+
+    grid = subdivided(scene.image.geobox, SCALE)
+    kept = scene.ref.spec.outputs
+    tags = scene.tags | {"THRESHOLD": f"{threshold:g}"} | scene.consistency_tags(residuals)
+    named = class_tags() | tags
+    likely = (
+        contextlib.nullcontext()
+        if chance is None
+        else open_cog(chance, grid, band_names=kept, units=("1",) * len(kept), numbers=PERCENT, tags=tags)
+    )
+    with open_cog(out, grid, band_names=("class",), units=("",), numbers=IMPERVIOUS, tags=named) as classes:
+        with likely as sure:
+            for block in rows:
+                sealed = np.where(np.isnan(block[0]), np.float32(np.nan), (block[0] >= threshold).astype(np.float32))
+                areas.add(sealed)
+                classes.push(sealed[None])
+                if sure is not None:
+                    sure.push(block)
+            found = areas.tags()
+            tags |= found
+            named |= found
+        if table is not None:
+            areas.write(table)
+        write_style(out)
+    del folder
+
+
+def _draw(out: Path, picture: Path) -> None:
+    from terrafine.inference.preview import shares, write_preview
+    from terrafine.raster.classmap import COLOURS
+    from terrafine.raster.kind import open_labels
+
+    with open_labels(out) as source:
+        write_preview(picture, source, ("class",), shares(COLOURS[0], COLOURS[1]))
