@@ -26,7 +26,7 @@ __all__ = ["SENSORS", "Reading", "Running", "Scene", "open_scene", "outputs_for"
 PathLike = str | os.PathLike[str]
 SENSORS = ("sentinel2", "sentinel2-offset", "reflectance")
 _CELL_M, _CELLS_M = 10.0, (9.0, 11.0)
-_SHARD_PIXELS = 1_000_000  # some ten seconds of work on one core
+_SHARD_PIXELS = 500_000  # some ten seconds of work on one core
 _TOLD_TILES = 4096  # tiles whose consistency is told one by one in a tag
 _BYTES = 60_000  # live activations for one input cell where stage 2 is 24 features wide: 40,000 measured, 60,000 for σ
 

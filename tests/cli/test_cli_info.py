@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import rasterio
 import torch
 from click.testing import Result
 
@@ -81,3 +82,16 @@ def test_what_is_no_raster_is_3(content: bytes | None, tmp_path: Path, run: Run)
     result = run("info", path)
     assert result.exit_code == 3
     assert str(path) in result.stderr
+
+
+@pytest.mark.parametrize(("name", "band"), [("class", "class"), ("impervious", "impervious"), ("", "class")])
+def test_a_raster_of_another_kind_shows_its_own_bands(name: str, band: str, tmp_path: Path, run: Run) -> None:
+    import numpy as np
+    from cli_files import write_dem
+
+    path = write_dem(tmp_path / "c.tif", np.ones((8, 9), np.uint8), nodata=255)
+    with rasterio.open(path, "r+") as file:
+        file.set_band_description(1, name)
+    result = run("info", path)
+    assert result.exit_code == 0, result.output
+    assert f"bands\n  {band}\n" in result.output
