@@ -45,6 +45,7 @@ PAGE = ROOT / "docs" / "benchmarks" / "sat2dem.md"
 GAMES, ATTENTION = ("unet", "pix2pix", "drpan"), ("none", "cbam", "gam", "simam")
 LOSSES, KINDS, SEEDS = ("plain", "gradient"), ("global", "shift"), (1, 2, 3)
 SCORED = ("gutzler", "ecklund")
+KNOWING = ("constant", "relief above its own lowest cell", "tile mean", "relief, mean known", "plane fit")
 
 
 def trained(recipe: str, data: Path, runs: Path, threads: int) -> tuple[Path, float]:
@@ -99,7 +100,7 @@ def run_table(data: Path, runs: Path, threads: int, most: int | None) -> list[di
     known, new = {cell["recipe"] for cell in done}, 0
     areas = [read_area(data, name) for name in SCORED]
     for seed, game, attend, loss, kind, up in cells():
-        recipe = f"sat2dem-laptop-{game}-{attend}-{loss}-{kind}{'-resize' if up == 'resize' else ''}"
+        recipe = f"sat2dem-laptop-{game}-{attend}-{loss}-{kind}{'' if up == 'transposed' else f'-{up}'}"
         recipe += f"-seed{seed}" if seed > 1 else ""
         if recipe in known or (most is not None and new >= most):
             continue
@@ -115,11 +116,12 @@ def run_table(data: Path, runs: Path, threads: int, most: int | None) -> list[di
 
 
 def cells() -> list[tuple[int, str, str, str, str, str]]:
-    """All cells, seed by seed, so that a cut-off table is whole in its first seeds; two more for the way up."""
+    """All cells, seed by seed, so that a cut-off table is whole in its first seeds; then other ways up."""
     every = [
         (seed, *cell, "transposed") for seed in SEEDS for cell in itertools.product(GAMES, ATTENTION, LOSSES, KINDS)
     ]
-    return every + [(seed, "unet", "none", "plain", kind, "resize") for seed in SEEDS for kind in KINDS]
+    ways = itertools.product(SEEDS, KINDS, ("resize", "smooth"))
+    return every + [(seed, "unet", "none", "plain", kind, up) for seed, kind, up in ways]
 
 
 def cell_scores(model: Any, areas: list[Any], kind: str, side: int = 64) -> dict[str, float]:
@@ -231,21 +233,22 @@ def shift_table(areas: dict[str, Any]) -> str:
     """MAE in metres by area, tile and method."""
     rows = []
     for name, found in areas.items():
-        for side, methods in found["shift"].items():
+        for side in sorted(found["shift"], key=int):
+            methods = {m: found["shift"][side][m] for m in KNOWING}
             ratio = methods["relief, mean known"]["mae"] / methods["tile mean"]["mae"]
             cells = [f"{m['mae']:.1f}" for m in methods.values()]
             rows.append([name, side, *cells, f"{ratio:.3f}", f"{methods['relief, mean known']['r2']:.2f}"])
-    first = next(iter(next(iter(areas.values()))["shift"].values()))
-    return table(["held out", "tile", *first, "relief / tile mean", "R² of relief, mean known"], rows)
+    return table(["held out", "tile", *KNOWING, "relief / tile mean", "R² of relief, mean known"], rows)
 
 
 def anchored_table(areas: dict[str, Any]) -> str:
     """RMSE, MAE, SSIM and R² by area and anchor."""
     rows = []
     for name, found in areas.items():
-        for metres, methods in found["anchored"].items():
+        for metres in sorted(found["anchored"], key=int, reverse=True):
+            methods = found["anchored"][metres]
             base = methods["back-projected bicubic"]["rmse"]
-            for method, s in methods.items():
+            for method, s in sorted(methods.items(), key=lambda m: -m[1]["rmse"]):
                 values = [f"{s['rmse']:.2f}", f"{s['mae']:.2f}", f"{s['ssim']:.4f}", f"{s['r2']:.4f}"]
                 rows.append([name, f"{metres} m", method, *values, f"{s['rmse'] / base:.3f}"])
     return table(["held out", "anchor", "method", "RMSE", "MAE", "SSIM", "R²", "RMSE / back-projected"], rows)
@@ -253,10 +256,13 @@ def anchored_table(areas: dict[str, Any]) -> str:
 
 def turned_table(areas: dict[str, Any]) -> str:
     """R² and correlation of relief finer than 900 m, by the angle that the image is turned by."""
+    angles = [str(90 * q) for q in range(4)]
+    cells = [[f["turned"][a] for a in angles] for f in areas.values()]
     rows = [
-        [n, *(f"{t['r2_band']:.2f} ({t['correlation']:+.2f})" for t in f["turned"].values())] for n, f in areas.items()
+        [n, *(f"{t['r2_band']:.2f} ({t['correlation']:+.2f})" for t in row)]
+        for n, row in zip(areas, cells, strict=True)
     ]
-    return table(["held out", *(f"{a}°" for a in next(iter(areas.values()))["turned"])], rows)
+    return table(["held out", *(f"{a}°" for a in angles)], rows)
 
 
 def game_table(done: list[dict[str, Any]]) -> str:
@@ -310,7 +316,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     data = data_dir(args.data)
-    record = json.loads(OUT.read_text()) if OUT.exists() else {}
+    record: dict[str, Any] = {}
     if "areas" in args.parts:
         record["areas"] = run_areas(data, args.runs, args.threads)
     if "table" in args.parts:
@@ -318,6 +324,7 @@ def main() -> None:
     if "leakage" in args.parts:
         record["leakage"] = run_leakage(data, args.runs, args.threads)
     record |= {"command": "python benchmarks/sat2dem.py areas table leakage page", "machine": machine()}
+    record = (json.loads(OUT.read_text()) if OUT.exists() else {}) | record  # other parts may have run meanwhile
     write_json(OUT, record)
     if "page" in args.parts:
         write_page(record)

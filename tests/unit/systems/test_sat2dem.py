@@ -155,7 +155,7 @@ def test_a_game_has_its_discriminators(kind: str, count: int) -> None:
 def test_names_that_mean_nothing_are_refused_with_those_that_do() -> None:
     with pytest.raises(RecipeError, match=r"kind = 'pixpix': expected one of none, pix2pix, drpan"):
         loss.discriminators({"adversary": {"kind": "pixpix"}})
-    with pytest.raises(RecipeError, match=r"up = 'bilinear': expected one of transposed, resize"):
+    with pytest.raises(RecipeError, match=r"up = 'bilinear': expected one of transposed, resize, smooth"):
         UNet(up="bilinear")
     with pytest.raises(RecipeError, match=r"normalisation = 'local'"):
         UNet(normalisation="local")
