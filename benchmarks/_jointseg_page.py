@@ -1,0 +1,181 @@
+"""The tables of docs/benchmarks/jointseg.md, from the JSON that the benchmark wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["TABLES"]
+
+Record = Mapping[str, Any]
+FIRST = "bilinear, segmenter trained on the truth"
+FAIR = "bilinear, segmenter trained on bilinear"
+OURS, UPPER = "JointSeg", "true 1 m image"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _told(value: float | None, pair: list[float] | None = None, digits: int = 3) -> str:
+    if value is None:
+        return "not told"
+    text = f"{value:.{digits}f}"
+    return text if pair is None else f"{text} ({pair[0]:.{digits}f}–{pair[1]:.{digits}f})"
+
+
+def rows(record: Record) -> str:
+    """Maps."""
+    part = record["score"]
+    head = [
+        "row",
+        "F1 (95 %)",
+        "IoU (95 %)",
+        "OA",
+        "boundary IoU 2 m",
+        "5 m",
+        "area bias",
+        "F1 dense",
+        "F1 sparse",
+        "s",
+    ]
+    runs = part["seconds"]
+    out = []
+    for name, run in _RUN_OF.items():
+        if name not in part["rows"]:
+            continue
+        r = part["rows"][name]
+        one = r["classes"][1]
+        regions = {g["region"]: g["classes"][1]["f1"] for g in r["by_region"]}
+        seconds = runs.get(run)
+        out.append(
+            [
+                name,
+                _told(one["f1"], one["intervals"]["f1"]),
+                _told(one["iou"], one["intervals"]["iou"]),
+                _told(r["overall_accuracy"]),
+                *(_told(one["boundary_iou"][d]) for d in ("2", "5")),
+                "not told" if one["area_bias"] is None else f"{one['area_bias']:+.1%}",
+                *(_told(regions.get(i)) for i in (1, 2)),
+                "" if seconds is None else f"{seconds:.0f}",
+            ]
+        )
+    text = _table(head, out)
+    if part["missing"]:
+        text += f"\nNot run: {'; '.join(part['missing'])}.\n"
+    return text
+
+
+_RUN_OF = {
+    "10 m segmentation, resampled": "coarse",
+    FIRST: "truth",
+    FAIR: "bilinear",
+    "stage 1, then segmenter": "stage1",
+    "Prog-ESRGAN, then segmenter (apart)": "apart",
+    "JointSeg, segmenter sees the image alone": "imageonly",
+    "JointSeg, Mask2Former": "mask2former",
+    OURS: "joint",
+    UPPER: "truth",
+}
+
+
+def targets(record: Record) -> str:
+    """What it had to show."""
+    gaps = record["score"]["differences"]
+    out = []
+
+    def row(what: str, wanted: str, gap: Mapping[str, Any] | None, met: Callable[[Mapping[str, Any]], bool]) -> None:
+        if gap is not None and gap["value"] is not None:
+            out.append([what, wanted, _told(gap["value"], gap["interval"]), "met" if met(gap) else "missed"])
+
+    first, fair = gaps.get(f"{OURS} − {FIRST}"), gaps.get(f"{OURS} − {FAIR}")
+    row("F1 above bilinear, segmenter trained on the truth", "0.095", first, lambda g: g["value"] >= 0.095)
+    row(
+        "F1 above bilinear, segmenter trained on bilinear",
+        "above the interval",
+        fair,
+        lambda g: bool(g["interval"]) and g["interval"][0] > 0,
+    )
+    half = record["score"].get("halfway")
+    row("of the way from fair bilinear to the true image", "0.5", half, lambda g: g["value"] >= 0.5)
+    image = record["score"]["images"].get(OURS)
+    if image is not None:
+        away = image["consistency"]["reflectance"]
+        out.append(
+            ["consistency with the input, reflectance", "0.01", f"{away:.4f}", "met" if away <= 0.01 else "missed"]
+        )
+    return _table(["what", "target", "measured", ""], out)
+
+
+def images(record: Record) -> str:
+    """Images."""
+    return _images(record["score"]["images"])
+
+
+def _images(part: Record) -> str:
+    head = ["image", "PSNR, dB", "SSIM", "consistency", "seen by the sensor again", "angle, °", "synthesis",
+            "improvement", "omission", "hallucination"]  # fmt: skip
+    out = []
+    for name, r in part.items():
+        c, j = r["consistency"], r["correctness"]
+        out.append(
+            [
+                name,
+                _told(r["psnr"], None, 2),
+                _told(r["ssim"]),
+                _told(c["reflectance"], None, 4),
+                _told(r["sensor_gap"], None, 4),
+                _told(c["spectral_angle_deg"], None, 2),
+                _told(r["synthesis"], None, 4),
+                *(_told(j[k]) for k in ("improvement", "omission", "hallucination")),
+            ]
+        )
+    return _table(head, out)
+
+
+def features(record: Record) -> str:
+    """Perceptual losses."""
+    part = record.get("features", {})
+    text = _images({f"perceptual: {n}": r for n, r in part.items()})
+    told = "; ".join(f"{n} {_told(r['f1'])}, {r['seconds']:.0f} s" for n, r in part.items())
+    return text + f"\nF1 and seconds: {told}.\n"
+
+
+def public(record: Record) -> str:
+    """Public weights."""
+    part = record["public"]
+    return _table(["2.5 m image", "PSNR, dB"], [[n, f"{v:.2f}"] for n, v in part["psnr"].items()])
+
+
+def speed(record: Record) -> str:
+    """By stage."""
+    part = record["speed"]
+    compact, full = part["multiply_adds"]["compact"], part["multiply_adds"]["full"]
+    rows = [[name, f"{v:.3f}"] for name, v in part.get("km2_per_s", {}).items()]
+    text = _table(["stage, compact", f"km² per second, {part['threads']} thread"], rows)
+    small, large = sum(compact), sum(full)
+    return text + (
+        f"\nMultiply-adds of the images for a cell of 1 m: compact {small / 1e3:.0f} thousand, full {large / 1e6:.2f} "
+        f"million, {large / small:.0f} times as many: {large / 1e6:.2f} · 10¹² for a km².\n"
+    )
+
+
+def city(record: Record) -> str:
+    """The real city."""
+    part = record["city"]
+    return (
+        f"{part['city']}: {part['km2']:.2f} km², {part['impervious']:.1%} read as sealed, mean probability "
+        f"{part['mean_probability']:.3f}.\n"
+    )
+
+
+TABLES: Mapping[str, Callable[[Record], str]] = {
+    "rows": rows,
+    "targets": targets,
+    "images": images,
+    "features": features,
+    "public": public,
+    "speed": speed,
+    "city": city,
+}

@@ -1,0 +1,136 @@
+"""JointSeg beside public weights, its speed by stage, and a real Sentinel-2 city."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import torch
+from _jointseg_score import network_of
+from rasterio.warp import Resampling, calculate_default_transform, reproject
+from torch import Tensor
+from torch.nn import functional
+
+from terrafine.evaluation.image import psnr
+from terrafine.nn.rrdb import COMPACT, FULL, SLIM, RrdbNet, multiply_adds
+from terrafine.physics.observation import agree
+from terrafine.training.joint_data import Sample
+from terrafine.training.pretrained import load_exactly, real_esrgan_x4
+
+__all__ = ["map_city", "public_stage", "speeds"]
+
+CITY, ZONE = "rennes_2", 32630
+WHITE = 0.35  # reflectance that a picture network takes for white
+_AT, _SIDE = (120, 100), 128  # cells of the window that is mapped
+
+
+@torch.inference_mode()
+def public_stage(samples: Sequence[Sample], ours: Path | None = None) -> dict[str, Any]:
+    """PSNR (peak 1) at 2.5 m of ×4 images of the held-out samples against the area mean of the truth."""
+    network = RrdbNet(3, 3, 4, **FULL, skip=False).eval()
+    load_exactly(network, real_esrgan_x4())
+    mine = None if ours is None else network_of(ours)
+    squared: dict[str, list[float]] = {}
+    for sample in samples:
+        x, fine = (torch.from_numpy(v * np.float32(sample.unit))[None] for v in (sample.coarse, sample.fine))
+        truth = functional.interpolate(fine, size=[4 * n for n in x.shape[-2:]], mode="area")
+        cubic = functional.interpolate(x, scale_factor=4, mode="bicubic")
+        public = network((x / WHITE).clamp(0, 1)) * WHITE
+        made: dict[str, Tensor] = {
+            "bicubic": cubic,
+            "bicubic, agreeing with the input": agree(cubic, x, 4, mtf=0.2),
+            "Real-ESRGAN's weights": public,
+            "Real-ESRGAN's weights, agreeing with the input": agree(public, x, 4, mtf=0.2),
+        }
+        if mine is not None:
+            made["stage 1, compact, trained here"] = mine.picture(x).quarter
+        for name, image in made.items():
+            squared.setdefault(name, []).append(float((image - truth).square().mean()))
+    return {"samples": len(samples), "psnr": {n: psnr(float(np.mean(v))) for n, v in squared.items()}}
+
+
+@torch.inference_mode()
+def speeds(weights: Path | None) -> dict[str, Any]:
+    """km² per second by stage on this many threads, and multiply-adds per cell of 1 m at both sizes."""
+    found: dict[str, Any] = {
+        "multiply_adds": {"compact": multiply_adds(3, COMPACT, SLIM), "full": multiply_adds(3, FULL)},
+        "threads": torch.get_num_threads(),
+    }
+    if weights is None:
+        return found
+    network, x = network_of(weights), torch.rand(1, 3, 64, 64) * 0.3
+    seen = network.picture(x)
+    images = network.images
+    up = functional.interpolate(x, scale_factor=4.0, mode="bilinear", align_corners=False)
+    found["km2_per_s"] = {
+        name: 0.64**2 / _seconds(call)
+        for name, call in {
+            "stage 1": lambda: images.to_quarter(x),
+            "stage 2": lambda: agree(images.second(torch.cat((up, seen.quarter), dim=1)), x, 10, mtf=images.mtf),
+            "segmenter": lambda: network.read(x, seen),
+            "all": lambda: network(x),
+        }.items()
+    }
+    return found
+
+
+def _seconds(call: Callable[[], Any], times: int = 5) -> float:
+    call()
+    taken = []
+    for _ in range(times):
+        start = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - start)
+    return float(np.median(taken))
+
+
+@torch.inference_mode()
+def map_city(data: Path, weights: Path | None, runs: Path) -> dict[str, Any]:
+    """A window of a city in its UTM zone, 10 m cells: what share is read as sealed; the picture goes to RUNS."""
+    if weights is None:
+        return {}
+    from terrafine.training.joint_picture import draw_samples
+
+    whole = _warped(data / "s2_cities" / f"{CITY}.tif")
+    window = whole[:, _AT[0] : _AT[0] + _SIDE, _AT[1] : _AT[1] + _SIDE]
+    x = torch.from_numpy(np.ascontiguousarray(window))[None]
+    network = network_of(weights)
+    seen = network.picture(x)
+    chance = network.read(x, seen).softmax(dim=1)[0, 1]
+    up = functional.interpolate(x, scale_factor=10.0, mode="bilinear", align_corners=False)
+    label = torch.where(chance > 0.5, 1, 0)
+    draw_samples([(x[0], seen.fine[0], up[0], chance, label)], runs / "city.png")
+    np.save(runs / "city.npy", np.concatenate((seen.fine[0].numpy(), chance.numpy()[None])).astype(np.float16))
+    return {
+        "city": CITY,
+        "km2": (_SIDE * 10 / 1000) ** 2,
+        "impervious": float(label.float().mean()),
+        "mean_probability": float(chance.mean()),
+    }
+
+
+def _warped(path: Path) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Reflectance of red, green, blue on 10 m cells of the UTM zone."""
+    with rasterio.open(path) as src:
+        names = [d.lower() if d else "" for d in src.descriptions]
+        order = [names.index(n) + 1 for n in ("red", "green", "blue")] if "red" in names else [1, 2, 3]
+        crs = rasterio.crs.CRS.from_epsg(ZONE)
+        transform, width, height = calculate_default_transform(
+            src.crs, crs, src.width, src.height, *src.bounds, resolution=10
+        )
+        out = np.zeros((3, height, width), np.float32)
+        for band, number in zip(out, order, strict=True):
+            reproject(
+                src.read(number).astype(np.float32),
+                band,
+                src_transform=src.transform,
+                src_crs=src.crs,
+                dst_transform=transform,
+                dst_crs=crs,
+                resampling=Resampling.cubic,
+            )
+    return out / 10_000

