@@ -59,7 +59,8 @@ def sharpen_image(
     reading = Reading(sensor, bands, assume_crs, nodata, max_bright)
     running = Running(memory, dask, restart, threads, tile, progress)
     scene = open_scene(source, out, model, scale, None, reading, running)
-    scene.run(out, partial(_publish, scene, out), scene.ref.spec.outputs, report)
+    names = scene.ref.spec.outputs
+    scene.run(out, partial(_publish, scene, out), names, 2 * len(names), report)
     if picture is not None:
         _draw(out, picture)
     return Path(destination)

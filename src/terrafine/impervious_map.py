@@ -88,14 +88,14 @@ def map_impervious(
     kept = ("impervious", "impervious_sigma") if sigma else ("impervious",)
     reading = Reading(sensor, bands, assume_crs, nodata, max_bright)
     running = Running(memory, dask, restart, threads, tile, progress)
-    written = len(kept) + (chance is not None)
-    scene = open_scene(source, out, model, SCALE, kept, reading, running, written=written)
+    scene = open_scene(source, out, model, SCALE, kept, reading, running, more_written=1)
     places = None if regions is None else read_regions(regions, scene.image.geobox, region_name)
     areas = Areas(scene.image, SCALE, places)
     scene.run(
         out,
         partial(_publish, scene, threshold, areas, out, chance, table),
         kept,
+        1 + (len(kept) if chance is not None else 0),
         None if report is None else lambda done: report(dataclasses.replace(done, findings=(areas.sentence(),))),
         map={"threshold": threshold, "probability": chance is not None, "regions": None if not places else places.key},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ PathLike = str | os.PathLike[str]
 SENSORS = ("sentinel2", "sentinel2-offset", "reflectance")
 _CELL_M, _CELLS_M = 10.0, (9.0, 11.0)
 _SHARD_PIXELS = 500_000  # some ten seconds of work on one core
+_WITH_OVERVIEWS = 1.4
 _TOLD_TILES = 4096  # tiles whose consistency is told one by one in a tag
 _BYTES = 60_000  # live activations for one input cell where stage 2 is 24 features wide: 40,000 measured, 60,000 for σ
 
@@ -112,10 +114,14 @@ class Scene:
         destination: Path,
         publish: Publish,
         outputs: tuple[str, ...],
+        bytes_each: int,
         report: Callable[[RunReport], None] | None = None,
         **request: Any,
     ) -> None:
-        """Every tile through the model, or those that an earlier run left, then `publish`."""
+        """Every tile through the model, or those that an earlier run left, then `publish`.
+
+        bytes_each  of an output cell in the files that are published
+        """
         from terrafine.inference.engine import run_job
         from terrafine.lineage import request_of
         from terrafine.systems import load_model
@@ -132,6 +138,7 @@ class Scene:
             restart=self.running.restart,
             dask=self.running.dask,
             progress=self.running.progress,
+            output_bytes=int(_WITH_OVERVIEWS * bytes_each * math.prod(self.plan.output_shape)),
         )
         if report is not None:
             report(done)
@@ -146,12 +153,13 @@ def open_scene(
     reading: Reading,
     running: Running,
     *,
-    written: int | None = None,
+    more_written: int = 0,
 ) -> Scene:
-    """The image with the bands that the model asks for, and the plan of a run that writes so many bands.
+    """The image with the bands that the model asks for, and the plan of a run.
 
-    `outputs` of the model; None for its inputs, made finer. Raises GridError for cells that are not about 10 m or a
-    raster too small to tell anything, and what `find_model`, `open_image` and `make_plan` raise.
+    `outputs` of the model, None for its inputs, made finer; `more_written` bands made of them. Raises GridError for
+    cells that are not about 10 m or a raster too small to tell anything, and what `find_model`, `open_image` and
+    `make_plan` raise.
     """
     from terrafine.inference.job import engine_threads
     from terrafine.inference.plan import make_plan
@@ -187,10 +195,10 @@ def open_scene(
         image.shape,
         ref.spec,
         memory_bytes=running.memory,
-        outputs=written,
         tile=running.tile,
         bytes_per_cell=bytes_per_cell(ref, _BYTES * max(wide, 24) // 24),
         shard_pixels=_SHARD_PIXELS,
+        more_written=more_written,
     )
     return Scene(image, ref, running, plan, image.identity())
 

@@ -264,6 +264,7 @@ def test_a_finer_image_is_read_back_as_reflectance_by_its_own_scale(run: Run, fi
     assert opened(tmp_path / "f.tif")[1]["GRID"].startswith("2.5 m grid")
 
 
+@pytest.mark.usefixtures("local")
 def test_the_public_functions_are_the_commands(run: Run, files: Path, tmp_path: Path) -> None:
     model = files / "3.safetensors"
     out = terrafine.map_impervious(files / "small.tif", tmp_path / "a.tif", model=model, threads=1)

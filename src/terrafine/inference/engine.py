@@ -81,17 +81,19 @@ def run_job(
     restart: bool = False,
     dask: str | Client | None = None,
     progress: Progress | None = None,
+    output_bytes: int | None = None,
 ) -> RunReport:
     """Run every shard that is not finished, publish the output, remove the job folder.
 
-    request  plain JSON data: everything that determines the output's bytes. A later run goes on only if it is equal.
+    request       plain JSON: everything that determines the output's bytes; a later run goes on only if it is equal
+    output_bytes  what the published files take on the disk, at most; by default that of the outputs as float32
 
     Raises JobError (another run's folder, or in use), DiskError before the first shard when the disk cannot hold shards
     and output, and whatever the source, the model or `publish` raise; finished shards are kept for the next run.
     """
     start = time.perf_counter()
     progress = Silent() if progress is None else progress
-    needed = plan.shard_bytes + _output_bytes(plan)
+    needed = plan.shard_bytes + (_output_bytes(plan) if output_bytes is None else output_bytes)
     if not job_folder(destination).exists():
         check_free_space(destination, needed)
     with Job.claim(destination, request, plan, restart=restart) as job:

@@ -188,6 +188,7 @@ def make_plan(
     bytes_per_cell: int = 4096,
     guides: int = 0,
     shard_pixels: int | None = None,
+    more_written: int = 0,
 ) -> Plan:
     """The plan that fits into the memory allowed, with the largest batch and tile not above those preferred.
 
@@ -199,6 +200,7 @@ def make_plan(
     bytes_per_cell  working memory of the model for one input cell, halo included: all live activations
     guides          guides read, on the fine grid
     shard_pixels    output cells of a shard, at most: fewer where a model is slow, as a kill loses what is unfinished
+    more_written    bands of the files to be published that are made of the outputs and are none of them
 
     Raises ResourceError when even the smallest tile needs more, UsageError for sizes that cannot be meant.
     """
@@ -211,7 +213,7 @@ def make_plan(
     smallest = None
     for some_batch, some_side in _candidates(batch, side, spec):
         plan = _lay_out(shape, spec, some_side, some_batch, bands, shard_pixels or _SHARD_PIXELS)
-        plan = dataclasses.replace(plan, memory_bytes=_projected(plan, bytes_per_cell, guides))
+        plan = dataclasses.replace(plan, memory_bytes=_projected(plan, bytes_per_cell, guides, more_written))
         if memory_bytes is None or plan.memory_bytes <= memory_bytes:
             return plan
         if smallest is None or plan.memory_bytes < smallest.memory_bytes:
@@ -264,7 +266,7 @@ def _lay_out(shape: tuple[int, int], spec: ModelSpec, side: int, batch: int, ban
     )
 
 
-def _projected(plan: Plan, bytes_per_cell: int, guides: int) -> int:
+def _projected(plan: Plan, bytes_per_cell: int, guides: int, more_written: int) -> int:
     """Peak resident size: the process, the model on one batch, what is queued around it, or the assembly."""
     (ty, tx), around = plan.tile, 2 * plan.halo
     window = (ty + around) * (tx + around)
@@ -277,8 +279,9 @@ def _projected(plan: Plan, bytes_per_cell: int, guides: int) -> int:
     model = plan.batch * window * bytes_per_cell
     out = plan.batch * window * plan.scale**2 * 4 * plan.outputs * (_QUEUE + 2)
     width = plan.output_shape[1]
-    rows = max(_ROWS_BYTES, width * plan.scale * 4 * plan.outputs) * 3
-    blocks = 3 * width * 512 * 4 * plan.outputs  # measured: stripes of 512 rows in the sink, overviews among them
+    written = plan.outputs + more_written
+    rows = max(_ROWS_BYTES, width * plan.scale * 4 * written) * 3
+    blocks = 3 * width * 512 * 4 * written  # measured: stripes of 512 rows in the sink, overviews among them
     return _BASE_BYTES + max(read + model + out, rows + blocks)
 
 
