@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -96,7 +95,8 @@ def map_impervious(
         partial(_publish, scene, threshold, areas, out, chance, table),
         kept,
         1 + (len(kept) if chance is not None else 0),
-        None if report is None else lambda done: report(dataclasses.replace(done, findings=(areas.sentence(),))),
+        report,
+        lambda: (areas.sentence(),),
         map={"threshold": threshold, "probability": chance is not None, "regions": None if not places else places.key},
     )
     if picture is not None:

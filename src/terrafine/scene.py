@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -73,12 +74,17 @@ class Scene:
         return float(self.image.pixel_size_m(slice(middle, middle + 1)).mean()) / self.ref.spec.scale
 
     @property
+    def grid(self) -> str:
+        """`1 m grid, effective resolution 4.2 m`: cells are no resolution; what was measured is said beside them."""
+        known = self.ref.spec.provenance.get("effective_resolution_m")
+        worth = f"effective resolution {float(known):.2g} m" if known else "effective resolution not measured"
+        return f"{self.cell_m:.3g} m grid, {worth}"
+
+    @property
     def tags(self) -> dict[str, str]:
         """Software, model, source, sensor, and what the grid's cells are worth."""
         from terrafine.lineage import tags_of
 
-        known = self.ref.spec.provenance.get("effective_resolution_m")
-        worth = f"effective resolution {float(known):.2g} m" if known else "effective resolution not measured"
         edge = self.ref.spec.halo * self.cell_m * self.ref.spec.scale
         return tags_of(
             self.ref,
@@ -86,7 +92,7 @@ class Scene:
             SENSOR=self.image.sensor.name,
             BRIGHT_SHARE=f"{self.image.bright_share():.3f}",
             SCALE=self.ref.spec.scale,
-            GRID=f"{self.cell_m:.3g} m grid, {worth}",
+            GRID=self.grid,
             EDGES=f"within {edge:.0f} m of the raster's edge and of voids the model saw ground that was filled in",
         )
 
@@ -116,11 +122,13 @@ class Scene:
         outputs: tuple[str, ...],
         bytes_each: int,
         report: Callable[[RunReport], None] | None = None,
+        findings: Callable[[], tuple[str, ...]] = tuple,
         **request: Any,
     ) -> None:
         """Every tile through the model, or those that an earlier run left, then `publish`.
 
         bytes_each  of an output cell in the files that are published
+        findings    what the published output comes to, for the report
         """
         from terrafine.inference.engine import run_job
         from terrafine.lineage import request_of
@@ -141,7 +149,7 @@ class Scene:
             output_bytes=int(_WITH_OVERVIEWS * bytes_each * math.prod(self.plan.output_shape)),
         )
         if report is not None:
-            report(done)
+            report(dataclasses.replace(done, findings=(self.grid, *findings())))
 
 
 def open_scene(
