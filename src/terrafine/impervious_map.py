@@ -83,7 +83,7 @@ def map_impervious(
         None if regions is None else _beside(named, "_regions.csv"),
         preview,
     )
-    out, (chance, _, table, picture) = outputs_for(source, named, beside)
+    out, (chance, style, table, picture) = outputs_for(source, named, beside)
     kept = ("impervious", "impervious_sigma") if sigma else ("impervious",)
     reading = Reading(sensor, bands, assume_crs, nodata, max_bright)
     running = Running(memory, dask, restart, threads, tile, progress)
@@ -92,7 +92,7 @@ def map_impervious(
     areas = Areas(scene.image, SCALE, places)
     scene.run(
         out,
-        partial(_publish, scene, threshold, areas, out, chance, table),
+        partial(_publish, scene, threshold, areas, out, chance, style, table),
         kept,
         1 + (len(kept) if chance is not None else 0),
         report,
@@ -114,6 +114,7 @@ def _publish(
     areas: Areas,
     out: Path,
     chance: Path | None,
+    style: Path | None,
     table: Path | None,
     rows: Iterator[NDArray[np.float32]],
     residuals: Residuals,
@@ -146,7 +147,8 @@ def _publish(
             named |= found
         if table is not None:
             areas.write(table)
-        write_style(out)
+        if style is not None:
+            write_style(style)
     del folder
 
 

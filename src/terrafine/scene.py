@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from terrafine.errors import GridError, OutputError
 
 if TYPE_CHECKING:
@@ -108,7 +106,7 @@ class Scene:
         largest = residuals.tiles[0]
         if largest.size <= _TOLD_TILES:
             for name, measure in zip(("TILES", "TILES_MEAN"), residuals.tiles.tolist(), strict=True):
-                rows = (" ".join("void" if np.isnan(v) else f"{v:.4f}" for v in row) for row in measure)
+                rows = (" ".join("void" if math.isnan(v) else f"{v:.4f}" for v in row) for row in measure)
                 tags[f"CONSISTENCY_{name}"] = "; ".join(rows)
             tags["TILES"] = (
                 f"{largest.shape[0]} x {largest.shape[1]} of {self.plan.tile[0]} x {self.plan.tile[1]} cells"
@@ -173,14 +171,13 @@ def open_scene(
     from terrafine.inference.plan import make_plan
     from terrafine.lineage import bytes_per_cell
     from terrafine.raster.sensors import open_image
-    from terrafine.systems import find_model, load_network
+    from terrafine.systems import find_model, load_model
 
     threads = engine_threads(running.threads, destination, running.dask, running.restart)
     find = partial(find_model, model, scale, threads=threads, verb="map")
     ref = find()
     ref = find(outputs=ref.spec.inputs if outputs is None else outputs)
-    if ref.path is not None:
-        load_network(ref)
+    load_model(ref)  # what it cannot give is refused before anything is written
     image = open_image(
         [os.fspath(p) for p in _listed(source)],
         want=ref.spec.inputs,

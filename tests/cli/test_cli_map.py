@@ -251,6 +251,16 @@ def test_the_networks_own_map_and_image_go_through_the_same_door(run: Run, files
     assert (tmp_path / "f.png").stat().st_size > 300
 
 
+def test_a_model_without_an_image_of_its_own_makes_none(run: Run, files: Path, tmp_path: Path) -> None:
+    system, network = find_system("jointseg"), {**TINY, "through": "bilinear"}
+    assert system.build is not None
+    net = system.build(network, 10)
+    save(tmp_path / "m.safetensors", net.state_dict(), system.describe(net, network, 10))
+    done = run("image", files / "small.tif", tmp_path / "f.tif", "--model", tmp_path / "m.safetensors")
+    assert done.exit_code == 2 and "makes no image" in done.output
+    assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+
+
 def test_a_finer_image_is_read_back_as_reflectance_by_its_own_scale(run: Run, files: Path, tmp_path: Path) -> None:
     from terrafine.raster.sensors import open_image
 
@@ -318,6 +328,15 @@ def test_what_cannot_serve_is_refused_and_nothing_is_written(
     assert done.exit_code == code, done.output
     assert says in done.output
     assert [p.name for p in tmp_path.iterdir()] == ["image.tif"]
+
+
+@pytest.mark.usefixtures("local")
+def test_a_link_is_written_through_and_its_company_lies_beside_it(run: Run, files: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "o.tif").symlink_to(tmp_path / "real" / "map.tif")
+    mapped(run, files, tmp_path / "o.tif", "--probability")
+    assert (tmp_path / "o.tif").is_symlink() and (tmp_path / "real" / "map.tif").is_file()
+    assert {"o.tif", "o.qml", "o_probability.tif"} <= {p.name for p in tmp_path.iterdir()}
 
 
 @pytest.mark.usefixtures("local")

@@ -48,6 +48,7 @@ ALLOWED: dict[str, set[str]] = {
         "impervious",
         "impervious_map",
         "image",
+        "scene",
     },
     "": {"dem", "height", "impervious_map", "image"},  # terrafine/__init__.py
 }

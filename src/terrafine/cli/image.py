@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from terrafine.cli.map import SENSORS
 from terrafine.cli.options import optical, running
+from terrafine.scene import SENSORS
 
 if TYPE_CHECKING:
     from terrafine.inference.engine import RunReport

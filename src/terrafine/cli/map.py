@@ -8,10 +8,9 @@ from typing import Any
 import click
 
 from terrafine.cli.options import optical, running
+from terrafine.scene import SENSORS
 
 __all__ = ["map_"]
-
-SENSORS = ("sentinel2", "sentinel2-offset", "reflectance")
 
 
 @click.command("map", short_help="Map impervious ground on a 1 m grid from a Sentinel-2 image.")

@@ -34,9 +34,8 @@ def style_path(path: Path) -> Path:
     return path.with_suffix(".qml")
 
 
-def write_style(path: Path) -> Path:
-    """Write the QGIS style of a class map beside it; its path. Raises OutputError where it cannot be written."""
-    target = style_path(path)
+def write_style(target: Path) -> None:
+    """Write the QGIS style of a class map under that name; raises OutputError where it cannot be written."""
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         part.write_text(_style(), encoding="utf-8")
@@ -45,7 +44,6 @@ def write_style(path: Path) -> Path:
         raise OutputError(f"{target}: the style cannot be written ({error.strerror}); see to the folder") from error
     finally:
         part.unlink(missing_ok=True)
-    return target
 
 
 def _style() -> str:

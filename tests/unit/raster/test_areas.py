@@ -122,9 +122,8 @@ def test_regions_that_cannot_serve_are_refused(
 
 
 def test_a_style_lies_beside_its_map_whole_or_not_at_all(tmp_path: Path) -> None:
-    written = write_style(tmp_path / "city.tif")
-    assert written == style_path(tmp_path / "city.tif") == tmp_path / "city.qml"
-    assert 'label="other"' in written.read_text()
+    write_style(style_path(tmp_path / "city.tif"))
+    assert 'label="other"' in (tmp_path / "city.qml").read_text()
     with pytest.raises(OutputError, match="the style cannot be written"):
-        write_style(tmp_path / "absent" / "city.tif")
+        write_style(tmp_path / "absent" / "city.qml")
     assert [p.name for p in tmp_path.iterdir()] == ["city.qml"]
