@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from rasterio.transform import from_origin
 
 import terrafine.systems
 from terrafine.nn.model import RESIDUAL, Tiles
-from terrafine.nn.weights import save
+from terrafine.nn.weights import load, save
 from terrafine.systems import ModelRef, find_system
 
 Run = Callable[..., Result]
@@ -147,6 +148,16 @@ def test_a_class_map_lies_on_the_subdivided_grid_with_names_palette_style_and_ar
         assert said in done.output
     assert (tmp_path / "o.png").stat().st_size > 300
     assert sorted(p.name for p in tmp_path.iterdir()) == ["o.png", "o.qml", "o.tif"]
+
+
+@pytest.mark.usefixtures("local")
+def test_the_resolution_that_was_measured_stands_beside_the_grid(run: Run, files: Path, tmp_path: Path) -> None:
+    spec, tensors = load(files / "3.safetensors")
+    known = dataclasses.replace(spec, provenance={"effective_resolution_m": 4.23})
+    save(tmp_path / "m.safetensors", tensors, known)
+    done = run("map", files / "s2.tif", tmp_path / "o.tif", "--model", tmp_path / "m.safetensors")
+    assert done.exit_code == 0 and "1 m grid, effective resolution 4.2 m" in done.output
+    assert opened(tmp_path / "o.tif")[1]["GRID"] == "1 m grid, effective resolution 4.2 m"
 
 
 @pytest.mark.usefixtures("local")
