@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import rasterio
 import torch
+from _jointseg_picture import draw_city
 from _jointseg_score import network_of
 from rasterio.warp import Resampling, calculate_default_transform, reproject
 from torch import Tensor
@@ -89,22 +90,18 @@ def _seconds(call: Callable[[], Any], times: int = 5) -> float:
 
 
 @torch.inference_mode()
-def map_city(data: Path, weights: Path | None, runs: Path) -> dict[str, Any]:
-    """A window of a city in its UTM zone, 10 m cells: what share is read as sealed; the picture goes to RUNS."""
+def map_city(data: Path, weights: Path | None, picture: Path) -> dict[str, Any]:
+    """A window of a city in its UTM zone, 10 m cells: what share is read as sealed; and a picture of it."""
     if weights is None:
         return {}
-    from terrafine.training.joint_picture import draw_samples
-
     whole = _warped(data / "s2_cities" / f"{CITY}.tif")
     window = whole[:, _AT[0] : _AT[0] + _SIDE, _AT[1] : _AT[1] + _SIDE]
     x = torch.from_numpy(np.ascontiguousarray(window))[None]
     network = network_of(weights)
     seen = network.picture(x)
     chance = network.read(x, seen).softmax(dim=1)[0, 1]
-    up = functional.interpolate(x, scale_factor=10.0, mode="bilinear", align_corners=False)
-    label = torch.where(chance > 0.5, 1, 0)
-    draw_samples([(x[0], seen.fine[0], up[0], chance, label)], runs / "city.png")
-    np.save(runs / "city.npy", np.concatenate((seen.fine[0].numpy(), chance.numpy()[None])).astype(np.float16))
+    draw_city(window, seen.fine[0].numpy(), chance.numpy(), picture)
+    label = chance > 0.5
     return {
         "city": CITY,
         "km2": (_SIDE * 10 / 1000) ** 2,

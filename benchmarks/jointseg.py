@@ -31,6 +31,7 @@ import torch
 from _common import RESULTS, ROOT, data_dir, machine, write_json
 from _jointseg_data import HELD_OUT, samples
 from _jointseg_page import TABLES
+from _jointseg_picture import chosen, draw
 from _jointseg_score import (
     chances,
     compared,
@@ -50,6 +51,7 @@ RECIPES = ROOT / "src" / "terrafine" / "systems" / "jointseg" / "recipes"
 OUT = RESULTS / "jointseg.json"
 PAGE = ROOT / "docs" / "benchmarks" / "jointseg.md"
 PICTURE = ROOT / "docs" / "img" / "jointseg.png"
+CITY = ROOT / "docs" / "img" / "jointseg_city.png"
 
 # row: (choice of the recipe, whether it starts from the images' run)
 RUNS: Mapping[str, tuple[str, bool]] = {
@@ -118,6 +120,11 @@ def run_score(runs: Path, every: int) -> dict[str, Any]:
     record = compared(list(rows.values()))
     if {"JointSeg", FAIR, UPPER} <= set(rows):
         record["halfway"] = halfway(rows, "JointSeg", FAIR, UPPER)
+    if {"JointSeg", FAIR} <= set(rows):
+        shown = chosen(held)
+        few, network = [held[i] for i in shown], network_of(weights_of("joint", runs) or Path())
+        maps = [[_kept(runs, n, Path(), held, False)[i] for i in shown] for n in (FAIR, "JointSeg")]
+        draw(few, maps[0], images_of(network, few), maps[1], PICTURE)
     record["missing"] = [n for n in ROWS if n not in rows]
     record["seconds"] = {r: _seconds(runs / r) for r in RUNS if weights_of(r, runs)}
     record["samples"] = {
@@ -147,7 +154,7 @@ FIRST, FAIR, UPPER = (
 def _kept(runs: Path, name: str, path: Path, held: list[Sample], truth: bool) -> list[Any]:
     """Maps of a row, computed once."""
     file = runs / "maps" / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}.npy"
-    if not file.exists() or file.stat().st_mtime < path.stat().st_mtime:
+    if not file.exists() or (path.is_file() and file.stat().st_mtime < path.stat().st_mtime):
         file.parent.mkdir(parents=True, exist_ok=True)
         np.save(file, np.stack(chances(network_of(path), held, truth=truth)))
     return list(np.load(file))
@@ -230,7 +237,7 @@ def main() -> None:
             load_samples(runs / "samples", [s for s in HELD_OUT if s != "val"], most=8), weights_of("images", runs)
         ),
         "speed": lambda: speeds(weights_of("joint", runs)),
-        "city": lambda: map_city(data, weights_of("joint", runs), runs),
+        "city": lambda: map_city(data, weights_of("joint", runs), CITY),
     }
     for part, call in work.items():
         if part in parts:
