@@ -59,7 +59,8 @@ def map_impervious(
     classes; the class is 1 where the blend is at least `threshold`.
 
     probability  also write NAME_probability.tif: whole per cent, 255 unknown
-    sigma        the same, with its standard deviation over the eight mirrors and turns as second band: 8 times the work
+    sigma        the same of its mean over the eight mirrors and turns of the image, and their standard deviation as
+                 second band: 8 times the work, and the classes are those of the mean
     regions      polygons, by whose field `region_name` areas are summed in NAME_regions.csv; its first field by default
     sensor       a name of `terrafine.raster.sensors.SENSORS`; by default Sentinel-2 without offset, held to the values
     model        a name from `terrafine models`, or a .safetensors file
