@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -216,3 +217,18 @@ def test_cells_of_about_the_right_size_pass(tmp_path: Path) -> None:
     with rasterio.open(path, "r+") as file:
         file.transform = from_origin(4e5, 4e6, 9.5, 10)
     open_image(path).require_cells(10, 9, 11, "jointseg")
+
+
+DATA = Path(os.environ.get("TERRAFINE_DATA", Path(__file__).parents[4] / "shared" / "data")) / "s2_cities"
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the Sentinel-2 cities are not there: set TERRAFINE_DATA")
+@pytest.mark.parametrize("city", ["bercy_1", "bercy_2", "nantes_1", "nantes_2", "rennes_1", "rennes_2"])
+@pytest.mark.parametrize("side", [64, 1000])
+def test_on_real_cities_and_pieces_of_them_an_offset_is_told_from_none(city: str, side: int, tmp_path: Path) -> None:
+    with rasterio.open(DATA / f"{city}.tif") as file:
+        values = file.read()[:, -side:, -side:]
+    names = (*NAMES, "nir")
+    assert open_image(write(tmp_path / "a.tif", values, names), unless="sentinel2").sensor.name == "sentinel2"
+    with pytest.raises(BandError, match=r"1,000 is still added"):
+        open_image(write(tmp_path / "b.tif", np.where(values, values + 1000, 0), names), unless="sentinel2")
