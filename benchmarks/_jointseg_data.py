@@ -13,14 +13,15 @@ __all__ = ["HELD_OUT", "samples"]
 TILES = (3, 4, 5, 6, 7, 8)
 HELD_OUT = {"val": "tile_3", "test-dense": "tile_4", "test-sparse": "tile_5"}
 SEALED, UNKNOWN = ("#3C1098", "#6EC1E4"), ("#9B9B9B",)
-TONES = "s2_cities/nantes_2.tif"
+WHITE = 1000.0  # what a byte would hold for a reflectance of 1: 255 is bright ground
 
 
 def samples(data: Path, runs: Path, count: int = 360) -> Path:
     """The folder of samples, made unless it is there.
 
-    A native pixel is taken as 1 m, which it is not: nobody states its size. Photographs are bytes without a unit; each
-    gets the histogram of a Sentinel-2 city that is not mapped here. Tiles 4 (dense) and 5 (sparse) are held out for the
+    A native pixel is taken as 1 m, which it is not: nobody states its size. Photographs are bytes without a unit, taken
+    as 0 to 0.255 of reflectance. (Giving each photograph the histogram of a Sentinel-2 city takes the meaning out of
+    its colours: nothing was learnt from bilinear images so.) Tiles 4 (dense) and 5 (sparse) are held out for the
     scores, tile 3 to select by.
     """
     out = runs / "samples"
@@ -34,7 +35,7 @@ def samples(data: Path, runs: Path, count: int = 360) -> Path:
         sealed=SEALED,
         unknown=UNKNOWN,
         pixel_size_m=1.0,
-        histogram_of=data / TONES,
+        full_scale=WHITE,
         side=320,
         count=count,
         spacing_m=0.0,

@@ -58,6 +58,7 @@ def rows(record: Record) -> str:
                 *(_told(one["boundary_iou"][d]) for d in ("2", "5")),
                 "not told" if one["area_bias"] is None else f"{one['area_bias']:+.1%}",
                 *(_told(regions.get(i)) for i in (1, 2)),
+                _told(part["effective_resolution_m"][name], None, 0),
                 "" if seconds is None else f"{seconds:.0f}",
             ]
         )
@@ -114,7 +115,8 @@ def images(record: Record) -> str:
 
 
 def _images(part: Record) -> str:
-    head = ["image", "PSNR, dB", "SSIM", "consistency", "seen by the sensor again", "angle, °", "synthesis",
+    head = ["image", "PSNR, dB", "SSIM", "effective resolution, m",
+            "consistency", "seen by the sensor again", "angle, °", "synthesis",
             "improvement", "omission", "hallucination"]  # fmt: skip
     out = []
     for name, r in part.items():
@@ -124,6 +126,7 @@ def _images(part: Record) -> str:
                 name,
                 _told(r["psnr"], None, 2),
                 _told(r["ssim"]),
+                _told(r["effective_resolution_m"], None, 1),
                 _told(c["reflectance"], None, 4),
                 _told(r["sensor_gap"], None, 4),
                 _told(c["spectral_angle_deg"], None, 2),

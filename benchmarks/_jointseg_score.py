@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ from terrafine.evaluation.image import measure
 from terrafine.evaluation.image_record import summary
 from terrafine.evaluation.segmentation import Boundaries, Confusion, measures, plain
 from terrafine.evaluation.segmentation_record import Judged, record
+from terrafine.evaluation.spectrum import SpectrumStats
 from terrafine.evaluation.strata import interval, resample_weights
 from terrafine.physics.observation import observed
 from terrafine.raster.resample import back_project, upsample
 from terrafine.training.joint_data import Sample
 
-__all__ = ["DISTANCES", "chances", "compared", "images_of", "judged", "network_of", "scored_image"]
+__all__ = ["DISTANCES", "chances", "compared", "images_of", "judged", "map_resolution", "network_of", "scored_image"]
 
 K = 10
 DISTANCES = (2.0, 5.0)
@@ -132,7 +133,24 @@ def scored_image(images: Sequence[F64], samples: Sequence[Sample]) -> dict[str, 
         again = observed(torch.from_numpy(image)[None].float(), K, MTF)[0].numpy()
         gap = np.abs(again - lr)[:, 3:-3, 3:-3]  # beyond the sample the sensor saw what the image does not hold
         seen, worst = seen + float(gap.mean()), max(worst, float(gap.max()))
-    return summary(parts, 1.0) | {"sensor_gap": seen / len(parts), "sensor_gap_max": worst}
+    truth = [s.fine.mean(axis=0) * s.unit for s in samples]
+    sharp = resolution([image.mean(axis=0) for image in images], truth)
+    return summary(parts, 1.0) | {
+        "sensor_gap": seen / len(parts),
+        "sensor_gap_max": worst,
+        "effective_resolution_m": sharp,
+    }
 
 
-Row = Callable[[], list[F32]]
+def resolution(made: Sequence[NDArray[Any]], truth: Sequence[NDArray[Any]]) -> float | None:
+    """Wavelength in metres at which the coherence of sets of (y, x) first falls below a half; see `SpectrumStats`."""
+    stats = SpectrumStats(truth[0].shape[-1], (1.0, 1.0))
+    for a, b in zip(made, truth, strict=True):
+        stats = stats.add(a.astype(np.float64), b.astype(np.float64))
+    return stats.effective_resolution()
+
+
+def map_resolution(maps: Sequence[F32], samples: Sequence[Sample]) -> float | None:
+    """Of probabilities against labels, where the whole sample is labelled and holds both classes."""
+    whole = [i for i, s in enumerate(samples) if (s.label != 255).all() and 0 < (s.label == 1).mean() < 1]
+    return resolution([maps[i] for i in whole], [samples[i].label for i in whole]) if whole else None

@@ -39,6 +39,7 @@ from _jointseg_score import (
     images_of,
     interpolated,
     judged,
+    map_resolution,
     network_of,
     resampled,
     scored_image,
@@ -111,20 +112,21 @@ def run_score(runs: Path, every: int) -> dict[str, Any]:
     """All rows that are there."""
     held = load_samples(runs / "samples", [s for s in HELD_OUT if s != "val"])
     weights = resampled(held)
-    rows = {}
+    rows, sharp = {}, {}
     for name, (run, truth) in ROWS.items():
         path = weights_of(run, runs)
         if path is not None:
-            rows[name] = judged(name, _kept(runs, name, path, held, truth), held, weights)
-            print(name, flush=True)
-    record = compared(list(rows.values()))
+            maps = _kept(runs, name, path, held, truth)
+            rows[name], sharp[name] = judged(name, maps, held, weights), map_resolution(maps, held)
+            print(name, sharp[name], flush=True)
+    record = compared(list(rows.values())) | {"effective_resolution_m": sharp}
     if {"JointSeg", FAIR, UPPER} <= set(rows):
         record["halfway"] = halfway(rows, "JointSeg", FAIR, UPPER)
     if {"JointSeg", FAIR} <= set(rows):
         shown = chosen(held)
         few, network = [held[i] for i in shown], network_of(weights_of("joint", runs) or Path())
-        maps = [[_kept(runs, n, Path(), held, False)[i] for i in shown] for n in (FAIR, "JointSeg")]
-        draw(few, maps[0], images_of(network, few), maps[1], PICTURE)
+        two = [[_kept(runs, n, Path(), held, False)[i] for i in shown] for n in (FAIR, "JointSeg")]
+        draw(few, two[0], images_of(network, few), two[1], PICTURE)
     record["missing"] = [n for n in ROWS if n not in rows]
     record["seconds"] = {r: _seconds(runs / r) for r in RUNS if weights_of(r, runs)}
     record["samples"] = {
@@ -197,7 +199,7 @@ def run_features(runs: Path, threads: int, steps: int = 100) -> dict[str, Any]:
         text = (RECIPES / "jointseg.toml").read_text()
         text = re.sub(r"(\[phases\.joint\]\nsteps = )\d+", rf"\g<1>{steps}\nperceptual = {weight}", text)
         text = text.replace('perceptual = "lite"', f'perceptual = "{"own" if name == "own" else "lite"}"')
-        text = text.replace("rate = 1.5e-3", "rate = 5e-4")
+        text = text.replace("rate = 2e-3", "rate = 5e-4")
         path = fit(text, "jointseg-started", f"features-{name}", runs, threads, start)
         row = judged(name, chances(network_of(path), held), held, weights)
         f1 = compared([row])["rows"][name]["score"]

@@ -71,7 +71,9 @@ class Adversarial(Game):
 class JointGame(Game):
     """Fine images and classes from coarse images: batches are `SampleBatch`.
 
-    show  (generator, coarse) -> the fine image (n, bands, k·y, k·x) and the logits (n, 2, k·y, k·x)
+    show    (generator, coarse) -> the fine image (n, bands, k·y, k·x) and the logits (n, 2, k·y, k·x)
+    shares  (batch) -> child of the generator -> what the rate is multiplied by for it at this step
     """
 
     show: Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]]
+    shares: Callable[[SampleBatch], Mapping[str, float]]

@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn, optim
 
 from terrafine.errors import DataError
-from terrafine.nn.adversary import Game
+from terrafine.nn.adversary import Game, JointGame
 from terrafine.nn.weights import write_whole
 from terrafine.training.checkpoint import open_checkpoint, optimiser_state, part, read_log
 
@@ -75,7 +75,7 @@ class Players:
         everyone = {"generator": generator, **discriminators}
         optimisers: dict[str, optim.Optimizer] = {
             name: optim.AdamW(
-                network.parameters(), lr=plan.rate, betas=(plan.beta1, plan.beta2), weight_decay=plan.weight_decay
+                _groups(network), lr=plan.rate, betas=(plan.beta1, plan.beta2), weight_decay=plan.weight_decay
             )
             for name, network in everyone.items()
         }
@@ -130,9 +130,10 @@ def run(
 def _step(game: Game, players: Players, batch: Any, settings: Mapping[str, Any], plan: Schedule) -> dict[str, float]:
     """The generator makes, the discriminators judge and learn, the generator learns from them as they then are."""
     rate = _rate(players, plan)
+    shares = game.shares(batch) if isinstance(game, JointGame) else {}
     for optimiser in players.optimisers.values():
         for group in optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * shares.get(group["child"], 1.0)
     players.generator.train()
     made = game.make(players.generator, batch, settings)
     line = {"rate": rate}
@@ -154,6 +155,17 @@ def _step(game: Game, players: Players, batch: Any, settings: Mapping[str, Any],
             mean = players.average[name]
             mean.copy_(torch.lerp(mean, value, 1 - keep) if keep and value.is_floating_point() else value)
     return line | {name: float(value.detach()) for name, value in losses.items()}
+
+
+def _groups(network: nn.Module) -> list[dict[str, Any]]:
+    """Parameters in their order, one group for each run of them under the same child."""
+    groups: list[dict[str, Any]] = []
+    for name, parameter in network.named_parameters():
+        child = name.split(".")[0]
+        if not groups or groups[-1]["child"] != child:
+            groups.append({"params": [], "child": child})
+        groups[-1]["params"].append(parameter)
+    return groups
 
 
 def _learn(optimiser: optim.Optimizer, loss: Tensor, clip: float = 0.0) -> float:

@@ -79,5 +79,7 @@ def test_the_true_image_has_no_hallucination_and_the_sensor_sees_the_input_in_it
     blur = score.scored_image(score.interpolated(held, "bilinear"), held)
     assert truth["psnr"] is None
     assert blur["psnr"] < 45
+    assert truth["effective_resolution_m"] is None
+    assert blur["effective_resolution_m"] > 4
     assert truth["sensor_gap"] < 2e-4 < blur["sensor_gap"]
     assert truth["correctness"]["improvement"] > 0.5 > blur["correctness"]["improvement"]

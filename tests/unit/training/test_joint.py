@@ -20,6 +20,7 @@ from terrafine.raster.patch import write_patch
 from terrafine.systems import find_model, find_system, load_model
 from terrafine.systems.jointseg import loss
 from terrafine.systems.jointseg.net import JointSeg
+from terrafine.training.adversarial import Players, Schedule, _step
 from terrafine.training.joint_data import SampleSampler, load_samples
 from terrafine.training.joint_recipe import read_sample_recipe
 from terrafine.training.start import train
@@ -141,6 +142,24 @@ def test_without_joint_the_segmentation_leaves_the_image_alone() -> None:
         grads.append(weight.clone())
     torch.testing.assert_close(grads[1], grads[0])
     assert (grads[2] - grads[0]).abs().max() > 1e-6
+
+
+def test_the_images_learn_at_the_share_of_the_rate_that_a_phase_gives_them() -> None:
+    game = find_system("jointseg").joint
+    assert game is not None
+    plan, moved = Schedule(steps=9, rate=1e-2, decay="none"), {}
+    for share in (1.0, 0.1):
+        torch.manual_seed(0)
+        players = Players.start(JointSeg(**TINY), {}, plan)
+        before = {n: p.detach().clone() for n, p in players.generator.named_parameters()}
+        phase = {"segment": 1.0, "joint": 1.0, "l1": 1.0, "images_rate": share}
+        _step(game, players, batch(**phase), SETTINGS, plan)
+        after = dict(players.generator.named_parameters())
+        for part in ("images", "reader"):
+            steps = [(after[n] - before[n]).abs().max() for n in before if n.startswith(part)]
+            moved[part, share] = float(torch.stack(steps).max().detach())
+    assert moved["images", 0.1] == pytest.approx(0.1 * moved["images", 1.0], rel=1e-3)
+    assert moved["reader", 0.1] == pytest.approx(moved["reader", 1.0], rel=1e-3)
 
 
 def test_a_phase_that_teaches_nothing_is_refused() -> None:

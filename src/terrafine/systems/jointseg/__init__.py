@@ -35,5 +35,6 @@ SYSTEM = System(
         judge=loss.judge,
         please=loss.please,
         show=loss.show,
+        shares=loss.shares,
     ),
 )

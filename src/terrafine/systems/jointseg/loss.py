@@ -15,7 +15,7 @@ from terrafine.nn.segmenters import UNetSegmenter
 from terrafine.nn.unet_discriminator import UnetDiscriminator
 from terrafine.systems.jointseg.net import JointSeg, Seen
 
-__all__ = ["WHITE", "Made", "discriminators", "judge", "make", "please", "show"]
+__all__ = ["WHITE", "Made", "discriminators", "judge", "make", "please", "shares", "show"]
 
 WHITE = 0.35
 """The reflectance that perceptual features take for white."""
@@ -91,6 +91,11 @@ def show(generator: nn.Module, coarse: Tensor) -> tuple[Tensor, Tensor]:
     network = _network(generator)
     seen = network.picture(coarse)
     return seen.fine, network.read(coarse, seen)
+
+
+def shares(batch: SampleBatch) -> dict[str, float]:
+    """The images' network learns at `images_rate` of the rate: finished images are not to be learnt anew."""
+    return {"images": float(batch.phase.get("images_rate", 1.0))}
 
 
 def _perceptual(batch: SampleBatch, made: Made, settings: Settings) -> Tensor:
