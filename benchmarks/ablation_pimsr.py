@@ -22,6 +22,7 @@ Each variant trains in its own folder under --runs and is gone on with where it 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import tomllib
@@ -237,6 +238,13 @@ def row(label: str, model: str | Path, checks: Sequence[TrainingBatch], real: My
     }
 
 
+def share_of_heights(weights: Path) -> float:
+    """The share of `dem` in the last tenth of a run: near 1, the gates have closed and no guide is heard."""
+    lines = [json.loads(line) for line in (weights.parent / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    shares = [line["share_dem"] for line in lines if "share_dem" in line]
+    return float(np.mean(shares[-max(1, len(shares) // 10) :])) if shares else 0.0
+
+
 def show(record: Mapping[str, Any]) -> None:
     """Print the table."""
     terms = ["slope_angle", "aspect", "curvature", "flow", "sinks", "accumulation", "sar"]
@@ -279,6 +287,7 @@ def main() -> None:
                 print(f"{name}: not finished, left out", file=sys.stderr)
                 continue
             rows[name] = row(VARIANTS[name][0], weights, checks, real, guided=True)
+            rows[name]["share_dem"] = share_of_heights(weights)
             if out is not None:
                 write_json(out, record)
     show(record)

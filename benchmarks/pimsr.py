@@ -15,12 +15,14 @@ speed     files to published files, guided and by ridgeline, interleaved; the me
 gates     docs/img/pimsr_gates.png: each cell's shares of heights, VV and VH
 
 Models are the shipped ones; --weights FILE takes the place of that of the same name. A model that is neither is left
-out, and the result says so. --hdf5 scores the samples of a file in the public PIMSR layout instead of all that.
+out, and the result says so. --models runs some alone and puts their rows into the result that is there, if all that
+both have agrees. --hdf5 scores the samples of a file in the public PIMSR layout instead of all that.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -66,6 +68,8 @@ GIVEN = {
     "image": ("optical",),
     "VV + VH + image": ("vv", "vh", "optical"),
 }
+BOTH = {"VV + VH": GIVEN["VV + VH"]}
+HEARS = {"pimsr": GIVEN, "pimsr-published": BOTH}  # the published network was never shown one polarisation alone
 OTHER_LOOKS = (4.4, 400.0)  # one date of ground-range products, and some ninety
 GROUND = {
     "big_butte_30m": "lava plain and butte",
@@ -127,7 +131,7 @@ def one_file(dem: Dem, opened: Mapping[str, Any], draws: int, looks: float) -> d
     radar = [simulated(dem, looks, seed) for seed in range(draws)]
     for name, model in ((n, opened[n]) for n in GUIDED if n in opened):
         methods[f"{name}, no guide"] = [guided_predict(model, {})]
-        for label, bands in ((n, b) for n, b in GIVEN.items() if set(b) <= set(model.spec.guides)):
+        for label, bands in ((n, b) for n, b in HEARS[name].items() if set(b) <= set(model.spec.guides)):
             methods[f"{name}, {label}"] = [guided_predict(model, only(r, bands)) for r in radar]
     if "pimsr" in opened:
         for other in OTHER_LOOKS:
@@ -191,11 +195,28 @@ def show(record: Mapping[str, Any]) -> None:
         print("\nrate over ridgeline's:", {n: round(v, 3) for n, v in record["speed"]["over_ridgeline"].items()})
 
 
+def joined(old: Any, new: Any, where: str = "") -> Any:
+    """Both records as one; SystemExit where a number that both have is not the same to a thousandth."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return {**old, **{k: joined(old[k], v, f"{where}/{k}") if k in old else v for k, v in new.items()}}
+    if new in ([], {}):  # of a model that this run is without
+        return old
+    numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in (old, new))
+    if where.startswith("/speed") or (numbers and np.isclose(old, new, rtol=1e-3, atol=1e-6)):
+        return new
+    if isinstance(old, list) and isinstance(new, (list, tuple)) and len(old) == len(new):
+        return [joined(a, b, f"{where}/{i}") for i, (a, b) in enumerate(zip(old, new, strict=True))]
+    if old != new:
+        raise SystemExit(f"{where}: the result has {old}, this run {new}; expected the same. Run all models")
+    return new
+
+
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--weights", action="append", default=[], help="weights file of one of the models; repeatable")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--models", nargs="+", choices=(*UNGUIDED, *GUIDED), help="run these alone; see above")
     parser.add_argument("--files", nargs="+", help="stems of files in dem/test")
     parser.add_argument("--draws", type=int, default=3, help="of simulated radar for each file")
     parser.add_argument("--looks", type=float, default=40.0, help="of the speckle: some nine dates")
@@ -216,7 +237,8 @@ def main() -> None:
 
     args = arguments()
     torch.set_num_threads(args.threads)
-    refs = {n: replace(r, options=replace(r.options, threads=args.threads)) for n, r in models(args.weights).items()}
+    found = {n: r for n, r in models(args.weights).items() if n in (args.models or (*UNGUIDED, *GUIDED))}
+    refs = {n: replace(r, options=replace(r.options, threads=args.threads)) for n, r in found.items()}
     if args.hdf5:
         print(rounded(samples(args.hdf5, refs)))
         return
@@ -244,6 +266,9 @@ def main() -> None:
     show(record)
     complete = set(args.parts) == set(PARTS) and not args.files and set(refs) == {*UNGUIDED, *GUIDED}
     out = args.out or (RESULTS / "pimsr.json" if complete and not args.weights else None)
+    if args.models and not args.out and not args.files and not args.weights:
+        out = RESULTS / "pimsr.json"
+        record = joined(json.loads(out.read_text(encoding="utf-8")), record)
     if out is not None:
         write_json(out, record)
         print(f"\nwritten to {out}")

@@ -210,8 +210,11 @@ def ablation_pimsr() -> str:
     for r in variants.values():
         held, real = r["held_out"], r["myanmar"]
         cells = [held["to_bicubic"], held["slope_to_bicubic"], *(r["terms"][t] for t in terms)]
-        rows.append([r["label"], *(f"{v:.4f}" for v in (*cells, real["to_bicubic"], real["slope_to_bicubic"]))])
-    head = ["variant", "RMSE", "slope", *(t.replace("_", " ") for t in terms), "real: RMSE", "real: slope"]
+        share = f"{r['share_dem']:.2f}" if "share_dem" in r else ""
+        scores = (f"{v:.4f}" for v in (*cells, real["to_bicubic"], real["slope_to_bicubic"]))
+        rows.append([r["label"], share, *scores])
+    head = ["variant", "share of heights", "RMSE", "slope", *(t.replace("_", " ") for t in terms)]
+    head += ["real: RMSE", "real: slope"]
     base = record["myanmar_back_projected"]
     return (
         f"×4, {record['steps']} steps each. RMSE and slope error over bicubic's, terms of physics over those of the "

@@ -61,6 +61,13 @@ def test_without_radar_it_is_the_relief_network(net: PimsrNet) -> None:
 
 
 @torch.no_grad()
+def test_gates_begin_open_where_radar_is_observed() -> None:
+    torch.manual_seed(3)
+    fresh = PimsrNet(4, RELIEF, width=8, body=(8, 2)).double().eval()
+    assert fresh(heights(), SIZE, radar()).gates[:, 0].mean() < 0.2
+    assert fresh(heights(), SIZE, {}).gates[:, 0].min() == 1
+
+
 def test_shares_sum_to_one_and_what_is_absent_has_none(net: PimsrNet) -> None:
     gates = net(heights(), SIZE, radar(names=("vh",))).gates
     torch.testing.assert_close(gates.sum(dim=1), torch.ones_like(gates[:, 0]))

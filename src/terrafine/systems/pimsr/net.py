@@ -24,6 +24,7 @@ __all__ = ["Guided", "PimsrNet", "directions"]
 
 _LOOK, _SUN = ("look_east", "look_north"), ("sun_east", "sun_north")
 _LEVELS = 3
+_OPEN = 3.0  # by which the logit of `dem` begins below the guides'
 _REACH = 2 + 3 + 6  # coarse cells: the encoder's blocks on its three levels, the last on cells twice as large
 
 
@@ -180,6 +181,8 @@ class _Gate(nn.Module):
         super().__init__()
         self.heights = nn.Conv2d(seen, guides + 1, 1)
         self.radar = nn.Conv2d(width * guides, guides + 1, 1)
+        with torch.no_grad():  # gates begin open: closed while all corrections are bad, they would not open again
+            self.radar.bias[0] -= _OPEN
 
     def forward(
         self, encoded: Sequence[Tensor], features: Tensor, observed: Tensor, size: tuple[int, int]
