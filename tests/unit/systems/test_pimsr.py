@@ -83,6 +83,19 @@ def test_radar_without_a_look_is_not_heard(net: PimsrNet) -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("gone", ["vv", "vh"])
+def test_a_tile_without_a_guide_does_not_depend_on_who_else_has_it(net: PimsrNet, gone: str) -> None:
+    z, here, there = heights(), radar(), radar(seed=2)
+    here[gone] = torch.zeros_like(here[gone])
+    alone = net(z, SIZE, here).relief
+    together = net(torch.cat((z, z)), SIZE, {name: torch.cat((here[name], there[name])) for name in here}).relief
+    torch.testing.assert_close(together[:1], alone)
+    unsaid = net(z, SIZE, {name: guide for name, guide in here.items() if name != gone}).relief
+    torch.testing.assert_close(unsaid, alone)
+    assert (together[1:] - alone).abs().max() > 1e-3
+
+
+@torch.no_grad()
 def test_cell_means_are_kept(net: PimsrNet) -> None:
     assert net(heights(), SIZE, radar()).relief.mean(dim=1).abs().max() < 1e-9
 

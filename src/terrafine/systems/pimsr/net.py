@@ -129,14 +129,15 @@ class PimsrNet(nn.Module):
         return heights.shape[-2] * self.scale, heights.shape[-1] * self.scale
 
     def _lit(self, name: str, heights: Tensor, guides: Mapping[str, Tensor]) -> tuple[Tensor | None, Tensor]:
-        """A guide where it and its directions are known, None where that is nowhere, and its mean directions."""
+        """A guide where it and its directions are known, and its mean directions; None where no direction is known.
+
+        Directions alone are read too: else a tile without a guide would depend on whether its neighbours have it.
+        """
         ways = [guides[part] for part in directions(name) if part in guides]
-        if name not in guides or len(ways) < len(directions(name)):
+        if len(ways) < len(directions(name)) or not any(bool(way[:, 1:].any()) for way in ways):
             return None, heights
         known = torch.stack([way[:, 1:] for way in ways]).amin(0)
-        guide = guides[name] * known  # without a direction, brightness says nothing
-        if not bool(guide[:, 1:].any()):
-            return None, heights
+        guide = guides.get(name, torch.zeros_like(ways[0])) * known  # without a direction, brightness says nothing
         return guide, torch.cat([_mean(way, self.scale) for way in ways], dim=1)
 
     def receptive_radius(self) -> int:
@@ -217,7 +218,7 @@ def directions(guide: str) -> tuple[str, str]:
 
 
 def _of_nothing(encoder: nn.Module, scale: int, like: Tensor) -> tuple[Tensor, ...]:
-    """What an encoder says of a guide that is observed nowhere, by level: (1, width, 1, 1), the same everywhere."""
+    """What an encoder says without guide and directions, by level: (1, width, 1, 1), the same everywhere."""
     side = 2 * _REACH + 2
     blank = like.new_zeros((1, 2, side * scale, side * scale))
     levels = encoder(blank, like.new_zeros((1, 2, side, side)))
@@ -227,7 +228,7 @@ def _of_nothing(encoder: nn.Module, scale: int, like: Tensor) -> tuple[Tensor, .
 def _added(encoded: Sequence[Tensor], shares: Tensor) -> Tensor:
     """Features (n, c, y, x) of each guide, weighted by its share (n, guides, y, x), added up.
 
-    One value for the whole image is that of a guide observed nowhere, whose share is nothing.
+    One value for the whole image is that of a guide without directions, whose share is nothing.
     """
     total = encoded[0] * shares[:, :1]
     for i, f in enumerate(encoded[1:], start=1):
