@@ -25,6 +25,7 @@ __all__ = ["Areas", "Regions", "read_regions"]
 
 PathLike = str | os.PathLike[str]
 _KM2 = 1e6
+_CELLS = 1_000_000  # whose regions are looked up at a time: some 30 MB
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,9 @@ def read_regions(path: PathLike, geobox: GeoBox, name: str | None = None) -> Reg
     features, source = read_features(text)
     if geobox.crs is None:
         raise GridError(f"{text}: the image has no CRS to put the regions in; state it with --assume-crs")
-    into = Transformer.from_crs(source, grid.parse_crs(geobox.crs.to_wkt(), text), always_xy=True)
-    here = box(*tuple(geobox.boundingbox))
+    onto = grid.parse_crs(geobox.crs.to_wkt(), text)
+    into = Transformer.from_crs(source, onto, always_xy=True)
+    around, here = _around(geobox, Transformer.from_crs(onto, source, always_xy=True)), box(*tuple(geobox.boundingbox))
     names: dict[str, int] = {}
     polygons = []
     for geometry, fields in features:
@@ -68,13 +70,32 @@ def read_regions(path: PathLike, geobox: GeoBox, name: str | None = None) -> Reg
                 f"{text}: a polygon has no field {field or 'at all'}; its fields are {', '.join(fields) or 'none'}. "
                 "Say with --region-name which names the regions"
             )
-        moved = shapely.transform(shapely.force_2d(geometry), lambda xy: np.stack(into.transform(*xy.T), axis=1))
-        if moved.intersects(here):
-            polygons.append((shapely.make_valid(moved), names.setdefault(str(fields[field]), len(names))))
+        near = shapely.make_valid(shapely.force_2d(geometry))
+        if around is not None:
+            near = shapely.intersection(near, around)
+        moved = shapely.transform(near, lambda xy: np.stack(into.transform(*xy.T), axis=1))
+        parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(moved)))
+        found = [p for p in parts if p.geom_type == "Polygon" and p.intersects(here)]
+        if found:
+            number = names.setdefault(str(fields[field]), len(names))
+            polygons += [(p, number) for p in found]
     if not polygons:
         raise GridError(f"{text}: no polygon overlaps the image; expected the regions of its own ground")
     key = {"sha256": integrity.content_digest(text), "field": str(name)}
     return Regions(tuple(names), tuple(polygons), key)
+
+
+def _around(geobox: GeoBox, back: Transformer) -> Any:
+    """A grid's ground and half as much around it in a vector's CRS: what is far may have no place in the grid's CRS.
+
+    None where that is no simple box, as across the 180th meridian.
+    """
+    b = geobox.boundingbox
+    west, south, east, north = back.transform_bounds(b.left, b.bottom, b.right, b.top, densify_pts=21)
+    if not (np.isfinite((west, south, east, north)).all() and west < east and south < north):
+        return None
+    wide, high = (east - west) / 2, (north - south) / 2
+    return box(west - wide, south - high, east + wide, north + high)
 
 
 class Areas:
@@ -100,11 +121,14 @@ class Areas:
         self.sealed_m2[0] += sealed.sum(axis=1) @ cell
         if self._regions is None:
             return
-        region = self._regions.burn(self._grid[rows.start : rows.stop, :]) + 1
-        for total, which in ((self.known_m2, known), (self.sealed_m2, sealed)):
-            inside = which & (region > 0)
-            weight = np.broadcast_to(cell[:, None], inside.shape)[inside]
-            np.add(total, np.bincount(region[inside], weight, minlength=len(total)), out=total)
+        step = max(1, _CELLS // classes.shape[1])
+        for top in range(0, len(classes), step):
+            part = slice(top, min(top + step, len(classes)))
+            region = self._regions.burn(self._grid[rows.start + part.start : rows.start + part.stop, :]) + 1
+            for total, which in ((self.known_m2, known[part]), (self.sealed_m2, sealed[part])):
+                inside = which & (region > 0)
+                weight = np.broadcast_to(cell[part, None], inside.shape)[inside]
+                np.add(total, np.bincount(region[inside], weight, minlength=len(total)), out=total)
 
     def tags(self) -> dict[str, str]:
         """Known and impervious area of all that was given, and the share."""

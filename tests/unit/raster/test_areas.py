@@ -54,6 +54,20 @@ def rectangle(left: float, top: float, right: float, bottom: float) -> list[list
     return [[x + left, y - top], [x + right, y - top], [x + right, y - bottom], [x + left, y - bottom]]
 
 
+def test_areas_by_region_do_not_depend_on_how_many_cells_are_looked_up_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = vector(tmp_path / "r.geojson", ({"id": "a"}, rectangle(35, 12, 217, 163)))
+    found = []
+    for cells in (1_000_000, 900):
+        monkeypatch.setattr("terrafine.raster.areas._CELLS", cells)
+        areas = Areas(image(0.5), 10, read_regions(path, GRID))
+        areas.add(classes())
+        found.append((areas.known_m2, areas.sealed_m2))
+    np.testing.assert_allclose(found[0], found[1])
+    assert found[0][0][1] > 0
+
+
 @pytest.mark.parametrize("step", [10, 7, 200])
 @pytest.mark.parametrize("grow", [0.0, 0.5])
 def test_areas_are_sums_of_cells_of_their_rows_size(step: int, grow: float) -> None:
@@ -102,6 +116,20 @@ def test_regions_in_degrees_are_put_on_the_grid_and_named_by_their_first_field(t
     regions = read_regions(path, GRID)
     assert regions.names == ("7",)
     assert (regions.burn(GRID) == 0).all()
+
+
+WORLD = [[-180.0, -90.0], [180.0, -90.0], [180.0, 90.0], [-180.0, 90.0]]
+HALF = [[-90.0, 0.0], [90.0, 0.0], [90.0, 90.0], [-90.0, 90.0]]
+
+
+@pytest.mark.parametrize("far", [WORLD, HALF])
+def test_a_region_that_reaches_far_beyond_the_grid_is_known_on_it(far: list[list[float]], tmp_path: Path) -> None:
+    near = [[14.99, 45.2], [15.001, 45.2], [15.001, 45.1], [14.99, 45.1]]
+    crs = "urn:ogc:def:crs:OGC:1.3:CRS84"
+    path = vector(tmp_path / "r.geojson", ({"of": "far"}, far), ({"of": "near"}, near), crs=crs)
+    regions = read_regions(path, GRID)
+    assert regions.names == ("far", "near")
+    assert set(np.unique(regions.burn(GRID)).tolist()) == {0, 1}
 
 
 @pytest.mark.parametrize(

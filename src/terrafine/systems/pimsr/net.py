@@ -183,7 +183,8 @@ class _Gate(nn.Module):
         self.heights = nn.Conv2d(seen, guides + 1, 1)
         self.radar = nn.Conv2d(width * guides, guides + 1, 1)
         with torch.no_grad():  # gates begin open: closed while all corrections are bad, they would not open again
-            self.radar.bias[0] -= _OPEN
+            if self.radar.bias is not None:
+                self.radar.bias[0] -= _OPEN
 
     def forward(
         self, encoded: Sequence[Tensor], features: Tensor, observed: Tensor, size: tuple[int, int]
