@@ -58,6 +58,7 @@ _HUGE = 1e30  # no number: what some writers leave for missing without declaring
 _PLAUSIBLE = (-0.1, 1.6)  # of half a per cent from either end; shadow after correction, snow under a low sun
 _DARKEST = 0.45  # every scene but snow or cloud throughout has something darker
 _SAMPLES, _SIDE = 4, 192
+_STRIP = 1 << 20  # cells read at a time in search of a valid one
 _HAZE = 0.014  # by which air alone brightens blue above red at the top of the atmosphere, in dark ground
 # Darkest ground as the numbers have it: 0.1 at least where the offset is still in them, correction's errors aside.
 # Below the first it is no longer there; below the second, ground would be darker than any correction makes it.
@@ -136,7 +137,8 @@ class ImageSource:
     def _metric_crs(self) -> str:
         """The image's own CRS where it measures ground metres; else the UTM zone of its centre."""
         crs = self.geobox.crs
-        if crs is None or (crs.projected and crs.to_epsg() != 3857):
+        metric = crs is not None and crs.projected and set(crs.units) <= {"metre", "meter", "m"}
+        if crs is None or (metric and crs.to_epsg() != 3857):
             return "EPSG:" + (str(crs.to_epsg()) if crs is not None and crs.to_epsg() else "xxxx")
         west, south, east, north = self.geobox.extent.to_crs("EPSG:4326").boundingbox
         zone = min(max(int((west + east) / 2 + 180) // 6 + 1, 1), 60)
@@ -217,7 +219,7 @@ def open_image(
 
 
 def sample(image: ImageSource) -> NDArray[np.float64]:
-    """Reflectance of valid cells from windows spread over the image: (3, cells)."""
+    """Reflectance of valid cells from windows spread over the image, empty where it has none: (3, cells)."""
     height, width = image.shape
     parts = []
     tops, lefts = (np.unique(np.linspace(0, max(0, n - _SIDE), _SAMPLES).astype(int)).tolist() for n in image.shape)
@@ -227,7 +229,21 @@ def sample(image: ImageSource) -> NDArray[np.float64]:
             read = [_unchecked(image, name, at) for name in COLOURS]
             valid = np.logical_and.reduce([v for _, v in read])
             parts.append(np.stack([values[valid] for values, _ in read]))
-    return np.concatenate(parts, axis=1)
+    found = np.concatenate(parts, axis=1)
+    return found if found.size else _first(image)
+
+
+def _first(image: ImageSource) -> NDArray[np.float64]:
+    """Reflectance of the uppermost valid cells, where the windows of `sample` fall beside them: (3, cells)."""
+    height, width = image.shape
+    step = max(1, _STRIP // width)
+    for top in range(0, height, step):
+        at = slice(top, min(top + step, height)), slice(0, width)
+        read = [_unchecked(image, name, at) for name in COLOURS]
+        valid = np.logical_and.reduce([v for _, v in read])
+        if valid.any():
+            return np.stack([values[valid] for values, _ in read])
+    return np.zeros((len(COLOURS), 0))
 
 
 def _unchecked(image: ImageSource, name: str, at: tuple[slice, slice]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -240,7 +256,8 @@ def _unchecked(image: ImageSource, name: str, at: tuple[slice, slice]) -> tuple[
 
 def _darkest(source: Source) -> float:
     """Reflectance, no offset removed, of the darkest ground in whichever band has it: below 0.1 none has any left."""
-    return float(np.quantile(sample(ImageSource(source, SENSORS["sentinel2"])), 0.005, axis=1).min())
+    found = sample(ImageSource(source, SENSORS["sentinel2"]))
+    return float(np.quantile(found, 0.005, axis=1).min()) if found.size else np.inf
 
 
 def _fits(image: ImageSource) -> bool:
@@ -274,7 +291,7 @@ def _found(source: Source, path: str, described: list[str]) -> Sensor:
     if any(d.startswith("sr_b") for d in described):
         return SENSORS["landsat-l2"]
     raw = sample(ImageSource(source, SENSORS["reflectance"]))
-    if raw.size == 0 or not raw.any():
+    if sample(ImageSource(source, SENSORS["sentinel2"])).size == 0:  # which takes 0 for missing, declared or not
         raise EmptyError(f"{path}: no cell has red, green and blue; expected at least one")
     fit = _fitting(source)
     if any(d in ("b8", "b08", "b8a", "b02", "b03", "b04") for d in described):  # Landsat writes B2, not B02

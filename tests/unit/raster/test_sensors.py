@@ -107,6 +107,23 @@ def test_nothing_but_fill_is_empty(tmp_path: Path) -> None:
         open_image(path)
     with pytest.raises(EmptyError, match="no cell has red"):
         open_image(path, sensor="sentinel2").require_valid()
+    with pytest.raises(EmptyError, match="no cell has red"):
+        open_image(path, sensor="sentinel2-offset").require_valid()
+
+
+@pytest.mark.parametrize("declared", [{}, {"nodata": 0}])
+@pytest.mark.parametrize("sensor", [None, "sentinel2"])
+def test_a_little_ground_in_much_that_is_missing_is_found(
+    sensor: str | None, declared: dict[str, float], tmp_path: Path
+) -> None:
+    wide = np.zeros((3, 900, 900))
+    wide[:, 194:234, 194:234] = numbers("sentinel2", city())[:3, :40, :40]
+    image = open_image(write(tmp_path / "a.tif", wide, **declared), sensor=sensor, unless="sentinel2")
+    image.require_valid()
+    assert image.sensor.name == "sentinel2"
+    wide[:, 198:234, 194:234] = 8000
+    cloudy = open_image(write(tmp_path / "b.tif", wide, **declared), sensor="sentinel2")
+    assert cloudy.bright_share() == pytest.approx(0.9, abs=0.02)
 
 
 def test_cloud_is_bright_without_colour_and_ground_is_not(tmp_path: Path) -> None:
@@ -191,6 +208,7 @@ WARP = r"gdalwarp -r cubic -t_srs EPSG:{} -tr 10 10"
         ("EPSG:4326", (18.4, -33.9, 9e-5, 9e-5), "cells of 9.98 × 8.32 m.*" + WARP.format(32734)),
         ("EPSG:32612", (4e5, 4e6, 20, 20), "cells of 20 × 20 m.*" + WARP.format(32612)),
         ("EPSG:32612", (4e5, 4e6, 12, 9), "cells of 9 × 12 m.*9 to 11 m.*" + WARP.format(32612)),
+        ("EPSG:2263", (985000, 210000, 65.6, 65.6), "cells of 20 × 20 m.*" + WARP.format(32618)),
         ("EPSG:3857", (262719, 6254060, 10, 10), "cells of 6.*" + WARP.format(32631)),
     ],
 )
