@@ -230,7 +230,8 @@ def _candidates(batch: int, side: int, spec: ModelSpec) -> Iterator[tuple[int, i
     """Batch and inner side, from the preferred down: batches shrink first, they cost nothing."""
     lowest = max(spec.multiple, 32)
     if spec.tiling == "blend":
-        lowest = max(lowest, spec.halo)  # neighbours' ramps must not meet
+        # Ramps, a halo wide, must not meet within a tile, and balanced tiles are as small as two thirds of the side.
+        lowest = max(lowest, -(-3 * _up(spec.halo, spec.multiple) // 2))
     side = _up(max(side, lowest if spec.tiling == "blend" else 1), spec.multiple)
     while batch > 1:
         yield batch, side

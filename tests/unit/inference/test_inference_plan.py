@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from inference_fakes import spec
 
 from terrafine.errors import JobError, ResourceError, UsageError
+from terrafine.inference.assemble import blend_weights
 from terrafine.inference.plan import Plan, make_plan
 
 
@@ -29,6 +31,16 @@ def test_a_small_raster_gets_a_small_tile():
 
 def test_tiles_are_balanced_so_that_the_last_is_no_sliver():
     assert make_plan((3600, 3600), spec(scale=4, tile=256)).tile == (240, 240)
+
+
+@pytest.mark.parametrize("halo", [16, 32, 64])
+@pytest.mark.parametrize("shape", [(129, 40), (65, 65), (97, 200)])
+def test_weights_of_blended_tiles_sum_to_one_however_small_the_tile_asked_for(halo, shape):
+    plan = make_plan(shape, spec(scale=1, halo=halo, tiling="blend", tile=8))
+    total = np.zeros(shape)
+    for tile in plan.all_tiles():
+        total[tile.part] += blend_weights(plan, tile, tile.part[0])
+    assert abs(total - 1).max() < 1e-6
 
 
 def test_memory_is_flat_in_the_size_of_the_raster():
