@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from terrafine.errors import GridError, OutputError
+from terrafine.errors import GridError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from terrafine.inference.assemble import Residuals
@@ -163,9 +163,9 @@ def open_scene(
 ) -> Scene:
     """The image with the bands that the model asks for, and the plan of a run.
 
-    `outputs` of the model, None for its inputs, made finer; `more_written` bands made of them. Raises GridError for
-    cells that are not about 10 m or a raster too small to tell anything, and what `find_model`, `open_image` and
-    `make_plan` raise.
+    `outputs` of the model, None for its inputs, made finer; `more_written` bands made of them. Raises UsageError for a
+    sensor that has no 10 m, GridError for cells that are not about 10 m or a raster too small to tell anything, and
+    what `find_model`, `open_image` and `make_plan` raise.
     """
     from terrafine.inference.job import engine_threads
     from terrafine.inference.plan import make_plan
@@ -173,6 +173,8 @@ def open_scene(
     from terrafine.raster.sensors import open_image
     from terrafine.systems import find_model, load_model
 
+    if reading.sensor not in (None, *SENSORS):
+        raise UsageError(f"sensor {reading.sensor!r}; images of 10 m are read as {', '.join(SENSORS)}")
     threads = engine_threads(running.threads, destination, running.dask, running.restart)
     find = partial(find_model, model, scale, threads=threads, verb="map")
     ref = find()

@@ -17,6 +17,7 @@ from click.testing import Result
 from rasterio.transform import from_origin
 
 import terrafine.systems
+from terrafine.errors import UsageError
 from terrafine.nn.model import RESIDUAL, Tiles
 from terrafine.nn.weights import load, save
 from terrafine.systems import ModelRef, find_system
@@ -293,6 +294,9 @@ def test_the_public_functions_are_the_commands(run: Run, files: Path, tmp_path: 
     mapped(run, files, tmp_path / "b.tif", "--quiet", source="small.tif")
     assert out.read_bytes() == (tmp_path / "b.tif").read_bytes()
     assert not (tmp_path / "a_probability.tif").exists()
+    for make in (terrafine.map_impervious, terrafine.sharpen_image):
+        with pytest.raises(UsageError, match="'landsat-l2'; images of 10 m are read as sentinel2, "):
+            make(files / "small.tif", tmp_path / "c.tif", model=model, sensor="landsat-l2")
 
 
 COLOURS = NAMES[:3]
