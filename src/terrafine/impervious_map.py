@@ -84,7 +84,7 @@ def map_impervious(
         None if regions is None else _beside(named, "_regions.csv"),
         preview,
     )
-    out, (chance, style, table, picture) = outputs_for(source, named, beside)
+    out, (chance, style, table, picture) = outputs_for(source, named, beside, (regions,))
     kept = ("impervious", "impervious_sigma") if sigma else ("impervious",)
     reading = Reading(sensor, bands, assume_crs, nodata, max_bright)
     running = Running(memory, dask, restart, threads, tile, progress)

@@ -211,12 +211,18 @@ def open_scene(
 
 
 def outputs_for(
-    source: PathLike | Sequence[PathLike], destination: PathLike, beside: Sequence[PathLike | None]
+    source: PathLike | Sequence[PathLike],
+    destination: PathLike,
+    beside: Sequence[PathLike | None],
+    read: Sequence[PathLike | None] = (),
 ) -> tuple[Path, list[Path | None]]:
-    """Where the output and what goes beside it are written, links followed; raises OutputError where they cannot be."""
+    """Where the output and what goes beside it are written, links followed; `read` are inputs besides the source.
+
+    Raises OutputError where they cannot be written, or are an input.
+    """
     from terrafine.inference.publish import check_destinations, follow
 
-    paths = [os.fspath(p) for p in _listed(source)]
+    paths = [os.fspath(p) for p in (*_listed(source), *read) if p is not None]
     out = follow(Path(destination))
     others = [None if p is None else follow(Path(p)) for p in beside]
     check_destinations(paths, out, None)

@@ -345,6 +345,15 @@ def test_what_cannot_serve_is_refused_and_nothing_is_written(
     assert [p.name for p in tmp_path.iterdir()] == ["image.tif"]
 
 
+def test_regions_are_never_written_over(run: Run, files: Path, tmp_path: Path) -> None:
+    regions = tmp_path / "o_regions.csv"
+    regions.write_text("id,WKT\n")
+    model = ("--model", files / "3.safetensors", "--threads", 1)
+    done = run("map", files / "small.tif", tmp_path / "o.tif", *model, "--region", regions)
+    assert done.exit_code == 12 and "is the input itself" in done.output
+    assert regions.read_text() == "id,WKT\n"
+
+
 @pytest.mark.usefixtures("local")
 def test_a_link_is_written_through_and_its_company_lies_beside_it(run: Run, files: Path, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
