@@ -63,5 +63,6 @@ class Gain:
         return lattice
 
     def __str__(self) -> str:
-        lattice = self.lattice()
+        seen = self._sums[2] > 0
+        lattice = self.lattice()[seen] if seen.any() else np.ones(1)
         return f"{np.median(lattice):.2f} (from {lattice.min():.2f} to {lattice.max():.2f})"

@@ -60,3 +60,14 @@ def test_the_gain_follows_the_place_and_the_strips_do_not_matter() -> None:
     assert fine[:, :200].max() < 0.4 and fine[:, -200:].min() > 1.2
     np.testing.assert_array_equal(fine[20:30], whole.rows(slice(10, 15), 2))
     assert np.abs(np.diff(fine, axis=1)).max() < 0.06
+
+
+def test_what_is_told_of_the_gain_is_that_of_the_ground_that_is_known() -> None:
+    relief = np.random.default_rng(5).normal(size=(160, 64))
+    known = np.zeros(relief.shape, bool)
+    known[:32] = True
+    gain = Gain(relief.shape)
+    gain.add(0, relief, 0.3 * relief, known)
+    assert float(str(gain).split()[0]) == pytest.approx(0.3, abs=0.06)
+    assert float(str(gain).split()[-1].rstrip(")")) < 0.5
+    assert str(Gain((5, 5))).startswith("1.00")
