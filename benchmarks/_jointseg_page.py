@@ -76,6 +76,7 @@ _RUN_OF = {
     "Prog-ESRGAN, then segmenter (apart)": "apart",
     "JointSeg, segmenter sees the image alone": "imageonly",
     "JointSeg, Mask2Former": "mask2former",
+    "JointSeg's network, no loss on its images": "untaught",
     OURS: "joint",
     UPPER: "truth",
 }
@@ -155,8 +156,8 @@ def speed(record: Record) -> str:
     """By stage."""
     part = record["speed"]
     compact, full = part["multiply_adds"]["compact"], part["multiply_adds"]["full"]
-    rows = [[name, f"{v:.3f}"] for name, v in part.get("km2_per_s", {}).items()]
-    text = _table(["stage, compact", f"km² per second, {part['threads']} thread"], rows)
+    rows = [[name, f"{v:.3f}"] for name, v in part.get("km2_per_core_s", {}).items()]
+    text = _table(["stage, compact", "km² per core-second"], rows)
     small, large = sum(compact), sum(full)
     return text + (
         f"\nMultiply-adds of the images for a cell of 1 m: compact {small / 1e3:.0f} thousand, full {large / 1e6:.2f} "
