@@ -38,6 +38,7 @@ def rows(record: Record) -> str:
         "area bias",
         "F1 dense",
         "F1 sparse",
+        "resolution, m",
         "s",
     ]
     runs = part["seconds"]
