@@ -312,3 +312,17 @@ def test_gates_are_shares_by_cell(load: Load, weights: dict[str, Path]) -> None:
     assert found.std() > 0
     lit = gates.hillshade(ground, np.s_[:, :])
     assert 0 <= lit.min() < lit.max() <= 1
+
+
+def test_one_models_rows_go_into_a_result_that_agrees_and_into_no_other(load: Load) -> None:
+    joined = load("pimsr").joined
+    old = {"draws": 1, "files": {"a": {"rmse": 2.0, "interval": [1.0, 3.0]}}, "planted": [1, 2], "speed": {"a": 1.0}}
+    new = {"draws": 1, "files": {"a": {"rmse": 2.0001, "interval": [1.0, 3.0]}, "b": {"rmse": 5.0}}, "planted": []}
+    both = joined(old, new)
+    assert set(both["files"]) == {"a", "b"}
+    assert both["planted"] == [1, 2]
+    assert both["speed"] == {"a": 1.0}
+    with pytest.raises(SystemExit, match="/files/a/rmse: the result has 2.0, this run 2.1"):
+        joined(old, {"files": {"a": {"rmse": 2.1}}})
+    with pytest.raises(SystemExit, match="/draws"):
+        joined(old, {"draws": 3})
