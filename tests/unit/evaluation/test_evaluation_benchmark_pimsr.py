@@ -248,7 +248,8 @@ def test_terrain_is_scored_by_every_method_and_told(load: Load, tmp_path: Path, 
         "bicubic",
         "back-projected bicubic",
         "ridgeline",
-        *(f"{n}, {g}" for n in ("pimsr", "pimsr-published") for g in ("no guide", "VV", "VH", "VV + VH")),
+        *(f"pimsr, {g}" for g in ("no guide", "VV", "VH", "VV + VH")),
+        *(f"pimsr-published, {g}" for g in ("no guide", "VV + VH")),
         *(f"pimsr, VV + VH, {looks} looks" for looks in ("4.4", "400")),
         "pimsr, image",
         "pimsr, VV + VH + image",
@@ -322,7 +323,7 @@ def test_one_models_rows_go_into_a_result_that_agrees_and_into_no_other(load: Lo
     assert set(both["files"]) == {"a", "b"}
     assert both["planted"] == [1, 2]
     assert both["speed"] == {"a": 1.0}
-    with pytest.raises(SystemExit, match="/files/a/rmse: the result has 2.0, this run 2.1"):
+    with pytest.raises(SystemExit, match=r"/files/a/rmse: the result has 2\.0, this run 2\.1"):
         joined(old, {"files": {"a": {"rmse": 2.1}}})
     with pytest.raises(SystemExit, match="/draws"):
         joined(old, {"draws": 3})
