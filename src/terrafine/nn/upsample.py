@@ -31,6 +31,7 @@ METHODS: dict[str, Callable[[int], F64]] = {
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)  # kept for training too, whoever asks first
 def _kernel(k: int, method: str) -> Tensor:
     taps = METHODS[method](k)
     return torch.from_numpy(on_differences(taps, taps, taps.shape[1] // 2)).float()

@@ -18,6 +18,7 @@ __all__ = ["agree", "agreement_reach", "observed", "point_spread"]
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)  # kept for training too, whoever asks first
 def point_spread(k: int, mtf: float | None) -> Tensor:
     """Weights of the fine cells along one axis in a coarse one of k, about its centre; they add up to one.
 

@@ -13,6 +13,7 @@ from terrafine.inference.plan import make_plan
 from terrafine.inference.window import ArraySource
 from terrafine.nn.model import RESIDUAL, Tiles
 from terrafine.nn.system import Options
+from terrafine.physics.observation import point_spread
 from terrafine.systems.jointseg.model import JointModel, adapt, describe
 from terrafine.systems.jointseg.net import THROUGH, JointSeg
 
@@ -133,3 +134,13 @@ def test_tiles_through_the_engine_are_near_the_whole_and_voids_stay_void() -> No
     assert np.isnan(one[:60, :90]).all()
     assert np.isfinite(one[60:]).all()
     assert np.nanmax(np.abs(one - many)) < 0.02
+
+
+def test_what_was_run_can_then_be_trained() -> None:
+    point_spread.cache_clear()
+    net = JointSeg(**TINY)  # type: ignore[arg-type]
+    x = torch.rand(1, 3, 16, 16)
+    with torch.inference_mode():
+        net(x)
+    net(x).sum().backward()
+    assert any(p.grad is not None and p.grad.abs().max() > 0 for p in net.parameters())
