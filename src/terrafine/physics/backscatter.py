@@ -163,17 +163,11 @@ def highpass(values: Tensor, valid: Tensor, window: int) -> Tensor:
         raise ValueError(f"a window of {window} cells; expected an odd number of at least 3")
     total = _box(_box(torch.where(valid, values, 0.0), window, -2), window, -1)
     if bool(valid.all()):  # then a count along each side says it, and both are whole numbers
-        rows, columns = (torch.ones_like(values[..., :1, :1]).expand(*s) for s in _sides(values))
-        count = _box(rows, window, -2) * _box(columns, window, -1)
+        down, across = torch.ones_like(values[..., :1]), torch.ones_like(values[..., :1, :])
+        count = _box(down, window, -2) * _box(across, window, -1)
     else:
         count = _box(_box(valid.to(values.dtype), window, -2), window, -1)
     return torch.where(valid, values - total / count.clamp_min(1.0), 0.0)
-
-
-def _sides(values: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The shapes of a column and of a row of each image."""
-    shape = tuple(values.shape)
-    return (*shape[:-1], 1), (*shape[:-2], 1, shape[-1])
 
 
 def _box(v: Tensor, window: int, dim: int) -> Tensor:

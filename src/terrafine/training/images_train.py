@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from terrafine import __version__
 from terrafine.errors import DataError, RecipeError
 from terrafine.nn.adversary import Adversarial, ImageBatch, Settings
 from terrafine.nn.blocks import channels_last
-from terrafine.nn.weights import digest, save
 from terrafine.systems import find_system
 from terrafine.training.adversarial import Players, read_players, run
 from terrafine.training.curve import draw_curve
 from terrafine.training.images import ImageSampler, Scene, all_tiles, cut, load_scenes, split_scenes, stack
 from terrafine.training.images_recipe import ImageRecipe, read_image_recipe
 from terrafine.training.images_score import draw_tiles, level_of, score_tiles
-from terrafine.training.loop import TrainingResult
+from terrafine.training.loop import TrainingResult, place_of
+from terrafine.training.publish import publish
 
 __all__ = ["score_generator", "train_images"]
 
@@ -51,9 +48,7 @@ def train_images(
     out.mkdir(parents=True, exist_ok=True)
     if threads:
         torch.set_num_threads(threads)
-    if device == "cuda" and not torch.cuda.is_available():
-        raise RecipeError("--device cuda: no CUDA device is to be seen; use --device cpu")
-    place = torch.device("cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu")
+    place = place_of(device)
     game = find_system(recipe.system).adversarial
     if game is None:
         raise RecipeError(f"{recipe_path}: system {recipe.system!r} does not learn from images")
@@ -170,24 +165,8 @@ def _publish(
     settings = {"network": recipe.network, "adversary": recipe.adversary, "loss": recipe.loss}
     scores = score_generator(game, generator, checks, objective, settings)
     spec = find_system(recipe.system).describe(generator, recipe.network, 1)
-    provenance = {
-        "recipe": json.loads(recipe.to_json()),
-        "recipe_sha256": recipe.digest,
-        "terrafine": __version__,
-        "torch": torch.__version__,
-        "data_licence": recipe.data.licence,
-        "held_out_scores": {k: round(v, 5) for k, v in scores.items()},
-        "weights": sum(p.numel() for p in generator.parameters()),
-    }
-    spec = replace(
-        spec,
-        name=recipe.name,
-        version=recipe.version,
-        provenance=provenance,
-        calibration=_calibrate(game, generator, checks, objective, settings) if len(spec.outputs) > 1 else {},
-    )
-    save(path, generator.state_dict(), spec)
-    (path.parent / "result.json").write_text(json.dumps({"scores": scores, "sha256": digest(path)}), encoding="utf-8")
+    calibration = _calibrate(game, generator, checks, objective, settings) if len(spec.outputs) > 1 else {}
+    publish(path, generator, spec, recipe, scores, calibration=calibration)
     return scores
 
 

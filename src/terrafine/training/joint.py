@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,19 +11,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from terrafine import __version__
 from terrafine.errors import NoModelError, RecipeError
 from terrafine.nn.adversary import JointGame, SampleBatch
 from terrafine.nn.blocks import channels_last
 from terrafine.nn.segmenters import UNKNOWN
-from terrafine.nn.weights import digest, load, save
+from terrafine.nn.weights import load
 from terrafine.systems import find_system, find_weights
 from terrafine.training.adversarial import Players, read_players, run
 from terrafine.training.curve import draw_curve
 from terrafine.training.joint_data import SampleSampler, cut, load_samples, stacked
 from terrafine.training.joint_picture import draw_samples
 from terrafine.training.joint_recipe import SampleRecipe, read_sample_recipe
-from terrafine.training.loop import TrainingResult
+from terrafine.training.loop import TrainingResult, place_of
+from terrafine.training.publish import publish
 
 __all__ = ["score_samples", "train_samples"]
 
@@ -59,9 +58,7 @@ def train_samples(
     out.mkdir(parents=True, exist_ok=True)
     if threads:
         torch.set_num_threads(threads)
-    if device == "cuda" and not torch.cuda.is_available():
-        raise RecipeError("--device cuda: no CUDA device is to be seen; use --device cpu")
-    place = torch.device("cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu")
+    place = place_of(device)
     bands = int(recipe.network.get("bands", 3))
     folder = Path(data_root) / recipe.data.samples
     p = recipe.patches
@@ -207,16 +204,5 @@ def _publish(
         game, generator, [_to(b, torch.device("cpu")) for b in checks], reads=_reads(recipe, players.step)
     )
     spec = find_system(recipe.system).describe(generator, recipe.network, 10)
-    provenance = {
-        "recipe": json.loads(recipe.to_json()),
-        "recipe_sha256": recipe.digest,
-        "terrafine": __version__,
-        "torch": torch.__version__,
-        "data_licence": recipe.data.licence,
-        "held_out_scores": {k: round(v, 5) for k, v in scores.items()},
-        "weights": sum(p.numel() for p in generator.parameters()),
-    }
-    spec = replace(spec, name=recipe.name, version=recipe.version, provenance=provenance)
-    save(path, generator.state_dict(), spec)
-    (path.parent / "result.json").write_text(json.dumps({"scores": scores, "sha256": digest(path)}), encoding="utf-8")
+    publish(path, generator, spec, recipe, scores)
     return scores

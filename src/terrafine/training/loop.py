@@ -14,11 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from terrafine import __version__
 from terrafine.errors import DataError, RecipeError
 from terrafine.nn.blocks import channels_last
 from terrafine.nn.system import System, TrainingBatch
-from terrafine.nn.weights import digest, load, save
+from terrafine.nn.weights import load
 from terrafine.systems import find_system, find_weights
 from terrafine.training.balance import Balance
 from terrafine.training.checkpoint import State, read_checkpoint, read_log, write_checkpoint
@@ -27,10 +26,11 @@ from terrafine.training.dataset import check_leak, load_terrains, split
 from terrafine.training.degrade import Family
 from terrafine.training.muon import Muon
 from terrafine.training.patches import Batch, Sampler
+from terrafine.training.publish import publish
 from terrafine.training.recipe import Recipe, read_recipe
 from terrafine.training.validate import calibrate, score, turning_error
 
-__all__ = ["TrainingResult", "train"]
+__all__ = ["TrainingResult", "place_of", "train"]
 
 Report = Callable[[int, int, dict[str, float]], None]
 
@@ -65,7 +65,7 @@ def train(
     rank, world = _distribute()
     if threads:
         torch.set_num_threads(threads)
-    place = _place(device, rank)
+    place = place_of(device, rank)
     system = find_system(recipe.system)
     if system.build is None or system.loss is None or system.predict is None:
         raise RecipeError(f"{recipe_path}: system {recipe.system!r} has no weights to train")
@@ -205,27 +205,16 @@ def _publish(
     network = _averaged(system, state, recipe, place)
     scores = score(system, network, checks)
     spec = system.describe(network, recipe.network, recipe.scale)
-    provenance = {
-        "recipe": json.loads(recipe.to_json()),
-        "recipe_sha256": recipe.digest,
-        "terrafine": __version__,
-        "torch": torch.__version__,
-        "data_licence": recipe.data.licence,
-        "held_out_scores": {k: round(v, 5) for k, v in scores.items()},
-        "weights": sum(p.numel() for p in network.parameters()),
-    }
-    calibration = calibrate(system, network, checks)
-    spec = replace(
+    publish(
+        path,
+        network,
         spec,
-        name=recipe.name,
-        version=recipe.version,
+        recipe,
+        scores,
         scales=tuple(recipe.scales),
-        provenance=provenance,
-        calibration=calibration,
+        calibration=calibrate(system, network, checks),
         tolerance_m=round(turning_error(system, network, checks), 3),
     )
-    save(path, network.state_dict(), spec)
-    (path.parent / "result.json").write_text(json.dumps({"scores": scores, "sha256": digest(path)}), encoding="utf-8")
     return scores
 
 
@@ -284,7 +273,8 @@ def _to_device(batch: Batch, place: torch.device, scale: int) -> TrainingBatch:
     return TrainingBatch(put(batch.coarse), put(batch.fine), put(batch.pixel_size_m), scale, guides)
 
 
-def _place(device: str, rank: int) -> torch.device:
+def place_of(device: str, rank: int = 0) -> torch.device:
+    """Where to compute: `auto` is CUDA where there is one; RecipeError for a CUDA that is not."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda":
