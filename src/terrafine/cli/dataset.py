@@ -26,7 +26,8 @@ def dataset() -> None:
     required=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Buildings and roads as vectors, a raster, or a folder of rasters named as the images; may be repeated.",
+    help="Buildings and roads as vectors, a raster, or a folder below which rasters are named as the images; may be "
+    "repeated.",
 )
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A new folder.")
 @click.option("--sealed", default="1", show_default=True, metavar="A,B", help="Sealed classes or #RRGGBB of rasters.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 
 import terrafine
 from terrafine.errors import DataError, OutputError, UsageError
+from terrafine.impervious.folder import LabelFolder
 from terrafine.impervious.images import FineImage, Labels
 from terrafine.impervious.places import Place, choose, nearest_between, split
 from terrafine.raster.burn import read_shapes
@@ -36,6 +38,7 @@ STORED = 10_000
 """Reflectance times this is what the samples' files hold."""
 
 PathLike = str | os.PathLike[str]
+_COLOURS = 8  # beside those listed that a note tells
 _VECTORS = {".geojson", ".json", ".gpkg", ".shp", ".fgb", ".parquet"}
 _FULL_SCALE = {"uint8": 255.0, "uint16": 10_000.0, "int16": 10_000.0}
 
@@ -69,8 +72,9 @@ def build_dataset(
     """Write samples and `index.json` into the folder `out`, and return the index.
 
     images         fine images; those without CRS need `pixel_size_m`
-    labels         vector files (polygons, and roads as wide as `read_shapes` says), rasters, or folders of rasters
-                   named as the images; `sealed` and `unknown` are the classes or colours of rasters
+    labels         vector files (polygons, and roads as wide as `read_shapes` says), rasters, or folders in and below
+                   which lies a raster named as each image: of several, that which shares the deepest folder with it;
+                   `sealed` and `unknown` are the classes or colours of rasters
     full_scale     what images hold for a reflectance of 1; by default 255 of bytes, 10,000 of 16 bits, 1 of floats
     coarse         a real coarse image of the same ground, registered by correlation; without it the `sensor` makes one
     histogram_of   a coarse image whose histogram the fine images are given, band by band
@@ -95,8 +99,9 @@ def build_dataset(
     strata = None if regions is None else _Regions(open_labels(regions))
     real = None if coarse is None else open_source(coarse, want=tuple(bands), check_range=False)
     like = None if histogram_of is None else _histograms(histogram_of, bands, coarse_scale)
+    where = [LabelFolder(p, listed) if p.is_dir() and not _vector(p) else p for p in map(Path, labels)]
     fine = [
-        _open(path, labels, sealed, unknown, road_widths, bands, band_numbers, full_scale, pixel_size_m)
+        _open(path, where, sealed, unknown, road_widths, bands, band_numbers, full_scale, pixel_size_m)
         for path in listed
     ]
     for image in fine:
@@ -116,9 +121,11 @@ def build_dataset(
     splits, notes = split(taken, {"val": 0.15, "test": 0.15} if shares is None else shares, held, seed)
     notes += _notes(fine, choice.spacing_m, spacing_m, taken, real)
     target.mkdir(parents=True, exist_ok=True)
-    samples = []
+    samples, besides, folders = [], _Besides(), _folders(listed)
     for i, (place, part) in enumerate(zip(taken, splits, strict=True)):
-        samples.append(_write(target, f"{i:05d}", fine[place.image], place, part, side, sensor, seed))
+        image = fine[place.image]
+        samples.append(_write(target, f"{i:05d}", image, place, part, side, sensor, seed, folders[image.path]))
+        besides.look(image, place, side)
         if progress is not None:
             progress(i + 1, len(taken))
     index = {
@@ -138,11 +145,41 @@ def build_dataset(
         "nearest_between_splits_m": nearest_between(taken, splits),
         "block_m": block_m,
         "seed": seed,
-        "notes": notes,
+        "notes": notes + besides.notes(),
         "samples": samples,
     }
     _publish(target / "index.json", json.dumps(index, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return index
+
+
+class _Besides:
+    """Colours of the masks' cells in the samples that are neither sealed nor unknown."""
+
+    def __init__(self) -> None:
+        self._looked, self._masks = 0, set[str]()
+        self._cells, self._in = Counter[str](), defaultdict[str, set[str]](set)
+
+    def look(self, image: FineImage, place: Place, side: int) -> None:
+        """Count those of a sample's masks."""
+        grid = image.grid[place.row : place.row + side, place.col : place.col + side]
+        for raster in (r for r in image.labels if isinstance(r, LabelRaster) and r.painted):
+            mask = raster.source.paths[0]
+            self._looked += int(grid.shape[0] * grid.shape[1])
+            self._masks.add(mask)
+            for colour, cells in raster.unlisted(grid).items():
+                self._cells[colour] += cells
+                self._in[colour].add(mask)
+
+    def notes(self) -> list[str]:
+        """One line, the commonest first; none where every colour is listed."""
+        if not self._cells:
+            return []
+        told = [f"{c} {n / self._looked:.1%} in {len(self._in[c])}" for c, n in self._cells.most_common(_COLOURS)]
+        more = f" and {len(self._cells) - _COLOURS} more" if len(self._cells) > _COLOURS else ""
+        return [
+            f"Colours neither sealed nor unknown count as not sealed; share of the samples' cells, and in how many of "
+            f"{len(self._masks)} masks: {', '.join(told)}{more}."
+        ]
 
 
 class _Regions:
@@ -157,7 +194,7 @@ class _Regions:
 
 def _open(
     path: Path,
-    labels: Sequence[PathLike],
+    labels: Sequence[Path | LabelFolder],
     sealed: Sequence[str],
     unknown: Sequence[str],
     road_widths: Mapping[str, float] | None,
@@ -169,11 +206,11 @@ def _open(
     source = open_source(path, want=tuple(bands), bands=numbers, check_range=False, pixel_size_m=pixel_size_m)
     grid = metre_grid(source)
     found: list[Labels] = []
-    for label in map(Path, labels):
-        if label.suffix.lower() in _VECTORS:
+    for label in labels:
+        if isinstance(label, Path) and _vector(label):
             found.append(read_shapes(label, None if grid.crs is None else grid.crs.to_wkt(), road_widths))
         else:
-            raster = _same_name(label, path) if label.is_dir() else label
+            raster = label.of(path) if isinstance(label, LabelFolder) else label
             found.append(open_label_raster(raster, sealed, unknown, pixel_size_m))
     if full_scale is None:
         dtype = str(next(iter(source.describe()["bands"].values()))["dtype"])
@@ -181,11 +218,8 @@ def _open(
     return FineImage(path, source, grid, tuple(bands), full_scale, found, SCALE)
 
 
-def _same_name(folder: Path, image: Path) -> Path:
-    hits = [p for p in sorted(folder.iterdir()) if p.stem == image.stem]
-    if len(hits) != 1:
-        raise DataError(f"{folder}: found {len(hits)} labels named {image.stem}, as {image} is; expected one")
-    return hits[0]
+def _vector(path: Path) -> bool:
+    return path.suffix.lower() in _VECTORS
 
 
 def _histograms(path: PathLike, bands: Sequence[str], scale: float) -> dict[str, Any]:
@@ -229,14 +263,29 @@ def _notes(
     return notes
 
 
+def _folders(images: Sequence[Path]) -> dict[Path, str]:
+    """The folder of each image as the index tells it: `tile_3/images`, from where the ways of all part."""
+    folders = {path: Path(os.path.abspath(path.parent)) for path in images}  # noqa: PTH100
+    common = os.path.commonpath([folder.parent for folder in folders.values()])
+    return {path: folder.relative_to(common).as_posix() for path, folder in folders.items()}
+
+
 def _write(
-    folder: Path, name: str, image: FineImage, place: Place, part: str, side: int, sensor: Sensor, seed: int
+    target: Path,
+    name: str,
+    image: FineImage,
+    place: Place,
+    part: str,
+    side: int,
+    sensor: Sensor,
+    seed: int,
+    folder: str,
 ) -> dict[str, Any]:
     sample = image.cut(place, side, sensor, np.random.default_rng([seed, place.image, place.row, place.col]))
     for suffix, values, grid in (("fine", sample.fine, sample.grid), ("coarse", sample.coarse, sample.coarse_grid)):
         stored = np.clip(np.round(values * STORED), 0, 65_535).astype(np.uint16)
-        write_patch(folder / f"{name}_{suffix}.tif", stored, grid, image.bands)
-    write_patch(folder / f"{name}_label.tif", sample.label[None], sample.grid, ("class",), UNKNOWN)
+        write_patch(target / f"{name}_{suffix}.tif", stored, grid, image.bands)
+    write_patch(target / f"{name}_label.tif", sample.label[None], sample.grid, ("class",), UNKNOWN)
     known = sample.label != UNKNOWN
     shift = None if image.shift is None else [image.shift.dy, image.shift.dx]
     return {
@@ -244,9 +293,9 @@ def _write(
         "split": part,
         "region": place.region,
         "image": image.path.name,
-        "folder": image.path.parent.as_posix().rsplit("/", 2)[-1],
+        "folder": folder,
         "row_col": [place.row, place.col],
-        "block": place.block if place.frame == "earth" else Path(place.block).name,
+        "block": place.block if place.frame == "earth" else folder,
         "impervious": float((sample.label == 1).sum() / max(1, known.sum())),
         "known": float(known.mean()),
         "registered_cells": shift,

@@ -6,6 +6,8 @@ import os
 import re
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
@@ -15,7 +17,7 @@ from terrafine.raster.bands import BANDS
 from terrafine.raster.file import open_quietly
 from terrafine.raster.source import Source, open_source
 
-__all__ = ["CLASS_NAMES", "Kind", "class_names", "kind_of", "open_any", "open_labels"]
+__all__ = ["CLASS_NAMES", "Kind", "class_names", "colour_table", "is_raster", "kind_of", "open_any", "open_labels"]
 
 Kind = Literal["elevation", "classes", "image"]
 PathLike = str | os.PathLike[str]
@@ -24,6 +26,7 @@ CLASS_NAMES = "CLASS_NAMES"
 """The tag that names classes: `0=other;1=impervious`."""
 
 _COLOURS = {"red", "green", "blue", "nir"}
+_PAINTED = {"uint8", "uint16"}  # numbers that a colour table may have
 
 
 def kind_of(path: PathLike) -> Kind:
@@ -60,6 +63,33 @@ def open_labels(path: PathLike, assume_crs: str | None = None, pixel_size_m: flo
     return open_source(
         path, want=("class",), bands=bands, check_range=False, assume_crs=assume_crs, pixel_size_m=pixel_size_m
     )
+
+
+def colour_table(path: PathLike) -> NDArray[np.int64] | None:
+    """The colour 0xRRGGBB of each number of a picture with a colour table, -1 where transparent or of none; else None.
+
+    `open_labels` opens the numbers. None also where GDAL cannot open the file.
+    """
+    try:
+        with gdal.environment(), open_quietly(os.fspath(path)) as file:
+            if file.count != 1 or file.colorinterp[0] != ColorInterp.palette or file.dtypes[0] not in _PAINTED:
+                return None
+            table = np.full(np.iinfo(file.dtypes[0]).max + 1, -1, np.int64)
+            for number, (red, green, blue, alpha) in file.colormap(1).items():
+                if alpha:
+                    table[number] = (red << 16) | (green << 8) | blue
+            return table
+    except RasterioError:
+        return None  # said better where the file is opened to be read
+
+
+def is_raster(path: PathLike) -> bool:
+    """Whether GDAL opens the file as a raster with bands."""
+    try:
+        with gdal.environment(), open_quietly(os.fspath(path)) as file:
+            return bool(file.count)
+    except RasterioError:
+        return False
 
 
 def open_any(path: PathLike) -> Source:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from terrafine.errors import GridError, UsageError
-from terrafine.raster.kind import open_labels
+from terrafine.raster.kind import colour_table, open_labels
 from terrafine.raster.source import Source, open_source
 
 __all__ = ["UNKNOWN", "LabelRaster", "open_label_raster"]
@@ -23,11 +23,16 @@ UNKNOWN = 255
 
 @dataclass(frozen=True)
 class LabelRaster:
-    """1 where the raster holds one of `sealed`, UNKNOWN where it is void or holds one of `unknown`, else 0."""
+    """1 where the raster holds one of `sealed`, UNKNOWN where it is void or holds one of `unknown`, else 0.
+
+    `painted`: what it holds are colours, 0xRRGGBB; `table` gives them to the numbers of a picture with a colour table.
+    """
 
     source: Source
     sealed: tuple[int, ...]
     unknown: tuple[int, ...]
+    painted: bool = False
+    table: NDArray[np.int64] | None = None
 
     def burn(self, geobox: GeoBox) -> NDArray[np.uint8]:
         """On a grid of the same CRS: each cell takes the label at its centre; (y, x)."""
@@ -40,6 +45,15 @@ class LabelRaster:
         """On a grid of the same CRS: the number itself at the centre of each cell, −1 where void; (y, x)."""
         values, valid = self._at_centres(geobox)
         return np.where(valid, values, -1)
+
+    def unlisted(self, geobox: GeoBox) -> dict[str, int]:
+        """Cells of a grid of each colour that is neither sealed nor unknown, by `#RRGGBB`; empty of class numbers."""
+        if not self.painted:
+            return {}
+        values, valid = self._at_centres(geobox)
+        found, cells = np.unique(values[valid], return_counts=True)
+        listed = {*self.sealed, *self.unknown}
+        return {f"#{c:06X}": n for c, n in zip(found.tolist(), cells.tolist(), strict=True) if c not in listed}
 
     def _at_centres(self, geobox: GeoBox) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         a, b = geobox.affine, self.source.geobox.affine
@@ -57,10 +71,13 @@ class LabelRaster:
 
     def _read(self, rows: slice, cols: slice) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         if "class" in self.source.bands:
-            values, valid = self.source.read("class", rows, cols)
-            return values.astype(np.int64), valid
+            read, valid = self.source.read("class", rows, cols)
+            values = read.astype(np.int64)
+            if self.table is None:
+                return values, valid
+            return self.table[values], valid & (self.table[values] >= 0)
         bands = [self.source.read(name, rows, cols) for name in ("red", "green", "blue")]
-        red, green, blue = (values.astype(np.int64) for values, _ in bands)
+        red, green, blue = (band.astype(np.int64) for band, _ in bands)
         return (red << 16) | (green << 8) | blue, np.logical_and.reduce([valid for _, valid in bands])
 
 
@@ -69,7 +86,8 @@ def open_label_raster(
 ) -> LabelRaster:
     """A raster of labels; `sealed` and `unknown` are class numbers ("1") or colours ("#3C1098"), one sort of them.
 
-    Raises UsageError where they are neither or both, and what `open_source` raises.
+    Colours are those of red, green and blue, or of a colour table. Raises UsageError where they are neither or both,
+    and what `open_source` raises.
     """
     marks = [*sealed, *unknown]
     colours = [m for m in marks if m.startswith("#")]
@@ -79,11 +97,12 @@ def open_label_raster(
             "class numbers, or colours as #RRGGBB, for both, and at least one that is sealed"
         )
     here, not_here = tuple(map(_number, sealed)), tuple(map(_number, unknown))
-    if colours:
+    table = colour_table(path) if colours else None
+    if colours and table is None:
         source = open_source(path, want=("red", "green", "blue"), check_range=False, pixel_size_m=pixel_size_m)
     else:
         source = open_labels(path, pixel_size_m=pixel_size_m)
-    return LabelRaster(source, here, not_here)
+    return LabelRaster(source, here, not_here, bool(colours), table)
 
 
 def _number(mark: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import rasterio
 from affine import Affine
 from click.testing import CliRunner
+from PIL import Image
 from rasters import make
 
 from terrafine.cli import main
@@ -208,6 +210,74 @@ def test_pictures_without_a_crs_are_split_by_folder_and_that_is_said(tmp_path: P
     assert "2 images have no CRS" in index["notes"][0]
 
 
+BARE: dict[str, Any] = {"crs": None, "transform": Affine.identity(), "nodata": None}
+PAINT = {0: (0x3C, 0x10, 0x98), 1: (0x6E, 0xC1, 0xE4), 2: (0, 0, 0), 3: (0x9B, 0x9B, 0x9B), 4: (1, 2, 3)}
+
+
+def tiles(root: Path) -> tuple[list[Path], dict[str, np.ndarray]]:
+    """root/tile_N/images/part.tif and root/tile_N/masks/part.png: one painted, one of a colour table."""
+    images, painted = [], {}
+    for i, tile in enumerate(("tile_3", "tile_4")):
+        (root / tile / "images").mkdir(parents=True)
+        (root / tile / "masks").mkdir()
+        images.append(make(root / tile / "images" / "part.tif", town(120, i)[0], names=COLOURS, **BARE))
+        numbers = np.random.default_rng(i).choice([0, 1, 2, 4] if i else [0, 1, 4], (120, 120)).astype(np.uint8)
+        numbers[:30, :30] = 3
+        painted[tile] = numbers
+        mask = root / tile / "masks" / "part.png"
+        if i:
+            tabled = Image.frombytes("P", numbers.shape[::-1], numbers.tobytes())
+            tabled.putpalette([c for n in range(5) for c in PAINT[n]])
+            tabled.save(mask)
+        else:
+            Image.fromarray(np.array([PAINT[n] for n in range(5)], np.uint8)[numbers]).save(mask)
+    return images, painted
+
+
+def built(images: list[Path], labels: Path, out: Path) -> dict[str, Any]:
+    marks: dict[str, Any] = {"sealed": ["#3C1098", "#6EC1E4"], "unknown": ["#9B9B9B"]}
+    return build_dataset(
+        images, [labels], out, side=60, spacing_m=0.0, pixel_size_m=1.0, hold_out={"test": "tile_4"}, shares={}, **marks
+    )
+
+
+def test_masks_of_one_name_are_told_by_their_folder_and_colour_tables_are_colours(tmp_path: Path) -> None:
+    images, painted = tiles(tmp_path / "all")
+    index = built(images, tmp_path / "all", tmp_path / "out")
+    assert {(s["folder"], s["block"], s["split"]) for s in index["samples"]} == {
+        ("tile_3/images", "tile_3/images", "train"),
+        ("tile_4/images", "tile_4/images", "test"),
+    }
+    assert len(index["samples"]) == 8
+    for one in index["samples"]:
+        r, c = one["row_col"]
+        numbers = painted[one["folder"].partition("/")[0]][r : r + 60, c : c + 60]
+        label = read(tmp_path / "out" / f"{one['name']}_label.tif")[0]
+        np.testing.assert_array_equal(label, np.where(numbers == 3, 255, numbers < 2))
+    everything = np.stack(list(painted.values()))
+    black, other = ((everything == n).mean() for n in (2, 4))
+    assert f"in how many of 2 masks: #010203 {other:.1%} in 2, #000000 {black:.1%} in 1." in index["notes"][-1]
+
+
+def test_masks_that_lie_equally_near_and_pictures_without_one_are_named(tmp_path: Path) -> None:
+    images, _ = tiles(tmp_path / "all")
+    (tmp_path / "all" / "tile_3" / "images" / "part.txt").write_text("no raster\n")
+    built(images, tmp_path / "all", tmp_path / "out")
+    (tmp_path / "all" / "tile_3" / "masks").rename(tmp_path / "all" / "tile_3" / "old")
+    (tmp_path / "all" / "tile_3" / "new").mkdir()
+    shutil.copy(tmp_path / "all" / "tile_3" / "old" / "part.png", tmp_path / "all" / "tile_3" / "new")
+    with pytest.raises(DataError, match=r"2 rasters that lie equally near, \S+new/part.png, \S+old/part.png; expected"):
+        built(images, tmp_path / "all", tmp_path / "b")
+    with pytest.raises(
+        DataError, match=r"found \S+part.txt, which GDAL opens as no raster; expected a raster of labels"
+    ):
+        built(images, tmp_path / "all" / "tile_3" / "images", tmp_path / "b")
+    (tmp_path / "all" / "tile_3" / "images" / "part.txt").unlink()
+    with pytest.raises(DataError, match="holds no file besides the images"):
+        built(images, tmp_path / "all" / "tile_3" / "images", tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
 def test_what_cannot_be_made_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     images, labels = put(tmp_path, 1)
     with pytest.raises(UsageError, match="multiple of 10"):
@@ -217,7 +287,7 @@ def test_what_cannot_be_made_is_refused_and_nothing_is_written(tmp_path: Path) -
     with pytest.raises(UsageError, match="no image has"):
         build_dataset(images, [labels], tmp_path / "out", side=100, hold_out={"test": "nowhere"})
     (labels / "t0.tif").rename(labels / "other.tif")
-    with pytest.raises(DataError, match="found 0 labels named t0"):
+    with pytest.raises(DataError, match="found nothing of that name; expected a raster of labels named t0"):
         build_dataset(images, [labels], tmp_path / "out", side=100)
     assert not (tmp_path / "out").exists()
     with pytest.raises(OutputError, match="not an empty folder"):

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from PIL import Image
 from pyproj import Transformer
 from rasters import make, utm_grid
 
@@ -89,13 +91,29 @@ def test_classes_and_colours_say_the_same(tmp_path: Path) -> None:
     painted = np.stack([np.vectorize(lambda v, i=i: colours[v][i])(labels).astype(np.uint8) for i in range(3)])
     mask = make(tmp_path / "m.tif", painted, transform=grid, nodata=None, names=("red", "green", "blue"))
     expected = np.where(labels == 9, UNKNOWN, np.isin(labels, (1, 2)))
+    tabled = make(tmp_path / "t.tif", labels, transform=grid, nodata=None, photometric="palette")
+    with rasterio.open(tabled, "r+") as file:
+        file.write_colormap(1, colours)
     here = utm_grid(4, 6, 1.0)
+    assert (open_label_raster(tabled, ["#3C1098", "#6ec1e4"], ["#9B9B9B"]).burn(here) == expected).all()
+    assert (open_label_raster(tabled, ["1", "2"], ["9"]).burn(here) == expected).all()
+    for path in (mask, tabled):
+        assert open_label_raster(path, ["#3C1098"], ["#9B9B9B"]).unlisted(here) == {"#010203": 8, "#6EC1E4": 4}
+    assert open_label_raster(numbers, ["1"]).unlisted(here) == {}
     assert (open_label_raster(numbers, ["1", "2"], ["9"]).burn(here) == expected).all()
     assert (open_label_raster(mask, ["#3C1098", "#6ec1e4"], ["#9B9B9B"]).burn(here) == expected).all()
     finer = open_label_raster(numbers, ["1", "2"], ["9"]).burn(GeoBox((8, 12), grid * Affine.scale(0.5), UTM))
     assert (finer == expected.repeat(2, 0).repeat(2, 1)).all()
     beyond = open_label_raster(numbers, ["1"]).burn(GeoBox((1, 1), grid * Affine.translation(50, 0), UTM))
     assert beyond[0, 0] == UNKNOWN
+
+
+def test_what_a_colour_table_leaves_transparent_is_unknown(tmp_path: Path) -> None:
+    picture = Image.frombytes("P", (3, 1), bytes([0, 1, 2]))
+    picture.putpalette([255, 0, 0, 255, 0, 0, 0, 0, 255])
+    picture.save(tmp_path / "m.png", transparency=bytes([255, 0, 128]))
+    labels = open_label_raster(tmp_path / "m.png", ["#FF0000"], pixel_size_m=1.0)
+    assert labels.burn(GeoBox((1, 3), Affine(1, 0, 0, 0, -1, 0), None)).tolist() == [[1, UNKNOWN, 0]]
 
 
 @pytest.mark.parametrize("marks", [([], ["1"]), (["1"], ["#FFFFFF"]), (["forest"], []), (["#12"], [])])
