@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from terrafine.inference.engine import RunReport
     from terrafine.inference.progress import Progress
     from terrafine.raster.areas import Areas
+    from terrafine.raster.publish import Publish
 
 __all__ = ["SCALE", "map_impervious"]
 
@@ -68,7 +69,8 @@ def map_impervious(
     preview      a small picture, PNG
 
     Other arguments as `terrafine.sharpen_dem`. Raises UsageError, SourceError and its kin, WeightsError, NoModelError,
-    ResourceError, DiskError, OutputError, JobError; no class map then exists that did not exist before.
+    ResourceError, DiskError, OutputError, JobError; what was there before is then as it was. All files of a run are
+    published together: see `_publish`.
     """
     from terrafine.raster.areas import Areas, read_regions
     from terrafine.raster.classmap import style_path
@@ -84,7 +86,7 @@ def map_impervious(
         None if regions is None else _beside(named, "_regions.csv"),
         preview,
     )
-    out, (chance, style, table, picture) = outputs_for(source, named, beside, (regions,))
+    out, company = outputs_for(source, named, beside, (regions,))
     kept = ("impervious", "impervious_sigma") if sigma else ("impervious",)
     reading = Reading(sensor, bands, assume_crs, nodata, max_bright)
     running = Running(memory, dask, restart, threads, tile, progress)
@@ -93,15 +95,17 @@ def map_impervious(
     areas = Areas(scene.image, SCALE, places)
     scene.run(
         out,
-        partial(_publish, scene, threshold, areas, out, chance, style, table),
+        partial(_publish, scene, threshold, areas, out, company),
         kept,
-        1 + (len(kept) if chance is not None else 0),
+        1 + (len(kept) if company[0] is not None else 0),
         report,
         lambda: (areas.sentence(),),
-        map={"threshold": threshold, "probability": chance is not None, "regions": None if not places else places.key},
+        map={
+            "threshold": threshold,
+            "probability": company[0] is not None,
+            "regions": None if not places else places.key,
+        },
     )
-    if picture is not None:
-        _draw(out, picture)
     return named
 
 
@@ -114,29 +118,38 @@ def _publish(
     threshold: float,
     areas: Areas,
     out: Path,
-    chance: Path | None,
-    style: Path | None,
-    table: Path | None,
+    company: Sequence[Path | None],
     rows: Iterator[NDArray[np.float32]],
     residuals: Residuals,
     folder: Path,
 ) -> None:
-    """Probability, then areas and style, then the class map, which is last so that its presence means all is there."""
+    """The class map and its company (probability, style, areas and picture, or None), published together.
+
+    All are written first, under hidden names. Then an old map is taken away, the company put in place, and the map
+    last: whatever moment the run is killed at, a map that is there has the company that was written with it. A failure
+    leaves the old map and its company as they were.
+    """
     from terrafine.raster.classmap import IMPERVIOUS, PERCENT, class_tags, write_style
     from terrafine.raster.grid import subdivided
+    from terrafine.raster.publish import Together
     from terrafine.raster.sink import open_cog
 
+    chance, style, table, picture = company
     grid = subdivided(scene.image.geobox, SCALE)
     kept = scene.ref.spec.outputs
     tags = scene.tags | {"THRESHOLD": f"{threshold:g}"} | scene.consistency_tags(residuals)
     named = class_tags() | tags
-    likely = (
-        contextlib.nullcontext()
-        if chance is None
-        else open_cog(chance, grid, band_names=kept, units=("1",) * len(kept), numbers=PERCENT, tags=tags)
-    )
-    with open_cog(out, grid, band_names=("class",), units=("",), numbers=IMPERVIOUS, tags=named) as classes:
-        with likely as sure:
+    with Together(out) as together:
+        write = partial(open_cog, geobox=grid, publish=together.take)
+        likely = (
+            contextlib.nullcontext()
+            if chance is None
+            else write(chance, band_names=kept, units=("1",) * len(kept), numbers=PERCENT, tags=tags)
+        )
+        with (
+            write(out, band_names=("class",), units=("",), numbers=IMPERVIOUS, tags=named) as classes,
+            likely as sure,
+        ):
             for block in rows:
                 sealed = np.where(np.isnan(block[0]), np.float32(np.nan), (block[0] >= threshold).astype(np.float32))
                 areas.add(sealed)
@@ -147,16 +160,18 @@ def _publish(
             tags |= found
             named |= found
         if table is not None:
-            areas.write(table)
+            areas.write(table, together.take)
         if style is not None:
-            write_style(style)
+            write_style(style, together.take)
+        if picture is not None:
+            _draw(together.waiting(out), picture, together.take)
     del folder
 
 
-def _draw(out: Path, picture: Path) -> None:
+def _draw(written: Path, picture: Path, publish: Publish) -> None:
     from terrafine.inference.preview import shares, write_preview
     from terrafine.raster.classmap import COLOURS
     from terrafine.raster.kind import open_labels
 
-    with open_labels(out) as source:
-        write_preview(picture, source, ("class",), shares(COLOURS[0], COLOURS[1]))
+    with open_labels(written) as source:
+        write_preview(picture, source, ("class",), shares(COLOURS[0], COLOURS[1]), publish=publish)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -364,6 +365,41 @@ def test_a_link_is_written_through_and_its_company_lies_beside_it(run: Run, file
 
 
 @pytest.mark.usefixtures("local")
+def test_a_run_over_an_old_map_that_fails_between_the_renames_leaves_the_old_map_and_its_company(
+    run: Run, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from terrafine.raster import publish
+
+    def content() -> dict[str, bytes]:
+        return {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+
+    out, more = tmp_path / "o.tif", ("--probability", "--preview", tmp_path / "o.png")
+    mapped(run, files, out, *more, source="small.tif")
+    old = content()
+    real, moved = os.replace, 0
+
+    def failing(part: object, target: Path) -> None:
+        nonlocal moved
+        moved += Path(target).name in old
+        if moved == 3:
+            moved += 1
+            raise OSError(5, "input/output error", str(target))
+        real(part, target)  # type: ignore[call-overload]
+
+    again = ("map", files / "small.tif", out, "--model", files / "3.safetensors", "--threads", 1, "--threshold", 0.2)
+    monkeypatch.setattr(publish.os, "replace", failing)
+    failed = run(*again, *more)
+    assert failed.exit_code == 12 and "what was there is back" in failed.output
+    assert moved >= 3 and content() == old
+    monkeypatch.setattr(publish.os, "replace", real)
+    done = run(*again, *more)
+    assert done.exit_code == 0 and "taken over from an earlier run" in done.output
+    new = content()
+    assert set(new) == set(old) and new["o.tif"] != old["o.tif"] and new["o.png"] != old["o.png"]
+    assert [p.name for p in tmp_path.iterdir() if p.name not in old] == []
+
+
+@pytest.mark.usefixtures("local")
 def test_clouds_are_refused_unless_they_are_allowed(run: Run, files: Path, tmp_path: Path) -> None:
     cloudy = scene()
     cloudy[:, 25:] = 6000
@@ -383,7 +419,7 @@ def test_an_unfinished_map_is_not_gone_on_with_under_another_threshold(
 
     whole = classmap.write_style
 
-    def full(path: Path) -> Path:
+    def full(path: Path, *_: object) -> None:
         raise DiskError(f"{path}: full")
 
     monkeypatch.setattr(classmap, "write_style", full)

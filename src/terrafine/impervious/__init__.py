@@ -27,6 +27,7 @@ from terrafine.raster.kind import open_labels
 from terrafine.raster.labels import UNKNOWN, LabelRaster, open_label_raster
 from terrafine.raster.metres import metre_grid
 from terrafine.raster.patch import write_patch
+from terrafine.raster.publish import written
 from terrafine.raster.sensor import SENTINEL2, Sensor
 from terrafine.raster.source import Source, open_source
 
@@ -303,9 +304,8 @@ def _write(
 
 
 def _publish(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        with written(path) as part:
+            part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error}); free space or choose another folder") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from terrafine.errors import OutputError
 from terrafine.inference.window import Grid
+from terrafine.raster.publish import Publish, publish, written
 
 __all__ = ["hillshade", "shares", "true_colour", "write_preview"]
 
@@ -30,25 +30,25 @@ def write_preview(
     draw: Draw | None = None,
     *,
     side: int = _MOST_PIXELS,
+    publish: Publish = publish,
 ) -> None:
     """The source as PNG, its longer side at most `side` pixels; raises OutputError when not writable.
 
-    draw  makes uint8 (y, x) or (y, x, 3) of means of the bands (band, y, x), NaN where void, and of the cells' size in
-          metres (2, y); by default a hillshade of the first band
+    draw     makes uint8 (y, x) or (y, x, 3) of means of the bands (band, y, x), NaN where void, and of the cells' size
+             in metres (2, y); by default a hillshade of the first band
+    publish  brings the picture under its name
     """
     from PIL import Image
 
     factor = -(-max(source.shape) // side)
     shrunk = [_shrunk(source, name, factor) for name in bands]
     values, size = np.stack([v for v, _ in shrunk]), shrunk[0][1]
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    picture = Image.fromarray(hillshade(values[0], size) if draw is None else draw(values, size))
     try:
-        Image.fromarray(hillshade(values[0], size) if draw is None else draw(values, size)).save(part, format="PNG")
-        part.replace(path)
+        with written(path, publish) as part:
+            picture.save(part, format="PNG")
     except OSError as e:
         raise OutputError(f"{path}: the preview cannot be written ({e.strerror}); give another path") from e
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def hillshade(elevation: NDArray[np.float64], pixel_size_m: NDArray[np.float64]) -> NDArray[np.uint8]:

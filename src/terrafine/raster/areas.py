@@ -20,6 +20,7 @@ from shapely.geometry import box
 from terrafine.errors import GridError, OutputError, UsageError
 from terrafine.raster import grid, integrity
 from terrafine.raster.burn import read_features
+from terrafine.raster.publish import Publish, publish, written
 
 __all__ = ["Areas", "Regions", "read_regions"]
 
@@ -145,17 +146,13 @@ class Areas:
         share = 100 * float(tags["IMPERVIOUS_SHARE"])
         return f"impervious: {float(tags['IMPERVIOUS_KM2']):.4g} of {float(tags['AREA_KM2']):.4g} km² ({share:.1f} %)"
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path, publish: Publish = publish) -> None:
         """A CSV, one region a line, published whole; raises OutputError."""
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            with open(part, "w", newline="", encoding="utf-8") as file:
+            with written(path, publish) as part, open(part, "w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows(self._lines())
-            part.replace(path)
         except OSError as error:
             raise OutputError(f"{path}: the areas cannot be written ({error.strerror}); see to the folder") from error
-        finally:
-            part.unlink(missing_ok=True)
 
     def _lines(self) -> Sequence[Sequence[object]]:
         names = () if self._regions is None else self._regions.names

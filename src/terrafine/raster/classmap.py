@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from terrafine.errors import OutputError
 from terrafine.raster.kind import CLASS_NAMES
+from terrafine.raster.publish import Publish, publish, written
 from terrafine.raster.pyramid import Numbers
 
 __all__ = ["CLASSES", "COLOURS", "IMPERVIOUS", "PERCENT", "REFLECTANCE", "class_tags", "style_path", "write_style"]
@@ -34,16 +34,13 @@ def style_path(path: Path) -> Path:
     return path.with_suffix(".qml")
 
 
-def write_style(target: Path) -> None:
+def write_style(target: Path, publish: Publish = publish) -> None:
     """Write the QGIS style of a class map under that name; raises OutputError where it cannot be written."""
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        part.write_text(_style(), encoding="utf-8")
-        part.replace(target)
+        with written(target, publish) as part:
+            part.write_text(_style(), encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{target}: the style cannot be written ({error.strerror}); see to the folder") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _style() -> str:

@@ -23,6 +23,7 @@ from rasterio.windows import Window
 
 from terrafine.errors import DiskError, OutputError
 from terrafine.raster import cog, gdal, vertical
+from terrafine.raster.publish import Publish, publish
 from terrafine.raster.pyramid import BLOCK, FLOAT, Level, Numbers, Statistics
 from terrafine.raster.vertical import VerticalDatum
 
@@ -93,6 +94,7 @@ def open_cog(
     statistics: bool = True,
     threads: int | None = None,
     surface: str | None = None,
+    publish: Publish = publish,
 ) -> Iterator[CogWriter]:
     """A Cloud-Optimized GeoTIFF that takes its rows from `push`, and is published, verified, as the block is left.
 
@@ -100,8 +102,9 @@ def open_cog(
     cells. `tags` go to the TERRAFINE domain; they are read last, so the rows may still fill them. The same pixels give
     the same bytes, however the rows are cut and whatever `threads` (None: all cores). Memory: some stripes of 512 rows.
     Nothing appears under `path` before all of it is on the disk and reads back as it was written; a failure leaves what
-    was there before. Raises DiskError (full), OutputError (rows that do not fill the grid, values that are infinite or
-    not of the numbers' range, a file that does not verify).
+    was there before. `publish` brings it there: by itself, or with others (`Together.take`). Raises DiskError (full),
+    OutputError (rows that do not fill the grid, values that are infinite or not of the numbers' range, a file that does
+    not verify).
     """
     target = Path(path).absolute()
     height, width = int(geobox.shape[0]), int(geobox.shape[1])
@@ -140,8 +143,7 @@ def open_cog(
         whole = str(shop / "whole.tif")
         sha256, size = cog.assemble([level.path for level in levels], whole)
         _verify(whole, levels, target, cores)
-        os.replace(whole, target)
-        _sync_folder(target.parent)
+        publish(Path(whole), target)
     writer.published = Published(target, sha256, size)
 
 
@@ -304,11 +306,3 @@ def _translated(target: Path) -> Iterator[None]:
         if target not in (named, named.parent) and _shop(target) not in (named, named.parent):
             raise  # not of this file: it comes from whoever yields the rows
         raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
