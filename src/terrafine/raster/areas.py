@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,20 +31,23 @@ _CELLS = 1_000_000  # whose regions are looked up at a time: some 30 MB
 
 @dataclass(frozen=True)
 class Regions:
-    """Polygons in the CRS of a map, each with the number of its region in `names`; `key` is what they came from."""
+    """Polygons in the CRS of a map, each with the number of its region in `names`; `key` is what they came from.
+
+    They lie in layers, so that regions of one layer do not overlap, as those of most files nowhere do: one layer.
+    """
 
     names: tuple[str, ...]
-    polygons: tuple[tuple[Any, int], ...]
+    layers: tuple[tuple[tuple[Any, int], ...], ...]
     key: dict[str, str]
 
-    def burn(self, geobox: GeoBox) -> NDArray[np.int32]:
-        """Number of the region at the centre of each cell, −1 where there is none, the later where two overlap."""
+    def burn(self, geobox: GeoBox) -> Iterator[NDArray[np.int32]]:
+        """For each layer that is met, the number of the region at the centre of each cell, −1 where there is none."""
         shape = (int(geobox.shape[0]), int(geobox.shape[1]))
         here = box(*tuple(geobox.boundingbox))
-        found = [pair for pair in self.polygons if pair[0].intersects(here)]
-        if not found:
-            return np.full(shape, -1, np.int32)
-        return np.asarray(rasterize(found, out_shape=shape, transform=geobox.affine, fill=-1, dtype="int32"))
+        for layer in self.layers:
+            found = [pair for pair in layer if pair[0].intersects(here)]
+            if found:
+                yield np.asarray(rasterize(found, out_shape=shape, transform=geobox.affine, fill=-1, dtype="int32"))
 
 
 def read_regions(path: PathLike, geobox: GeoBox, name: str | None = None) -> Regions:
@@ -83,7 +86,21 @@ def read_regions(path: PathLike, geobox: GeoBox, name: str | None = None) -> Reg
     if not polygons:
         raise GridError(f"{text}: no polygon overlaps the image; expected the regions of its own ground")
     key = {"sha256": integrity.content_digest(text), "field": str(name)}
-    return Regions(tuple(names), tuple(polygons), key)
+    return Regions(tuple(names), _layers(polygons), key)
+
+
+def _layers(polygons: Sequence[tuple[Any, int]]) -> tuple[tuple[tuple[Any, int], ...], ...]:
+    """Each region in the first layer where it overlaps none that is there; a common border is no overlap."""
+    shapes, numbers = [p for p, _ in polygons], [n for _, n in polygons]
+    overlaps: dict[int, set[int]] = {}
+    for i, j in shapely.STRtree(shapes).query(shapes, predicate="intersects").T.tolist():
+        if numbers[j] < numbers[i] and not shapes[i].touches(shapes[j]):
+            overlaps.setdefault(numbers[i], set()).add(numbers[j])
+    of: dict[int, int] = {}
+    for number in sorted(set(numbers)):
+        taken = {of[other] for other in overlaps.get(number, ())}
+        of[number] = next(layer for layer in range(len(of) + 1) if layer not in taken)
+    return tuple(tuple(p for p in polygons if of[p[1]] == layer) for layer in sorted(set(of.values())))
 
 
 def _around(geobox: GeoBox, back: Transformer) -> Any:
@@ -100,7 +117,10 @@ def _around(geobox: GeoBox, back: Transformer) -> Any:
 
 
 class Areas:
-    """Square metres that are known, and those of class 1, of rows given from the top; by region where there are any."""
+    """Square metres that are known, and those of class 1, of rows given from the top; by region where there are any.
+
+    Each region has all cells whose centre is in it, whether or not they are in another as well.
+    """
 
     def __init__(self, image: Any, k: int, regions: Regions | None = None) -> None:
         self._image, self._k, self._regions = image, k, regions
@@ -125,11 +145,12 @@ class Areas:
         step = max(1, _CELLS // classes.shape[1])
         for top in range(0, len(classes), step):
             part = slice(top, min(top + step, len(classes)))
-            region = self._regions.burn(self._grid[rows.start + part.start : rows.start + part.stop, :]) + 1
-            for total, which in ((self.known_m2, known[part]), (self.sealed_m2, sealed[part])):
-                inside = which & (region > 0)
-                weight = np.broadcast_to(cell[part, None], inside.shape)[inside]
-                np.add(total, np.bincount(region[inside], weight, minlength=len(total)), out=total)
+            for burned in self._regions.burn(self._grid[rows.start + part.start : rows.start + part.stop, :]):
+                region = burned + 1
+                for total, which in ((self.known_m2, known[part]), (self.sealed_m2, sealed[part])):
+                    inside = which & (region > 0)
+                    weight = np.broadcast_to(cell[part, None], inside.shape)[inside]
+                    np.add(total, np.bincount(region[inside], weight, minlength=len(total)), out=total)
 
     def tags(self) -> dict[str, str]:
         """Known and impervious area of all that was given, and the share."""

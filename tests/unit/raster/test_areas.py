@@ -110,12 +110,41 @@ def test_polygons_of_one_name_are_one_region_and_what_lies_in_none_counts_for_no
     assert [p.name for p in tmp_path.iterdir() if p.name.endswith(".part")] == []
 
 
+def test_regions_that_overlap_count_their_own_ground_each_in_full(tmp_path: Path) -> None:
+    at = {
+        "county": rectangle(0, 0, 300, 150),
+        "town": rectangle(20, 20, 120, 90),  # within
+        "park": rectangle(100, 50, 200, 180),  # across both
+        "beside": rectangle(200, 0, 300, 150),  # within, and with a border in common with the park
+    }
+    path = vector(tmp_path / "r.geojson", *(({"id": name}, corners) for name, corners in at.items()))
+    regions = read_regions(path, GRID)
+    assert [sorted({n for _, n in layer}) for layer in regions.layers] == [[0], [1, 3], [2]]
+    areas, found = Areas(image(), 10, regions), classes()
+    for top in range(0, 200, 40):
+        areas.add(found[top : top + 40])
+    cells = [found[:150, :300], found[20:90, 20:120], found[50:180, 100:200], found[:150, 200:300]]
+    np.testing.assert_allclose(areas.known_m2[1:], [(~np.isnan(c)).sum() for c in cells])
+    np.testing.assert_allclose(areas.sealed_m2[1:], [(c == 1).sum() for c in cells])
+
+
+def test_regions_that_only_touch_lie_in_one_layer(tmp_path: Path) -> None:
+    squares = [
+        ({"id": (i, j)}, rectangle(50 * i, 40 * j, 50 * i + 50, 40 * j + 40)) for i in range(6) for j in range(5)
+    ]
+    regions = read_regions(vector(tmp_path / "r.geojson", *squares), GRID)
+    assert len(regions.layers) == 1
+    (burned,) = regions.burn(GRID)
+    assert len(np.unique(burned)) == 30 and burned.min() == 0
+
+
 def test_regions_in_degrees_are_put_on_the_grid_and_named_by_their_first_field(tmp_path: Path) -> None:
     lonlat = [[14.99, 45.2], [15.02, 45.2], [15.02, 45.1], [14.99, 45.1]]
     path = vector(tmp_path / "r.geojson", ({"district": 7}, lonlat), crs="urn:ogc:def:crs:OGC:1.3:CRS84")
     regions = read_regions(path, GRID)
     assert regions.names == ("7",)
-    assert (regions.burn(GRID) == 0).all()
+    (burned,) = regions.burn(GRID)
+    assert (burned == 0).all()
 
 
 WORLD = [[-180.0, -90.0], [180.0, -90.0], [180.0, 90.0], [-180.0, 90.0]]
@@ -129,7 +158,7 @@ def test_a_region_that_reaches_far_beyond_the_grid_is_known_on_it(far: list[list
     path = vector(tmp_path / "r.geojson", ({"of": "far"}, far), ({"of": "near"}, near), crs=crs)
     regions = read_regions(path, GRID)
     assert regions.names == ("far", "near")
-    assert set(np.unique(regions.burn(GRID)).tolist()) == {0, 1}
+    assert [np.unique(burned).tolist() for burned in regions.burn(GRID)] == [[0], [-1, 1]]
 
 
 @pytest.mark.parametrize(
