@@ -263,7 +263,8 @@ def _sharpen_files(
         progress=progress,
     )
     if preview is not None:
-        write_preview(preview, open_source([os.fspath(destination)]))
+        with open_source([os.fspath(destination)]) as made:
+            write_preview(preview, made)
     if report is not None:
         report(dataclasses.replace(done, warped_to=warped, notes=tuple(getattr(source, "guide_notes", ()))))
     return named

@@ -108,7 +108,8 @@ def estimate_height(
     )
     if picture is not None:
         band = "relief" if ground is None else "elevation"
-        write_preview(picture, open_source([os.fspath(out)], want=(band,)), (band,))
+        with open_source([os.fspath(out)], want=(band,)) as made:
+            write_preview(picture, made, (band,))
     if report is not None:
         report(done)
     return named

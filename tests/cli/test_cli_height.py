@@ -121,6 +121,21 @@ def test_an_anchored_height_averages_to_its_anchor(files: Path, tmp_path: Path) 
     assert (tmp_path / "p.png").stat().st_size > 500
 
 
+def test_the_file_that_a_preview_is_drawn_from_is_closed(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from terrafine.raster.source import Source
+
+    closed: list[str] = []
+    close = Source.close
+    monkeypatch.setattr(Source, "close", lambda self: (closed.extend(self.paths), close(self))[-1])
+    out, picture = tmp_path / "r.tif", tmp_path / "p.png"
+    model = ("--model", files / "local.safetensors", "--threads", 1, "--quiet")
+    code, said = run(files / "image.tif", out, *model, "--preview", picture)
+    assert code == 0, said
+    assert picture.is_file() and closed[-1] == str(out)
+
+
 def test_the_public_function_is_the_command(files: Path, tmp_path: Path) -> None:
     import terrafine
 
