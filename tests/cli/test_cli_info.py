@@ -84,14 +84,39 @@ def test_what_is_no_raster_is_3(content: bytes | None, tmp_path: Path, run: Run)
     assert str(path) in result.stderr
 
 
-@pytest.mark.parametrize(("name", "band"), [("class", "class"), ("impervious", "impervious"), ("", "class")])
-def test_a_raster_of_another_kind_shows_its_own_bands(name: str, band: str, tmp_path: Path, run: Run) -> None:
+@pytest.mark.parametrize(
+    ("name", "unit", "band", "kind"),
+    [
+        ("class", "", "class", "classes"),
+        ("impervious", "", "impervious", "classes"),
+        ("impervious", "1", "impervious", "probability"),
+        ("", "", "class", "classes"),
+        ("elevation", "m", "elevation", "elevation"),
+    ],
+)
+def test_a_raster_of_another_kind_shows_its_own_bands(
+    name: str, unit: str, band: str, kind: str, tmp_path: Path, run: Run
+) -> None:
     import numpy as np
     from cli_files import write_dem
 
     path = write_dem(tmp_path / "c.tif", np.ones((8, 9), np.uint8), nodata=255)
     with rasterio.open(path, "r+") as file:
         file.set_band_description(1, name)
+        file.units = [unit]
     result = run("info", path)
     assert result.exit_code == 0, result.output
     assert f"bands\n  {band}\n" in result.output
+    assert result.output.startswith(f"kind: {kind}\n")
+
+
+def test_a_probability_is_not_judged_as_heights(tmp_path: Path, run: Run) -> None:
+    import numpy as np
+    from cli_files import write_dem
+
+    path = write_dem(tmp_path / "p.tif", np.full((8, 9), 0.4, np.float32))
+    with rasterio.open(path, "r+") as file:
+        file.set_band_description(1, "impervious")
+    assert run("info", path).output.startswith("kind: probability\n")
+    result = run("evaluate", path, path)
+    assert result.exit_code == 2 and "holds a probability" in result.stderr

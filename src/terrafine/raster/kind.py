@@ -1,4 +1,4 @@
-"""What a raster holds, told from its header: heights, classes or an image; and class maps opened as such."""
+"""What a raster holds, told from its header: heights, classes, shares or an image; and class maps opened as such."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from terrafine.raster.source import Source, open_source
 
 __all__ = ["CLASS_NAMES", "Kind", "class_names", "colour_table", "is_raster", "kind_of", "open_any", "open_labels"]
 
-Kind = Literal["elevation", "classes", "image"]
+Kind = Literal["elevation", "classes", "probability", "image"]
 PathLike = str | os.PathLike[str]
 
 CLASS_NAMES = "CLASS_NAMES"
 """The tag that names classes: `0=other;1=impervious`."""
 
 _COLOURS = {"red", "green", "blue", "nir"}
+_SHARE = "impervious"  # the band that is a probability; bare whole numbers of that name are a mask
 _PAINTED = {"uint8", "uint16"}  # numbers that a colour table may have
 
 
 def kind_of(path: PathLike) -> Kind:
     """What the file holds, from its header alone.
 
-    Classes: a band described `class`, a colour table, the tag CLASS_NAMES, or one bare byte band without unit. An
-    image: at least two of red, green, blue and nir, by description or colour interpretation. Else heights. Raises
-    SourceError where there is no raster.
+    Classes: a band described `class`, a colour table, the tag CLASS_NAMES, or one bare byte band without unit. A
+    probability: a band described `impervious` of unit 1, or of floats. An image: at least two of red, green, blue and
+    nir, by description or colour interpretation. Else heights. Raises SourceError where there is no raster.
     """
     try:
         with gdal.environment(), open_quietly(os.fspath(path)) as file:
@@ -44,6 +45,10 @@ def kind_of(path: PathLike) -> Kind:
                 return "classes"
             if "elevation" in said:
                 return "elevation"
+            if _SHARE in said:
+                at = said.index(_SHARE)
+                stated = (file.units[at] or "").strip() == "1" or file.dtypes[at].startswith("float")
+                return "probability" if stated else "classes"
             seen = {c.name for c in colours} | set(said)
             if len(_COLOURS & seen) >= 2:
                 return "image"
