@@ -184,6 +184,7 @@ def open_scene(
         [os.fspath(p) for p in _listed(source)],
         want=ref.spec.inputs,
         sensor=reading.sensor,
+        allowed=SENSORS,
         unless=SENSORS[0],
         bands=reading.bands,
         assume_crs=reading.assume_crs,

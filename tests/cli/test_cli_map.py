@@ -21,6 +21,7 @@ import terrafine.systems
 from terrafine.errors import UsageError
 from terrafine.nn.model import RESIDUAL, Tiles
 from terrafine.nn.weights import load, save
+from terrafine.raster.kind import kind_of
 from terrafine.systems import ModelRef, find_system
 
 Run = Callable[..., Result]
@@ -185,6 +186,7 @@ def test_probability_and_its_spread_are_a_second_file_in_per_cent(
     with rasterio.open(tmp_path / "o_probability.tif") as file:
         values = file.read(masked=True) * file.scales[0]
         assert file.descriptions == (("impervious", "impervious_sigma") if sigma else ("impervious",))
+        assert kind_of(tmp_path / "o_probability.tif") == "probability"
         assert "CLASS_NAMES" not in file.tags(ns="TERRAFINE") and "IMPERVIOUS_KM2" in file.tags(ns="TERRAFINE")
     np.testing.assert_array_equal(values[0].mask, void())
     assert np.abs(values[0] - expected()).max() < 0.00501
@@ -322,6 +324,29 @@ REFUSED = [
     (GOOD, COLOURS, {}, ("--preview", "out.tif"), 12, "give"),
     (GOOD, COLOURS, {}, ("--preview", "image.tif"), 12, "is the input itself"),
 ]
+
+
+LANDSAT = ((reflectance()[:3] + 0.2) / 2.75e-5).astype(np.uint16)
+STRANGE = [
+    (LANDSAT, ()),
+    (LANDSAT, ("--sensor", "sentinel2")),
+    ((GOOD * 10).astype(np.uint16), ()),
+    (np.where(GOOD, GOOD + 1000, 0).astype(np.uint16), ()),
+]
+
+
+@pytest.mark.parametrize(("values", "options"), STRANGE)
+@pytest.mark.parametrize("verb", ["map", "image"])
+def test_a_refusal_names_no_sensor_that_would_be_refused_too(
+    verb: str, values: np.ndarray, options: tuple[str, ...], run: Run, files: Path, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "image.tif", values)
+    done = run(verb, path, tmp_path / "out.tif", "--model", files / "3.safetensors", *options)
+    assert done.exit_code == 4 and "reads as" in done.output
+    assert "landsat-l" not in done.output
+    assert ("Landsat 8 or 9 level 2 surface reflectance, scaled, which is not read here" in done.output) == (
+        values is LANDSAT
+    )
 
 
 @pytest.mark.parametrize(("values", "names", "more", "options", "code", "says"), REFUSED)

@@ -70,11 +70,12 @@ _SQUARE = 0.8  # shorter side of a cell over the longer, at least
 class ImageSource:
     """A source whose bands are reflectance, as `Source` has heights: red, green, blue and others on one north-up grid.
 
-    Fill and undeclared ±1e30 are not valid; a cell is valid where all its bands are.
+    Fill and undeclared ±1e30 are not valid; a cell is valid where all its bands are. `allowed` are the sensors that
+    messages name.
     """
 
-    def __init__(self, source: Source, sensor: Sensor) -> None:
-        self._source, self.sensor = source, sensor
+    def __init__(self, source: Source, sensor: Sensor, allowed: Sequence[str] = tuple(SENSORS)) -> None:
+        self._source, self.sensor, self._allowed = source, sensor, tuple(allowed)
         self.geobox, self.shape, self.paths, self.bands = source.geobox, source.shape, source.paths, source.bands
         self.nodata: float | None = None
         self.vertical, self.surface, self.area_or_point = None, None, source.area_or_point
@@ -107,7 +108,7 @@ class ImageSource:
         if low < -0.2 or high > 3.0:
             raise BandError(
                 f"{self.paths[0]}: {band} read as {self.sensor.name} is reflectance from {low:.3g} to {high:.3g}; "
-                f"expected -0.2 to 3. Say which sensor it is: --sensor {' | '.join(SENSORS)}"
+                f"expected -0.2 to 3. Say which sensor it is: --sensor {' | '.join(self._allowed)}"
             )
         return values, valid
 
@@ -167,6 +168,7 @@ def open_image(
     *,
     want: Sequence[str] = COLOURS,
     sensor: str | None = None,
+    allowed: Sequence[str] = tuple(SENSORS),
     unless: str | None = None,
     bands: Mapping[str, int] | None = None,
     assume_crs: str | None = None,
@@ -174,14 +176,14 @@ def open_image(
 ) -> ImageSource:
     """Open an optical image as reflectance; several files are one mosaic.
 
-    `want` are red, green, blue and perhaps nir. `sensor` is a name of SENSORS, or None: then it is found from band
-    descriptions and range, if they tell; where that is another than `unless`, it must be stated, unless the file states
-    its own scale. Raises UsageError for an unknown name and bands that are not wanted or one, BandError where a band is
-    missing, the picture is 8-bit, or no sensor or more than one fits, EmptyError without a valid cell, and what
-    `open_source` raises.
+    `want` are red, green, blue and perhaps nir. `sensor` is one of `allowed`, names of SENSORS, or None: then it is
+    found from band descriptions and range, if they tell; where that is another than `unless`, it must be stated, unless
+    the file states its own scale. Raises UsageError for an unknown name and bands that are not wanted or one, BandError
+    where a band is missing, the picture is 8-bit, or no sensor, more than one or one that is not allowed fits,
+    EmptyError without a valid cell, and what `open_source` raises.
     """
-    if sensor is not None and sensor not in SENSORS:
-        raise UsageError(f"no sensor is called {sensor!r}; known are {', '.join(SENSORS)}")
+    if sensor is not None and sensor not in allowed:
+        raise UsageError(f"no sensor is called {sensor!r}; known are {', '.join(allowed)}")
     if strange := sorted(set(bands or ()) - set(want)):
         raise UsageError(f"band {', '.join(strange)}: asked for are {', '.join(want)}; name no other")
     first = os.fspath(paths if isinstance(paths, (str, os.PathLike)) else paths[0])
@@ -194,15 +196,15 @@ def open_image(
     kinds = {entry["dtype"] for entry in source.describe()["bands"].values()}
     if kinds & {"uint8", "int8"}:
         raise BandError(
-            f"{first}: an 8-bit picture, whose contrast somebody stretched; expected measured values: Sentinel-2 or "
-            "Landsat numbers, or reflectance"
+            f"{first}: an 8-bit picture, whose contrast somebody stretched; expected measured values: the product's "
+            "own numbers, or reflectance"
         )
-    chosen = SENSORS[sensor] if sensor is not None else _found(source, first, described)
-    image = ImageSource(source, chosen)
+    chosen = SENSORS[sensor] if sensor is not None else _found(source, first, described, allowed)
+    image = ImageSource(source, chosen, allowed)
     if sensor is not None and not _fits(image):
         raise BandError(
             f"{first}: does not read as {sensor} ({chosen.what}): reflectance would be {_range(sample(image))}; "
-            f"expected about 0 to 1. It reads as {', '.join(_fitting(source)) or 'no sensor that is known'}"
+            f"expected about 0 to 1. It reads as {_told(_fitting(source), allowed)}"
         )
     if sensor == "sentinel2-offset" and (darkest := _darkest(source)) < _NO_OFFSET:
         raise BandError(
@@ -287,19 +289,32 @@ def _fitting(source: Source) -> list[str]:
     return [s.name for s in _ALL if s.name in names]
 
 
-def _found(source: Source, path: str, described: list[str]) -> Sensor:
+def _found(source: Source, path: str, described: list[str], allowed: Sequence[str]) -> Sensor:
+    """The one sensor that names and numbers tell, if it is allowed."""
+    fit = _candidates(source, path, described)
+    if len(fit) == 1 and fit[0] in allowed:
+        return SENSORS[fit[0]]
+    span = _range(sample(ImageSource(source, SENSORS["reflectance"])))
+    raise BandError(
+        f"{path}: values of {span}: it reads as {_told(fit, allowed)}. Say which it is: --sensor {' | '.join(allowed)}"
+    )
+
+
+def _candidates(source: Source, path: str, described: list[str]) -> list[str]:
     if any(d.startswith("sr_b") for d in described):
-        return SENSORS["landsat-l2"]
-    raw = sample(ImageSource(source, SENSORS["reflectance"]))
+        return ["landsat-l2"]
     if sample(ImageSource(source, SENSORS["sentinel2"])).size == 0:  # which takes 0 for missing, declared or not
         raise EmptyError(f"{path}: no cell has red, green and blue; expected at least one")
     fit = _fitting(source)
     if any(d in ("b8", "b08", "b8a", "b02", "b03", "b04") for d in described):  # Landsat writes B2, not B02
         fit = [name for name in fit if name.startswith("sentinel2")]
-    if len(fit) == 1:
-        return SENSORS[fit[0]]
-    problem = f"reads as {' and as '.join(fit)}" if fit else "reads as no sensor that is known"
-    raise BandError(f"{path}: values of {_range(raw)}: it {problem}. Say which it is: --sensor {' | '.join(SENSORS)}")
+    return fit
+
+
+def _told(names: Sequence[str], allowed: Sequence[str]) -> str:
+    """Sensors by name; what is not allowed is said in words, for it cannot be asked for."""
+    told = [n if n in allowed else f"{SENSORS[n].what}, which is not read here" for n in names]
+    return " and as ".join(told) or "no sensor that is known"
 
 
 def _range(values: NDArray[np.float64]) -> str:

@@ -101,6 +101,21 @@ def test_an_unknown_sensor_is_refused_with_the_known(tmp_path: Path) -> None:
         open_image(tmp_path / "a.tif", sensor="spot")
 
 
+def test_sensors_that_are_not_allowed_are_not_offered(tmp_path: Path) -> None:
+    allowed = ("sentinel2", "reflectance")
+    path = write(tmp_path / "a.tif", numbers("landsat-l2", ground()), ("SR_B4", "SR_B3", "SR_B2"))
+    with pytest.raises(BandError, match=r"Landsat 8 or 9 .*, which is not read here.*--sensor sentinel2 \| refl"):
+        open_image(path, allowed=allowed)
+    with pytest.raises(UsageError, match="'landsat-l2'; known are sentinel2, reflectance"):
+        open_image(path, allowed=allowed, sensor="landsat-l2")
+    assert open_image(path, allowed=(*allowed, "landsat-l2")).sensor.name == "landsat-l2"
+    bright = ground()
+    bright[0, 50, 50] = 5.0
+    image = open_image(write(tmp_path / "b.tif", numbers("sentinel2", bright)), allowed=allowed)
+    with pytest.raises(BandError, match=r"--sensor sentinel2 \| reflectance$"):
+        image.read("red", slice(0, 120), slice(0, 130))
+
+
 def test_nothing_but_fill_is_empty(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif", np.zeros((3, 40, 40)))
     with pytest.raises(EmptyError, match="no cell has red"):
