@@ -32,6 +32,7 @@ def train(
 ) -> None:
     """Train the model that RECIPE describes and write one safetensors file.
 
+    RECIPE is a file, or the name of a shipped one, as ridgeline-x4.toml, or of a choice of it, as jointseg-region.toml.
     The same recipe, data and seed give the same weights on one CPU. The same command goes on
     with a run that was cut off.
     """

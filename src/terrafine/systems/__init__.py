@@ -33,6 +33,7 @@ __all__ = [
     "list_models",
     "load_model",
     "load_network",
+    "recipe_folders",
     "system_names",
 ]
 
@@ -55,6 +56,11 @@ class ModelRef:
 def system_names() -> list[str]:
     """Folders of this package that hold a system, in order."""
     return sorted(p.parent.name for p in _HERE.glob("*/__init__.py"))
+
+
+def recipe_folders() -> list[Path]:
+    """Where the systems' recipes lie, in order."""
+    return [_HERE / name / "recipes" for name in system_names()]
 
 
 @cache

@@ -17,7 +17,7 @@ from terrafine.training.adversarial import Schedule
 from terrafine.training.images import MIRRORS
 from terrafine.training.recipe import _fill
 
-__all__ = ["ImageData", "ImagePatches", "ImageRecipe", "read_image_recipe", "read_tables"]
+__all__ = ["ImageData", "ImagePatches", "ImageRecipe", "base_of", "read_image_recipe", "read_tables"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +90,10 @@ def read_tables(path: str | os.PathLike[str]) -> dict[str, Any]:
     applied in their order and the recipe's `name` becomes the file's. Raises RecipeError with the choices there are.
     """
     path = Path(path)
-    base, wanted = path, list[str]()
-    while not base.is_file() and "-" in base.stem:
-        stem, _, choice = base.stem.rpartition("-")
-        base, wanted = base.with_name(stem + base.suffix), [choice, *wanted]
+    base = base_of(path)
+    wanted = path.stem[len(base.stem) + 1 :].split("-") if base.stem != path.stem else []
     try:
-        record = tomllib.loads((base if base.is_file() else path).read_text(encoding="utf-8"))
+        record = tomllib.loads(base.read_text(encoding="utf-8"))
     except OSError as e:
         raise RecipeError(f"{path}: cannot be read ({e.strerror}); expected a TOML recipe") from e
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
@@ -109,6 +107,14 @@ def read_tables(path: str | os.PathLike[str]) -> dict[str, Any]:
         if table in record.get("data", {}):
             record["data"][table] = {k: v for k, v in record["data"][table].items() if v}
     return record | {"name": path.stem} if wanted else record
+
+
+def base_of(path: Path) -> Path:
+    """BASE.toml of BASE-CHOICE-CHOICE.toml: the longest name that is a file; the path itself where none is."""
+    base = path
+    while not base.is_file() and "-" in base.stem:
+        base = base.with_name(base.stem.rpartition("-")[0] + base.suffix)
+    return base if base.is_file() else path
 
 
 def read_image_recipe(path: str | os.PathLike[str]) -> ImageRecipe:

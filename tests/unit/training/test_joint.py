@@ -23,7 +23,7 @@ from terrafine.systems.jointseg.net import JointSeg
 from terrafine.training.adversarial import Players, Schedule, _step
 from terrafine.training.joint_data import SampleSampler, load_all, load_samples
 from terrafine.training.joint_recipe import read_sample_recipe
-from terrafine.training.start import train
+from terrafine.training.start import found_recipe, train
 
 SIZE = {"blocks": 1, "features": 4, "growth": 2}
 TINY: dict[str, Any] = {"first": SIZE, "second": SIZE, "width": 4, "depth": 2}
@@ -245,6 +245,7 @@ def test_every_choice_of_the_shipped_recipe_can_be_read_and_built() -> None:
         "images",
         "plain",
         "started",
+        "region",
         "own",
         "apart",
         "imageonly",
@@ -253,6 +254,9 @@ def test_every_choice_of_the_shipped_recipe_can_be_read_and_built() -> None:
         "bilinear",
         "truth",
         "coarse",
+        "hazy",
+        "both",
+        "started-hazy-both",
     )
     names = [SHIPPED.name, *(f"jointseg-{c}.toml" for c in (*choices, "full", "mask2former"))]
     for name in names:
@@ -260,6 +264,19 @@ def test_every_choice_of_the_shipped_recipe_can_be_read_and_built() -> None:
         if "full" not in name and "mask2former" not in name:
             net = find_system("jointseg").joint.build(recipe.network)  # type: ignore[union-attr]
             assert sum(p.numel() for p in net.parameters()) * 4 < 10e6
+
+
+def test_a_bare_name_is_a_recipe_here_or_a_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert found_recipe("jointseg-region.toml") == SHIPPED.with_name("jointseg-region.toml")
+    assert found_recipe("ridgeline-x4.toml").is_file()
+    assert found_recipe("./jointseg.toml") == Path("jointseg.toml"), (
+        "a folder was given: nothing is looked for elsewhere"
+    )
+    assert found_recipe("unheard-of.toml") == Path("unheard-of.toml")
+    (tmp_path / "jointseg.toml").write_text(RECIPE)
+    assert found_recipe("jointseg-started.toml") == Path("jointseg-started.toml")
+    assert read_sample_recipe(SHIPPED.with_name("jointseg-region.toml")).start == "jointseg"
 
 
 def test_a_run_that_was_cut_off_ends_as_one_that_was_not(folder: Path) -> None:
