@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from rasterio.merge import merge
 
 from terrafine.impervious import build_dataset
 
 __all__ = ["HELD_OUT", "OHIO_HELD_OUT", "ohio_samples", "samples"]
 
-TILES = (3, 4, 5, 6, 7, 8)
 HELD_OUT = {"val": "tile_3", "test-dense": "tile_4", "test-sparse": "tile_5"}
 SEALED, UNKNOWN = ("#3C1098", "#6EC1E4"), ("#9B9B9B",)
 OHIO_HELD_OUT = {"val": "ohio-south", "test-ohio": "ohio-north"}
@@ -33,10 +31,10 @@ def samples(data: Path, runs: Path, count: int = 360) -> Path:
     out = runs / "samples"
     if (out / "index.json").is_file():
         return out
-    images, masks = _staged(data / "impervious" / "dubai", runs / "staged")
+    dubai = data / "impervious" / "dubai"
     build_dataset(
-        images,
-        [masks],
+        sorted(dubai.glob("tile_[3-8]/images/*")),
+        [dubai],
         out,
         sealed=SEALED,
         unknown=UNKNOWN,
@@ -46,28 +44,10 @@ def samples(data: Path, runs: Path, count: int = 360) -> Path:
         count=count,
         spacing_m=0.0,
         shares={},
-        hold_out={split: f"{tile}-" for split, tile in HELD_OUT.items()},
+        hold_out={split: f"{tile}/" for split, tile in HELD_OUT.items()},
         seed=1,
     )
     return out
-
-
-def _staged(dubai: Path, to: Path) -> tuple[list[Path], Path]:
-    """Images and masks of all tiles under names that tell the tile; some masks are palettes, all become RGB."""
-    folders = to / "images", to / "masks"
-    for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
-    images = []
-    for tile in TILES:
-        for path in sorted((dubai / f"tile_{tile}" / "images").iterdir()):
-            link = folders[0] / f"tile_{tile}-{path.name}"
-            link.unlink(missing_ok=True)
-            link.symlink_to(path.resolve())
-            images.append(link)
-            mask = next((dubai / f"tile_{tile}" / "masks").glob(f"{path.stem}.*"))
-            with Image.open(mask) as picture:
-                picture.convert("RGB").save(folders[1] / f"tile_{tile}-{path.stem}.png", compress_level=1)
-    return images, folders[1]
 
 
 def ohio_samples(data: Path, runs: Path) -> Path:

@@ -80,12 +80,12 @@ def public_start(seen: Sequence[Sample], held: Sequence[Sample], steps: int = 12
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        squared = []
+        taken, squared = time.process_time() - begun, []
         with torch.inference_mode():
             for sample in held:
                 x, fine = (torch.from_numpy(v * np.float32(sample.unit))[None] for v in (sample.coarse, sample.fine))
                 squared.append(float((_quarter(network.eval(), x) - _truth(fine, x)).square().mean()))
-        told[name] = {"psnr": psnr(float(np.mean(squared))), "core_s": time.process_time() - begun}
+        told[name] = {"psnr": psnr(float(np.mean(squared))), "rate": rate, "core_s": taken}
         print(f"public, {name}: {told[name]}", flush=True)
     return {"steps": steps, "rows": told}
 

@@ -2,9 +2,9 @@
 
     python benchmarks/ablation_pimsr.py [--steps 250] [--variants base sar ...] [--data DIR] [--runs DIR]
 
-Every variant is the recipe of PIMSR's first stage, radar alone, with one choice undone or one term of physics added,
-from the same Ridgeline, with the same seed and so the same patches, and the schedule cut to --steps (warm-up is a tenth
-of it). Two scores:
+Every variant is the first half of PIMSR's recipe, with radar alone and no image, with one choice undone or one term of
+physics added, from the same Ridgeline, with the same seed and so the same patches, and the schedule cut to --steps
+(warm-up is a tenth of it). Two scores:
 
     held out   the recipe's held-out terrain with radar SIMULATED over it, never dem/test: geometric mean over patches
                of RMSE and of slope error / bicubic's, and each term of physics / that of the consistent cubic surface
@@ -67,7 +67,7 @@ from terrafine.training.patches import Sampler
 from terrafine.training.recipe import Recipe, read_recipe
 from terrafine.training.validate import score
 
-RECIPE = ROOT / "src/terrafine/systems/pimsr/recipes/pimsr-radar-x4.toml"
+RECIPE = ROOT / "src/terrafine/systems/pimsr/recipes/pimsr-begin-x4.toml"
 SCALE = 4
 EDGE = 8  # coarse cells along a patch's border that are not scored
 
@@ -102,12 +102,16 @@ VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {
     ),
     "no-pyramid": ("radar at the coarse resolution alone", {"network.pyramid": False}),
     "no-gates": ("radar added up, no gates", {"network.gated": False}),
+    "no-bound": ("gates' logits not bounded", {"network.bound": 0.0}),
+    "no-align": ("no learned displacement", {"network.align": 0.0}),
 }
 
 
 def write_variant(name: str, steps: int, path: Path) -> Recipe:
     """Write the recipe of a variant, cut to `steps`, and read it back."""
     record = tomllib.loads(RECIPE.read_text(encoding="utf-8"))
+    del record["optical"]
+    record["network"]["guides"] = ["vv", "vh"]
     cut = {"optim.steps": steps, "optim.warmup": max(1, steps // 10), "validate_every": steps, "checkpoint_every": 25}
     for dotted, value in {**cut, **VARIANTS[name][1]}.items():
         *table, key = dotted.split(".")

@@ -56,6 +56,7 @@ PAGE = ROOT / "docs" / "benchmarks" / "jointseg.md"
 PICTURE = ROOT / "docs" / "img" / "jointseg.png"
 CITY = ROOT / "docs" / "img" / "jointseg_city.png"
 LONG = 3
+LONGER = f"{LONG} times the steps"
 
 # row: (choice of the recipe, whether it starts from the images' run, times the steps)
 RUNS: Mapping[str, tuple[str, bool, int]] = {
@@ -64,15 +65,28 @@ RUNS: Mapping[str, tuple[str, bool, int]] = {
     "joint": ("started", True, 1),
     "truth": ("truth", False, 1),
     "truth-long": ("truth", False, LONG),
+    "bilinear-long": ("bilinear", False, LONG),
+    "coarse-long": ("coarse", False, LONG),
+    "joint-long": ("started", True, LONG),
     "apart": ("started-apart", True, 1),
     "stage1": ("started-stage1-apart", True, 1),
     "coarse": ("coarse", False, 1),
     "imageonly": ("started-imageonly", True, 1),
     "mask2former": ("started-mask2former", True, 1),
     "untaught": ("untaught", False, 1),
+    "hazy": ("started-hazy", True, 1),
+    "both": ("started-hazy-both", True, 1),
 }
 # Rows that are gone on with on Ohio, and by which choice.
-OHIO = {"coarse": "coarse", "bilinear": "bilinear", "apart": "started-apart", "joint": "started", "truth": "truth"}
+OHIO = {
+    "coarse": "coarse",
+    "bilinear": "bilinear",
+    "apart": "started-apart",
+    "joint": "started",
+    "hazy": "started",
+    "truth": "truth",
+}
+SHIPPED = "hazy"
 FURTHER = {"none": 0.0, "lite": 0.05, "own": 0.05}
 
 
@@ -88,6 +102,7 @@ def recipe(steps: tuple[int, int, int]) -> str:
     text = (RECIPES / "jointseg.toml").read_text()
     for phase, n in zip(("image", "game", "joint"), steps, strict=True):
         text = re.sub(rf"(\[phases\.{phase}\]\nsteps = )\d+", rf"\g<1>{n}", text)
+    text = text.replace('samples = "."', 'samples = "samples"')
     # No choosing among checkpoints: every row is its averaged weights after its last step.
     return re.sub(r"validate_every = \d+", f"validate_every = {sum(steps)}", text)
 
@@ -97,16 +112,18 @@ def fit(text: str, name: str, run: str, runs: Path, threads: int, start: Path | 
     from terrafine.training.start import train
 
     folder = runs / run
-    weights = folder / f"{name}.safetensors"
+    weights, told = folder / f"{name}.safetensors", folder / "jointseg.toml"
+    if told.exists() and told.read_text() != text:
+        raise SystemExit(f"{folder}: was trained by another recipe or budget; remove it, or give another --runs")
     if weights.exists():
         return weights
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "jointseg.toml").write_text(text)
+    told.write_text(text)
     first = None if start is None else next(start.glob("jointseg-*.safetensors"))
     begun = time.perf_counter()
     train(
         folder / f"{name}.toml",
-        data_root=runs / "samples",
+        data_root=runs,
         out=folder,
         device="cpu",
         threads=threads,
@@ -134,11 +151,15 @@ def run_score(runs: Path, every: int) -> dict[str, Any]:
             rows[name], sharp[name] = judged(name, maps, held, weights), map_resolution(maps, held)
             print(f"{name}: {sharp[name]}", flush=True)
     record = compared(list(rows.values())) | {"effective_resolution_m": sharp}
-    record["halfway"] = {u: halfway(rows, "JointSeg", FAIR, u) for u in UPPER if {"JointSeg", FAIR, u} <= set(rows)}
-    if {"JointSeg", FAIR} <= set(rows):
+    record["halfway"] = {
+        ours: halfway(rows, ours, fair, upper)
+        for ours, fair, upper in zip(OURS, FAIR, UPPER, strict=True)
+        if {ours, fair, upper} <= set(rows)
+    }
+    if {OURS[0], FAIR[0]} <= set(rows):
         shown = chosen(held)
         few, network = [held[i] for i in shown], network_of(weights_of("joint", runs) or Path())
-        two = [[_kept(runs, n, Path(), held, False)[i] for i in shown] for n in (FAIR, "JointSeg")]
+        two = [[_kept(runs, n, Path(), held, False)[i] for i in shown] for n in (FAIR[0], OURS[0])]
         draw(few, two[0], images_of(network, few), two[1], PICTURE)
     record["missing"] = [n for n in ROWS if n not in rows]
     record["seconds"] = {r: _seconds(runs / r) for r in RUNS if weights_of(r, runs)}
@@ -160,11 +181,18 @@ ROWS: Mapping[str, tuple[str, bool]] = {
     "JointSeg, segmenter sees the image alone": ("imageonly", False),
     "JointSeg, Mask2Former": ("mask2former", False),
     "JointSeg's network, no loss on its images": ("untaught", False),
+    "JointSeg, light and haze varied": ("hazy", False),
+    "JointSeg, light and haze varied, Ohio learnt too": ("both", False),
     "true 1 m image": ("truth", True),
-    f"true 1 m image, {LONG} times the steps": ("truth-long", True),
+    f"10 m segmentation, resampled, {LONGER}": ("coarse-long", False),
+    f"bilinear, segmenter trained on bilinear, {LONGER}": ("bilinear-long", False),
+    f"JointSeg, {LONGER}": ("joint-long", False),
+    f"true 1 m image, {LONGER}": ("truth-long", True),
 }
-FAIR = next(n for n, row in ROWS.items() if row == ("bilinear", False))
-UPPER = tuple(n for n, (_, truth) in ROWS.items() if truth)
+OURS, FAIR, UPPER = (
+    tuple(n for n, row in ROWS.items() if row in ((run, truth), (f"{run}-long", truth)))
+    for run, truth in (("joint", False), ("bilinear", False), ("truth", True))
+)
 
 
 def _kept(runs: Path, name: str, path: Path, held: list[Sample], truth: bool) -> list[Any]:
@@ -197,31 +225,30 @@ def run_images(runs: Path, held: list[Sample]) -> dict[str, Any]:
         if path is not None:
             made[name] = lambda p=path, s=stage: images_of(network_of(p), held, s)
     found = {}
+    newest = max((p.stat().st_mtime for r in ("images", "joint", "imageonly") if (p := weights_of(r, runs))), default=0)
     for name, images in made.items():
         file = runs / "images-scored" / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}.json"
-        if not file.exists():
+        if not file.exists() or file.stat().st_mtime < newest:
             write_json(file, scored_image(images(), held))
             print(name, flush=True)
         found[name] = json.loads(file.read_text())
     return found
 
 
-def run_ohio(data: Path, runs: Path, threads: int, steps: int) -> dict[str, Any]:
+def run_ohio(runs: Path, threads: int, steps: int) -> dict[str, Any]:
     """The rows of Dubai as they are, and gone on with on Ohio's middle for that many steps; scored on its north."""
     there = runs / "ohio"
-    ohio_samples(data, there)
     held = load_samples(there / "samples", ["test-ohio"])
     weights, rows = resampled(held), {}
     for name, (run, truth) in ROWS.items():
         first = weights_of(run, runs)
-        if run not in OHIO or first is None or name.endswith("on the truth"):
+        if first is None or name.endswith("on the truth") or run not in (*OHIO, "both"):
             continue
-        text = recipe((0, 0, steps)).replace("rate = 2e-3", "rate = 1e-3")
-        for when, path in (
-            ("as it is", first),
-            ("gone on with", fit(text, f"jointseg-{OHIO[run]}", run, there, threads, runs / run)),
-        ):
-            row = f"{name}, {when}"
+        weights_at = {f"{name}, as it is": first}
+        if run in OHIO:
+            text = recipe((0, 0, steps)).replace("rate = 2e-3", "rate = 1e-3")
+            weights_at[f"{name}, gone on with"] = fit(text, f"jointseg-{OHIO[run]}", run, there, threads, runs / run)
+        for row, path in weights_at.items():
             rows[row] = judged(row, chances(network_of(path), held, truth=truth), held, weights)
             print(row, flush=True)
     return compared(list(rows.values())) | {
@@ -242,6 +269,7 @@ def run_features(runs: Path, threads: int, steps: int = 40) -> dict[str, Any]:
     for name, weight in FURTHER.items():
         text = (RECIPES / "jointseg.toml").read_text()
         text = re.sub(r"(\[phases\.joint\]\nsteps = )\d+", rf"\g<1>{steps}\nperceptual = {weight}", text)
+        text = text.replace('samples = "."', 'samples = "samples"')
         text = text.replace('perceptual = "lite"', f'perceptual = "{"own" if name == "own" else "lite"}"')
         text = text.replace("rate = 2e-3", "rate = 5e-4")
         path = fit(text, "jointseg-started", f"features-{name}", runs, threads, start)
@@ -277,19 +305,19 @@ def main() -> None:
     data, runs = data_dir(given.data), given.runs
     parts = given.parts or list(names)
     record = json.loads(OUT.read_text()) if OUT.exists() else {}
-    if "samples" in parts or not (runs / "samples" / "index.json").exists():
-        samples(data, runs)
+    samples(data, runs)
+    ohio_samples(data, runs / "ohio")
     if "train" in parts:
         for run in given.rows.split(",") if given.rows else RUNS:
             trained(run, runs, given.threads, (*image_steps, given.steps))
         record["budget"] = {"segmenter_steps": given.steps, "image_steps": image_steps}
     work: dict[str, Callable[[], Any]] = {
         "score": lambda: run_score(runs, 3),
-        "ohio": lambda: run_ohio(data, runs, given.threads, given.steps // 3),
+        "ohio": lambda: run_ohio(runs, given.threads, given.steps // 3),
         "features": lambda: run_features(runs, given.threads),
         "public": lambda: run_public(runs),
         "speed": lambda: speeds(weights_of("joint", runs)),
-        "city": lambda: map_city(data, weights_of("joint", runs), CITY),
+        "city": lambda: map_city(data, weights_of(SHIPPED, runs), CITY),
     }
     for part, call in work.items():
         if part in parts:
@@ -298,6 +326,8 @@ def main() -> None:
     if "page" in parts:
         text = PAGE.read_text()
         for name, table in TABLES.items():
+            if f"<!-- jointseg: {name} -->" not in text:
+                raise SystemExit(f"{PAGE}: no place for the table {name!r}")
             text = re.sub(
                 rf"(<!-- jointseg: {name} -->\n).*?(<!-- end -->)",
                 lambda m, t=table: m[1] + t(record) + m[2],

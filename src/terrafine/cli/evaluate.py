@@ -125,11 +125,12 @@ def evaluate(
     from terrafine.raster.kind import kind_of
 
     held = kind or kind_of(candidates[0])
-    if held == "probability":
-        raise UsageError(
-            f"{candidates[0]}: holds a probability, which is not judged; give the class map that was made of it, or "
-            "say with --as what the file is"
-        )
+    for path in () if kind else (*candidates, truth):
+        if Path(path).suffix.lower() != ".csv" and kind_of(path) == "probability":
+            raise UsageError(
+                f"{path}: holds a probability, which is not judged; give the class map that was made of it, or say "
+                "with --as what the files are"
+            )
     if held != "elevation":
         _refuse_elevation_options(held)
         judged = judge(

@@ -23,6 +23,9 @@ class LabelFolder:
     def __init__(self, folder: Path, images: Sequence[Path]) -> None:
         self.folder = folder
         own = {os.path.realpath(path) for path in images}
+        self._images: dict[str, list[Path]] = {}
+        for image in images:
+            self._images.setdefault(image.stem, []).append(image)
         self._files: dict[str, list[Path]] = {}
         for here, _, names in os.walk(folder):
             for path in (Path(here, name) for name in names):
@@ -32,7 +35,10 @@ class LabelFolder:
             raise DataError(f"{folder}: holds no file besides the images; expected rasters named as the images are")
 
     def of(self, image: Path) -> Path:
-        """The raster of the image's stem that shares the deepest folder with it; DataError for none, or several."""
+        """The raster of the image's stem that shares the deepest folder with it.
+
+        DataError for none, for several, and for one that lies nearer to another image of that stem, whose label it is.
+        """
         named = sorted(self._files.get(image.stem, []))
         found = [path for path in named if is_raster(path)]
         wanted = f"expected a raster of labels named {image.stem}, as {image} is"
@@ -45,6 +51,14 @@ class LabelFolder:
             raise DataError(
                 f"{self.folder}: found {len(nearest)} rasters that lie equally near, {_listed(nearest)}; {wanted}, one "
                 "of which shares more folders with the image than the others"
+            )
+        for other in self._images.get(image.stem, []):
+            if _shared(nearest[0], other) > max(shared):
+                raise DataError(f"{self.folder}: found {nearest[0]}, which lies nearer to {other}; {wanted}")
+        if len(found) > 1 and nearest[0].parent == image.parent:
+            raise DataError(
+                f"{self.folder}: found {_listed(found)}, of which the nearest lies beside the image and may be a "
+                f"picture of it; {wanted}, and no other raster of that name in the image's own folder"
             )
         return nearest[0]
 

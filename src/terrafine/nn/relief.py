@@ -126,7 +126,11 @@ class ReliefNet(nn.Module):
         """Coarse cells around a cell on which its subcells depend."""
         before, after = 2 * len(self.before), 2 * len(self.after) + 1
         deep = 2 * (2 * self.deep_blocks) + 1 if self.deep_blocks else 0
-        return _RADIUS + 1 + before + deep + after + 1
+        return self.sight_radius() + before + deep + after
+
+    def sight_radius(self) -> int:
+        """Coarse cells around a cell on which what `look` tells of it depends."""
+        return _RADIUS + 2
 
 
 def _roughness(departure: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -111,12 +112,13 @@ def _old(target: Path) -> Path:
 
 
 def _sync(path: Path) -> None:
-    """Flush a file or a folder to the disk."""
+    """Flush a file to the disk, or a folder where its file system can do that."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as error:
-        error.filename = os.fspath(path)
-        raise
+        if not (path.is_dir() and error.errno in (errno.EINVAL, errno.ENOTSUP)):
+            error.filename = os.fspath(path)
+            raise
     finally:
         os.close(handle)

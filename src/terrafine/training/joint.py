@@ -60,8 +60,7 @@ def train_samples(
         torch.set_num_threads(threads)
     place = place_of(device)
     bands = int(recipe.network.get("bands", 3))
-    names = recipe.data.samples
-    folders = [Path(data_root) / name for name in ([names] if isinstance(names, str) else names)]
+    folders = [Path(data_root) / name for name in recipe.data.folders]
     p = recipe.patches
     training = load_all(folders, recipe.data.train, bands)
     sampler = SampleSampler(training, p.size, p.batch, recipe.seed, p.light, recipe.phase, p.haze)

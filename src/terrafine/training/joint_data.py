@@ -37,16 +37,30 @@ class Sample:
 
 
 def load_all(folders: Sequence[Path], splits: Sequence[str], bands: int = 3, most: int | None = None) -> list[Sample]:
-    """The samples of several folders, each as `load_samples` gives them; `most` from each its part."""
-    each = None if most is None else -(-most // len(folders))
-    return [sample for folder in folders for sample in load_samples(folder, splits, bands, each)]
+    """The samples of those splits in all folders, in the indices' order; of more than `most`, so many evenly spread.
+
+    A split may be empty in some of several folders. Raises DataError for a folder without index, an index of another
+    form, other bands, or a split that is empty in all.
+    """
+    listed = [(folder, *_index(folder, bands)) for folder in folders]
+    known = {record["split"] for _, records, _ in listed for record in records}
+    for split in splits:
+        if split not in known:
+            names = ", ".join(str(folder / "index.json") for folder in folders)
+            raise DataError(f"{names}: no sample is in split {split!r}; found {', '.join(sorted(known))}")
+    taken = [(f, r, unit) for f, records, unit in listed for r in records if r["split"] in splits]
+    if most is not None and len(taken) > most:
+        taken = [taken[i] for i in np.linspace(0, len(taken) - 1, most).round().astype(int)]
+    return [_read(folder, record, unit) for folder, record, unit in taken]
 
 
 def load_samples(folder: Path, splits: Sequence[str], bands: int = 3, most: int | None = None) -> list[Sample]:
-    """The samples of those splits, in the index's order; of more than `most`, so many evenly spread.
+    """The samples of one folder; see `load_all`."""
+    return load_all([folder], splits, bands, most)
 
-    Raises DataError for a folder without index, an index of another form, other bands, or a split that is empty.
-    """
+
+def _index(folder: Path, bands: int) -> tuple[list[dict[str, str]], float]:
+    """The records of a folder's samples, and the reflectance of one stored number."""
     path = folder / "index.json"
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
@@ -56,15 +70,7 @@ def load_samples(folder: Path, splits: Sequence[str], bands: int = 3, most: int 
         raise DataError(f"{path}: format {index.get('format')!r}, scale {index.get('scale')}; expected samples of ×{K}")
     if len(index["bands"]) != bands:
         raise DataError(f"{path}: holds {', '.join(index['bands'])}; expected {bands} bands, as [network] bands says")
-    for split in splits:
-        if not any(s["split"] == split for s in index["samples"]):
-            known = sorted({s["split"] for s in index["samples"]})
-            raise DataError(f"{path}: no sample is in split {split!r}; it has {', '.join(known)}")
-    taken = [s for s in index["samples"] if s["split"] in splits]
-    if most is not None and len(taken) > most:
-        taken = [taken[i] for i in np.linspace(0, len(taken) - 1, most).round().astype(int)]
-    unit = 1.0 / float(index["stored_per_reflectance"])
-    return [_read(folder, s, unit) for s in taken]
+    return index["samples"], 1.0 / float(index["stored_per_reflectance"])
 
 
 def _read(folder: Path, record: Mapping[str, str], unit: float) -> Sample:

@@ -27,6 +27,11 @@ class SampleData:
     validate: Sequence[str] = ("val",)
     licence: str = "not stated"
 
+    @property
+    def folders(self) -> Sequence[str]:
+        """The names of all folders."""
+        return [self.samples] if isinstance(self.samples, str) else self.samples
+
 
 @dataclass(frozen=True, slots=True)
 class SamplePatches:
@@ -114,8 +119,12 @@ def read_sample_recipe(path: str | os.PathLike[str]) -> SampleRecipe:
 
 
 def _check(recipe: SampleRecipe, path: str | os.PathLike[str]) -> None:
-    p, o = recipe.patches, recipe.optim
+    p, o, folders = recipe.patches, recipe.optim, recipe.data.folders
     checks = (
+        (
+            not folders or not all(isinstance(name, str) for name in folders),
+            f"[data] samples = {recipe.data.samples!r}: expected the name of a folder, or a list of at least one",
+        ),
         (p.size < 8 or p.size % 8 != 0, f"[patches] size = {p.size}: expected a multiple of 8 coarse cells"),
         (
             p.batch < 1 or p.light < 0 or p.haze < 0,

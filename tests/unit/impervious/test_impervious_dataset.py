@@ -278,6 +278,18 @@ def test_masks_that_lie_equally_near_and_pictures_without_one_are_named(tmp_path
     assert not (tmp_path / "b").exists()
 
 
+def test_another_tiles_mask_and_a_picture_beside_the_image_are_no_label(tmp_path: Path) -> None:
+    images, _ = tiles(tmp_path / "all")
+    beside = images[0].with_suffix(".png")
+    shutil.copy(tmp_path / "all" / "tile_3" / "masks" / "part.png", beside)
+    with pytest.raises(DataError, match="lies beside the image and may be a picture"):
+        built(images, tmp_path / "all", tmp_path / "b")
+    beside.unlink()
+    (tmp_path / "all" / "tile_3" / "masks" / "part.png").unlink()
+    with pytest.raises(DataError, match=r"tile_4/masks/part.png, which lies nearer to \S+tile_4/images/part.tif"):
+        built(images, tmp_path / "all", tmp_path / "b")
+
+
 def test_what_cannot_be_made_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     images, labels = put(tmp_path, 1)
     with pytest.raises(UsageError, match="multiple of 10"):

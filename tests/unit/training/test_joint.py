@@ -232,6 +232,7 @@ def test_a_recipe_counts_its_phases_and_refuses_what_makes_no_sense(folder: Path
         ("steps = 3", "speed = 3", "needs numbers"),
         ("rate = 1e-3", "rate = 1e-3\nsteps = 5", "phases say"),
         ("size = 8", "size = 9", "multiple of 8"),
+        ('samples = "samples"', "samples = []", "list of at least one"),
         ('perceptual = "own"', 'perceptual = "vgg"', "expected lite or own"),
     ):
         assert old in RECIPE
@@ -317,7 +318,7 @@ def test_a_run_starts_from_weights_that_fit_and_refuses_those_that_do_not(folder
 def test_folders_that_hold_no_samples_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="terrafine dataset impervious"):
         load_samples(tmp_path, ["train"])
-    with pytest.raises(DataError, match="in split 'test'; it has train, val"):
+    with pytest.raises(DataError, match="in split 'test'; found train, val"):
         load_samples(folder / "samples", ["test"])
     with pytest.raises(DataError, match="expected 4 bands"):
         load_samples(folder / "samples", ["train"], bands=4)

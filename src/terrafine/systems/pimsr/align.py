@@ -8,20 +8,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from terrafine.physics.backscatter import highpass
-
 __all__ = ["WINDOW", "Align", "flattened"]
 
-WINDOW = 31  # fine cells whose mean is taken away: what varies more slowly is land cover, not relief
+WINDOW = 7  # coarse cells whose mean is taken away: what varies more slowly is land cover, not relief
 _DECIBEL = 4.0  # spread of backscatter over relief: brings the input to about one
 _SMOOTH = 7  # coarse cells over which displacements are averaged: neighbours move together, by a shift that drifts
 _WIDTH = 24
 
 
-def flattened(guide: Tensor) -> Tensor:
-    """A guide (n, 2, k·y, k·x), value and mask, without its mean over the window; about one."""
-    seen = guide[:, 1:]
-    return torch.cat((highpass(guide[:, :1], seen > 0, WINDOW) / _DECIBEL, seen), dim=1)
+def flattened(guide: Tensor, k: int) -> Tensor:
+    """A guide (n, 2, k·y, k·x), value and mask, less its mean over the window, which is taken on coarse cells and
+    drawn smoothly between their centres; about one.
+    """
+    value, seen = guide[:, :1] * guide[:, 1:], guide[:, 1:]
+    both = functional.avg_pool2d(functional.avg_pool2d(torch.cat((value, seen), dim=1), k), WINDOW, 1, WINDOW // 2)
+    mean = both[:, :1] / both[:, 1:].clamp_min(1e-6)
+    slow = functional.interpolate(mean, scale_factor=k, mode="bilinear", align_corners=False)
+    return torch.cat(((value - slow * seen) / _DECIBEL, seen), dim=1)
 
 
 class Align(nn.Module):
@@ -45,7 +48,7 @@ class Align(nn.Module):
             nn.init.zeros_(p)
 
     def forward(self, guide: Tensor, look: Tensor, features: Tensor) -> Tensor:
-        """guide (n, 2, k·y, k·x) value and mask, look (n, 2, y, x), features (n, seen, y, x) -> the guide moved.
+        """guide (n, 2, k·y, k·x), flattened, and mask; look (n, 2, y, x), features (n, seen, y, x) -> the guide moved.
 
         A cell is observed where all that it is made of was.
         """
@@ -60,7 +63,7 @@ class Align(nn.Module):
 
     def field(self, guide: Tensor, look: Tensor, features: Tensor) -> Tensor:
         """Displacement (n, 2, y, x) in fine cells, down and right: from where each cell reads."""
-        x = functional.pixel_unshuffle(flattened(guide), self.scale)
+        x = functional.pixel_unshuffle(guide, self.scale)
         x = functional.gelu(self.enter(torch.cat((x, look), dim=1)) + self.heights(features))
         raw = self.shift(functional.gelu(self.mix(x)))
         half = _SMOOTH // 2
@@ -68,5 +71,5 @@ class Align(nn.Module):
         return self.reach * torch.tanh(smooth)
 
     def receptive_radius(self) -> int:
-        """Coarse cells around a cell on which the moved guide depends, beyond what its features depend on."""
-        return -(-(WINDOW // 2) // self.scale) + 3 + _SMOOTH // 2 + -(-math.ceil(self.reach + 1) // self.scale)
+        """Coarse cells around a cell on which the moved guide depends, of the flattened guide and of the features."""
+        return 3 + _SMOOTH // 2 + -(-math.ceil(self.reach + 1) // self.scale)

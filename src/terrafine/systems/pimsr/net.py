@@ -1,7 +1,7 @@
 """PIMSR: a relief network with guides, radar and an image; it falls back to the heights alone where there are none.
 
 heights ── ReliefNet, fixed in training ── features ────────────────────────┬──────────────── body ─ tail ─┐
-vv, vh, optical ─ minus 31×31 mean ─ encoder each: fine/2, coarse, coarse/2 ┤         detail, minus block mean
+vv, vh, optical ─ minus 7×7 mean ─── encoder each: fine/2, coarse, coarse/2 ┤         detail, minus block mean
 way to sensor or sun ───────────────────────────────────────────────────────┘ gates: shares of {dem, vv, vh, optical}
 
 The share of `dem` brings no correction, so a cell without guides gets exactly what the relief network says.
@@ -48,6 +48,7 @@ class PimsrNet(nn.Module):
     align      fine cells by which a learned displacement, one for each guide and coarse cell, may move it; 0: none
     pyramid    guides meet heights at three resolutions; False: at the coarse one alone
     gated      guides are weighted by shares for each cell; False: added up where they are observed
+    bound      by which the logits of the shares are bounded, so that no gate is ever closed for good; 0: not
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class PimsrNet(nn.Module):
         align: float = 0.0,
         pyramid: bool = True,
         gated: bool = True,
+        bound: float = 0.0,
     ) -> None:
         super().__init__()
         if scale % 2:
@@ -72,7 +74,9 @@ class PimsrNet(nn.Module):
         self.encoders = nn.ModuleDict({name: _Encoder(scale, width, pyramid) for name in self.guides})
         self.aligners = nn.ModuleDict({name: Align(scale, seen, align) for name in self.guides if align})
         levels = _LEVELS if pyramid else 1
-        self.gates = nn.ModuleList(_Gate(seen, width, len(self.guides)) if gated else _Sum() for _ in range(levels))
+        self.gates = nn.ModuleList(
+            _Gate(seen, width, len(self.guides), bound) if gated else _Sum() for _ in range(levels)
+        )
         if pyramid:
             self.fine = nn.Conv2d(width, body[0], 2, stride=2)
         self.coarse = nn.Conv2d(width, body[0], 1)
@@ -102,8 +106,9 @@ class PimsrNet(nn.Module):
                 given.append(heights.new_zeros((len(heights), 2, *self._fine(heights))))
                 encoded.append(_of_nothing(encoder, self.scale, features))
                 continue
+            guide = flattened(guide, self.scale)
             if name in self.aligners:
-                guide = self.aligners[name](guide, look, features)
+                guide = self.aligners[name](guide, look, sight.features)
             given.append(guide)
             encoded.append(encoder(guide, look))
         observed = torch.cat([functional.avg_pool2d(g[:, 1:], self.scale) for g in given], dim=1)
@@ -142,12 +147,10 @@ class PimsrNet(nn.Module):
 
     def receptive_radius(self) -> int:
         """Coarse cells around a cell on which its subcells depend."""
-        heights = self.relief.receptive_radius()
-        window = -(-(WINDOW // 2) // self.scale)
-        radar = window + _REACH
-        moved = [align.receptive_radius() for align in self.aligners.values() if isinstance(align, Align)]
-        radar = max([radar, *(max(radar, heights) + m for m in moved)])
-        return max(heights, radar) + 2 * len(self.body) + 2
+        heights, window = self.relief.receptive_radius(), WINDOW // 2 + 1
+        moved = max((a.receptive_radius() for a in self.aligners.values() if isinstance(a, Align)), default=0)
+        seen = max(window, self.relief.sight_radius()) + moved + _REACH
+        return max(heights, seen) + 2 * len(self.body) + 2
 
 
 class _Encoder(nn.Module):
@@ -169,7 +172,7 @@ class _Encoder(nn.Module):
             self.third = ResidualBlock(width)
 
     def forward(self, guide: Tensor, look: Tensor) -> tuple[Tensor, ...]:
-        x = functional.pixel_unshuffle(flattened(guide), self.scale // 2)
+        x = functional.pixel_unshuffle(guide, self.scale // 2)
         x = self.first(self.enter(x))
         y = self.second(self.down(torch.cat((functional.pixel_unshuffle(x, 2), look), dim=1)))
         return (self.fine(x), y, self.third(self.lower(y))) if self.pyramid else (y,)
@@ -178,8 +181,9 @@ class _Encoder(nn.Module):
 class _Gate(nn.Module):
     """Per-pixel shares of {dem, *guides} that sum to one, and the guides' features weighted by them."""
 
-    def __init__(self, seen: int, width: int, guides: int) -> None:
+    def __init__(self, seen: int, width: int, guides: int, bound: float) -> None:
         super().__init__()
+        self.bound = bound
         self.heights = nn.Conv2d(seen, guides + 1, 1)
         self.radar = nn.Conv2d(width * guides, guides + 1, 1)
         with torch.no_grad():  # gates begin open: closed while all corrections are bad, they would not open again
@@ -194,6 +198,8 @@ class _Gate(nn.Module):
         # One convolution of all encoders' features side by side, without laying them side by side.
         for i, (f, weight) in enumerate(zip(encoded, self.radar.weight.chunk(len(encoded), dim=1), strict=True)):
             logits = logits + functional.conv2d(f, weight, None if i else self.radar.bias)
+        if self.bound:
+            logits = self.bound * torch.tanh(logits / self.bound)
         seen = _resized(torch.cat((torch.ones_like(observed[:, :1]), observed), dim=1), size)
         shares = torch.exp(logits - logits.amax(dim=1, keepdim=True)) * seen
         shares = shares / shares.sum(dim=1, keepdim=True).clamp_min(1e-12)
