@@ -305,8 +305,9 @@ def main() -> None:
     data, runs = data_dir(given.data), given.runs
     parts = given.parts or list(names)
     record = json.loads(OUT.read_text()) if OUT.exists() else {}
-    samples(data, runs)
-    ohio_samples(data, runs / "ohio")
+    if set(parts) != {"page"}:
+        samples(data, runs)
+        ohio_samples(data, runs / "ohio")
     if "train" in parts:
         for run in given.rows.split(",") if given.rows else RUNS:
             trained(run, runs, given.threads, (*image_steps, given.steps))
