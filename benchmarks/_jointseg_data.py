@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import rasterio
 from rasterio.merge import merge
 
 from terrafine.impervious import build_dataset
 
-__all__ = ["HELD_OUT", "OHIO_HELD_OUT", "ohio_samples", "samples"]
+__all__ = ["HELD_OUT", "OHIO_HELD_OUT", "TESTED", "ohio_samples", "samples"]
 
 HELD_OUT = {"val": "tile_3", "test-dense": "tile_4", "test-sparse": "tile_5"}
+TESTED = [split for split in HELD_OUT if split != "val"]
 SEALED, UNKNOWN = ("#3C1098", "#6EC1E4"), ("#9B9B9B",)
 OHIO_HELD_OUT = {"val": "ohio-south", "test-ohio": "ohio-north"}
 OHIO_SEALED = ("1", "2")  # building, road; parking places and yards are not drawn
@@ -77,8 +79,6 @@ def ohio_samples(data: Path, runs: Path) -> Path:
 
 def _mosaics(ohio: Path, to: Path) -> tuple[list[Path], Path]:
     """One image and one mask for each group of chips that touch, named by where it lies."""
-    import rasterio
-
     folders = to / "images", to / "masks"
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
@@ -110,8 +110,6 @@ def _never_missing(mosaic: np.ndarray, parts: Sequence[Path]) -> np.ndarray:
 
 def _touching(chips: Sequence[Path]) -> list[list[Path]]:
     """Chips in groups that touch along an edge, two or more, from the largest."""
-    import rasterio
-
     at: dict[tuple[int, int], Path] = {}
     for path in chips:
         with rasterio.open(path) as src:

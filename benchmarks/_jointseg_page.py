@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from _jointseg_rows import FAIR, FIRST, LONGER, OURS, ROWS
+
 __all__ = ["TABLES"]
 
 Record = Mapping[str, Any]
-LONGER = "3 times the steps"
-FIRST = "bilinear, segmenter trained on the truth"
-FAIR = "bilinear, segmenter trained on bilinear"
-OURS, UPPER = "JointSeg", "true 1 m image"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -44,7 +42,7 @@ def rows(record: Record) -> str:
     ]
     runs = part["seconds"]
     out = []
-    for name, run in _RUN_OF.items():
+    for name, (run, _) in ROWS.items():
         if name not in part["rows"]:
             continue
         r = part["rows"][name]
@@ -68,26 +66,6 @@ def rows(record: Record) -> str:
     if part["missing"]:
         text += f"\nNot run: {'; '.join(part['missing'])}.\n"
     return text
-
-
-_RUN_OF = {
-    "10 m segmentation, resampled": "coarse",
-    FIRST: "truth",
-    FAIR: "bilinear",
-    "stage 1, then segmenter": "stage1",
-    "Prog-ESRGAN, then segmenter (apart)": "apart",
-    "JointSeg, segmenter sees the image alone": "imageonly",
-    "JointSeg, Mask2Former": "mask2former",
-    "JointSeg's network, no loss on its images": "untaught",
-    "JointSeg, light and haze varied": "hazy",
-    "JointSeg, light and haze varied, Ohio learnt too": "both",
-    OURS: "joint",
-    UPPER: "truth",
-    f"10 m segmentation, resampled, {LONGER}": "coarse-long",
-    f"{FAIR}, {LONGER}": "bilinear-long",
-    f"{OURS}, {LONGER}": "joint-long",
-    f"{UPPER}, {LONGER}": "truth-long",
-}
 
 
 def ohio(record: Record) -> str:
@@ -116,7 +94,7 @@ def targets(record: Record) -> str:
 
     first = gaps.get(f"{OURS} − {FIRST}")
     row("F1 above bilinear, segmenter trained on the truth", "0.095", first, lambda g: g["value"] >= 0.095)
-    for more in ("", f", {LONGER}"):
+    for more in ("", LONGER):
         fair, half = gaps.get(f"{OURS}{more} − {FAIR}{more}"), record["score"]["halfway"].get(f"{OURS}{more}")
         row(
             f"F1 above bilinear, segmenter trained on bilinear{more}",

@@ -31,9 +31,10 @@ from typing import Any
 import numpy as np
 import torch
 from _common import RESULTS, ROOT, data_dir, machine, write_json
-from _jointseg_data import HELD_OUT, ohio_samples, samples
+from _jointseg_data import TESTED, ohio_samples, samples
 from _jointseg_page import TABLES
 from _jointseg_picture import chosen, draw
+from _jointseg_rows import FAIR, LONG, LONGER, OURS, ROWS, UPPER
 from _jointseg_score import (
     chances,
     compared,
@@ -55,8 +56,6 @@ OUT = RESULTS / "jointseg.json"
 PAGE = ROOT / "docs" / "benchmarks" / "jointseg.md"
 PICTURE = ROOT / "docs" / "img" / "jointseg.png"
 CITY = ROOT / "docs" / "img" / "jointseg_city.png"
-LONG = 3
-LONGER = f"{LONG} times the steps"
 
 # row: (choice of the recipe, whether it starts from the images' run, times the steps)
 RUNS: Mapping[str, tuple[str, bool, int]] = {
@@ -141,7 +140,7 @@ def weights_of(run: str, runs: Path) -> Path | None:
 
 def run_score(runs: Path, every: int) -> dict[str, Any]:
     """All rows that are there."""
-    held = load_samples(runs / "samples", [s for s in HELD_OUT if s != "val"])
+    held = load_samples(runs / "samples", TESTED)
     weights = resampled(held)
     rows, sharp = {}, {}
     for name, (run, truth) in ROWS.items():
@@ -152,56 +151,33 @@ def run_score(runs: Path, every: int) -> dict[str, Any]:
             print(f"{name}: {sharp[name]}", flush=True)
     record = compared(list(rows.values())) | {"effective_resolution_m": sharp}
     record["halfway"] = {
-        ours: halfway(rows, ours, fair, upper)
-        for ours, fair, upper in zip(OURS, FAIR, UPPER, strict=True)
-        if {ours, fair, upper} <= set(rows)
+        OURS + more: halfway(rows, OURS + more, FAIR + more, UPPER + more)
+        for more in ("", LONGER)
+        if {OURS + more, FAIR + more, UPPER + more} <= set(rows)
     }
-    if {OURS[0], FAIR[0]} <= set(rows):
+    if {OURS, FAIR} <= set(rows):
         shown = chosen(held)
         few, network = [held[i] for i in shown], network_of(weights_of("joint", runs) or Path())
-        two = [[_kept(runs, n, Path(), held, False)[i] for i in shown] for n in (FAIR[0], OURS[0])]
+        two = [[_kept(runs, n, Path(), held, False)[i] for i in shown] for n in (FAIR, OURS)]
         draw(few, two[0], images_of(network, few), two[1], PICTURE)
     record["missing"] = [n for n in ROWS if n not in rows]
     record["seconds"] = {r: _seconds(runs / r) for r in RUNS if weights_of(r, runs)}
-    record["samples"] = {
-        "held_out_km2": sum(s.label.size for s in held) / 1e6,
-        "impervious": float(sum((s.label == 1).sum() for s in held) / sum((s.label != 255).sum() for s in held)),
-        "blocks": len(held),
-    }
+    record["samples"] = _ground(held)
     return record | {"images": run_images(runs, held[::every])}
-
-
-ROWS: Mapping[str, tuple[str, bool]] = {
-    "bilinear, segmenter trained on the truth": ("truth", False),
-    "bilinear, segmenter trained on bilinear": ("bilinear", False),
-    "10 m segmentation, resampled": ("coarse", False),
-    "stage 1, then segmenter": ("stage1", False),
-    "Prog-ESRGAN, then segmenter (apart)": ("apart", False),
-    "JointSeg": ("joint", False),
-    "JointSeg, segmenter sees the image alone": ("imageonly", False),
-    "JointSeg, Mask2Former": ("mask2former", False),
-    "JointSeg's network, no loss on its images": ("untaught", False),
-    "JointSeg, light and haze varied": ("hazy", False),
-    "JointSeg, light and haze varied, Ohio learnt too": ("both", False),
-    "true 1 m image": ("truth", True),
-    f"10 m segmentation, resampled, {LONGER}": ("coarse-long", False),
-    f"bilinear, segmenter trained on bilinear, {LONGER}": ("bilinear-long", False),
-    f"JointSeg, {LONGER}": ("joint-long", False),
-    f"true 1 m image, {LONGER}": ("truth-long", True),
-}
-OURS, FAIR, UPPER = (
-    tuple(n for n, row in ROWS.items() if row in ((run, truth), (f"{run}-long", truth)))
-    for run, truth in (("joint", False), ("bilinear", False), ("truth", True))
-)
 
 
 def _kept(runs: Path, name: str, path: Path, held: list[Sample], truth: bool) -> list[Any]:
     """Maps of a row, computed once."""
-    file = runs / "maps" / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}.npy"
+    file = runs / "maps" / f"{_plain(name)}.npy"
     if not file.exists() or (path.is_file() and file.stat().st_mtime < path.stat().st_mtime):
         file.parent.mkdir(parents=True, exist_ok=True)
         np.save(file, np.stack(chances(network_of(path), held, truth=truth)))
     return list(np.load(file))
+
+
+def _plain(name: str) -> str:
+    """A row's name as a file's."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())
 
 
 def _seconds(folder: Path) -> float | None:
@@ -227,7 +203,7 @@ def run_images(runs: Path, held: list[Sample]) -> dict[str, Any]:
     found = {}
     newest = max((p.stat().st_mtime for r in ("images", "joint", "imageonly") if (p := weights_of(r, runs))), default=0)
     for name, images in made.items():
-        file = runs / "images-scored" / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}.json"
+        file = runs / "images-scored" / f"{_plain(name)}.json"
         if not file.exists() or file.stat().st_mtime < newest:
             write_json(file, scored_image(images(), held))
             print(name, flush=True)
@@ -253,23 +229,28 @@ def run_ohio(runs: Path, threads: int, steps: int) -> dict[str, Any]:
             print(row, flush=True)
     return compared(list(rows.values())) | {
         "steps": steps,
-        "blocks": len(held),
-        "held_out_km2": sum(s.label.size for s in held) / 1e6,
         "train_km2": sum(s.label.size for s in load_samples(there / "samples", ["train"])) / 1e6,
+        **_ground(held),
+    }
+
+
+def _ground(held: list[Sample]) -> dict[str, Any]:
+    """What the scores are of."""
+    return {
+        "held_out_km2": sum(s.label.size for s in held) / 1e6,
         "impervious": float(sum((s.label == 1).sum() for s in held) / sum((s.label != 255).sum() for s in held)),
+        "blocks": len(held),
     }
 
 
 def run_features(runs: Path, threads: int, steps: int = 40) -> dict[str, Any]:
     """From JointSeg's weights on: more of the last phase with each perceptual loss; scored on every third sample."""
-    start, held = runs / "joint", load_samples(runs / "samples", [s for s in HELD_OUT if s != "val"])[::3]
+    start, held = runs / "joint", load_samples(runs / "samples", TESTED)[::3]
     if weights_of("joint", runs) is None:
         return {}
     weights, found = resampled(held), {}
     for name, weight in FURTHER.items():
-        text = (RECIPES / "jointseg.toml").read_text()
-        text = re.sub(r"(\[phases\.joint\]\nsteps = )\d+", rf"\g<1>{steps}\nperceptual = {weight}", text)
-        text = text.replace('samples = "."', 'samples = "samples"')
+        text = recipe((0, 0, steps)).replace("[phases.joint]\n", f"[phases.joint]\nperceptual = {weight}\n")
         text = text.replace('perceptual = "lite"', f'perceptual = "{"own" if name == "own" else "lite"}"')
         text = text.replace("rate = 2e-3", "rate = 5e-4")
         path = fit(text, "jointseg-started", f"features-{name}", runs, threads, start)
@@ -283,7 +264,7 @@ def run_features(runs: Path, threads: int, steps: int = 40) -> dict[str, Any]:
 
 def run_public(runs: Path) -> dict[str, Any]:
     """Real-ESRGAN's weights as they are, and as a start."""
-    held = load_samples(runs / "samples", [s for s in HELD_OUT if s != "val"], most=8)
+    held = load_samples(runs / "samples", TESTED, most=8)
     seen = load_samples(runs / "samples", ["train"])
     return public_stage(held, weights_of("images", runs)) | {"start": public_start(seen, held)}
 

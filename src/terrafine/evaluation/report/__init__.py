@@ -7,7 +7,6 @@ figures: schema.Figures   →  the pictures and profiles of the page (`make_figu
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from terrafine.evaluation.report.page import render
 from terrafine.evaluation.report.pictures import make_figures
 from terrafine.evaluation.report.schema import FORMAT, Figures, Results, Window
 from terrafine.evaluation.report.tables import all_tables, to_csv
+from terrafine.raster.publish import written
 
 __all__ = ["FORMAT", "Figures", "Results", "Window", "make_figures", "publish", "results_text", "write_report"]
 
@@ -63,13 +63,6 @@ def publish(out_dir: str | Path, texts: Mapping[str, str]) -> list[Path]:
 
 
 def _publish(path: Path, text: str) -> Path:
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with written(path) as part:
+        part.write_text(text, encoding="utf-8", newline="")
     return path
