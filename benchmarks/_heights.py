@@ -12,8 +12,8 @@ import torch
 from _common import F64, Mask, back_projected, bicubic, block_mean, fill_nearest
 from numpy.typing import NDArray
 
-from terrafine.raster.anchor import join
-from terrafine.raster.gain import Gain, departures
+from terrafine.raster.warp.fusion import join
+from terrafine.raster.warp.relief_gain import Gain, departures
 
 AREAS = ("beavercreek", "gutzler", "riceridge", "ecklund", "zion")
 COARSE_TRUTH = {"zion": 3}  # cells of the image along a cell of the truth that there is: SRTM at 90 m
@@ -39,7 +39,7 @@ def pair_of(area: str) -> tuple[str, str]:
 
 def read_area(data: Path, name: str) -> Area:
     """The pair as the training reads it."""
-    from terrafine.training.images import load_scenes
+    from terrafine.training.height.data import load_scenes
 
     image, dem = pair_of(name)
     (scene,) = load_scenes(data, {image: dem}, "landsat-l1")
@@ -79,7 +79,7 @@ def plane_through(z: F64, valid: Mask) -> F64:
 
 def tile_scores(made: F64, truth: F64, valid: Mask) -> dict[str, float]:
     """MAE, RMSE, SSIM and R² of one tile."""
-    from terrafine.training.images_score import score_tiles
+    from terrafine.training.height.scores import score_tiles
 
     a, b, v = (torch.from_numpy(np.ascontiguousarray(x, np.float32))[None, None] for x in (made, truth, valid))
     return {name: float(value[0]) for name, value in score_tiles(a, b, v).items()}

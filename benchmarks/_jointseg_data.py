@@ -9,7 +9,7 @@ import numpy as np
 import rasterio
 from rasterio.merge import merge
 
-from terrafine.impervious import build_dataset
+from terrafine.datasets.impervious.build import build_dataset
 
 __all__ = ["HELD_OUT", "OHIO_HELD_OUT", "TESTED", "ohio_samples", "samples"]
 

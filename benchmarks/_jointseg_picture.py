@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from terrafine.training.joint_data import Sample
+from terrafine.training.segmentation.data import Sample
 
 __all__ = ["chosen", "draw", "draw_city"]
 

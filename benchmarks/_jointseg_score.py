@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from terrafine.evaluation.image import measure
-from terrafine.evaluation.image_record import summary
-from terrafine.evaluation.segmentation import Boundaries, Confusion, measures, plain
-from terrafine.evaluation.segmentation_record import Judged, record
-from terrafine.evaluation.spectrum import SpectrumStats
-from terrafine.evaluation.strata import interval, resample_weights
+from terrafine.evaluation.classes.agreement import Boundaries, Confusion, measures, plain
+from terrafine.evaluation.classes.record import Judged, record
+from terrafine.evaluation.elevation.spectrum import SpectrumStats
+from terrafine.evaluation.elevation.strata import interval, resample_weights
+from terrafine.evaluation.images.measures import measure
+from terrafine.evaluation.images.record import summary
 from terrafine.physics.observation import observed
-from terrafine.raster.resample import back_project, upsample
-from terrafine.training.joint_data import Sample
+from terrafine.raster.warp.resample import back_project, upsample
+from terrafine.training.segmentation.data import Sample
 
 __all__ = ["DISTANCES", "chances", "compared", "images_of", "judged", "map_resolution", "network_of", "scored_image"]
 

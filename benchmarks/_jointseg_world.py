@@ -17,11 +17,11 @@ from rasterio.warp import Resampling, calculate_default_transform, reproject
 from torch import Tensor
 from torch.nn import functional
 
-from terrafine.evaluation.image import psnr
-from terrafine.nn.rrdb import COMPACT, FULL, SLIM, RrdbNet, multiply_adds
+from terrafine.evaluation.images.measures import psnr
 from terrafine.physics.observation import agree
-from terrafine.training.joint_data import Sample, SampleSampler
+from terrafine.systems.jointseg.rrdb import COMPACT, FULL, SLIM, RrdbNet, multiply_adds
 from terrafine.training.pretrained import load_exactly, real_esrgan_x4
+from terrafine.training.segmentation.data import Sample, SampleSampler
 
 __all__ = ["map_city", "public_stage", "public_start", "speeds"]
 

@@ -26,9 +26,9 @@ def simulated(dem: Dem, looks: float, seed: int) -> dict[str, F32]:
 
     All but the looks is drawn by file and seed from the recipe's ranges: orbit, incidence, exponents, ground covers.
     """
-    from terrafine.training.optical import OpticalFamily
-    from terrafine.training.radar import RadarFamily
-    from terrafine.training.recipe import read_recipe
+    from terrafine.training.dem.optical import OpticalFamily
+    from terrafine.training.dem.radar import RadarFamily
+    from terrafine.training.dem.recipe import read_recipe
 
     recipe = read_recipe(RECIPE)
     radar, image = recipe.radar or RadarFamily(), recipe.optical or OpticalFamily()
@@ -122,13 +122,13 @@ class Run:
         self, files: Mapping[str, Any] | None = None, *, register: bool = True, orbit: str = "descending"
     ) -> tuple[F64, dict[str, str]]:
         """The fine surface and the tags about guides; without `register` the guides are left where they lie."""
-        from terrafine.guidance import Guidance, open_guided
         from terrafine.inference.engine import run_in_memory
         from terrafine.inference.plan import make_plan
         from terrafine.physics.radar import MID_SWATH
-        from terrafine.radar import sensor_azimuth
-        from terrafine.raster.guides import open_guides
-        from terrafine.raster.source import open_source
+        from terrafine.raster.read.guides import open_guides
+        from terrafine.raster.read.source import open_source
+        from terrafine.workflows.guidance import Guidance, open_guided
+        from terrafine.workflows.radar import sensor_azimuth
 
         source: Any = open_source([str(self.coarse)])
         if files and register:

@@ -10,9 +10,9 @@ import numpy as np
 from _common import F64, Dem, horn_slope
 from numpy.typing import NDArray
 
+from terrafine.evaluation.elevation.strata import interval, resample_weights
 from terrafine.evaluation.hydrology import Drainage, default_areas_km2, drainage, streams
 from terrafine.evaluation.hydrology.d8 import OUTLET
-from terrafine.evaluation.strata import interval, resample_weights
 
 METRICS = ("rmse", "mae", "slope_rmse", "stream_f1", "d8")
 DRAWS, SEED = 1000, 0

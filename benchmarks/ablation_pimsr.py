@@ -55,17 +55,17 @@ from torch import nn
 from torch.nn import functional
 
 from terrafine import sharpen_dem
-from terrafine.guidance import Guidance
 from terrafine.nn.system import System, TrainingBatch
 from terrafine.nn.terms import TERMS, physics_terms
 from terrafine.nn.upsample import relief_of
 from terrafine.systems import find_model, find_system, load_network
-from terrafine.training.dataset import load_terrains, split
-from terrafine.training.degrade import Family
-from terrafine.training.loop import train
-from terrafine.training.patches import Sampler
-from terrafine.training.recipe import Recipe, read_recipe
-from terrafine.training.validate import score
+from terrafine.training.dem.degrade import Family
+from terrafine.training.dem.patches import Sampler
+from terrafine.training.dem.recipe import Recipe, read_recipe
+from terrafine.training.dem.scores import score
+from terrafine.training.dem.terrain import load_terrains, split
+from terrafine.training.runner import train
+from terrafine.workflows.guidance import Guidance
 
 RECIPE = ROOT / "src/terrafine/systems/pimsr/recipes/pimsr-begin-x4.toml"
 SCALE = 4

@@ -31,12 +31,12 @@ from terrafine.nn.system import System, TrainingBatch
 from terrafine.nn.upsample import assemble, relief_of
 from terrafine.nn.weights import read_spec
 from terrafine.systems import find_model, find_system, load_network
-from terrafine.training.dataset import load_terrains, split
-from terrafine.training.degrade import Family
-from terrafine.training.loop import train
-from terrafine.training.patches import Sampler
-from terrafine.training.recipe import Recipe, read_recipe
-from terrafine.training.validate import score
+from terrafine.training.dem.degrade import Family
+from terrafine.training.dem.patches import Sampler
+from terrafine.training.dem.recipe import Recipe, read_recipe
+from terrafine.training.dem.scores import score
+from terrafine.training.dem.terrain import load_terrains, split
+from terrafine.training.runner import train
 
 RECIPE = ROOT / "src/terrafine/systems/ridgeline/recipes/ridgeline-x4.toml"
 SCORES = ("to_bicubic", "to_consistent", "slope_to_bicubic")

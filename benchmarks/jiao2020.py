@@ -48,7 +48,7 @@ from _common import (
 from dem_accuracy import DEFAULT_MODELS, load
 from numpy.typing import NDArray
 
-from terrafine.evaluation.lines import LineStats, valleys_and_ridges
+from terrafine.evaluation.elevation.lines import LineStats, valleys_and_ridges
 
 FILE, SIDE, SCALES = "bigtujunga_30m", 256, (2, 3, 4)
 PAPER = {  # PSNR in dB, as printed in the paper; MAE and RMSE in metres, printed for ×3 only

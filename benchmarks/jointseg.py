@@ -49,7 +49,7 @@ from _jointseg_score import (
 )
 from _jointseg_world import map_city, public_stage, public_start, speeds
 
-from terrafine.training.joint_data import Sample, load_samples
+from terrafine.training.segmentation.data import Sample, load_samples
 
 RECIPES = ROOT / "src" / "terrafine" / "systems" / "jointseg" / "recipes"
 OUT = RESULTS / "jointseg.json"

@@ -146,7 +146,7 @@ def one_file(dem: Dem, opened: Mapping[str, Any], draws: int, looks: float) -> d
 def samples(entry: str, refs: Mapping[str, Any]) -> dict[str, Any]:
     """RMSE and MAE of each method over the samples of an HDF5 file in the public PIMSR layout, and the unit found."""
     from terrafine.systems import load_model
-    from terrafine.training.hdf5 import read_samples
+    from terrafine.training.dem.hdf5 import read_samples
 
     file, _, orbit = entry.rpartition("#")
     found = read_samples(Path(file or orbit), orbit)

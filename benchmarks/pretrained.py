@@ -16,9 +16,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from terrafine.nn.perceptual import LiteFeatures
-from terrafine.nn.rrdb import FULL, RrdbNet
-from terrafine.raster.resample import back_project, block_mean, upsample
+from terrafine.raster.warp.resample import back_project, block_mean, upsample
+from terrafine.systems.jointseg.perceptual import LiteFeatures
+from terrafine.systems.jointseg.rrdb import FULL, RrdbNet
 from terrafine.training.pretrained import efficientnet_lite0, load_exactly, real_esrgan_x4
 
 

@@ -152,9 +152,9 @@ def run_leakage(data: Path, runs: Path, threads: int) -> dict[str, Any]:
     """Tiles of four areas dealt at random, as the public splits are, and by blocks of ground; three seeds."""
     from terrafine.systems import find_system
     from terrafine.training.adversarial import Players, read_players, run
-    from terrafine.training.images import ImageSampler, cut, stack
-    from terrafine.training.images_recipe import read_image_recipe
-    from terrafine.training.images_score import level_of, score_tiles
+    from terrafine.training.height.data import ImageSampler, cut, stack
+    from terrafine.training.height.recipe import read_image_recipe
+    from terrafine.training.height.scores import level_of, score_tiles
 
     torch.set_num_threads(threads)
     recipe = read_image_recipe(RECIPES / "sat2dem-laptop-unet-none-plain-shift.toml")
@@ -208,7 +208,7 @@ def dealt(data: Path, how: str, seed: int, side: int, block: int = 3) -> tuple[l
 
     from _heights import pair_of
 
-    from terrafine.training.images import all_tiles, load_scenes
+    from terrafine.training.height.data import all_tiles, load_scenes
 
     names = [name for name in AREAS if name != "zion"]
     scenes = load_scenes(data, dict(pair_of(n) for n in names), "landsat-l1")

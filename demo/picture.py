@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from terrafine.inference.preview import hillshade
+from terrafine.workflows.preview import hillshade
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from picture import Panel, draw
 
 import terrafine
-from terrafine.evaluation.terrain import slope_degrees
+from terrafine.evaluation.elevation.terrain import slope_degrees
 
 HERE = Path(__file__).parent
 OUT = HERE / "out"

@@ -9,19 +9,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from terrafine.dem import sharpen_dem as sharpen_dem
     from terrafine.errors import TerrafineError as TerrafineError
-    from terrafine.height import estimate_height as estimate_height
-    from terrafine.image import sharpen_image as sharpen_image
-    from terrafine.impervious_map import map_impervious as map_impervious
+    from terrafine.workflows.dem import sharpen_dem as sharpen_dem
+    from terrafine.workflows.height import estimate_height as estimate_height
+    from terrafine.workflows.image import sharpen_image as sharpen_image
+    from terrafine.workflows.impervious import map_impervious as map_impervious
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "estimate_height": "terrafine.height",
-    "map_impervious": "terrafine.impervious_map",
-    "sharpen_dem": "terrafine.dem",
-    "sharpen_image": "terrafine.image",
+    "estimate_height": "terrafine.workflows.height",
+    "map_impervious": "terrafine.workflows.impervious",
+    "sharpen_dem": "terrafine.workflows.dem",
+    "sharpen_image": "terrafine.workflows.image",
     "TerrafineError": "terrafine.errors",
 }
 

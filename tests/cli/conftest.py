@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_files import write_dem
 from click.testing import CliRunner, Result
+from tests.support.cli_files import write_dem
 
 from terrafine.cli import main
 

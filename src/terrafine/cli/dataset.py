@@ -92,8 +92,8 @@ def impervious(
     Each sample is a 1 m image, a 10 m image, real or made by a stated sensor, and a 1 m label: 1 impervious, 0 other,
     255 not known. index.json says where each came from and to which split it belongs.
     """
-    from terrafine.impervious import build_dataset
-    from terrafine.raster.sensor import Sensor
+    from terrafine.datasets.impervious.build import build_dataset
+    from terrafine.physics.sensor_model import Sensor
 
     index = build_dataset(
         images,

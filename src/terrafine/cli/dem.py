@@ -95,8 +95,8 @@ def dem(
     """
     if not guides and (orbit is not None or heading is not None or sun is not None):
         raise UsageError("--orbit, --heading and --sun are of guides, and none is given; add --guide, or leave them")
-    from terrafine.dem import sharpen_dem
-    from terrafine.guidance import parse_guides
+    from terrafine.workflows.dem import sharpen_dem
+    from terrafine.workflows.guidance import parse_guides
 
     sharpen_dem(
         sources,

@@ -114,7 +114,7 @@ def evaluate(
     Class maps are ranked by F1; their REFERENCE may be a CSV of sampled points (x, y, class). Images need --coarse,
     the image that they were made from.
     """
-    from terrafine.evaluation.compare import evaluate as compare
+    from terrafine.evaluation.elevation.compare import evaluate as compare
     from terrafine.evaluation.gate import check, load_gates, raise_unless_passed
     from terrafine.evaluation.report import write_report
 
@@ -122,7 +122,7 @@ def evaluate(
     gates = load_gates(gate) if gate else []
     if out is not None and out.exists() and not out.is_dir():
         raise OutputError(f"{out}: is a file; expected a folder for the report, or a name that is free")
-    from terrafine.raster.kind import kind_of
+    from terrafine.raster.read.content_type import kind_of
 
     held = kind or kind_of(candidates[0])
     for path in () if kind else (*candidates, truth):

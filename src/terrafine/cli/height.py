@@ -28,6 +28,6 @@ def height(sources: tuple[str, ...], destination: Path, run: dict[str, Any], **o
     IMAGE has red, green and blue of Sentinel-2 or Landsat 8/9 (several files are read as one mosaic). A run that was
     cut off goes on when the same command is given again.
     """
-    from terrafine.height import estimate_height
+    from terrafine.workflows.height import estimate_height
 
     estimate_height(sources, destination, **options, **run)

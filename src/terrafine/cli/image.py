@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from terrafine.cli.options import optical, running
-from terrafine.scene import SENSORS
+from terrafine.workflows.scene import SENSORS
 
 if TYPE_CHECKING:
     from terrafine.inference.engine import RunReport
@@ -34,6 +34,6 @@ def image(sources: tuple[str, ...], destination: Path, run: dict[str, Any], **op
     IMAGE is as for `terrafine map`. Low frequencies are held to it, what is finer is the model's guess: a 1 m grid, not
     a resolution of 1 m. A run that was cut off goes on when the same command is given again.
     """
-    from terrafine.image import sharpen_image
+    from terrafine.workflows.image import sharpen_image
 
     sharpen_image(sources, destination, **options, **run)

@@ -54,7 +54,7 @@ def _pairs(mapping: Mapping[str, Any]) -> str:
 
 
 def _raster(path: str) -> str:
-    from terrafine.raster.kind import kind_of, open_any
+    from terrafine.raster.read.content_type import kind_of, open_any
 
     with open_any(path) as source:
         return "\n".join((f"kind: {kind_of(path)}", *_tree(source.describe(), "")))

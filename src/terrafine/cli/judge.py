@@ -65,8 +65,8 @@ def _classes(
     options: Mapping[str, Any],
     common: dict[str, Any],
 ) -> dict[str, Any]:
-    from terrafine.evaluation.segmentation_compare import evaluate_classes
-    from terrafine.evaluation.segmentation_points import evaluate_sample
+    from terrafine.evaluation.classes.compare import evaluate_classes
+    from terrafine.evaluation.classes.points import evaluate_sample
 
     if coarse or divide_by:
         raise UsageError("--coarse and --divide-by mean nothing for class maps; leave them out, or say --as image")
@@ -94,7 +94,7 @@ def _image(
     options: Mapping[str, Any],
     common: dict[str, Any],
 ) -> dict[str, Any]:
-    from terrafine.evaluation.image_compare import evaluate_images
+    from terrafine.evaluation.images.compare import evaluate_images
 
     if names or options["masks"] or options["classes"]:
         raise UsageError("--class-name, --mask and --classes mean nothing for images; leave them out")

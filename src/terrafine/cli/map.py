@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from terrafine.cli.options import optical, running
-from terrafine.scene import SENSORS
+from terrafine.workflows.scene import SENSORS
 
 __all__ = ["map_"]
 
@@ -33,6 +33,6 @@ def map_(sources: tuple[str, ...], destination: Path, run: dict[str, Any], **opt
     on a 1 m grid; its tags say what resolution that is worth. A QGIS style is written beside it. A run that was cut off
     goes on when the same command is given again.
     """
-    from terrafine.impervious_map import map_impervious
+    from terrafine.workflows.impervious import map_impervious
 
     map_impervious(sources, destination, **options, **run)

@@ -11,7 +11,7 @@ import click
 from terrafine.cli.kinds import BAND, human_bytes
 
 if TYPE_CHECKING:
-    from terrafine.radar import RadarReport
+    from terrafine.workflows.radar import RadarReport
 
 __all__ = ["radar"]
 
@@ -68,7 +68,7 @@ def radar(
 
     The sensor is Sentinel-1. Backscatter is of uniform ground: it shows what relief alone makes bright or dark.
     """
-    from terrafine.radar import map_radar
+    from terrafine.workflows.radar import map_radar
 
     report = map_radar(
         sources,

@@ -96,7 +96,7 @@ def aligned(source: Readable, geobox: Any) -> Readable:
     """The source on another grid: averaged over each cell where that is coarser, never sampled."""
     if same_grid(source.geobox, geobox):
         return source
-    from terrafine.raster.align import align_to
+    from terrafine.raster.read.aligned import align_to
 
     there: Readable = align_to(source, geobox)  # type: ignore[arg-type,assignment,unused-ignore]
     a, b = source.geobox.affine, geobox.affine
@@ -168,7 +168,7 @@ class Interpolated:
 
     def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Values and validity of a window of the fine grid."""
-        from terrafine.raster.resample import back_project, fill_voids, upsample
+        from terrafine.raster.warp.resample import back_project, fill_voids, upsample
 
         k = self.k
         outer = [slice(s.start // k - _CONTEXT, -(-s.stop // k) + _CONTEXT) for s in (rows, cols)]

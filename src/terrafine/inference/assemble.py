@@ -3,7 +3,7 @@
 Where tiling is exact each output cell has one tile, and rows are laid side by side. Where it is blended, neighbouring
 parts overlap and each is weighted by a smooth ramp; the ramps of neighbours sum to one. A weight is constant within a
 coarse cell, so that the blend of parts that keep the observation keeps it too. Parts that are relative first lose the
-planes by which they disagree (`terrafine.inference.level`).
+planes by which they disagree (`terrafine.inference.planes`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from terrafine.inference.level import Planes, solve_planes
 from terrafine.inference.plan import Plan, Tile
-from terrafine.inference.run import Part, Work
+from terrafine.inference.planes import Planes, solve_planes
+from terrafine.inference.shard import Part, Work
 from terrafine.inference.shardfile import ShardReader
 
 __all__ = ["Residuals", "assemble_rows", "blend_weights", "place", "residuals"]

@@ -18,11 +18,11 @@ from terrafine.inference.executors import Ran, run_dask, run_serial
 from terrafine.inference.job import Job, job_folder
 from terrafine.inference.plan import Plan
 from terrafine.inference.progress import Progress, Silent
-from terrafine.inference.run import Work, batches, parts, read_shard, run_batch
+from terrafine.inference.shard import Work, batches, parts, read_shard, run_batch
 from terrafine.inference.window import Grid
 from terrafine.nn.model import Model
 from terrafine.nn.spec import ModelSpec
-from terrafine.raster.sink import check_free_space
+from terrafine.raster.write.cog_writer import check_free_space
 
 if TYPE_CHECKING:
     from distributed import Client

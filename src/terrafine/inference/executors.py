@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from terrafine.errors import JobError, MissingExtraError, TerrafineError
 from terrafine.inference.progress import Progress, Silent
-from terrafine.inference.run import (
+from terrafine.inference.shard import (
     Batch,
     Commit,
     Outputs,

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from terrafine.raster.resample import fill_voids
+from terrafine.raster.warp.resample import fill_voids
 
 __all__ = ["ArraySource", "Grid", "Window", "read_guides", "read_window"]
 

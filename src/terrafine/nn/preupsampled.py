@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from terrafine.nn.elevation import ElevationModel, Relief
-from terrafine.nn.engines import with_engine
+from terrafine.nn.export import with_engine
 from terrafine.nn.losses import refuse_unknown
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.subcell import context_kernel, forward_differences, on_differences

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from terrafine.nn.adversary import Adversarial, JointGame
     from terrafine.nn.model import Model
     from terrafine.nn.spec import ModelSpec
+    from terrafine.nn.task import Adversarial, JointGame
 
 __all__ = ["Options", "System", "TrainingBatch"]
 

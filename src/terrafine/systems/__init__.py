@@ -161,7 +161,7 @@ def export_onnx(ref: ModelRef, path: str | os.PathLike[str]) -> Path:
     Raises MissingExtraError, WeightsError, OutputError; UsageError for a model with guides, which the graph has not.
     """
     from terrafine.nn.elevation import ElevationModel
-    from terrafine.nn.engines import export_onnx as write
+    from terrafine.nn.export import export_onnx as write
 
     if ref.spec.guides:
         raise UsageError(f"{ref.name} takes guides, and the ONNX form heights alone; export ridgeline, its fixed part")

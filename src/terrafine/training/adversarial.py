@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn, optim
 
 from terrafine.errors import DataError
-from terrafine.nn.adversary import Game, JointGame
+from terrafine.nn.task import Game, JointGame
 from terrafine.nn.weights import write_whole
 from terrafine.training.checkpoint import open_checkpoint, optimiser_state, part, read_log
 

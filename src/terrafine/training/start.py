@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from terrafine.systems import find_system, recipe_folders
-from terrafine.training.images_recipe import base_of, read_tables
-from terrafine.training.loop import TrainingResult
+from terrafine.training.height.recipe import base_of, read_tables
+from terrafine.training.runner import TrainingResult
 
 __all__ = ["found_recipe", "train"]
 
@@ -19,9 +19,9 @@ def train(recipe_path: str | os.PathLike[str], **options: Any) -> TrainingResult
     A bare file name that is not there means the shipped recipe of that name, or a choice of it. Takes the options that
     all take. Raises RecipeError, DataError, WeightsError.
     """
-    from terrafine.training.images_train import train_images
-    from terrafine.training.joint import train_samples
-    from terrafine.training.loop import train as train_elevation
+    from terrafine.training.height.task import train_images
+    from terrafine.training.runner import train as train_elevation
+    from terrafine.training.segmentation.task import train_samples
 
     recipe_path = found_recipe(recipe_path)
     system = read_tables(recipe_path).get("system")

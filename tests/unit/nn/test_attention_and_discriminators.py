@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from terrafine.nn.attention import ATTENTION, Gam, SimAm, attention
-from terrafine.nn.discriminators import PatchGan
+from terrafine.systems.sat2dem.discriminators import PatchGan
 
 
 @pytest.mark.parametrize("name", ATTENTION)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from terrafine.errors import RecipeError
-from terrafine.evaluation import terrain as judged
+from terrafine.evaluation.elevation import terrain as judged
 from terrafine.nn.losses import relief_terms
 from terrafine.nn.system import TrainingBatch
 from terrafine.nn.terms import LEAST, TERMS, physics_terms

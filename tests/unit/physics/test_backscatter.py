@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 import torch
-from physics_surfaces import plane, rough
+from tests.support.paths import DATA
+from tests.support.physics_fields import plane, rough
 from torch import Tensor
 
 from terrafine.physics.backscatter import (
@@ -26,7 +25,7 @@ from terrafine.physics.backscatter import (
 )
 from terrafine.physics.radar import cos_local_incidence, look_azimuth
 
-DATA = Path(os.environ.get("TERRAFINE_DATA", Path(__file__).parents[4] / "shared" / "data")) / "radar"
+FOLDER = DATA / "radar"
 THETA, ALPHA = 38.0, 101.0
 PARAMS = Backscatter(-9.0, 1.6, 1.0)
 
@@ -211,11 +210,11 @@ def test_hidden_and_missing_cells_do_not_count() -> None:
 @pytest.mark.shared_data
 @pytest.mark.parametrize("polarisation", ["vv", "vh"])
 def test_real_radar_is_bright_where_the_model_says_so_and_only_with_the_right_orbit(polarisation: str) -> None:
-    if not (DATA / "myanmar_dem.tif").exists():
-        pytest.skip(f"no real radar in {DATA}")
-    with rasterio.open(DATA / "myanmar_dem.tif") as file:
+    if not (FOLDER / "myanmar_dem.tif").exists():
+        pytest.skip(f"no real radar in {FOLDER}")
+    with rasterio.open(FOLDER / "myanmar_dem.tif") as file:
         z = torch.from_numpy(file.read(1)).double()
-    with rasterio.open(DATA / f"myanmar_s1_{polarisation}_98dates_db_x100.tif") as file:
+    with rasterio.open(FOLDER / f"myanmar_s1_{polarisation}_98dates_db_x100.tif") as file:
         stack = file.read(masked=True) / 100.0
     observed = torch.from_numpy(stack.mean(0).filled(np.nan))[1:-1, 1:-1]
     correlation = {}

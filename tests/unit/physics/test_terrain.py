@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from physics_surfaces import cone, plane, rough
+from tests.support.physics_fields import cone, plane, rough
 from torch import Tensor
 
-from terrafine.evaluation import terrain as judged
+from terrafine.evaluation.elevation import terrain as judged
 from terrafine.physics.terrain import (
     aspect,
     aspect_loss,

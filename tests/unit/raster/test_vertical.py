@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import rasterio
 from pyproj import CRS
-from rasters import heights, make, utm_grid
+from tests.support.rasters import heights, make, utm_grid
 
 from terrafine.errors import DatumError
 from terrafine.raster import vertical
-from terrafine.raster.sink import write_cog
-from terrafine.raster.source import open_source
+from terrafine.raster.read.source import open_source
+from terrafine.raster.write.cog_writer import write_cog
 
 GEOGRAPHIC = rasterio.Affine(1e-3, 0, 11, 0, -1e-3, 46)
 

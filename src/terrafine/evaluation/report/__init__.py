@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from terrafine.atomic import written
 from terrafine.errors import DataError, OutputError
 from terrafine.evaluation.report.page import render
 from terrafine.evaluation.report.pictures import make_figures
-from terrafine.evaluation.report.schema import FORMAT, Figures, Results, Window
 from terrafine.evaluation.report.tables import all_tables, to_csv
-from terrafine.raster.publish import written
+from terrafine.evaluation.results import FORMAT, Figures, Results, Window
 
 __all__ = ["FORMAT", "Figures", "Results", "Window", "make_figures", "publish", "results_text", "write_report"]
 

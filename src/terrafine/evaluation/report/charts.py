@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from terrafine.evaluation.report.schema import Results, Window
 from terrafine.evaluation.report.svg import Plot, Scale, Style, number
 from terrafine.evaluation.report.tables import BASELINES, display_name, scored
+from terrafine.evaluation.results import Results, Window
 
 __all__ = [
     "by_slope_chart",

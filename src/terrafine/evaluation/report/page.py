@@ -11,9 +11,9 @@ from typing import Any
 from terrafine.evaluation.report import charts, plates
 from terrafine.evaluation.report.payload import LINES, payload
 from terrafine.evaluation.report.plates import Plate
-from terrafine.evaluation.report.schema import Figures, Results, Spectrum, Window
 from terrafine.evaluation.report.svg import number, short
 from terrafine.evaluation.report.tables import Table, all_tables, display_name, scored, to_html
+from terrafine.evaluation.results import Figures, Results, Spectrum, Window
 
 __all__ = ["render"]
 

@@ -8,8 +8,8 @@ from typing import Any
 from terrafine.evaluation.report import charts, plates
 from terrafine.evaluation.report.pictures import pack
 from terrafine.evaluation.report.plates import Plate
-from terrafine.evaluation.report.schema import Results, Window
 from terrafine.evaluation.report.tables import display_name
+from terrafine.evaluation.results import Results, Window
 
 __all__ = ["LINES", "payload"]
 

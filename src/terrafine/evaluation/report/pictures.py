@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from terrafine.evaluation.report.schema import Figures, Window
+from terrafine.evaluation.results import Figures, Window
 
 __all__ = ["error_limit", "error_map", "hillshade", "make_figures", "pack", "shade", "stream_map"]
 

@@ -18,9 +18,9 @@ from terrafine.evaluation.report.pictures import (
     shade,
     stream_map,
 )
-from terrafine.evaluation.report.schema import Window
 from terrafine.evaluation.report.svg import number, short
 from terrafine.evaluation.report.tables import display_name
+from terrafine.evaluation.results import Window
 
 __all__ = ["Plate", "aspect", "box_html", "index", "plate_html", "plates", "ramp_html", "ramp_limit", "scale_bar"]
 

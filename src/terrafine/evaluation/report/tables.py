@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, cast
 
-from terrafine.evaluation.report.schema import Results, Scores, Stratum
 from terrafine.evaluation.report.svg import number, short
+from terrafine.evaluation.results import Results, Scores, Stratum
 
 __all__ = ["Table", "all_tables", "display_name", "scored", "to_csv", "to_html"]
 

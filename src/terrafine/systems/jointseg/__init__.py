@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from terrafine.nn.adversary import JointGame
 from terrafine.nn.system import System
+from terrafine.nn.task import JointGame
 from terrafine.systems.jointseg import loss
 from terrafine.systems.jointseg.model import adapt, describe
 from terrafine.systems.jointseg.net import JointSeg

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from terrafine.errors import RecipeError
-from terrafine.nn.adversary import Discriminators, SampleBatch, Settings
-from terrafine.nn.segmenters import UNetSegmenter
-from terrafine.nn.unet_discriminator import UnetDiscriminator
+from terrafine.nn.task import Discriminators, SampleBatch, Settings
 from terrafine.systems.jointseg.net import JointSeg, Seen
+from terrafine.systems.jointseg.segmenters import UNetSegmenter
+from terrafine.systems.jointseg.unet_discriminator import UnetDiscriminator
 
 __all__ = ["WHITE", "Made", "discriminators", "judge", "make", "please", "shares", "show"]
 
@@ -102,7 +102,7 @@ def _perceptual(batch: SampleBatch, made: Made, settings: Settings) -> Tensor:
     features: Any = settings["perceptual"]
     if features == "own":
         return _own(batch, made)
-    from terrafine.nn.perceptual import feature_distance
+    from terrafine.systems.jointseg.perceptual import feature_distance
 
     picture, truth = ((image[:, :3] / WHITE).clamp(0, 1) for image in (made.seen.fine, batch.fine))
     return feature_distance(features, picture, truth)

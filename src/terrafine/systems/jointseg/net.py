@@ -15,8 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from terrafine.errors import UsageError
-from terrafine.nn.rrdb import COMPACT, SLIM, ProgEsrgan
-from terrafine.nn.segmenters import SMALL_MASK2FORMER, Mask2Former, UNetSegmenter, cross_entropy, soft_dice
+from terrafine.systems.jointseg.rrdb import COMPACT, SLIM, ProgEsrgan
+from terrafine.systems.jointseg.segmenters import (
+    SMALL_MASK2FORMER,
+    Mask2Former,
+    UNetSegmenter,
+    cross_entropy,
+    soft_dice,
+)
 
 __all__ = ["THROUGH", "JointSeg", "Seen", "enlarged"]
 

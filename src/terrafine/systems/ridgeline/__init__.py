@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from terrafine.nn.elevation import ElevationModel, Relief
-from terrafine.nn.engines import with_engine
+from terrafine.nn.export import with_engine
 from terrafine.nn.losses import relief_loss
 from terrafine.nn.relief import ReliefNet
 from terrafine.nn.spec import ModelSpec

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from terrafine.nn.adversary import Adversarial
 from terrafine.nn.system import System
+from terrafine.nn.task import Adversarial
 from terrafine.systems.sat2dem import loss
 from terrafine.systems.sat2dem.model import adapt, describe
 from terrafine.systems.sat2dem.net import UNet

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from terrafine.errors import RecipeError
-from terrafine.nn.adversary import Discriminators, ImageBatch, Settings
-from terrafine.nn.discriminators import PatchGan
+from terrafine.nn.task import Discriminators, ImageBatch, Settings
+from terrafine.systems.sat2dem.discriminators import PatchGan
 from terrafine.systems.sat2dem.drpan import compose, propose, roi_align
 from terrafine.systems.sat2dem.net import stretch
 from terrafine.systems.sat2dem.normalise import from_units, to_units

@@ -1,0 +1,73 @@
+"""Labels that lie in a folder: rasters named as the images are, wherever below it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from terrafine.errors import DataError
+from terrafine.raster.read.content_type import is_raster
+
+__all__ = ["LabelFolder"]
+
+_NAMED = 4  # that a message shows
+
+
+class LabelFolder:
+    """Files in and below a folder, but for the images themselves; links to folders are not followed.
+
+    Raises DataError where there is none.
+    """
+
+    def __init__(self, folder: Path, images: Sequence[Path]) -> None:
+        self.folder = folder
+        own = {os.path.realpath(path) for path in images}
+        self._images: dict[str, list[Path]] = {}
+        for image in images:
+            self._images.setdefault(image.stem, []).append(image)
+        self._files: dict[str, list[Path]] = {}
+        for here, _, names in os.walk(folder):
+            for path in (Path(here, name) for name in names):
+                if os.path.realpath(path) not in own:
+                    self._files.setdefault(path.stem, []).append(path)
+        if not self._files:
+            raise DataError(f"{folder}: holds no file besides the images; expected rasters named as the images are")
+
+    def of(self, image: Path) -> Path:
+        """The raster of the image's stem that shares the deepest folder with it.
+
+        DataError for none, for several, and for one that lies nearer to another image of that stem, whose label it is.
+        """
+        named = sorted(self._files.get(image.stem, []))
+        found = [path for path in named if is_raster(path)]
+        wanted = f"expected a raster of labels named {image.stem}, as {image} is"
+        if not found:
+            seen = f"{_listed(named)}, which GDAL opens as no raster" if named else "nothing of that name"
+            raise DataError(f"{self.folder}: found {seen}; {wanted}")
+        shared = [_shared(path, image) for path in found]
+        nearest = [path for path, depth in zip(found, shared, strict=True) if depth == max(shared)]
+        if len(nearest) > 1:
+            raise DataError(
+                f"{self.folder}: found {len(nearest)} rasters that lie equally near, {_listed(nearest)}; {wanted}, one "
+                "of which shares more folders with the image than the others"
+            )
+        for other in self._images.get(image.stem, []):
+            if _shared(nearest[0], other) > max(shared):
+                raise DataError(f"{self.folder}: found {nearest[0]}, which lies nearer to {other}; {wanted}")
+        if len(found) > 1 and nearest[0].parent == image.parent:
+            raise DataError(
+                f"{self.folder}: found {_listed(found)}, of which the nearest lies beside the image and may be a "
+                f"picture of it; {wanted}, and no other raster of that name in the image's own folder"
+            )
+        return nearest[0]
+
+
+def _shared(one: Path, other: Path) -> int:
+    """How many folders, from the root, lead to both."""
+    return len(Path(os.path.commonpath([os.path.abspath(p.parent) for p in (one, other)])).parts)  # noqa: PTH100
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return ", ".join(map(str, paths[:_NAMED])) + more

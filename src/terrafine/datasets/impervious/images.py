@@ -1,0 +1,191 @@
+"""One fine image with its labels on a 1 m grid, the squares it offers, and the samples cut from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.datasets.impervious.sites import Place
+from terrafine.errors import EmptyError, GridError
+from terrafine.physics.sensor_model import Sensor, observe, tone_curve, toned
+from terrafine.raster.metric_grid import coarser, earth_position
+from terrafine.raster.read.aligned import align_to
+from terrafine.raster.read.labels import UNKNOWN
+from terrafine.raster.read.source import Source
+from terrafine.raster.warp.registration import Offset, estimate_offset
+from terrafine.raster.warp.resample import block_mean, fill_voids
+
+__all__ = ["FineImage", "Labels", "Sample"]
+
+F32 = NDArray[np.float32]
+Curves = tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...]
+_LARGEST = 4000  # fine cells along the window that tones and shifts are learnt from
+
+
+class Labels(Protocol):
+    """What is sealed, as vectors or as a raster."""
+
+    def burn(self, geobox: Any) -> NDArray[np.uint8]:
+        """1 sealed, 0 not, UNKNOWN where it cannot be said; (y, x)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sample:
+    """fine (band, y·k, x·k) and coarse (band, y, x) reflectance, label (y·k, x·k), and their grids."""
+
+    fine: F32
+    coarse: F32
+    label: NDArray[np.uint8]
+    grid: Any
+    coarse_grid: Any
+
+
+@dataclass
+class FineImage:
+    """`full_scale` is what the file holds for a reflectance of 1; `real` a coarse image of the same ground, or None."""
+
+    path: Path
+    source: Source
+    grid: Any
+    bands: tuple[str, ...]
+    full_scale: float
+    labels: Sequence[Labels]
+    k: int
+    real: Source | None = None
+    real_scale: float = 1.0
+    curves: Curves | None = None
+    shift: Offset | None = None
+    _aligned: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self._aligned = align_to(self.source, self.grid)
+
+    def squares(self, index: int, side: int, block_m: float, regions: Any) -> list[Place]:
+        """Every square of `side` cells on the lattice of the grid's corner where image and labels are known."""
+        out = []
+        for row in range(0, self.grid.shape[0] - side + 1, side):
+            for col in range(0, self.grid.shape[1] - side + 1, side):
+                here = self.grid[row : row + side, col : col + side]
+                if not self._known(row, col, side):
+                    continue
+                at = earth_position(here)
+                frame, block = "earth", f"{self.path.parent}"
+                if at is None:
+                    frame, at = str(self.path), (float(row), float(col), 0.0)
+                else:
+                    x, y = here.affine * (side / 2, side / 2)
+                    block = f"{here.crs.epsg or here.crs.proj.name} {math.floor(x / block_m)} {math.floor(y / block_m)}"
+                region = "all" if regions is None else self._region(regions, here)
+                out.append(Place(index, row, col, frame, at, block, region))
+        return out
+
+    def _known(self, row: int, col: int, side: int) -> bool:
+        rows, cols = slice(row, row + side), slice(col, col + side)
+        if not self._aligned.read(self.bands[0], rows, cols)[1].all():
+            return False
+        label = self.label(self.grid[rows, cols])
+        return bool((label != UNKNOWN).mean() >= 0.5)
+
+    def _region(self, regions: Any, here: Any) -> str:
+        values = regions.burn(here)
+        return str(int(values[values.shape[0] // 2, values.shape[1] // 2]))
+
+    def label(self, grid: Any) -> NDArray[np.uint8]:
+        """Sealed where any label says so, else unknown where any does not know."""
+        parts = [labels.burn(grid) for labels in self.labels]
+        out = np.zeros(parts[0].shape, np.uint8)
+        for part in parts:
+            out[(part == UNKNOWN) & (out == 0)] = UNKNOWN
+        for part in parts:
+            out[part == 1] = 1
+        return out
+
+    def read(self, rows: slice, cols: slice) -> tuple[F32, NDArray[np.bool_]]:
+        """Reflectance (band, y, x) of a window of the grid, tones set where curves are; and where all is valid."""
+        stack, valid = [], None
+        for i, band in enumerate(self.bands):
+            values, ok = self._aligned.read(band, rows, cols)
+            values = values / np.float32(self.full_scale)
+            stack.append(values if self.curves is None else toned(values, self.curves[i]))
+            valid = ok if valid is None else valid & ok
+        if valid is None:
+            raise EmptyError(f"{self.path}: no band was asked for; expected at least red, green and blue")
+        return np.stack(stack), valid
+
+    def _middle(self) -> tuple[slice, slice]:
+        """The largest window that is looked at as a whole, about the middle, in whole coarse cells."""
+        out = []
+        for n in self.grid.shape:
+            size = min(int(n), _LARGEST) // self.k * self.k
+            start = (int(n) - size) // 2 // self.k * self.k
+            out.append(slice(start, start + size))
+        return out[0], out[1]
+
+    def learn_tones(self, like: Mapping[str, NDArray[np.floating]]) -> None:
+        """Give each band the histogram of coarse reflectance, as the image averaged to that size would show it."""
+        fine, valid = self.read(*self._middle())
+        mean, known = block_mean(fine, valid, self.k)
+        if not known.any():
+            raise EmptyError(f"{self.path}: the middle of the image is void; expected valid cells")
+        flat = known[0] if known.ndim == 3 else known
+        self.curves = tuple(tone_curve(mean[i][flat], like[band]) for i, band in enumerate(self.bands))
+
+    def learn_shift(self) -> None:
+        """How far the coarse image lies beside this one: both as one brightness, at most 4 coarse cells."""
+        if self.real is None:
+            return
+        rows, cols = self._middle()
+        fine, valid = self.read(rows, cols)
+        mean, known = block_mean(fine, valid, self.k)
+        there = align_to(self.real, coarser(self.grid[rows, cols], self.k))
+        whole = slice(0, there.shape[0]), slice(0, there.shape[1])
+        seen = [there.read(band, *whole) for band in self.bands]
+        ok = np.logical_and.reduce([*(v for _, v in seen), known[0] if known.ndim == 3 else known])
+        try:
+            found = estimate_offset(np.mean([v for v, _ in seen], axis=0), mean.mean(axis=0), ok)
+        except EmptyError:
+            return
+        self.shift = found if found.trusted else None
+
+    def cut(self, place: Place, side: int, sensor: Sensor, rng: np.random.Generator) -> Sample:
+        """The sample at a place: the coarse image is the real one, moved by its shift, or what the sensor reports."""
+        here = self.grid[place.row : place.row + side, place.col : place.col + side]
+        low = coarser(here, self.k)
+        margin = -(-math.ceil(4 * sensor.sigma(self.k)) // self.k) * self.k
+        outer = (
+            slice(place.row - margin, place.row + side + margin),
+            slice(place.col - margin, place.col + side + margin),
+        )
+        wide, valid = self.read(*outer)
+        wide = np.stack([fill_voids(band, valid) for band in wide])
+        inner = np.s_[:, margin : margin + side, margin : margin + side]
+        if self.real is None:
+            m = margin // self.k
+            coarse = observe(wide, self.k, sensor, rng)[:, m : m + side // self.k, m : m + side // self.k]
+        else:
+            coarse = self._real(low)
+        return Sample(np.ascontiguousarray(wide[inner]), np.ascontiguousarray(coarse), self.label(here), here, low)
+
+    def _real(self, low: Any) -> F32:
+        if self.real is None:
+            raise GridError(f"{self.path}: no coarse image was given")
+        moved = low if self.shift is None else low.translate_pix(self.shift.dx, self.shift.dy)
+        there = align_to(self.real, moved)
+        whole = slice(0, there.shape[0]), slice(0, there.shape[1])
+        stack = []
+        for band in self.bands:
+            values, valid = there.read(band, *whole)
+            if not valid.all():
+                raise EmptyError(
+                    f"{self.real.paths[0]}: does not cover all of {self.path}; expected a coarse image of the same "
+                    "ground"
+                )
+            stack.append(values / np.float32(self.real_scale))
+        return np.stack(stack).astype(np.float32)

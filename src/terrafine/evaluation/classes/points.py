@@ -1,0 +1,127 @@
+"""Class maps against a probability sample of reference points: the map is read at the points and counted whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import terrafine
+from terrafine.errors import EmptyError
+from terrafine.evaluation.classes.compare import FORMAT
+from terrafine.evaluation.classes.sample import Sample, estimate, read_sample, stratum_sizes
+from terrafine.raster.read.content_type import class_names, open_labels
+from terrafine.raster.read.source import Source
+
+__all__ = ["evaluate_sample"]
+
+PathLike = str | os.PathLike[str]
+_ROWS = 1024
+
+
+def evaluate_sample(
+    candidates: Mapping[str, PathLike],
+    sample: PathLike,
+    *,
+    names: Mapping[int, str] | None = None,
+    assume_crs: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Accuracies and error-adjusted areas of class maps from a CSV of points (`read_sample`), best first.
+
+    Points that fall on no known cell are left out with a note. Raises EmptyError where none is left, and what
+    `read_sample` and `stratum_sizes` raise.
+    """
+    points = read_sample(sample)
+    records, notes, classes = [], [], set()
+    for i, (name, path) in enumerate(candidates.items(), start=1):
+        source = open_labels(path, assume_crs)
+        known = dict(names or {}) or class_names(source)
+        entry, left = _one(source, points, known)
+        if left:
+            notes.append(f"{name}: {left} of {len(points.x)} points fall on no known cell and are left out.")
+        records.append({"name": name, "path": Path(path).name} | entry)
+        classes |= {(row["value"], row["name"]) for row in entry["sample"]["classes"]}
+        if progress is not None:
+            progress(i, len(candidates))
+    records.sort(key=lambda r: (-r["sample"]["overall_accuracy"]["value"], r["name"]))
+    for rank, entry in enumerate(records, start=1):
+        entry["rank"] = rank
+    return {
+        "format": FORMAT,
+        "terrafine": terrafine.__version__,
+        "kind": "sample",
+        "reference": {"path": Path(sample).name, "points": len(points.x)},
+        "settings": {
+            "classes": [{"value": v, "name": n} for v, n in sorted(classes)],
+            "strata": "the sample's" if points.stratum is not None else "the map's classes",
+            "stratum_sizes": "inclusion probabilities" if points.probability is not None else "the map's cells",
+        },
+        "notes": notes,
+        "verdict": {"sentence": _sentence(records[0])},
+        "candidates": records,
+    }
+
+
+def _one(source: Source, points: Sample, names: Mapping[int, str]) -> tuple[dict[str, Any], int]:
+    mapped = _at(source, points)
+    seen = mapped >= 0
+    if not seen.any():
+        raise EmptyError(
+            f"{source.paths[0]}: none of the {len(points.x)} points falls on a known cell; expected coordinates x, y "
+            f"in {source.geobox.crs}"
+        )
+    kept = Sample(
+        points.x[seen],
+        points.y[seen],
+        points.label[seen],
+        None if points.stratum is None else points.stratum[seen],
+        None if points.probability is None else points.probability[seen],
+    )
+    cells, total, area = _counted(source)
+    strata = mapped[seen] if kept.stratum is None else kept.stratum
+    sizes = stratum_sizes(kept, strata, cells)
+    classes = sorted({*mapped[seen].tolist(), *kept.label.tolist()})
+    found = estimate(mapped[seen], kept.label, strata, sizes, area / total * sum(sizes.values()), classes)
+    for row in found["classes"]:
+        row["name"] = names.get(row["value"], str(row["value"]))
+    return {"n": found["points"], "sample": found}, int((~seen).sum())
+
+
+def _at(source: Source, points: Sample) -> NDArray[np.int64]:
+    """Class of the map at each point; −1 outside and where not known."""
+    a = source.geobox.affine
+    rows, cols = np.floor((points.y - a.f) / a.e), np.floor((points.x - a.c) / a.a)
+    out = np.full(len(points.x), -1, np.int64)
+    inside = (rows >= 0) & (rows < source.shape[0]) & (cols >= 0) & (cols < source.shape[1])
+    for i in np.flatnonzero(inside).tolist():
+        r, c = int(rows[i]), int(cols[i])
+        value, valid = source.read("class", slice(r, r + 1), slice(c, c + 1))
+        if valid[0, 0]:
+            out[i] = int(value[0, 0])
+    return out
+
+
+def _counted(source: Source) -> tuple[dict[int, float], float, float]:
+    """Cells of each class, known cells, and their ground area in m²."""
+    cells: dict[int, float] = {}
+    area = 0.0
+    for top in range(0, source.shape[0], _ROWS):
+        rows = slice(top, min(top + _ROWS, source.shape[0]))
+        values, valid = source.read("class", rows, slice(0, source.shape[1]))
+        metres = source.pixel_size_m(rows)
+        area += float((valid.sum(axis=1) * metres[0] * metres[1]).sum())
+        for value, count in zip(*np.unique(values[valid].astype(np.int64), return_counts=True), strict=True):
+            cells[int(value)] = cells.get(int(value), 0.0) + float(count)
+    return cells, sum(cells.values()), area
+
+
+def _sentence(best: Mapping[str, Any]) -> str:
+    accuracy = best["sample"]["overall_accuracy"]
+    pair = accuracy["interval"]
+    told = f" (95 % interval {pair[0]:.3f} to {pair[1]:.3f})" if pair else ""
+    return f"{best['name']}: overall accuracy {accuracy['value']:.3f}{told}, estimated from {best['n']:,} points."

@@ -1,0 +1,186 @@
+"""Accuracy and area from a probability sample of reference points, as good practice asks for.
+
+Olofsson et al. 2014, doi:10.1016/j.rse.2014.02.015: accuracies and areas are estimated from the sample with the
+weight of each stratum, not counted on the map; the area of a class is that of the reference, not of the map's pixels.
+The estimators are those of Stehman 2014, doi:10.1080/01431161.2014.930207, which also serve where strata are not the
+map's classes: means over strata and ratios of them, with the variance of stratified random sampling. Where strata are
+the map's classes they are Olofsson's own.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.errors import DataError, SourceError
+from terrafine.evaluation.classes.agreement import plain
+
+__all__ = ["Sample", "estimate", "read_sample", "stratum_sizes"]
+
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+
+Z95 = 1.959963984540054
+_NEEDED = ("x", "y", "class")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Points (n,): coordinates in the map's CRS, reference class, stratum or None, inclusion probability or None."""
+
+    x: F64
+    y: F64
+    label: I64
+    stratum: I64 | None = None
+    probability: F64 | None = None
+
+
+def read_sample(path: str | os.PathLike[str]) -> Sample:
+    """A CSV with columns x, y (the map's CRS), class (of the reference), and if it likes stratum and probability.
+
+    `probability` is each point's inclusion probability; without it strata are as large as the map shows them. Raises
+    SourceError for no readable CSV, DataError for columns or values that cannot serve.
+    """
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            names = [n.strip().lower() for n in reader.fieldnames or ()]
+            rows = [dict(zip(names, row.values(), strict=False)) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(f"{path}: no readable CSV ({error}); expected columns x, y, class") from error
+    missing = [n for n in _NEEDED if n not in names]
+    if missing or not rows:
+        raise DataError(
+            f"{path}: found columns {', '.join(names) or 'none'} and {len(rows)} rows; expected x, y, class"
+        )
+    column = {n: _numbers(path, n, rows) for n in (*_NEEDED, "stratum", "probability") if n in names}
+    probability = column.get("probability")
+    if probability is not None and not ((probability > 0) & (probability <= 1)).all():
+        raise DataError(
+            f"{path}: inclusion probabilities from {probability.min():g} to {probability.max():g}; expected above 0 "
+            "and at most 1"
+        )
+    stratum = column.get("stratum")
+    return Sample(
+        column["x"],
+        column["y"],
+        column["class"].astype(np.int64),
+        None if stratum is None else stratum.astype(np.int64),
+        probability,
+    )
+
+
+def _numbers(path: str | os.PathLike[str], name: str, rows: Sequence[Mapping[str, Any]]) -> F64:
+    out = np.empty(len(rows))
+    for i, row in enumerate(rows):
+        try:
+            out[i] = float(row[name])
+        except (TypeError, ValueError):
+            raise DataError(f"{path}: line {i + 2}, column {name}: found {row[name]!r}; expected a number") from None
+    whole = name in ("class", "stratum")
+    if not np.isfinite(out).all() or (whole and (out != np.round(out)).any()):
+        raise DataError(f"{path}: column {name} holds values that are no {'whole ' if whole else 'finite '}numbers")
+    return out
+
+
+def stratum_sizes(sample: Sample, strata: I64, map_cells: Mapping[int, float]) -> dict[int, float]:
+    """Cells in each stratum: n / probability where that is given, else what the map counts of that class.
+
+    Raises DataError for probabilities that differ inside a stratum, and for a stratum that the map does not have.
+    """
+    sizes: dict[int, float] = {}
+    for h in np.unique(strata).tolist():
+        here = strata == h
+        if sample.probability is not None:
+            p = sample.probability[here]
+            if float(np.ptp(p)) > 1e-9 * float(p.max()):
+                raise DataError(
+                    f"stratum {h}: inclusion probabilities from {p.min():g} to {p.max():g}; expected one, as in "
+                    "stratified random sampling"
+                )
+            sizes[h] = float(here.sum() / p[0])
+        elif map_cells.get(h, 0) > 0:
+            sizes[h] = float(map_cells[h])
+        else:
+            raise DataError(
+                f"stratum {h}: the map has no cell of that class, so its size is not known; expected strata that are "
+                "the map's classes, or a column `probability` in the sample"
+            )
+    return sizes
+
+
+@dataclass(frozen=True)
+class _Strata:
+    """Members of each stratum, and its cells."""
+
+    members: tuple[I64, ...]
+    cells: tuple[float, ...]
+
+    def ratio(self, y: F64, x: F64) -> tuple[float, float]:
+        """Σy / Σx over the population, and its variance; NaN where the denominator is 0."""
+        totals = [(n * y[m].mean(), n * x[m].mean()) for m, n in zip(self.members, self.cells, strict=True)]
+        top, bottom = (sum(t[i] for t in totals) for i in (0, 1))
+        if bottom <= 0:
+            return math.nan, math.nan
+        r = top / bottom
+        variance = 0.0
+        for m, n in zip(self.members, self.cells, strict=True):
+            left = 1 - min(len(m) / n, 1.0)
+            spread = float(np.var(y[m] - r * x[m], ddof=1)) if len(m) > 1 else math.nan
+            variance += n * n * left * spread / len(m)
+        return float(r), variance / bottom**2
+
+
+def estimate(
+    mapped: I64, label: I64, strata: I64, sizes: Mapping[int, float], area_m2: float, classes: Sequence[int]
+) -> dict[str, Any]:
+    """The `sample` part of results.json: accuracies and error-adjusted areas, with intervals of ± 1.96 standard errors.
+
+    mapped, label, strata (n,): class on the map, class of the reference, stratum; sizes: cells of each stratum;
+    area_m2: ground area of all strata together. What cannot be estimated (a class without a point) is None.
+    """
+    keys = sorted(sizes)
+    design = _Strata(tuple(np.flatnonzero(strata == h) for h in keys), tuple(float(sizes[h]) for h in keys))
+    one = np.ones(len(mapped))
+    right = (mapped == label).astype(np.float64)
+
+    def told(y: F64, x: F64, scale: float = 1.0) -> dict[str, Any]:
+        value, variance = design.ratio(y, x)
+        error = math.sqrt(variance) if variance >= 0 else math.nan
+        low, high = plain(scale * (value - Z95 * error)), plain(scale * (value + Z95 * error))
+        return {
+            "value": plain(scale * value),
+            "standard_error": plain(scale * error),
+            "interval": None if low is None or high is None else [low, high],
+        }
+
+    rows = []
+    for c in classes:
+        says, is_it = (mapped == c).astype(np.float64), (label == c).astype(np.float64)
+        rows.append(
+            {
+                "value": int(c),
+                "points": int(is_it.sum()),
+                "precision": told(says * is_it, says),
+                "recall": told(says * is_it, is_it),
+                "mapped_area_m2": plain(area_m2 * design.ratio(says, one)[0]),
+                "area_m2": told(is_it, one, area_m2),
+            }
+        )
+    return {
+        "points": len(mapped),
+        "strata": [
+            {"value": int(h), "cells": float(n), "points": len(m)}
+            for h, n, m in zip(keys, design.cells, design.members, strict=True)
+        ],
+        "overall_accuracy": told(right, one),
+        "classes": rows,
+    }

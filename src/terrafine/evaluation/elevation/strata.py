@@ -1,0 +1,143 @@
+"""Errors by class of slope, band of elevation or class of a given raster; and intervals by spatial block bootstrap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.evaluation.elevation.errors import ErrorStats, nice_step
+
+__all__ = ["SLOPE_EDGES", "BlockSums", "Strata", "band_of", "band_step", "classify", "interval", "resample_weights"]
+
+SLOPE_EDGES = (0.0, 2.0, 5.0, 10.0, 20.0, 30.0, 45.0, 90.0)
+"""Slope classes in degrees: [0, 2), [2, 5) … [45, 90]."""
+
+_SEA_LEVEL = 1 << 40
+
+F64 = NDArray[np.float64]
+
+
+def classify(values: NDArray[Any], edges: Sequence[float]) -> NDArray[np.int64]:
+    """Index of the class [edge, next edge) of each value, the last one closed; −1 outside the edges or NaN."""
+    e = np.asarray(edges, dtype=np.float64)
+    index = np.searchsorted(e, values, side="right") - 1
+    index[np.asarray(values) == e[-1]] = len(e) - 2
+    return np.where(np.isfinite(values) & (index >= 0) & (index < len(e) - 1), index, -1).astype(np.int64)
+
+
+def band_step(low: float, high: float, wanted: int = 8) -> float:
+    """A round width (1, 2 or 5 times a power of ten) that cuts [low, high] into at most `wanted` + 1 bands."""
+    return nice_step(max(high - low, 1e-3) / wanted)
+
+
+def band_of(elevation: NDArray[Any], step: float) -> NDArray[np.int64]:
+    """Band [i·step, (i + 1)·step) of each elevation, numbered so that none is negative; −1 where NaN."""
+    finite = np.isfinite(elevation)
+    return np.where(finite, np.floor(np.where(finite, elevation, 0.0) / step) + _SEA_LEVEL, -1).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Strata:
+    """ErrorStats by integer class; immutable, mergeable; cells of a negative class are in none."""
+
+    parts: Mapping[int, ErrorStats] = field(default_factory=dict)
+
+    def add(self, candidate: NDArray[Any], reference: NDArray[Any], classes: NDArray[Any]) -> Strata:
+        """With these cells as well; three arrays of one shape, elevations finite."""
+        present = np.unique(classes[classes >= 0])
+        new = {}
+        for key in present:
+            here = classes == key
+            new[int(key)] = ErrorStats().add(candidate[here], reference[here])
+        return self.merge(Strata(new))
+
+    def merge(self, other: Strata) -> Strata:
+        """Both sets of cells as one."""
+        empty = ErrorStats()
+        keys = sorted({*self.parts, *other.parts})
+        return Strata({k: self.parts.get(k, empty).merge(other.parts.get(k, empty)) for k in keys})
+
+    def by_edges(self, edges: Sequence[float], unit: str) -> list[dict[str, Any]]:
+        """One record a class between the edges, empty classes left out: label, lower, upper and the statistics."""
+        out = []
+        for i, (low, high) in enumerate(pairwise(edges)):
+            if i in self.parts:
+                label = f"{low:g}–{high:g} {unit}".replace(" °", "°")
+                out.append({"label": label, "lower": float(low), "upper": float(high)} | self.parts[i].summary())
+        return out
+
+    def by_bands(self, step: float) -> list[dict[str, Any]]:
+        """One record an elevation band of `band_of`, lowest first."""
+        out = []
+        for key, stats in sorted(self.parts.items()):
+            low = round((key - _SEA_LEVEL) * step, 9)
+            high = round((key - _SEA_LEVEL + 1) * step, 9)
+            out.append({"label": f"{low:g}–{high:g} m", "lower": low, "upper": high} | stats.summary())
+        return out
+
+    def by_class(self, names: Mapping[int, str] | None = None) -> list[dict[str, Any]]:
+        """One record a class value, labelled by `names` or by the number."""
+        told = names or {}
+        return [{"label": told.get(k, str(k))} | stats.summary() for k, stats in sorted(self.parts.items())]
+
+
+@dataclass
+class BlockSums:
+    """Sums of error, |error|, error² and count in square blocks of the grid: what a spatial bootstrap resamples.
+
+    side  cells along a block; `add` may be called with any windows that do not overlap
+    """
+
+    shape: tuple[int, int]
+    side: int
+    sums: F64 = field(init=False)
+
+    def __post_init__(self) -> None:
+        by, bx = (-(-n // self.side) for n in self.shape)
+        self.sums = np.zeros((4, by * bx))
+
+    def add(self, error: NDArray[Any], valid: NDArray[np.bool_], row: int, col: int) -> None:
+        """With the valid cells of a window (y, x) whose first cell is (row, col)."""
+        rows = (row + np.arange(error.shape[0])) // self.side
+        cols = (col + np.arange(error.shape[1])) // self.side
+        across = -(-self.shape[1] // self.side)
+        block = (rows[:, None] * across + cols[None, :])[valid]
+        e = np.asarray(error, dtype=np.float64)[valid]
+        for i, v in enumerate((np.ones_like(e), e, np.abs(e), e * e)):
+            self.sums[i] += np.bincount(block, weights=v, minlength=self.sums.shape[1])
+
+    def statistics(self, weights: F64) -> dict[str, F64]:
+        """bias, mae, rmse and sd for each row of weights (draw, block)."""
+        n, s, a, q = (weights @ part for part in self.sums)
+        n = np.where(n > 0, n, np.nan)
+        mean = s / n
+        return {"bias": mean, "mae": a / n, "rmse": np.sqrt(q / n), "sd": np.sqrt(np.maximum(q / n - mean**2, 0.0))}
+
+
+def resample_weights(occupied: NDArray[np.bool_], draws: int, seed: int) -> F64:
+    """How often each block is drawn: as many draws with replacement as blocks are occupied; (draws, blocks).
+
+    Spatial block bootstrap (Lahiri 2003, doi:10.1007/978-1-4757-3803-2): blocks, not cells, are independent, as long
+    as they are longer than the range of correlation of the errors. The same weights serve all candidates (paired).
+    """
+    where = np.flatnonzero(occupied)
+    weights = np.zeros((draws, occupied.size))
+    if where.size:
+        drawn = np.random.default_rng(seed).integers(0, where.size, size=(draws, where.size))
+        for i, row in enumerate(drawn):
+            weights[i, where] = np.bincount(row, minlength=where.size)
+    return weights
+
+
+def interval(samples: F64, level: float = 0.95) -> list[float] | None:
+    """[lower, upper] percentiles that hold `level` of the finite samples; None of fewer than two."""
+    s = samples[np.isfinite(samples)]
+    if s.size < 2:
+        return None
+    tail = (1 - level) / 2
+    return [float(v) for v in np.quantile(s, [tail, 1 - tail])]

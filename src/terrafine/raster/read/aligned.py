@@ -1,0 +1,204 @@
+"""Put sources of another CRS, resolution or offset on a reference grid, window by window."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+import rasterio.crs
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from pyproj import CRS
+from rasterio.warp import calculate_default_transform, transform_bounds
+
+from terrafine.errors import GridError, UsageError
+from terrafine.raster import grid
+from terrafine.raster.bands import band as band_of
+from terrafine.raster.read.source import Source
+from terrafine.raster.warp import interpolate
+from terrafine.raster.warp.transformer import Lattice
+
+__all__ = ["AlignedSource", "align_to", "warp_grid"]
+
+_COARSER = 1.25  # from here on a target cell clearly holds more than its source cell, and averaging is due
+_MARGIN = 3  # source cells around a window: the reach of the cubic kernel, and one to spare
+_WHOLE = 1e-6
+_CHUNK = (128, 512)
+_CRS_ADVICE = "expected for example EPSG:32633"
+
+
+def align_to(source: Source, geobox: GeoBox) -> AlignedSource:
+    """The source as if it had been on `geobox`: read in windows, never held whole.
+
+    Raises GridError where one grid has a CRS and the other none, or where they do not overlap.
+    """
+    return AlignedSource(source, geobox)
+
+
+class AlignedSource:
+    """A source seen on another grid: the same reads, resampled.
+
+    Going coarser averages (classes: nearest); otherwise the band's own resampling. Cells that are not valid weigh
+    nothing. Each window equals the same cut of the whole: the transformation is exact in every cell.
+    """
+
+    def __init__(self, source: Source, geobox: GeoBox) -> None:
+        self._source = source
+        self.geobox = geobox
+        self.shape: tuple[int, int] = (int(geobox.shape[0]), int(geobox.shape[1]))
+        self.paths = source.paths
+        self.bands = source.bands
+        self.nodata = source.nodata
+        self.vertical = source.vertical
+        self.surface = source.surface
+        self.area_or_point = source.area_or_point
+        here, there = source.geobox.crs, geobox.crs
+        self._wkt: tuple[str, str] | None = None
+        self._same_crs = here is None and there is None
+        if here is not None and there is not None:
+            self._wkt = (here.to_wkt(), there.to_wkt())
+            self._same_crs = CRS.from_wkt(self._wkt[0]) == CRS.from_wkt(self._wkt[1])
+        elif not self._same_crs:
+            bare = "it" if here is None else "the reference grid"
+            raise GridError(f"{self.paths[0]}: {bare} has no CRS, the other has; state it with --assume-crs")
+        self._lattice = Lattice(
+            source.geobox.affine, geobox.affine, self._wkt if not self._same_crs else None, self.shape
+        )
+        self._ratio = self._lattice.ratio
+        self._parts = math.ceil(max(self._ratio) - 1e-6)  # at least one part for each source cell in a target cell
+        edge_y, edge_x = (np.linspace(0.0, n, 65) for n in self.shape)
+        if self._needed(*self._lattice.at(*np.meshgrid(edge_y, edge_x, indexing="ij"))) is None:
+            raise GridError(
+                f"{self.paths[0]}: does not overlap the reference grid {tuple(geobox.boundingbox)}; expected a common "
+                "area"
+            )
+
+    def on(self, geobox: GeoBox) -> AlignedSource:
+        """The same source on another grid."""
+        return AlignedSource(self._source, geobox)
+
+    def close(self) -> None:
+        """Give the source's file handles back."""
+        self._source.close()
+
+    def identity(self) -> dict[str, Any]:
+        """The source's identity and the grid that it is seen on."""
+        affine = [float(v) for v in tuple(self.geobox.affine)[:6]]
+        return {**self._source.identity(), "aligned_to": {"shape": list(self.shape), "transform": affine}}
+
+    def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
+        """Metres on the ground along y and x for each row of the reference grid; float64 (2, rows)."""
+        stated = None
+        if self.geobox.crs is None:  # one plane: the source's stated size, in the proportion of the two pitches
+            own = self._source.pixel_size_m(slice(0, 1))[:, 0]
+            a, b = self._source.geobox.affine, self.geobox.affine
+            stated = (float(own[0] * b.e / a.e), float(own[1] * b.a / a.a))
+        return grid.pixel_size_m(self.geobox, rows, stated)
+
+    def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """A window of the reference grid: float32 (y, x) and bool valid (y, x), 0 where not valid."""
+        shape = (int(rows.stop - rows.start), int(cols.stop - cols.start))
+        whole = self._whole_offset()
+        if whole is not None:
+            down, across = whole
+            there = slice(rows.start + down, rows.stop + down), slice(cols.start + across, cols.stop + across)
+            return self._source.read(band, *there)
+        out, ok = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
+        tall, wide = self._chunk(band)
+        for top in range(0, shape[0], tall):
+            for left in range(0, shape[1], wide):
+                part = np.s_[top : min(top + tall, shape[0]), left : min(left + wide, shape[1])]
+                y = slice(rows.start + part[0].start, rows.start + part[0].stop)
+                x = slice(cols.start + part[1].start, cols.start + part[1].stop)
+                out[part], ok[part] = self._block(band, y, x)
+        return out, ok
+
+    def _chunk(self, band: str) -> tuple[int, int]:
+        """Rows and columns resampled at once, so that points stay in the processor's cache."""
+        parts = self._parts if self._method(band) == "average" else 1
+        return max(1, _CHUNK[0] // parts), max(1, _CHUNK[1] // parts)
+
+    def _block(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        method = self._method(band)
+        parts = self._parts if method == "average" else 1
+        y, x = self._lattice.centres(rows, cols) if method != "average" else self._lattice.parts(rows, cols, parts)
+        window = self._needed(y, x)
+        if window is None:
+            shape = (rows.stop - rows.start, cols.stop - cols.start)
+            return np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
+        values, valid = self._source.read(band, *window)
+        corner = (int(window[0].start), int(window[1].start))
+        if method == "average":
+            return interpolate.averaged(values, valid, y, x, corner, parts)
+        return interpolate.interpolated(values, valid, y, x, corner, method)
+
+    def _method(self, band: str) -> Literal["average", "cubic", "bilinear", "nearest"]:
+        own = band_of(band).resampling
+        coarser = math.sqrt(self._ratio[0] * self._ratio[1]) > _COARSER
+        return "average" if coarser and own != "nearest" else own
+
+    def _whole_offset(self) -> tuple[int, int] | None:
+        """Rows and columns from the source to the grid where both share a lattice, else None."""
+        a, b = self._source.geobox.affine, self.geobox.affine
+        if not self._same_crs:
+            return None
+        cells = max(*self.shape, *self._source.shape)
+        if max(abs(b.a / a.a - 1), abs(b.e / a.e - 1)) * cells > _WHOLE:
+            return None
+        x, y = (b.c - a.c) / a.a, (b.f - a.f) / a.e
+        return (round(y), round(x)) if max(abs(x - round(x)), abs(y - round(y))) < 1e-3 else None
+
+    def _needed(self, y: NDArray[np.float64], x: NDArray[np.float64]) -> tuple[slice, slice] | None:
+        """The source cells that points may need, in cells from the source's corner; None where there are none."""
+        spans: list[slice] = []
+        for at, size in ((y, self._source.shape[0]), (x, self._source.shape[1])):
+            finite = at[np.isfinite(at)]
+            if finite.size == 0 or finite.max() < 0 or finite.min() >= size:
+                return None
+            # At most the source itself and the kernel's reach, however far points stray from it.
+            start = max(-_MARGIN, math.floor(min(float(finite.min()), size)) - _MARGIN)
+            stop = min(size + _MARGIN, math.ceil(max(float(finite.max()), 0.0)) + _MARGIN)
+            spans.append(slice(start, stop))
+        return spans[0], spans[1]
+
+
+def warp_grid(
+    geobox: GeoBox, crs: object | None = None, resolution: float | tuple[float, float] | None = None
+) -> GeoBox:
+    """The north-up grid that covers `geobox` in another CRS or resolution, edges on whole multiples of the cell size.
+
+    `crs` None keeps the CRS; `resolution` is one number or (x, y) in units of the target CRS, None keeps about as many
+    cells. Raises GridError where the CRS cannot be read or the grid cannot be transformed, UsageError for a size <= 0.
+    """
+    if geobox.crs is None:
+        raise GridError("a grid without CRS cannot be put in another; state it with --assume-crs")
+    wkt = geobox.crs.to_wkt()
+    target = CRS.from_wkt(wkt) if crs is None else grid.parse_crs(_plain(crs), "--t-srs", _CRS_ADVICE)
+    here, there = rasterio.crs.CRS.from_wkt(wkt), rasterio.crs.CRS.from_wkt(target.to_wkt())
+    box = geobox.boundingbox
+    bounds = (box.left, box.bottom, box.right, box.top)
+    height, width = int(geobox.shape[0]), int(geobox.shape[1])
+    if resolution is None:
+        if crs is None or target == CRS.from_wkt(wkt):
+            return geobox
+        natural, _, _ = calculate_default_transform(here, there, width, height, *bounds)
+        size = (abs(natural.a), abs(natural.e))
+    else:
+        size = (resolution, resolution) if isinstance(resolution, (int, float)) else resolution
+    if not all(math.isfinite(s) and s > 0 for s in size):
+        raise UsageError(f"a resolution is positive and finite; found {resolution!r}")
+    left, bottom, right, top = transform_bounds(here, there, *bounds, densify_pts=101)
+    if not all(math.isfinite(v) for v in (left, bottom, right, top)) or left >= right:
+        raise GridError(f"the grid {bounds} cannot be put in {target.name}: it leaves that CRS, or crosses its edge")
+    x0, x1 = math.floor(left / size[0] + 1e-6), math.ceil(right / size[0] - 1e-6)
+    y0, y1 = math.floor(bottom / size[1] + 1e-6), math.ceil(top / size[1] - 1e-6)
+    affine = Affine(size[0], 0.0, x0 * size[0], 0.0, -size[1], y1 * size[1])
+    out = GeoBox((y1 - y0, x1 - x0), affine, target.to_wkt())
+    grid.check_grid("--t-srs", affine, (y1 - y0, x1 - x0), target, metres_known=False)
+    return out
+
+
+def _plain(crs: object) -> object:
+    return crs.to_wkt() if hasattr(crs, "to_wkt") else crs

@@ -1,0 +1,112 @@
+"""Labels as rasters, put on a finer or coarser grid: numbers of classes, or the colours of a painted mask."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from terrafine.errors import GridError, UsageError
+from terrafine.raster.read.content_type import colour_table, open_labels
+from terrafine.raster.read.source import Source, open_source
+
+__all__ = ["UNKNOWN", "LabelRaster", "open_label_raster"]
+
+PathLike = str | os.PathLike[str]
+UNKNOWN = 255
+"""What a label says where nothing is known."""
+
+
+@dataclass(frozen=True)
+class LabelRaster:
+    """1 where the raster holds one of `sealed`, UNKNOWN where it is void or holds one of `unknown`, else 0.
+
+    `painted`: what it holds are colours, 0xRRGGBB; `table` gives them to the numbers of a picture with a colour table.
+    """
+
+    source: Source
+    sealed: tuple[int, ...]
+    unknown: tuple[int, ...]
+    painted: bool = False
+    table: NDArray[np.int64] | None = None
+
+    def burn(self, geobox: GeoBox) -> NDArray[np.uint8]:
+        """On a grid of the same CRS: each cell takes the label at its centre; (y, x)."""
+        values, valid = self._at_centres(geobox)
+        out = np.isin(values, self.sealed).astype(np.uint8)
+        out[~valid | np.isin(values, self.unknown)] = UNKNOWN
+        return out
+
+    def numbers(self, geobox: GeoBox) -> NDArray[np.int64]:
+        """On a grid of the same CRS: the number itself at the centre of each cell, −1 where void; (y, x)."""
+        values, valid = self._at_centres(geobox)
+        return np.where(valid, values, -1)
+
+    def unlisted(self, geobox: GeoBox) -> dict[str, int]:
+        """Cells of a grid of each colour that is neither sealed nor unknown, by `#RRGGBB`; empty of class numbers."""
+        if not self.painted:
+            return {}
+        values, valid = self._at_centres(geobox)
+        found, cells = np.unique(values[valid], return_counts=True)
+        listed = {*self.sealed, *self.unknown}
+        return {f"#{c:06X}": n for c, n in zip(found.tolist(), cells.tolist(), strict=True) if c not in listed}
+
+    def _at_centres(self, geobox: GeoBox) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        a, b = geobox.affine, self.source.geobox.affine
+        if self.source.geobox.crs != geobox.crs:
+            raise GridError(
+                f"{self.source.paths[0]}: the labels have another CRS than the grid of the samples; expected the same. "
+                "Bring them there without mixing classes: gdalwarp -r near -t_srs"
+            )
+        rows = np.floor((a.f + (np.arange(geobox.shape[0]) + 0.5) * a.e - b.f) / b.e).astype(int)
+        cols = np.floor((a.c + (np.arange(geobox.shape[1]) + 0.5) * a.a - b.c) / b.a).astype(int)
+        there = slice(int(rows.min()), int(rows.max()) + 1), slice(int(cols.min()), int(cols.max()) + 1)
+        values, valid = self._read(*there)
+        at = np.ix_(rows - there[0].start, cols - there[1].start)
+        return values[at], valid[at]
+
+    def _read(self, rows: slice, cols: slice) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        if "class" in self.source.bands:
+            read, valid = self.source.read("class", rows, cols)
+            values = read.astype(np.int64)
+            if self.table is None:
+                return values, valid
+            return self.table[values], valid & (self.table[values] >= 0)
+        bands = [self.source.read(name, rows, cols) for name in ("red", "green", "blue")]
+        red, green, blue = (band.astype(np.int64) for band, _ in bands)
+        return (red << 16) | (green << 8) | blue, np.logical_and.reduce([valid for _, valid in bands])
+
+
+def open_label_raster(
+    path: PathLike, sealed: Sequence[str], unknown: Sequence[str] = (), pixel_size_m: float | None = None
+) -> LabelRaster:
+    """A raster of labels; `sealed` and `unknown` are class numbers ("1") or colours ("#3C1098"), one sort of them.
+
+    Colours are those of red, green and blue, or of a colour table. Raises UsageError where they are neither or both,
+    and what `open_source` raises.
+    """
+    marks = [*sealed, *unknown]
+    colours = [m for m in marks if m.startswith("#")]
+    if not sealed or (colours and len(colours) < len(marks)):
+        raise UsageError(
+            f"{path}: sealed {', '.join(sealed) or 'nothing'}, unknown {', '.join(unknown) or 'nothing'}; expected "
+            "class numbers, or colours as #RRGGBB, for both, and at least one that is sealed"
+        )
+    here, not_here = tuple(map(_number, sealed)), tuple(map(_number, unknown))
+    table = colour_table(path) if colours else None
+    if colours and table is None:
+        source = open_source(path, want=("red", "green", "blue"), check_range=False, pixel_size_m=pixel_size_m)
+    else:
+        source = open_labels(path, pixel_size_m=pixel_size_m)
+    return LabelRaster(source, here, not_here, bool(colours), table)
+
+
+def _number(mark: str) -> int:
+    try:
+        return int(mark[1:], 16) if mark.startswith("#") and len(mark) == 7 else int(mark)
+    except ValueError:
+        raise UsageError(f"label {mark!r}: expected a class number, or a colour as #RRGGBB") from None

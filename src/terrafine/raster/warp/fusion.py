@@ -1,0 +1,124 @@
+"""Relief put on a coarse elevation model: its low frequencies, and the relief's high ones, block means kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from terrafine.errors import GridError
+from terrafine.raster.read.aligned import align_to
+from terrafine.raster.read.source import Source
+from terrafine.raster.warp.relief_gain import Gain, departures
+from terrafine.raster.warp.resample import back_project, block_mean, fill_voids, repeat_mask, upsample
+
+__all__ = ["Anchor", "anchored_rows", "fit_gain", "join"]
+
+_ROUNDS = 6  # of back-projection; what is left is taken out exactly
+_MARGIN = 16  # coarse cells around a strip: the reach of the cubic kernel, over and over
+_STRIP = 256  # fine rows at a time, at least
+
+
+class Anchor:
+    """A coarse elevation model seen on the image's grid, k × k cells to one.
+
+    k is the whole number nearest to the ratio of the cells on the ground. Raises GridError where the anchor is not at
+    least twice as coarse, and where it does not overlap the image.
+    """
+
+    def __init__(self, coarse: Source, image: Any) -> None:
+        middle = image.shape[0] // 2
+        fine = float(np.sqrt(np.prod(image.pixel_size_m(slice(middle, middle + 1))[:, 0])))
+        at = coarse.shape[0] // 2
+        cell = float(np.sqrt(np.prod(coarse.pixel_size_m(slice(at, at + 1))[:, 0])))
+        self.k = round(cell / fine)
+        if self.k < 2:
+            raise GridError(
+                f"{coarse.paths[0]}: cells of {cell:.3g} m, and the image's are {fine:.3g} m; expected an elevation "
+                "model at least twice as coarse, else the image has nothing to add to it"
+            )
+        height, width = (-(-n // self.k) for n in image.shape)
+        affine = image.geobox.affine
+        grid = GeoBox((height, width), affine * affine.scale(self.k), image.geobox.crs)
+        self._coarse = align_to(coarse, grid)
+        self.shape, self.image_shape = (height, width), image.shape
+        self.vertical, self.surface, self.nodata = coarse.vertical, coarse.surface, coarse.nodata
+        self.paths = coarse.paths
+
+    def read(self, rows: slice) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Heights and validity of whole rows of k × k cells; rows may reach outside."""
+        values, valid = self._coarse.read("elevation", rows, slice(0, self.shape[1]))
+        return values.astype(np.float64), valid
+
+    def identity(self) -> dict[str, Any]:
+        """What changes when the anchor changes."""
+        return {**self._coarse.identity(), "k": self.k}
+
+
+def fit_gain(relief: Source, anchor: Anchor) -> Gain:
+    """How far the anchor believes the relief, from the block means of both; reads the relief once, in strips."""
+    k, gain = anchor.k, Gain(anchor.shape)
+    step = max(1, _STRIP // k)
+    for top in range(0, anchor.shape[0], step):
+        rows = slice(top, min(top + step, anchor.shape[0]))
+        wide = slice(rows.start - 1, rows.stop + 1)
+        coarse, known = anchor.read(wide)
+        values, valid = relief.read("relief", slice(wide.start * k, wide.stop * k), slice(0, anchor.shape[1] * k))
+        means, _ = block_mean(values.astype(np.float64), None, k)
+        both = known & valid.reshape(len(known), k, -1, k).all(axis=(1, 3))
+        own, other = departures(means.astype(np.float64), both), departures(coarse, both)
+        gain.add(top, own[1:-1], other[1:-1], both[1:-1])
+    return gain
+
+
+def anchored_rows(relief: Source, anchor: Anchor, gain: Gain, worst: list[float]) -> Iterator[NDArray[np.float32]]:
+    """Row blocks (1, y, x) of anchor + gain · high frequencies of the relief, NaN where either is void; see `join`.
+
+    `worst` receives the largest departure of a block mean, metres, block by block.
+    """
+    k, (height, width) = anchor.k, anchor.image_shape
+    step = max(1, _STRIP // k)
+    for top in range(0, anchor.shape[0], step):
+        rows = slice(top, min(top + step, anchor.shape[0]))
+        wide = slice(rows.start - _MARGIN, rows.stop + _MARGIN)
+        coarse, known = anchor.read(wide)
+        fine_rows = slice(wide.start * k, wide.stop * k)
+        values, valid = relief.read("relief", fine_rows, slice(0, anchor.shape[1] * k))
+        inner = slice(_MARGIN * k, (_MARGIN + rows.stop - rows.start) * k)
+        surface = join(coarse, known, values.astype(np.float64), valid, gain.rows(wide, k), k)[inner]
+        there = repeat_mask(known, k)[inner] & valid[inner]
+        blocks = slice(_MARGIN, _MARGIN + rows.stop - rows.start)
+        departure = np.abs(block_mean(surface, None, k)[0] - coarse[blocks])[known[blocks]]
+        worst.append(float(departure.max(initial=0.0)))
+        out = np.where(there, surface, np.nan).astype(np.float32)
+        yield out[None, : min(rows.stop * k, height) - rows.start * k, :width]
+
+
+def join(
+    coarse: NDArray[np.float64],
+    known: NDArray[np.bool_],
+    relief: NDArray[np.float64],
+    valid: NDArray[np.bool_],
+    gain: NDArray[np.float64],
+    k: int,
+) -> NDArray[np.float64]:
+    """A surface with the anchor's block means and the relief's detail: (y, x), (k·y, k·x) -> (k·y, k·x), metres.
+
+    With U the back-projected bicubic surface of block means: U(anchor) + gain · (relief - U(block means of the
+    relief)), and what block means then lack is added to each block, so that averaging gives the anchor back. Voids of
+    the relief are filled first. Meaningful where the anchor is known.
+    """
+    if not known.any():
+        return np.zeros_like(relief)
+    base: NDArray[Any] = fill_voids(coarse, known)
+    detail: NDArray[Any] = fill_voids(relief, valid) if valid.any() else np.zeros_like(relief)
+    out = _smooth(base, k) + gain * (detail - _smooth(block_mean(detail, None, k)[0], k))
+    joined: NDArray[np.float64] = out + (base - block_mean(out, None, k)[0]).repeat(k, axis=0).repeat(k, axis=1)
+    return joined
+
+
+def _smooth(means: NDArray[Any], k: int) -> NDArray[Any]:
+    return back_project(upsample(means, k), means, k, rounds=_ROUNDS)

@@ -1,0 +1,64 @@
+"""Maps of classes as files: numbers, names and colours of impervious ground, and the style that QGIS reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+from terrafine.atomic import Publish, publish, written
+from terrafine.errors import OutputError
+from terrafine.raster.read.content_type import CLASS_NAMES
+from terrafine.raster.write.overviews import Numbers
+
+__all__ = ["CLASSES", "COLOURS", "IMPERVIOUS", "PERCENT", "REFLECTANCE", "class_tags", "style_path", "write_style"]
+
+CLASSES: Mapping[int, str] = {0: "other", 1: "impervious"}
+COLOURS: Mapping[int, tuple[int, int, int]] = {0: (232, 236, 222), 1: (178, 34, 52)}
+
+IMPERVIOUS = Numbers("uint8", missing=255, palette=COLOURS)
+"""1 impervious, 0 other, 255 not known."""
+PERCENT = Numbers("uint8", scale=0.01, missing=255)
+"""Probability or its standard deviation in whole per cent, 255 not known; the file states the scale."""
+REFLECTANCE = Numbers("int16", scale=1e-4, missing=-32768)
+"""Reflectance × 10,000, -32768 not known; the file states the scale."""
+
+
+def class_tags() -> dict[str, str]:
+    """The tag that names the classes inside the file: `0=other;1=impervious`."""
+    return {CLASS_NAMES: ";".join(f"{number}={name}" for number, name in CLASSES.items())}
+
+
+def style_path(path: Path) -> Path:
+    """Where QGIS looks for the style of a raster: `impervious.qml` beside `impervious.tif`."""
+    return path.with_suffix(".qml")
+
+
+def write_style(target: Path, publish: Publish = publish) -> None:
+    """Write the QGIS style of a class map under that name; raises OutputError where it cannot be written."""
+    try:
+        with written(target, publish) as part:
+            part.write_text(_style(), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{target}: the style cannot be written ({error.strerror}); see to the folder") from error
+
+
+def _style() -> str:
+    entries = "\n".join(
+        f'        <paletteEntry value="{number}" label={quoteattr(name)} alpha="255" '
+        f'color="#{"".join(f"{c:02x}" for c in COLOURS[number])}"/>'
+        for number, name in CLASSES.items()
+    )
+    return f"""<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
+<qgis styleCategories="Symbology" version="3.28">
+  <pipe>
+    <rasterrenderer type="paletted" band="1" opacity="1" alphaBand="-1" nodataColor="">
+      <colorPalette>
+{entries}
+      </colorPalette>
+    </rasterrenderer>
+    <rasterresampler zoomedInResampler="nearest" zoomedOutResampler="nearest"/>
+  </pipe>
+  <blendMode>0</blendMode>
+</qgis>
+"""

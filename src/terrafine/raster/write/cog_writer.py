@@ -1,0 +1,309 @@
+"""Write, close, reopen, verify, publish: a file under its final name is always whole."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import warnings
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from pyproj import CRS
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
+
+from terrafine.atomic import Publish, publish
+from terrafine.errors import DiskError, OutputError
+from terrafine.raster import gdal, vertical
+from terrafine.raster.vertical import VerticalDatum
+from terrafine.raster.write import cog_layout
+from terrafine.raster.write.overviews import BLOCK, FLOAT, Level, Numbers, Statistics
+
+__all__ = ["CogWriter", "Published", "check_free_space", "open_cog", "write_cog"]
+
+Rows = NDArray[np.float32]
+
+_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+_SOFTWARE = "Terrafine"
+_LINEAGE = "TERRAFINE"
+_PREDICTOR = {"float32": 3, "int16": 2, "uint8": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A file that was written, read back equal, and renamed to its final name."""
+
+    path: Path
+    sha256: str
+    bytes: int
+
+
+def check_free_space(path: str | os.PathLike[str], bytes_needed: int) -> None:
+    """The disk that will hold `path` has room for `bytes_needed`; raises DiskError with both numbers."""
+    folder = Path(path).absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < bytes_needed:
+        raise DiskError(
+            f"{path}: needs {bytes_needed / 1e6:,.0f} MB, but {folder} has {free / 1e6:,.0f} MB free; free space or "
+            "write elsewhere"
+        )
+
+
+def write_cog(
+    path: str | os.PathLike[str],
+    geobox: GeoBox,
+    rows: Iterable[Rows],
+    *,
+    nodata: float | None = -9999.0,
+    **layout: Any,
+) -> Published:
+    """Publish row blocks (band, y, x) float32, full width, from the top, as one verified Cloud-Optimized GeoTIFF.
+
+    `layout` as `open_cog`, whose law this is; `nodata` of the floats written (None means -9999; NaN stays NaN).
+    """
+    numbers = replace(FLOAT, missing=-9999.0 if nodata is None else nodata)
+    with open_cog(path, geobox, numbers=numbers, **layout) as writer:
+        for block in rows:
+            writer.push(block)
+    return writer.published
+
+
+@contextlib.contextmanager
+def open_cog(
+    path: str | os.PathLike[str],
+    geobox: GeoBox,
+    *,
+    band_names: Sequence[str],
+    units: Sequence[str],
+    numbers: Numbers = FLOAT,
+    tags: Mapping[str, str] | None = None,
+    vertical: VerticalDatum | None = None,
+    area_or_point: str = "Area",
+    compress: str = "zstd",
+    overviews: bool = True,
+    statistics: bool = True,
+    threads: int | None = None,
+    surface: str | None = None,
+    publish: Publish = publish,
+) -> Iterator[CogWriter]:
+    """A Cloud-Optimized GeoTIFF that takes its rows from `push`, and is published, verified, as the block is left.
+
+    Cells that are missing arrive as NaN and are written as `numbers.missing`. Overviews are averages of the valid
+    cells. `tags` go to the TERRAFINE domain; they are read last, so the rows may still fill them. The same pixels give
+    the same bytes, however the rows are cut and whatever `threads` (None: all cores). Memory: some stripes of 512 rows.
+    Nothing appears under `path` before all of it is on the disk and reads back as it was written; a failure leaves what
+    was there before. `publish` brings it there: by itself, or with others (`Together.take`). Raises DiskError (full),
+    OutputError (rows that do not fill the grid, values that are infinite or not of the numbers' range, a file that does
+    not verify).
+    """
+    target = Path(path).absolute()
+    height, width = int(geobox.shape[0]), int(geobox.shape[1])
+    cores = threads or os.cpu_count() or 1
+    profile: dict[str, Any] = {
+        "driver": "GTiff",
+        "dtype": numbers.dtype,
+        "count": len(band_names),
+        "nodata": float(np.float32(numbers.missing)),
+        "compress": compress,
+        "predictor": _PREDICTOR[numbers.dtype] if compress.lower() != "none" else 1,
+        "tiled": True,
+        "blockxsize": BLOCK,
+        "blockysize": BLOCK,
+        "interleave": "pixel",
+        "bigtiff": "YES",
+        "num_threads": cores,
+    }
+    if compress.lower() == "zstd":
+        profile["zstd_level"] = 1
+    with _translated(target), _workshop(target) as shop, gdal.environment():
+        levels = _levels(shop, height, width, overviews, len(band_names), numbers)
+        main = {**profile, "crs": _crs(geobox, vertical), "transform": geobox.affine}
+        with contextlib.ExitStack() as open_files:
+            for i, level in enumerate(levels):
+                level.file = open_files.enter_context(_create(level, main if i == 0 else profile))
+                if numbers.palette is not None:
+                    level.file.write_colormap(1, dict(numbers.palette))
+            writer = CogWriter(target, levels)
+            yield writer
+            writer.finish()
+            stats = writer.statistics if statistics else None
+            _label(levels[0].file, band_names, units, tags or {}, vertical, surface, area_or_point, stats)
+            if numbers.scale != 1.0:
+                levels[0].file.scales = (numbers.scale,) * len(band_names)
+        whole = str(shop / "whole.tif")
+        sha256, size = cog_layout.assemble([level.path for level in levels], whole)
+        _verify(whole, levels, target, cores)
+        publish(Path(whole), target)
+    writer.published = Published(target, sha256, size)
+
+
+class CogWriter:
+    """Takes the rows of a file that is being written; `published` is there once it is."""
+
+    published: Published
+
+    def __init__(self, target: Path, levels: Sequence[Level]) -> None:
+        self._target, self._levels = target, levels
+        self.statistics = [Statistics() for _ in range(levels[0].count)]
+
+    def push(self, block: Rows) -> None:
+        """The next rows, (band, y, x) float32 of full width, NaN where missing; raises OutputError."""
+        main, target = self._levels[0], self._target
+        if block.ndim != 3 or block.shape[0] != main.count or block.shape[2] != main.width:
+            raise OutputError(
+                f"{target}: got a block of shape {block.shape}; expected ({main.count}, rows, {main.width})"
+            )
+        if main.filled + block.shape[1] > main.height:
+            raise OutputError(f"{target}: got more rows than the grid's {main.height}")
+        block = main.numbers.of(block)
+        low, high = main.numbers.range
+        for band, stat in zip(block, self.statistics, strict=True):
+            if not stat.add(band):
+                raise OutputError(
+                    f"{target}: found infinite values near row {main.filled}; expected finite ones or NaN"
+                )
+            if stat.n and not low <= stat.low <= stat.high <= high:
+                raise OutputError(
+                    f"{target}: {main.numbers.dtype} numbers from {stat.low:g} to {stat.high:g} near row "
+                    f"{main.filled}; expected {low:g} to {high:g}"
+                )
+        main.push(block)
+
+    def finish(self) -> None:
+        """Every row is there: write what is left of each level."""
+        main = self._levels[0]
+        if main.filled != main.height:
+            raise OutputError(f"{self._target}: got {main.filled} rows; expected the grid's {main.height}")
+        main.finish()
+
+
+def _levels(shop: Path, height: int, width: int, overviews: bool, count: int, numbers: Numbers) -> list[Level]:
+    levels = [Level(str(shop / "level0.tif"), height, width, count, numbers)]
+    while overviews and max(levels[-1].height, levels[-1].width) > BLOCK:
+        last = levels[-1]
+        name = str(shop / f"level{len(levels)}.tif")
+        levels.append(Level(name, (last.height + 1) // 2, (last.width + 1) // 2, count, numbers))
+        last.coarser = levels[-1]
+    return levels
+
+
+def _create(level: Level, profile: Mapping[str, Any]) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(level.path, "w", width=level.width, height=level.height, **profile)
+
+
+def _label(
+    file: Any,
+    names: Sequence[str],
+    units: Sequence[str],
+    tags: Mapping[str, str],
+    datum: VerticalDatum | None,
+    surface: str | None,
+    area_or_point: str,
+    stats: Sequence[Statistics] | None,
+) -> None:
+    lineage = {str(k): str(v) for k, v in sorted(tags.items())}
+    if datum is not None:
+        lineage.setdefault(vertical.TAG, datum.name)
+    if surface is not None:
+        lineage.setdefault(vertical.SURFACE_TAG, surface)
+    file.update_tags(ns=_LINEAGE, **lineage)
+    file.update_tags(AREA_OR_POINT=area_or_point.capitalize(), TIFFTAG_SOFTWARE=_SOFTWARE)
+    for i, (name, unit) in enumerate(zip(names, units, strict=True), start=1):
+        file.set_band_description(i, name)
+        file.set_band_unit(i, unit)
+        if stats is not None:
+            file.update_tags(i, **stats[i - 1].tags())
+
+
+def _crs(geobox: GeoBox, datum: VerticalDatum | None) -> Any:
+    if geobox.crs is None:
+        return None
+    joined = vertical.compound(CRS.from_user_input(geobox.crs.to_wkt()), datum)
+    return rasterio.crs.CRS.from_wkt(joined.to_wkt())
+
+
+def _verify(whole: str, levels: Sequence[Level], target: Path, threads: int) -> None:
+    """Every stripe of every level reads back with the digest that it was written with."""
+    for i, level in enumerate(levels):
+        more = {"overview_level": i - 1} if i else {}
+        with rasterio.open(whole, num_threads=threads, **more) as file:
+            if (file.height, file.width, file.count) != (level.height, level.width, level.count):
+                raise OutputError(f"{target}: level {i} reads back as {file.width} x {file.height}; not published")
+            for n, written in enumerate(level.digests):
+                top = n * BLOCK
+                stripe = file.read(window=Window(0, top, level.width, min(BLOCK, level.height - top)))
+                if zlib.crc32(stripe.data) != written:
+                    raise OutputError(
+                        f"{target}: rows {top}-{top + stripe.shape[1]} of level {i} read back different from what was "
+                        "written; not published. Check the disk and run again"
+                    )
+
+
+@contextlib.contextmanager
+def _workshop(target: Path) -> Iterator[Path]:
+    """A hidden folder beside the target, locked while in use; what a killed run left in it is swept first."""
+    if not target.parent.is_dir():
+        raise OutputError(f"{target}: there is no folder {target.parent}; make it first")
+    if target.is_dir():
+        raise OutputError(f"{target}: is a folder; expected the name of a file")
+    shop = _shop(target)
+    shop.mkdir(exist_ok=True)
+    with open(shop / "lock", "w") as lock:
+        if not _lock(lock):
+            raise OutputError(f"{target}: another run is writing it now; wait for it, or choose another name")
+        try:
+            for old in shop.iterdir():
+                if old.name != "lock":
+                    old.unlink()
+            yield shop
+        finally:
+            shutil.rmtree(shop, ignore_errors=True)
+
+
+def _shop(target: Path) -> Path:
+    return target.parent / f".{target.name}.part"
+
+
+def _lock(file: Any) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # not on Windows, where an open file cannot be replaced anyway
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in {errno.EWOULDBLOCK, errno.EACCES}
+    return True
+
+
+@contextlib.contextmanager
+def _translated(target: Path) -> Iterator[None]:
+    """GDAL's and the system's failures to write as our own errors."""
+    try:
+        yield
+    except RasterioError as error:
+        # GDAL's message for a failed write varies; a failure after a good start is the disk's in practice.
+        raise DiskError(
+            f"{target}: could not be written ({error.__cause__ or error}); the disk is full, limited or "
+            "failing. Free space and run again; what was there before is untouched"
+        ) from error
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DiskError(f"{target}: {error.strerror}; free space and run again, nothing was published") from error
+        named = Path(str(error.filename))
+        if target not in (named, named.parent) and _shop(target) not in (named, named.parent):
+            raise  # not of this file: it comes from whoever yields the rows
+        raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error

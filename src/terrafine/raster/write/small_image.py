@@ -1,0 +1,76 @@
+"""Small rasters written whole in one go: the samples of a dataset."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from terrafine.errors import DataError, OutputError
+from terrafine.raster import gdal
+from terrafine.raster.read.file import open_quietly
+
+__all__ = ["read_patch", "write_patch"]
+
+
+def write_patch(
+    path: str | os.PathLike[str],
+    values: NDArray[Any],
+    geobox: GeoBox,
+    names: Sequence[str],
+    nodata: float | None = None,
+) -> None:
+    """A GeoTIFF of (band, y, x) in the array's own type; under its final name it is whole. Raises OutputError."""
+    target = Path(path)
+    part = target.with_name(f".{target.name}.part")
+    crs = None if geobox.crs is None else rasterio.crs.CRS.from_wkt(geobox.crs.to_wkt())
+    predictor = 2 if values.dtype.kind in "ui" else 3
+    profile = {"driver": "GTiff", "compress": "deflate", "predictor": predictor, "nodata": nodata, "crs": crs}
+    try:
+        with (
+            warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
+            gdal.environment(),
+            rasterio.open(
+                part,
+                "w",
+                count=values.shape[0],
+                height=values.shape[1],
+                width=values.shape[2],
+                dtype=str(values.dtype),
+                transform=geobox.affine,
+                **profile,
+            ) as file,
+        ):
+            file.write(values)
+            for i, name in enumerate(names, start=1):
+                file.set_band_description(i, name)
+        with open_quietly(str(part)) as file:
+            same = np.array_equal(file.read(), values)
+        if not same:
+            raise OutputError(f"{target}: reads back different from what was written; check the disk and run again")
+        part.replace(target)
+    except (RasterioError, OSError) as error:
+        raise OutputError(f"{target}: cannot be written ({error}); free space or choose another folder") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_patch(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """All of a small raster as it is stored, (band, y, x). Raises DataError."""
+    try:
+        with (
+            warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
+            open_quietly(str(path)) as file,
+        ):
+            values: NDArray[Any] = file.read()
+            return values
+    except (RasterioError, OSError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); expected a sample of `terrafine dataset`") from error

@@ -1,0 +1,84 @@
+"""An optical image simulated over real terrain: a stated family of suns, skies and ground covers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from terrafine.errors import RecipeError
+from terrafine.physics.shading import shade_db
+from terrafine.training.dem.simulation import as_seen, covers, guide_band, texture
+
+__all__ = ["OpticalFamily"]
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class OpticalFamily:
+    """Ranges from which every patch draws its image, uniformly unless said otherwise; as a recipe states them.
+
+    azimuth    of the sun, degrees from north; elevation: above the horizon
+    diffuse    light of the sky, relative to the sun at right angles
+    haze       what air and sensor add to every cell, relative to level ground, logarithmically uniform: a Landsat 8
+               digital number of 8,000 is 5,000 of offset, and haze on top
+    cover_db   largest spread of ground covers, drift_db of slow drifts: neither follows the terrain
+    texture_db spread of what varies from cell to cell and is no relief, logarithmically uniform
+    shift      largest displacement in fine cells, along y and x; smooth: largest blur, fine cells (1σ)
+    error      largest spread of relief that the image shows and the elevation model has not, in fine cells (1σ)
+    drop       probability that a patch comes without an image
+    """
+
+    azimuth: tuple[float, float] = (0.0, 360.0)
+    elevation: tuple[float, float] = (25.0, 65.0)
+    diffuse: tuple[float, float] = (0.1, 0.6)
+    haze: tuple[float, float] = (0.02, 3.0)
+    cover_db: float = 3.0
+    drift_db: float = 2.0
+    texture_db: tuple[float, float] = (0.15, 1.5)
+    shift: float = 0.3
+    smooth: float = 0.7
+    error: float = 0.0
+    drop: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name, high_end in (
+            ("azimuth", 360.0),
+            ("elevation", 90.0),
+            ("diffuse", 10.0),
+            ("haze", 100.0),
+            ("texture_db", 20.0),
+        ):
+            low, high = getattr(self, name)
+            if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high <= high_end):
+                raise RecipeError(f"[optical] {name} = [{low}, {high}]: expected from low to high, 0 to {high_end:g}")
+        if not min(self.elevation[0], self.diffuse[0], self.haze[0], self.texture_db[0]) > 0:
+            raise RecipeError("[optical] elevation, diffuse, haze and texture_db: expected above 0")
+        if not 0 <= self.error < 1:
+            raise RecipeError(f"[optical] error = {self.error}: expected from 0 to below 1, in cells")
+        if not 0 <= self.drop < 1:
+            raise RecipeError(f"[optical] drop = {self.drop}: expected from 0 to below 1")
+
+    def simulate(self, fine: F64, pixel_size_m: tuple[float, float], rng: np.random.Generator) -> dict[str, F32]:
+        """Heights (y, x) in metres with cells of (y, x) metres -> band -> (2, y, x): value, and 1 where observed.
+
+        Bands are optical, 10 lg of brightness, and sun_east and sun_north, the unit vector toward the sun on the map.
+        """
+        azimuth, elevation, diffuse = (rng.uniform(*r) for r in (self.azimuth, self.elevation, self.diffuse))
+        seen = torch.from_numpy(as_seen(fine, self.shift, self.smooth, rng, self.error * min(pixel_size_m)))
+        light = shade_db(seen, pixel_size_m, azimuth, elevation, diffuse).numpy()
+        ground = covers(fine.shape, self.cover_db, self.drift_db, rng)
+        ground = ground + texture(fine.shape, math.exp(rng.uniform(*np.log(self.texture_db))), rng)
+        haze = math.exp(rng.uniform(*np.log(self.haze)))
+        observed = bool(rng.random() >= self.drop)
+        alpha = math.radians(azimuth)
+        bright = 10 * np.log10(10 ** ((light + ground) / 10) + haze)
+        out = {"optical": guide_band(bright, observed)}
+        for name, part in (("sun_east", math.sin(alpha)), ("sun_north", math.cos(alpha))):
+            out[name] = guide_band(np.full(fine.shape, part), observed)
+        return out

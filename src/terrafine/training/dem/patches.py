@@ -1,0 +1,155 @@
+"""Patches: (seed, step) alone says which terrain, window, mirror, scale and degradation a batch holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.errors import DataError
+from terrafine.training.dem.degrade import MARGIN, Family, sample
+from terrafine.training.dem.hdf5 import Samples
+from terrafine.training.dem.optical import OpticalFamily
+from terrafine.training.dem.radar import RadarFamily
+from terrafine.training.dem.terrain import Terrain
+
+__all__ = ["Batch", "Sampler", "dihedral"]
+
+F32 = NDArray[np.float32]
+_TRIES = 64
+_MAX_FLAT = 0.3  # a patch with more cells at exactly one height (sea, lake) teaches nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """coarse (n, 1, y, x) m · fine (n, 1, k·y, k·x) m · pixel_size_m (n, 2, y, 1), of the coarse cells.
+
+    guides: band -> (n, 2, k·y, k·x), value and 1 where observed
+    """
+
+    coarse: F32
+    fine: F32
+    pixel_size_m: F32
+    guides: Mapping[str, F32] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """Draws training batches from terrains.
+
+    size          coarse cells along a patch
+    batch         patches in a batch
+    coarsen       factor -> probability: the terrain itself is first averaged by it (scale augmentation)
+    exaggerate    heights are multiplied by exp(±this), uniformly; 0 keeps them
+    mirror        mirror and rotate at random
+    radar         how backscatter is simulated over the fine heights, or None; optical: how an image is
+    """
+
+    terrains: Sequence[Terrain]
+    scale: int
+    size: int
+    batch: int
+    family: Family
+    seed: int
+    coarsen: tuple[tuple[int, float], ...] = ((1, 1.0),)
+    exaggerate: float = 0.0
+    mirror: bool = True
+    radar: RadarFamily | None = None
+    optical: OpticalFamily | None = None
+
+    def __call__(self, step: int) -> Batch:
+        """The batch of that step; the same (seed, step) gives the same batch, in any order, on any worker."""
+        rng = np.random.default_rng([self.seed, step])
+        drawn = [self._one(rng) for _ in range(self.batch)]
+        coarse, fine, size, guides = zip(*drawn, strict=True)
+        together = {name: np.stack([g[name] for g in guides]) for name in guides[0]}
+        return Batch(np.stack(coarse), np.stack(fine), np.stack(size), together)
+
+    def _one(self, rng: np.random.Generator) -> tuple[F32, F32, F32, dict[str, F32]]:
+        weights = np.cumsum([t.weight for t in self.terrains])
+        for _ in range(_TRIES):
+            terrain = self.terrains[int(np.searchsorted(weights, rng.random() * weights[-1], side="right"))]
+            factor = self._factor(rng)
+            if terrain.samples is not None:
+                return self._sample(terrain, terrain.samples, rng)
+            found = self._window(terrain, factor, rng)
+            if found is not None:
+                break
+        else:
+            raise DataError(f"no usable patch in {_TRIES} draws: too much nodata or sea, or patches too large")
+        heights, pixel = found
+        if self.exaggerate:
+            heights = heights * np.exp(rng.uniform(-self.exaggerate, self.exaggerate))
+        turn = int(rng.integers(8)) if self.mirror else 0
+        if turn & 1:  # a transposed patch sees its rows along the former x, so the pixel sizes change places
+            pixel = pixel[::-1]
+        coarse = dihedral(self.family.draw(rng)(heights, self.scale, rng), turn)
+        edge = MARGIN * self.scale
+        fine = dihedral(heights[edge:-edge, edge:-edge], turn)
+        size = np.broadcast_to(np.asarray(pixel, np.float32)[:, None, None], (2, coarse.shape[0], 1))
+        cell = (pixel[0] / self.scale, pixel[1] / self.scale)
+        guides: dict[str, F32] = {}
+        for family in (self.radar, self.optical):
+            if family is not None:
+                guides |= family.simulate(fine, cell, rng)
+        return coarse[None].astype(np.float32), fine[None].astype(np.float32), size.astype(np.float32), guides
+
+    def _sample(
+        self, terrain: Terrain, samples: Samples, rng: np.random.Generator
+    ) -> tuple[F32, F32, F32, dict[str, F32]]:
+        """A part of one sample as it came: with its own coarse side and radar, neither turned nor degraded."""
+        k, size, (_, rows, cols) = self.scale, self.size, samples.coarse.shape
+        if samples.scale != k or min(rows, cols) < size:
+            raise DataError(
+                f"{terrain.name}: samples of {rows} × {cols} coarse cells at ×{samples.scale}; this recipe asks for "
+                f"patches of {size} at ×{k}: change [patches] size or scale, or leave the file out"
+            )
+        i = terrain.draw_sample(samples, rng)
+        y, x = int(rng.integers(rows - size + 1)), int(rng.integers(cols - size + 1))
+        fine = np.s_[..., k * y : k * (y + size), k * x : k * (x + size)]
+        guides: dict[str, F32] = {}
+        if self.radar is not None:
+            guides = {name: values[fine] for name, values in samples.guides(i).items()}
+            lost = self.radar.lost(rng)
+            gone = (*lost, "look_east", "look_north") if len(lost) > 1 else lost
+            guides = {name: 0 * values if name in gone else values for name, values in guides.items()}
+        if self.optical is not None:  # the layout has no image
+            blank = np.zeros((2, k * size, k * size), np.float32)
+            guides |= dict.fromkeys(("optical", "sun_east", "sun_north"), blank)
+        pixel = np.full((2, size, 1), k * samples.pixel_size_m, np.float32)
+        return samples.coarse[i, y : y + size, x : x + size][None], samples.fine[i][fine][None], pixel, guides
+
+    def _factor(self, rng: np.random.Generator) -> int:
+        edges = np.cumsum([p for _, p in self.coarsen])
+        i = int(np.searchsorted(edges, rng.random() * edges[-1], side="right"))
+        return self.coarsen[min(i, len(self.coarsen) - 1)][0]
+
+    def _window(
+        self, terrain: Terrain, factor: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float64], tuple[float, float]] | None:
+        side = (self.size + 2 * MARGIN) * self.scale * factor
+        spot = terrain.draw_window(side, rng)
+        if spot is None:
+            return None
+        y, x = spot
+        window = terrain.heights[y : y + side, x : x + side]
+        if not terrain.usable(window):
+            return None
+        values = window.astype(np.float64)
+        if np.mean(values == np.median(values)) > _MAX_FLAT:
+            return None
+        py, px = terrain.pixel_at(y + side // 2)
+        return sample(values, factor), (py * self.scale * factor, px * self.scale * factor)
+
+
+def dihedral(values: NDArray[np.float64], turn: int) -> NDArray[np.float64]:
+    """One of the eight mirrors and rotations of the last two axes: transpose, flip y, flip x (bits 0, 1, 2)."""
+    if turn & 1:
+        values = np.swapaxes(values, -1, -2)
+    if turn & 2:
+        values = values[..., ::-1, :]
+    if turn & 4:
+        values = values[..., ::-1]
+    return values

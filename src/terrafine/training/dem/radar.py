@@ -1,0 +1,105 @@
+"""Backscatter simulated over real terrain: a stated family of orbits, ground covers, drifts and speckle."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from terrafine.errors import RecipeError
+from terrafine.physics.backscatter import Backscatter, simulate_db, speckle
+from terrafine.physics.radar import ORBITS, look_azimuth, look_vector
+from terrafine.training.dem.simulation import as_seen, covers, guide_band, texture
+
+__all__ = ["RadarFamily"]
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+_POLARISATIONS = ("vv", "vh")
+
+
+@dataclass(frozen=True, slots=True)
+class RadarFamily:
+    """Ranges from which every patch draws its radar, uniformly unless said otherwise; as a recipe states them.
+
+    incidence   degrees on the ellipsoid; heading: ± degrees about the orbit's own; latitude: ± degrees, of the orbit
+    exponent    of the cosine law, and area: of the footprint, for each polarisation (`physics.backscatter`)
+    looks       of the speckle, from a single date to a long series; logarithmically uniform
+    cover_db    largest spread of ground covers: plateaus with sharp borders that do not follow the terrain
+    drift_db    largest spread of slow drifts
+    texture_db  spread of what varies from cell to cell and is no relief, logarithmically uniform; none where it is 0
+    shift       largest displacement of the radar in fine cells, along y and x
+    smooth      largest blur of the heights that the radar sees, fine cells (1σ): its own resolution
+    error       largest spread of relief that the radar sees and the elevation model has not, in fine cells (1σ): what
+                errs in a model of 30 m cells by 3 m is 0.1
+    drop        probability that a patch comes without one of its polarisations, and again that it comes without radar
+    """
+
+    incidence: tuple[float, float] = (31.0, 46.0)
+    heading: float = 5.0
+    latitude: float = 60.0
+    exponent: tuple[float, float] = (0.0, 2.5)
+    area: tuple[float, float] = (0.5, 1.0)
+    looks: tuple[float, float] = (4.0, 400.0)
+    cover_db: float = 2.5
+    drift_db: float = 2.5
+    texture_db: tuple[float, float] = (0.0, 0.0)
+    shift: float = 0.3
+    smooth: float = 0.7
+    error: float = 0.0
+    drop: float = 0.125
+
+    def __post_init__(self) -> None:
+        for name in ("incidence", "exponent", "area", "looks", "texture_db"):
+            low, high = getattr(self, name)
+            if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high):
+                raise RecipeError(f"[radar] {name} = [{low}, {high}]: expected two numbers from low to high, from 0 on")
+        if self.texture_db[1] > 0 and self.texture_db[0] == 0:
+            raise RecipeError("[radar] texture_db: expected a lowest spread above 0, or [0, 0] for none")
+        if not 0 <= self.error < 1:
+            raise RecipeError(f"[radar] error = {self.error}: expected from 0 to below 1, in cells")
+        if not 0 <= self.drop < 0.5:
+            raise RecipeError(f"[radar] drop = {self.drop}: expected from 0 to below 0.5")
+
+    def simulate(self, fine: F64, pixel_size_m: tuple[float, float], rng: np.random.Generator) -> dict[str, F32]:
+        """Heights (y, x) in metres with cells of (y, x) metres -> band -> (2, y, x): value, and 1 where observed.
+
+        Bands are vv and vh in dB, look_east and look_north, the horizontal parts of the vector to the sensor.
+        Rows run south: `fine` is taken as a map, however the patch was turned before.
+        """
+        theta = float(rng.uniform(*self.incidence))
+        orbit = ORBITS[int(rng.integers(2))]
+        azimuth = look_azimuth(orbit, float(rng.uniform(-self.latitude, self.latitude)), incidence=theta)
+        azimuth += float(rng.uniform(-self.heading, self.heading))
+        seen = torch.from_numpy(as_seen(fine, self.shift, self.smooth, rng, self.error * min(pixel_size_m))).float()
+        cover = covers(fine.shape, self.cover_db, self.drift_db, rng)
+        rough = math.exp(rng.uniform(*np.log(self.texture_db))) if self.texture_db[1] else 0.0
+        cover = cover + (texture(fine.shape, rough, rng) if rough else 0)
+        looks = math.exp(rng.uniform(*np.log(self.looks)))
+        lost = self.lost(rng)
+        out: dict[str, F32] = {}
+        for name in _POLARISATIONS:
+            model = Backscatter(rng.uniform(-20, -5), rng.uniform(*self.exponent), rng.uniform(*self.area))
+            value = simulate_db(seen, pixel_size_m, theta, azimuth, model).numpy()
+            noise = 10 * np.log10(speckle(fine.shape, looks, rng).numpy())
+            share = rng.uniform(0.5, 1.0)  # the polarisations see the same covers, not quite alike
+            own = covers(fine.shape, self.cover_db, self.drift_db, rng)
+            own = own + (texture(fine.shape, rough, rng) if rough else 0)
+            out[name] = guide_band(value + noise + share * cover + (1 - share) * own, name not in lost)
+        east, north, _ = look_vector(theta, azimuth)
+        heard = len(lost) < len(_POLARISATIONS)
+        for name, part in (("look_east", east), ("look_north", north)):
+            out[name] = guide_band(np.full(fine.shape, float(part)), heard)
+        return out
+
+    def lost(self, rng: np.random.Generator) -> tuple[str, ...]:
+        """The polarisations that this patch comes without; consumes two values, whatever is drawn."""
+        none, which = rng.random(2)
+        if none < self.drop:
+            return _POLARISATIONS
+        if none < 2 * self.drop:
+            return (_POLARISATIONS[int(which * len(_POLARISATIONS))],)
+        return ()

@@ -1,0 +1,165 @@
+"""Scenes to train on: an optical image and the heights under it, on the image's grid; and patches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from terrafine.errors import DataError
+from terrafine.nn.task import ImageBatch
+from terrafine.raster.read.aligned import align_to
+from terrafine.raster.read.reflectance import COLOURS, open_image
+from terrafine.raster.read.source import open_source
+from terrafine.training.dem.terrain import Terrain, check_leak, split
+
+__all__ = ["MIRRORS", "ImageSampler", "Scene", "all_tiles", "load_scenes", "split_scenes"]
+
+F32 = NDArray[np.float32]
+VOID = -32768.0
+MIRRORS = ("none", "sun", "all")
+_TRIES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """terrain: heights, voids and zones on the image's grid.
+
+    image   (3, y, x), times `unit` reflectance; finite in voids
+    """
+
+    terrain: Terrain
+    image: F32 | NDArray[np.uint8]
+    unit: float = 1.0
+
+
+def load_scenes(root: Path, pairs: Mapping[str, str], sensor: str | None = None) -> list[Scene]:
+    """Every pair of image and heights under `root`; heights on another grid are put on the image's.
+
+    Cells without heights or without all of red, green and blue are void. Scenes weigh by the root of their area.
+    Raises DataError for a missing file, and what opening raises.
+    """
+    scenes = []
+    for image, heights in pairs.items():
+        for name in (image, heights):
+            if not (root / name).is_file():
+                raise DataError(f"{root / name}: no such file; expected the recipe's pairs there, or another --data")
+        scenes.append(_load(root / image, root / heights, Path(image).with_suffix("").as_posix(), sensor))
+    return scenes
+
+
+def _load(image_path: Path, heights_path: Path, name: str, sensor: str | None) -> Scene:
+    image = open_image(image_path, sensor=sensor)
+    source = open_source(heights_path)
+    rows, cols = slice(0, image.shape[0]), slice(0, image.shape[1])
+    heights, known = align_to(source, image.geobox).read("elevation", rows, cols)
+    read = [image.read(colour, rows, cols) for colour in COLOURS]
+    valid = known & read[0][1]
+    if not valid.any():
+        raise DataError(f"{image_path}: nowhere has both image and heights of {heights_path}; expected a common area")
+    bands = np.stack([np.where(valid, values, values[valid].mean()) for values, _ in read]).astype(np.float32)
+    pixel = image.pixel_size_m(rows)
+    source.close()
+    image.close()
+    z = np.where(valid, heights, np.float32(VOID)).astype(np.float32)
+    zones = ((0, image.shape[0], 0, image.shape[1]),)
+    return Scene(Terrain(name, z, VOID, pixel, float(valid.sum()) ** 0.5, zones), bands)
+
+
+def split_scenes(
+    scenes: Sequence[Scene], held_out: Mapping[str, Sequence[float]], gap: int
+) -> tuple[list[Scene], list[Scene]]:
+    """(training, validation) by whole scenes or bands of rows, with a gap; checked for leaks. Raises DataError."""
+    scenes_by = {s.terrain.name: s for s in scenes}
+    training, validation = split([s.terrain for s in scenes], held_out, gap)
+    check_leak(training, validation)
+    first, second = ([replace(scenes_by[t.name], terrain=t) for t in part] for part in (training, validation))
+    return first, second
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSampler:
+    """Draws batches of patches; the same (seed, step) gives the same batch.
+
+    least   share of a patch's cells that must have heights
+    mirror  none; `sun`: rows and columns change places, which keeps the light of a morning sun, in the south-east or
+            north-west, where it is; `all`: left-right and up-down as published, which turns the light around
+    light   spread of brightness, of each band's brightness and of contrast, as a logarithm
+    """
+
+    scenes: Sequence[Scene]
+    size: int
+    batch: int
+    seed: int
+    least: float = 1.0
+    mirror: str = "all"
+    light: float = 0.0
+
+    def __call__(self, step: int) -> ImageBatch:
+        """The batch of that step."""
+        rng = np.random.default_rng([self.seed, step])
+        return stack([self._one(rng) for _ in range(self.batch)])
+
+    def _one(self, rng: np.random.Generator) -> tuple[F32, F32, F32]:
+        weights = np.cumsum([s.terrain.weight for s in self.scenes])
+        for _ in range(_TRIES):
+            scene = self.scenes[int(np.searchsorted(weights, rng.random() * weights[-1], side="right"))]
+            spot = scene.terrain.draw_window(self.size, rng)
+            if spot is None:
+                continue
+            patch = cut(scene, *spot, self.size)
+            if patch[2].mean() >= self.least:
+                return self._vary(patch, rng)
+        raise DataError(
+            f"no patch of {self.size} × {self.size} cells with {self.least:.0%} of heights in {_TRIES} draws; "
+            "take smaller patches, or a lower [patches] least"
+        )
+
+    def _vary(self, patch: tuple[F32, F32, F32], rng: np.random.Generator) -> tuple[F32, F32, F32]:
+        turn, flips = rng.random(), rng.random(2)
+        if self.mirror == "sun" and turn < 0.5:
+            patch = _each(patch, lambda a: np.swapaxes(a, -1, -2))
+        if self.mirror == "all":
+            axes = tuple(axis for axis, draw in zip((-2, -1), flips, strict=True) if draw < 0.5)
+            patch = _each(patch, lambda a: np.flip(a, axes))
+        gains, contrast = rng.normal(0, 1, (4, 1, 1)), rng.normal()
+        if self.light:
+            log = np.log(np.maximum(patch[0], 0.01) / 0.1) * np.exp(self.light * contrast)
+            image = 0.1 * np.exp(log + self.light * (gains[:1] + gains[1:]))
+            patch = (image.astype(np.float32), patch[1], patch[2])
+        return patch
+
+
+def cut(scene: Scene, y: int, x: int, size: int) -> tuple[F32, F32, F32]:
+    """image (3, size, size), heights (1, size, size) with 0 where void, valid (1, size, size)."""
+    at = np.s_[y : y + size, x : x + size]
+    heights = scene.terrain.heights[at]
+    valid = heights != VOID
+    image = scene.image[:, at[0], at[1]] * np.float32(scene.unit)
+    return image, np.where(valid, heights, 0)[None].astype(np.float32), valid[None].astype(np.float32)
+
+
+def stack(patches: Sequence[tuple[F32, F32, F32]]) -> ImageBatch:
+    """Patches as one batch of tensors."""
+    image, target, valid = (torch.from_numpy(np.stack(a)) for a in zip(*patches, strict=True))
+    return ImageBatch(image, target, valid)
+
+
+def all_tiles(scenes: Sequence[Scene], size: int, least: float = 0.9) -> Iterator[tuple[str, int, int]]:
+    """(name, y, x) of the tiles of a regular lattice in each zone that have enough heights."""
+    for scene in scenes:
+        for y0, y1, x0, x1 in scene.terrain.zones:
+            for y in range(y0, y1 - size + 1, size):
+                for x in range(x0, x1 - size + 1, size):
+                    if (scene.terrain.heights[y : y + size, x : x + size] != VOID).mean() >= least:
+                        yield scene.terrain.name, y, x
+
+
+def _each(patch: tuple[F32, F32, F32], turn: Any) -> tuple[F32, F32, F32]:
+    image, target, valid = (np.ascontiguousarray(turn(a)) for a in patch)
+    return image, target, valid

@@ -1,0 +1,148 @@
+"""Samples that `terrafine dataset` wrote, and batches of patches of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from terrafine.errors import DataError
+from terrafine.nn.task import SampleBatch
+from terrafine.raster.write.small_image import read_patch
+
+__all__ = ["Sample", "SampleSampler", "load_all", "load_samples", "stacked"]
+
+Stored = TypeVar("Stored", np.float32, np.uint8)
+K = 10
+_TURNS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """coarse (b, y, x) and fine (b, k·y, k·x) as stored, `unit` reflectance each; label (k·y, k·x)."""
+
+    name: str
+    split: str
+    image: str
+    coarse: NDArray[np.uint16]
+    fine: NDArray[np.uint16]
+    label: NDArray[np.uint8]
+    unit: float
+
+
+def load_all(folders: Sequence[Path], splits: Sequence[str], bands: int = 3, most: int | None = None) -> list[Sample]:
+    """The samples of those splits in all folders, in the indices' order; of more than `most`, so many evenly spread.
+
+    A split may be empty in some of several folders. Raises DataError for a folder without index, an index of another
+    form, other bands, or a split that is empty in all.
+    """
+    listed = [(folder, *_index(folder, bands)) for folder in folders]
+    known = {record["split"] for _, records, _ in listed for record in records}
+    for split in splits:
+        if split not in known:
+            names = ", ".join(str(folder / "index.json") for folder in folders)
+            raise DataError(f"{names}: no sample is in split {split!r}; found {', '.join(sorted(known))}")
+    taken = [(f, r, unit) for f, records, unit in listed for r in records if r["split"] in splits]
+    if most is not None and len(taken) > most:
+        taken = [taken[i] for i in np.linspace(0, len(taken) - 1, most).round().astype(int)]
+    return [_read(folder, record, unit) for folder, record, unit in taken]
+
+
+def load_samples(folder: Path, splits: Sequence[str], bands: int = 3, most: int | None = None) -> list[Sample]:
+    """The samples of one folder; see `load_all`."""
+    return load_all([folder], splits, bands, most)
+
+
+def _index(folder: Path, bands: int) -> tuple[list[dict[str, str]], float]:
+    """The records of a folder's samples, and the reflectance of one stored number."""
+    path = folder / "index.json"
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise DataError(f"{path}: cannot be read ({e}); expected a folder of `terrafine dataset impervious`") from e
+    if not str(index.get("format", "")).startswith("terrafine-impervious/1") or index.get("scale") != K:
+        raise DataError(f"{path}: format {index.get('format')!r}, scale {index.get('scale')}; expected samples of ×{K}")
+    if len(index["bands"]) != bands:
+        raise DataError(f"{path}: holds {', '.join(index['bands'])}; expected {bands} bands, as [network] bands says")
+    return index["samples"], 1.0 / float(index["stored_per_reflectance"])
+
+
+def _read(folder: Path, record: Mapping[str, str], unit: float) -> Sample:
+    coarse, fine, label = (read_patch(folder / f"{record['name']}_{part}.tif") for part in ("coarse", "fine", "label"))
+    if fine.shape[-2:] != tuple(K * n for n in coarse.shape[-2:]) or label.shape[-2:] != fine.shape[-2:]:
+        raise DataError(
+            f"{folder / record['name']}: coarse {coarse.shape}, fine {fine.shape}, label {label.shape}; expected sides "
+            f"of {K} to one; make the samples again"
+        )
+    return Sample(record["name"], record["split"], record["image"], coarse, fine, label[0].astype(np.uint8), unit)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSampler:
+    """Draws batches of patches, mirrored and turned; the same (seed, step) gives the same batch.
+
+    size in coarse cells; light, haze: see `SamplePatches`; phase: step -> what is learnt then
+    """
+
+    samples: Sequence[Sample]
+    size: int
+    batch: int
+    seed: int
+    light: float
+    phase: Callable[[int], Mapping[str, float]]
+    haze: float = 0.0
+
+    def __call__(self, step: int) -> SampleBatch:
+        """The batch of that step."""
+        rng = np.random.default_rng([self.seed, step])
+        return stacked([self._one(rng) for _ in range(self.batch)], self.phase(step))
+
+    def _one(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
+        sample = self.samples[int(rng.integers(len(self.samples)))]
+        height, width = sample.coarse.shape[-2:]
+        if min(height, width) < self.size:
+            raise DataError(
+                f"sample {sample.name} has {height} × {width} coarse cells; expected [patches] size {self.size} or more"
+            )
+        y, x = int(rng.integers(height - self.size + 1)), int(rng.integers(width - self.size + 1))
+        patch = cut(sample, y, x, self.size)
+        turn, gains = int(rng.integers(_TURNS)), rng.normal(0, 1, (1 + len(patch[0]), 1, 1))
+        coarse, fine, label = _turned(patch[0], turn), _turned(patch[1], turn), _turned(patch[2], turn)
+        if self.light:
+            gain = np.exp(self.light * (gains[:1] + 0.5 * gains[1:])).astype(np.float32)
+            coarse, fine = coarse * gain, fine * gain
+        if self.haze:
+            offset = rng.uniform(-self.haze, self.haze, (len(coarse), 1, 1)).astype(np.float32)
+            coarse, fine = coarse + offset, fine + offset
+        return coarse, fine, label
+
+
+def cut(
+    sample: Sample, y: int, x: int, size: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
+    """Coarse and fine reflectance and label of a square of `size` coarse cells."""
+    at = np.s_[y : y + size, x : x + size]
+    fine = np.s_[y * K : (y + size) * K, x * K : (x + size) * K]
+    unit = np.float32(sample.unit)
+    return sample.coarse[:, at[0], at[1]] * unit, sample.fine[:, fine[0], fine[1]] * unit, sample.label[fine]
+
+
+def stacked(
+    patches: Sequence[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]], phase: Mapping[str, float]
+) -> SampleBatch:
+    """Patches as one batch of tensors."""
+    coarse, fine, label = (torch.from_numpy(np.stack(a)) for a in zip(*patches, strict=True))
+    return SampleBatch(coarse.float(), fine.float(), label, phase)
+
+
+def _turned(a: NDArray[Stored], turn: int) -> NDArray[Stored]:
+    if turn & 1:
+        a = np.swapaxes(a, -1, -2)
+    axes = tuple(axis for axis, bit in ((-2, 2), (-1, 4)) if turn & bit)
+    return np.ascontiguousarray(np.flip(a, axes))

@@ -1,0 +1,242 @@
+"""What a user says of radar and images that guide a DEM, and the DEM joined with them, held against its own relief."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from glob import glob
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from terrafine.errors import BandError, EmptyError, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from terrafine.raster.read.guides import GuidedSource
+    from terrafine.raster.read.source import Source
+    from terrafine.raster.warp.registration import Offset
+    from terrafine.systems import ModelRef
+
+__all__ = ["Guidance", "open_guided", "parse_guides"]
+
+_SIDE = 256  # coarse cells along the window in which radar is held against relief
+_REACH = 4  # fine cells by which it may lie beside it
+_LEAST = 0.1  # fine cells below which a displacement is left: moving it would blur more than it mends
+_ENOUGH = 1000  # fine cells
+_RELIEF_DB = 0.05  # spread of the simulation below which the ground is too level to tell anything
+_WINDOW = 31  # fine cells whose mean is taken away before, as the network does
+_TOLD = 2  # decimals of a displacement: what the tags say is what is taken out, on every machine
+_SUN_ELEVATION = 45.0  # degrees, of the shading that an image is held against: its pattern hardly knows it
+_LIT = 0.1  # correlation with the light of the best sun below which an image does not tell where its sun stands
+_CLEAR = 0.15  # correlation by which the other orbit must explain the radar better before it is refused
+_UNKNOWN = "not looked for: too little of the guide or of relief in the raster's middle"
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """Radar files and images, and their geometry.
+
+    files      band (vv, vh; red, green, blue, nir) -> files, each a date; `file.tif#2` names a band number
+    sun        azimuth of the images' sun, degrees from true north; None: found from how they light the relief
+    orbit      ascending or descending; heading of the track in degrees, by default Sentinel-1's at that latitude
+    incidence  degrees on the ellipsoid: a number, a file, or None for the middle of the swath
+    unit       dB or linear power
+    """
+
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    orbit: str | None = None
+    heading: float | None = None
+    incidence: str | float | None = None
+    unit: str = "dB"
+    sun: float | None = None
+
+
+def parse_guides(pairs: tuple[tuple[str, str], ...], **geometry: Any) -> Guidance:
+    """From NAME=FILE pairs as the command line has them, FILE a glob too; `incidence` may be a number.
+
+    Raises UsageError.
+    """
+    files: dict[str, list[str]] = {}
+    incidence: str | float | None = None
+    for name, value in pairs:
+        if name != "incidence":
+            file, mark, number = value.rpartition("#") if re.search(r"#\d+$", value) else (value, "", "")
+            found = sorted(glob(file)) or [file]  # noqa: PTH207  (absolute patterns too)
+            files.setdefault(name, []).extend(path + mark + number for path in found)
+        elif incidence is not None:
+            raise UsageError("incidence is given twice; expected one number or file for all dates")
+        else:
+            incidence = _number(value)
+    return Guidance({name: tuple(paths) for name, paths in files.items()}, incidence=incidence, **geometry)
+
+
+def open_guided(dem: Source, ref: ModelRef, guidance: Guidance) -> GuidedSource:
+    """The DEM's source with its guides on the fine grid.
+
+    Raises UsageError without an orbit, with a self-ensemble, or where the radar plainly looks from the other side;
+    BandError, GridError, EmptyError as `terrafine.raster.read.guides.open_guides`.
+    """
+    from terrafine.physics.radar import MID_SWATH
+    from terrafine.raster.read.guides import OPTICAL, RADAR, open_guides
+    from terrafine.workflows.radar import sensor_azimuth
+
+    _refuse_unheard(guidance, ref, OPTICAL)
+    radar = any(guidance.files.get(name) for name in RADAR)
+    if radar and guidance.orbit not in ("ascending", "descending"):
+        raise UsageError(f"--orbit {guidance.orbit}: radar guides need --orbit ascending or --orbit descending")
+    incidence = MID_SWATH if guidance.incidence is None else guidance.incidence
+    angle = MID_SWATH if isinstance(incidence, str) else float(incidence)
+    orbit = guidance.orbit or "descending"
+    azimuth = sum(sensor_azimuth(dem, orbit, guidance.heading, None, angle)) % 360 if radar else 0.0
+    guided = open_guides(dem, ref.spec.scale, guidance.files, azimuth=azimuth, incidence=incidence, unit=guidance.unit)
+    guided.guide_tags["GUIDE_FILES"] = ", ".join(f"{name}={len(files)}" for name, files in guidance.files.items())
+    if radar:
+        if guidance.incidence is None:
+            guided.guide_notes.append(
+                f"no incidence was given: mid-swath, {MID_SWATH:g} degrees, is taken; say --guide incidence=FILE or DEG"
+            )
+        guided.guide_tags.update(
+            RADAR_ORBIT=orbit,
+            RADAR_LOOK_AZIMUTH=f"{azimuth:.2f}",
+            RADAR_INCIDENCE=("assumed mid-swath " if guidance.incidence is None else "") + Path(str(incidence)).name,
+        )
+        _hold_against_relief(guided, orbit, guidance.heading, angle)
+    if "optical" in guided.guides:
+        _hold_against_light(guided, guidance.sun)
+    return guided
+
+
+def _hold_against_relief(guided: GuidedSource, orbit: str, heading: float | None, incidence: float) -> None:
+    """Take out how far the radar lies beside the DEM; refuse it where the other orbit's light explains it better."""
+    from terrafine.physics.backscatter import simulate_db
+    from terrafine.workflows.radar import sensor_azimuth
+
+    other = "descending" if orbit == "ascending" else "ascending"
+    mirrored = None if heading is None else (180 - heading) % 360  # one track crosses the meridian as the other does
+    across = sum(sensor_azimuth(guided.dem, other, mirrored, None, incidence))
+    z, pixel, db, seen = _middle(guided, guided.guides[0])
+    own, theirs = (_compare(simulate_db(z, pixel, incidence, a), db, seen) for a in (guided.azimuth, across))
+    if own is None or theirs is None:
+        guided.guide_tags["RADAR_SHIFT_CELLS"] = _UNKNOWN
+        return
+    if theirs.correlation > max(own.correlation, 0.0) + _CLEAR and theirs.trusted:
+        raise UsageError(
+            f"--orbit {orbit}: the radar follows relief lit from the {other} side (correlation "
+            f"{theirs.correlation:.2f}) better than from this one ({own.correlation:.2f}); say --orbit {other}, "
+            "or check the files"
+        )
+    _take_out(guided, own, "RADAR")
+
+
+def _take_out(guided: GuidedSource, own: Offset, prefix: str) -> None:
+    """Displace the radar or the images by what was found, where it can be trusted, and say so in the tags."""
+    dy, dx = round(own.dy, _TOLD), round(own.dx, _TOLD)
+    told = "not told: the guide follows the relief too little"
+    if own.trusted and max(abs(dy), abs(dx)) > _LEAST:
+        guided.displace(dy, dx, optical=prefix == "OPTICAL")
+        told = f"{dy} down, {dx} right, taken out"
+    elif own.trusted:
+        told = f"{dy} down, {dx} right, left as it is"
+    guided.guide_notes.append(f"{prefix.lower()} against the DEM, in fine cells: {told}")
+    guided.guide_tags.update(
+        {
+            f"{prefix}_RELIEF_CORRELATION": f"{own.correlation:.3f}",
+            f"{prefix}_SHIFT_CELLS": told,
+            f"{prefix}_SHIFT_PROMINENCE": f"{own.prominence:.1f}",
+        }
+    )
+
+
+def _hold_against_light(guided: GuidedSource, sun: float | None) -> None:
+    """Find the images' sun where it is not given, and take out how far they lie beside the DEM."""
+    from terrafine.physics.shading import find_sun, shade_db
+    from terrafine.workflows.radar import grid_north
+
+    z, pixel, db, seen = _middle(guided, "optical")
+    if int(seen.sum()) < _ENOUGH:
+        raise EmptyError(
+            f"{guided.dem.paths[0]}: the images show {int(seen.sum())} fine cells of its middle; expected "
+            f"{_ENOUGH}. Give images that cover it"
+        )
+    if sun is None:
+        try:
+            found = find_sun(db, z, pixel, seen, _WINDOW)
+        except ValueError as e:
+            raise UsageError(
+                f"{guided.dem.paths[0]}: too level to tell where the images' sun stands ({e}); say --sun"
+            ) from e
+        if found.correlation < _LIT:
+            raise UsageError(
+                f"{guided.dem.paths[0]}: the images follow its relief too little (correlation {found.correlation:.2f}) "
+                "to tell where their sun stands; say --sun AZIMUTH, or leave them out"
+            )
+        guided.sun, told = round(found.azimuth, _TOLD), "found from the relief"
+        guided.guide_notes.append(
+            f"the image's sun was found at {guided.sun:.0f} degrees from the grid's north; --sun overrules"
+        )
+    else:
+        guided.sun, told = (sun + grid_north(guided.dem)) % 360, "given"
+    guided.guide_tags["OPTICAL_SUN_AZIMUTH"] = f"{guided.sun:.1f} from the grid's north, {told}"
+    lit = shade_db(z, pixel, guided.sun, _SUN_ELEVATION)
+    own = _compare(lit, db, seen)
+    if own is None:
+        guided.guide_tags["OPTICAL_SHIFT_CELLS"] = _UNKNOWN
+    else:
+        _take_out(guided, own, "OPTICAL")
+
+
+def _middle(guided: GuidedSource, name: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The DEM by cubic convolution (NaN where void, so that no slope is taken across a rim), metres of its fine cells,
+    a guide and where it is seen, of the raster's middle; (y, x) on the fine grid.
+    """
+    import torch
+
+    (height, width), k = guided.shape, guided.guide_scale
+    top, left = max(0, (height - _SIDE) // 2), max(0, (width - _SIDE) // 2)
+    rows, cols = slice(top * k, min(height, top + _SIDE) * k), slice(left * k, min(width, left + _SIDE) * k)
+    z, known = guided.read_fine(rows, cols)
+    db, seen = guided.read_guide(name, rows, cols)
+    pixel = np.repeat(guided.pixel_size_m(slice(rows.start // k, rows.stop // k)) / k, k, axis=1)
+    z = np.where(known, z, np.nan).astype(np.float64)
+    return torch.from_numpy(z), torch.from_numpy(pixel), torch.from_numpy(db).double(), torch.from_numpy(seen)
+
+
+def _compare(lit: Tensor, db: Tensor, seen: Tensor) -> Offset | None:
+    """How a guide lies against its model, both without what varies slowly; None: too little of either."""
+    import torch
+
+    from terrafine.physics.backscatter import highpass
+    from terrafine.raster.warp.registration import estimate_offset
+
+    mask = seen & torch.isfinite(lit)
+    valid = mask.numpy()
+    model, guide = (highpass(v, mask, _WINDOW).numpy() for v in (lit, db))
+    if valid.sum() < _ENOUGH or model[valid].std() < _RELIEF_DB:
+        return None
+    return estimate_offset(guide, model, valid, _REACH)
+
+
+def _number(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _refuse_unheard(guidance: Guidance, ref: ModelRef, optical: tuple[str, ...]) -> None:
+    """Raise where a model makes no use of a guide that is given, or none is."""
+    if not any(guidance.files.values()):
+        raise UsageError("no guide is given; expected at least one --guide vv=FILE, vh=FILE or red=FILE")
+    if ref.options.self_ensemble:
+        raise UsageError("guides know the looks of real orbits alone: no --self-ensemble with --guide")
+    heard = [name for name in ref.spec.guides if not name.startswith(("look_", "sun_"))]
+    if "optical" in heard:
+        heard[heard.index("optical") : heard.index("optical") + 1] = optical
+    if unknown := sorted(set(guidance.files) - set(heard)):
+        raise BandError(
+            f"{ref.name} makes no use of the guide {', '.join(unknown)}; it takes {', '.join(heard) or 'no guide'}"
+        )

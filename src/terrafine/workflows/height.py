@@ -1,0 +1,171 @@
+"""`estimate_height`: one optical image in, relief out, or heights on a coarse DEM. `terrafine height` calls it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.errors import UsageError
+
+if TYPE_CHECKING:
+    from terrafine.inference.assemble import Residuals
+    from terrafine.inference.engine import RunReport
+    from terrafine.inference.progress import Progress
+    from terrafine.raster.read.reflectance import ImageSource
+    from terrafine.raster.warp.fusion import Anchor
+    from terrafine.systems import ModelRef
+
+__all__ = ["estimate_height"]
+
+PathLike = str | os.PathLike[str]
+_CELLS = (0.3, 3.0)  # of the cell that a model was trained on
+
+
+def estimate_height(
+    source: PathLike | Sequence[PathLike],
+    destination: PathLike,
+    *,
+    anchor: PathLike | None = None,
+    sensor: str | None = None,
+    model: PathLike = "relief",
+    uncertainty: bool = False,
+    max_bright: float = 0.3,
+    memory: int | None = None,
+    dask: Any = None,
+    restart: bool = False,
+    preview: PathLike | None = None,
+    bands: Mapping[str, int] | None = None,
+    assume_crs: str | None = None,
+    nodata: float | None = None,
+    vertical_datum: str | None = None,
+    progress: Progress | None = None,
+    report: Callable[[RunReport], None] | None = None,
+    threads: int | None = None,
+    tile: int | None = None,
+) -> Path:
+    """Relief of the ground in an image of red, green and blue, on the image's grid; its path.
+
+    Without `anchor` the band is `relief`: metres above a level that is nobody's, one for the whole raster. With an
+    anchor, a coarse elevation model, the band is `elevation`: low frequencies from the anchor, high ones from the
+    image, and the mean of each cell of the anchor kept. Cells without red, green or blue stay void.
+
+    sensor          a name of `terrafine.raster.read.reflectance.SENSORS`; by default found from band names and range
+    model           a name from `terrafine models`, or a .safetensors file
+    uncertainty     a second band, `relief_sigma`, where the model has it; not with an anchor
+    max_bright      share of the image that may look like cloud or snow
+    vertical_datum  of the anchor, where it does not say
+
+    Other arguments as `terrafine.sharpen_dem`. Raises UsageError, SourceError and its kin, WeightsError, NoModelError,
+    ResourceError, DiskError, OutputError, JobError; no output file then exists that did not exist before.
+    """
+    from terrafine.inference.engine import run_job
+    from terrafine.inference.job import engine_threads
+    from terrafine.inference.plan import make_plan
+    from terrafine.raster.read.reflectance import open_image
+    from terrafine.raster.read.source import open_source
+    from terrafine.systems import find_model, load_model, load_network
+    from terrafine.workflows.outputs import check_destinations, follow
+    from terrafine.workflows.preview import write_preview
+    from terrafine.workflows.provenance import bytes_per_cell, request_of
+
+    paths = [os.fspath(p) for p in ([source] if isinstance(source, (str, os.PathLike)) else source)]
+    named, out = Path(destination), follow(Path(destination))
+    picture = None if preview is None else follow(Path(preview))
+    check_destinations([*paths, *([] if anchor is None else [os.fspath(anchor)])], out, picture)
+    if anchor is not None and uncertainty:
+        raise UsageError("--uncertainty is the relief's own; with --anchor its low frequencies are another's. Give one")
+    ref = find_model(
+        model, 1, uncertainty=uncertainty, threads=engine_threads(threads, out, dask, restart), verb="height"
+    )
+    load_network(ref)
+    image = open_image(paths, sensor=sensor, bands=bands, assume_crs=assume_crs, nodata=nodata)
+    image.require_valid()
+    known = float(ref.spec.network.get("cell_m", 30.0))
+    image.require_cells(known, _CELLS[0] * known, _CELLS[1] * known, ref.name)
+    image.require_clear(max_bright)
+    ground = None if anchor is None else _anchor(anchor, image, vertical_datum)
+    # live activations: about six maps of the first width at a quarter of the cells, and the image
+    each = bytes_per_cell(ref, 64 + 12 * int(ref.spec.network.get("width", 64)))
+    plan = make_plan(image.shape, ref.spec, memory_bytes=memory, tile=tile, bytes_per_cell=each)
+    done = run_job(
+        out,
+        plan,
+        ref.spec,
+        image,
+        partial(load_model, ref),
+        partial(_publish, image, ref, ground, out),
+        outputs=ref.spec.outputs,
+        request=request_of(ref, image.identity(), anchor=None if ground is None else ground.identity()),
+        restart=restart,
+        dask=dask,
+        progress=progress,
+    )
+    if picture is not None:
+        band = "relief" if ground is None else "elevation"
+        with open_source([os.fspath(out)], want=(band,)) as made:
+            write_preview(picture, made, (band,))
+    if report is not None:
+        report(done)
+    return named
+
+
+def _anchor(path: PathLike, image: ImageSource, datum: str | None) -> Anchor:
+    from terrafine.raster.read.source import open_source
+    from terrafine.raster.warp.fusion import Anchor
+
+    coarse = open_source(path, vertical_datum=datum)
+    coarse.require_valid()
+    return Anchor(coarse, image)
+
+
+def _publish(
+    image: ImageSource,
+    ref: ModelRef,
+    ground: Anchor | None,
+    out: Path,
+    rows: Iterator[NDArray[np.float32]],
+    residuals: Residuals,
+    folder: Path,
+) -> None:
+    """Write the relief; with an anchor first into the job folder, then joined with it."""
+    from terrafine.raster.bands import band
+    from terrafine.raster.read.source import open_source
+    from terrafine.raster.warp.fusion import anchored_rows, fit_gain
+    from terrafine.raster.write.cog_writer import write_cog
+
+    def write(path: Path, names: tuple[str, ...], blocks: Iterator[NDArray[np.float32]], **more: Any) -> None:
+        units = tuple(band(name).unit for name in names)
+        area = image.area_or_point
+        write_cog(path, image.geobox, blocks, band_names=names, units=units, nodata=None, area_or_point=area, **more)
+
+    if ground is None:
+        write(out, ref.spec.outputs, rows, tags=_tags(image, ref))
+        return
+    scratch = folder / "scratch-relief.tif"
+    write(scratch, ref.spec.outputs, rows, tags={}, overviews=False, statistics=False)
+    tags = _tags(image, ref) | {"ANCHOR": Path(ground.paths[0]).name, "ANCHOR_CELLS": str(ground.k)}
+    relief = open_source([os.fspath(scratch)], want=("relief",))
+
+    def joined() -> Iterator[NDArray[np.float32]]:
+        worst: list[float] = []
+        gain = fit_gain(relief, ground)
+        yield from anchored_rows(relief, ground, gain, worst)
+        tags["RELIEF_GAIN"] = str(gain)
+        tags["CONSISTENCY_RESIDUAL_M"] = f"{max(worst):.6f}"  # tags are written after the last row
+
+    try:
+        write(out, ("elevation",), joined(), tags=tags, vertical=ground.vertical, surface=ground.surface)
+    finally:
+        relief.close()
+
+
+def _tags(image: ImageSource, ref: ModelRef) -> dict[str, str]:
+    from terrafine.workflows.provenance import tags_of
+
+    return tags_of(ref, image.identity(), SENSOR=image.sensor.name, BRIGHT_SHARE=f"{image.bright_share():.3f}")

@@ -1,0 +1,184 @@
+"""Where the output goes: on the source's grid subdivided, or warped from there to the grid that was asked for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.errors import OutputError, UsageError
+from terrafine.inference.assemble import Residuals
+from terrafine.nn.spec import ModelSpec
+from terrafine.raster.bands import band
+from terrafine.raster.grid import subdivided
+from terrafine.raster.read.source import open_source
+
+__all__ = ["SCALES", "Target", "check_destinations", "follow", "publish", "scale_for", "target_grid", "warped_shape"]
+
+SCALES = (2, 3, 4)
+_SAME = 0.01  # cells that two grids of one corner may drift apart over their whole length and count as one
+_FINEST, _COARSEST = 100, 1000
+_WITH_OVERVIEWS = 1.4
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The grid asked for, where it is not the source's subdivided."""
+
+    resolution: tuple[float, float] | None
+    crs: str | None
+
+    def __bool__(self) -> bool:
+        return self.resolution is not None or self.crs is not None
+
+
+def publish(
+    source: Any,
+    tags: Mapping[str, str],
+    spec: ModelSpec,
+    target: Target,
+    destination: Path,
+    rows: Iterator[NDArray[np.float32]],
+    residuals: Residuals,
+    folder: Path,
+) -> None:
+    """Write the output; where another grid is asked for, first the fine one into the job folder, then warped."""
+    from terrafine.raster.write.cog_writer import write_cog
+
+    write = partial(
+        write_cog,
+        band_names=spec.outputs,
+        units=tuple(band(name).unit for name in spec.outputs),
+        nodata=source.nodata,
+        tags={**tags, "CONSISTENCY_RESIDUAL_M": f"{residuals.largest:.6f}"},
+        vertical=source.vertical,
+        area_or_point=source.area_or_point,
+        surface=source.surface,
+    )
+    fine, grid = subdivided(source.geobox, spec.scale), target_grid(source.geobox, spec, target)
+    if grid is None:
+        write(destination, fine, rows)
+        return
+    from terrafine.raster.read.aligned import align_to
+
+    whole = folder / "scratch-source-grid.tif"
+    write(whole, fine, rows, overviews=False, statistics=False)
+    warped = align_to(open_source([os.fspath(whole)], want=spec.outputs), grid)
+    write(destination, grid, _row_blocks(warped, spec.outputs))
+
+
+def target_grid(geobox: Any, spec: ModelSpec, target: Target) -> Any:
+    """The grid to warp to, snapped to whole multiples of its cells; None for the source's subdivided.
+
+    Raises UsageError for cells that are 100 times finer or 1,000 times coarser than the model's: degrees meant as
+    metres, or metres as degrees. GridError where there is no such grid.
+    """
+    from terrafine.raster.read.aligned import warp_grid
+
+    if not target:
+        return None
+    fine = subdivided(geobox, spec.scale)
+    grid: Any = warp_grid(fine, target.crs, target.resolution)
+    drift = max(abs(grid.affine.a / fine.affine.a - 1), abs(grid.affine.e / fine.affine.e - 1)) * max(fine.shape)
+    if grid.crs == fine.crs and drift < _SAME:
+        return None
+    model, asked = (_ground(g) for g in (fine, grid))
+    if (asked > _COARSEST * model).any() or (asked < model / _FINEST).any():
+        raise UsageError(
+            f"--tr {grid.affine.a:g} {-grid.affine.e:g}: cells of {asked[1]:.3g} × {asked[0]:.3g} m, where the model "
+            f"gives {model[1]:.3g} × {model[0]:.3g} m; expected between a hundredth and a thousand times that. The "
+            f"unit of --tr is that of the output's CRS, here {'degree' if grid.crs.geographic else grid.crs.units[0]}"
+        )
+    return grid
+
+
+def warped_shape(geobox: Any, spec: ModelSpec, target: Target, destination: Path) -> tuple[int, int] | None:
+    """Shape (y, x) of the grid to warp to, None without; DiskError where the disk is too small."""
+    from terrafine.raster.write.cog_writer import check_free_space
+
+    grid = target_grid(geobox, spec, target)
+    if grid is None:
+        return None
+    height, width = int(grid.shape[0]), int(grid.shape[1])
+    cells = _WITH_OVERVIEWS * height * width + spec.scale**2 * geobox.shape[0] * geobox.shape[1]
+    check_free_space(destination, int(4 * len(spec.outputs) * cells))
+    return height, width
+
+
+def _ground(grid: Any) -> NDArray[np.float64]:
+    """Metres of a cell in the middle row, along y and x."""
+    from terrafine.raster.grid import pixel_size_m
+
+    middle = int(grid.shape[0]) // 2
+    return pixel_size_m(grid, slice(middle, middle + 1))[:, 0]
+
+
+def _row_blocks(source: Any, names: tuple[str, ...]) -> Iterator[NDArray[np.float32]]:
+    """Rows of a warped source from the top, read in squares: a long window may slant over much of the source."""
+    side, (height, width) = 512, source.shape
+    for top in range(0, height, side):
+        rows = slice(top, min(top + side, height))
+        block = np.empty((len(names), rows.stop - rows.start, width), np.float32)
+        for left in range(0, width, side):
+            cols = slice(left, min(left + side, width))
+            for layer, name in zip(block, names, strict=True):
+                values, valid = source.read(name, rows, cols)
+                layer[:, cols] = np.where(valid, values, np.float32(np.nan))
+        yield block
+
+
+def scale_for(source: Any, target: Target) -> int:
+    """The smallest of 2, 3, 4 that makes cells at least as fine as the target's on the ground; 4 if none does."""
+    if target.resolution is None:
+        return SCALES[-1]
+    from terrafine.raster.read.aligned import warp_grid
+
+    wanted = _ground(warp_grid(source.geobox, target.crs, target.resolution)).min()
+    middle = source.shape[0] // 2
+    found = source.pixel_size_m(slice(middle, middle + 1)).max()
+    return next((k for k in SCALES if found / k <= wanted * 1.01), SCALES[-1])
+
+
+def check_destinations(paths: list[str], destination: Path, preview: Path | None) -> None:
+    """Raise OutputError for an output that is an input or its archive, is no plain file, or has no folder.
+
+    A device or a pipe is refused: publishing renames over its target, and would put a plain file in its place.
+    """
+    for out in (destination, *([] if preview is None else [preview])):
+        for path in paths:
+            if out.exists() and any(file.exists() and out.samefile(file) for file in _on_disk(path)):
+                raise OutputError(f"{out}: is the input itself, which is never overwritten; give another output")
+        if out.is_dir():
+            raise OutputError(f"{out}: is a folder; expected the path of a file to write")
+        if out.exists() and not out.is_file():
+            raise OutputError(f"{out}: is a device or a pipe, not a plain file; expected the path of a file to write")
+        if not out.parent.is_dir():
+            raise OutputError(f"{out}: its folder {out.parent} does not exist; make it, or write elsewhere")
+        if shutil.disk_usage(out.parent).total == 0:
+            raise OutputError(
+                f"{out}: its folder {out.parent} is no place on a disk (/proc and its like); write elsewhere"
+            )
+        if not os.access(out.parent, os.W_OK):
+            raise OutputError(f"{out}: its folder {out.parent} is not writable; write elsewhere")
+    if preview is not None and preview.absolute() == destination.absolute():
+        raise OutputError(f"{preview}: is both output and preview; give two paths")
+
+
+def follow(path: Path) -> Path:
+    """Where a symbolic link leads, so that publishing renames over the file and leaves the link; else the path."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _on_disk(path: str) -> list[Path]:
+    """The files that may hold an input: itself, or each step of a path into an archive, /vsizip/a.zip/b.tif."""
+    if not path.startswith("/vsi"):
+        return [Path(path)]
+    inner = Path(path[1:].partition("/")[2].replace("{", "").replace("}", ""))
+    return [inner, *inner.parents]

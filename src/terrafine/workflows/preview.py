@@ -1,0 +1,104 @@
+"""A small picture of a raster, read in strips and shrunk on the way, so that any size fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.atomic import Publish, publish, written
+from terrafine.errors import OutputError
+from terrafine.inference.window import Grid
+
+__all__ = ["hillshade", "shares", "true_colour", "write_preview"]
+
+Colour = tuple[int, int, int]
+Draw = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.uint8]]
+
+_MOST_PIXELS = 1600
+_AZIMUTH, _ALTITUDE = np.radians(315.0), np.radians(45.0)
+_VOID = 255
+_STRIP_ROWS = 256  # rows read at a time: few enough for the memory, many enough to unpack each block once or twice
+
+
+def write_preview(
+    path: Path,
+    source: Grid,
+    bands: Sequence[str] = ("elevation",),
+    draw: Draw | None = None,
+    *,
+    side: int = _MOST_PIXELS,
+    publish: Publish = publish,
+) -> None:
+    """The source as PNG, its longer side at most `side` pixels; raises OutputError when not writable.
+
+    draw     makes uint8 (y, x) or (y, x, 3) of means of the bands (band, y, x), NaN where void, and of the cells' size
+             in metres (2, y); by default a hillshade of the first band
+    publish  brings the picture under its name
+    """
+    from PIL import Image
+
+    factor = -(-max(source.shape) // side)
+    shrunk = [_shrunk(source, name, factor) for name in bands]
+    values, size = np.stack([v for v, _ in shrunk]), shrunk[0][1]
+    picture = Image.fromarray(hillshade(values[0], size) if draw is None else draw(values, size))
+    try:
+        with written(path, publish) as part:
+            picture.save(part, format="PNG")
+    except OSError as e:
+        raise OutputError(f"{path}: the preview cannot be written ({e.strerror}); give another path") from e
+
+
+def hillshade(elevation: NDArray[np.float64], pixel_size_m: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Light from the north-west at 45° on a matt surface, uint8 (y, x); voids are white.
+
+    elevation (y, x) metres, NaN where void; pixel_size_m (2, y) along y and x. The slopes are central differences,
+    the shade is the cosine between light and normal (Horn 1981, doi 10.1109/PROC.1981.11918).
+    """
+    y = elevation.shape[0]
+    padded = np.pad(elevation, 1, mode="edge")
+    dy = (padded[2:, 1:-1] - padded[:-2, 1:-1]) / (2 * pixel_size_m[0, :y, None])
+    dx = (padded[1:-1, 2:] - padded[1:-1, :-2]) / (2 * pixel_size_m[1, :y, None])
+    # rows run south and columns east: a slope that rises to the south-east faces the light
+    facing = np.cos(_ALTITUDE) * (dx * -np.sin(_AZIMUTH) + dy * np.cos(_AZIMUTH))
+    shade = (np.sin(_ALTITUDE) + facing) / np.sqrt(1 + dx**2 + dy**2)
+    grey = np.clip(np.nan_to_num(shade, nan=0.0), 0, 1) * 250
+    return np.where(np.isfinite(shade) & np.isfinite(elevation), grey, _VOID).astype(np.uint8)
+
+
+def shares(low: Colour, high: Colour) -> Draw:
+    """Draws a share, 0 to 1, between two colours; void is white."""
+
+    def draw(values: NDArray[np.float64], _: NDArray[np.float64]) -> NDArray[np.uint8]:
+        share = values[0][..., None]
+        mixed = np.asarray(low) * (1 - share) + np.asarray(high) * share
+        return np.where(np.isnan(mixed), _VOID, np.rint(mixed)).astype(np.uint8)
+
+    return draw
+
+
+def true_colour(values: NDArray[np.float64], _: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Reflectance of red, green and blue as a picture, 0 black and 0.3 white with a gamma of 1.4; void is white."""
+    lit = np.clip(values / 0.3, 0, 1) ** (1 / 1.4)
+    void = np.isnan(lit).any(axis=0)
+    return np.where(void, _VOID, np.nan_to_num(lit) * 250).transpose(1, 2, 0).astype(np.uint8)
+
+
+def _shrunk(source: Grid, band: str, factor: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Means of factor × factor cells, NaN where none is valid, and their size in metres."""
+    height, width = (-(-n // factor) for n in source.shape)
+    out = np.full((height, width), np.nan)
+    sizes = np.empty((2, height))
+    step = max(1, _STRIP_ROWS // factor)
+    for top in range(0, height, step):
+        n = min(step, height - top)
+        rows = slice(top * factor, (top + n) * factor)
+        values, valid = source.read(band, rows, slice(0, width * factor))
+        blocks = (n, factor, width, factor)
+        total = np.where(valid, values, 0).reshape(blocks).sum(axis=(1, 3), dtype=np.float64)
+        count = valid.reshape(blocks).sum(axis=(1, 3))
+        np.divide(total, count, out=out[top : top + n], where=count > 0)
+        sizes[:, top : top + n] = source.pixel_size_m(rows).reshape(2, n, factor).sum(axis=2)
+    return out, sizes

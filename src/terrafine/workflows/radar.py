@@ -1,0 +1,304 @@
+"""`map_radar`: what Sentinel-1 sees of an elevation model; `terrafine radar` calls it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import terrafine
+from terrafine.errors import BandError, EmptyError, GridError, UsageError
+
+if TYPE_CHECKING:
+    from terrafine.physics.backscatter import Backscatter
+    from terrafine.raster.read.aligned import AlignedSource
+    from terrafine.raster.read.source import Source
+
+__all__ = ["BANDS", "INCIDENCES", "RadarReport", "grid_north", "map_radar", "sensor_azimuth"]
+
+PathLike = str | os.PathLike[str]
+
+BANDS = {"local_incidence": "degree", "layover": "1", "shadow": "1", "backscatter": "dB"}
+INCIDENCES = (10.0, 60.0)
+"""Degrees on the ellipsoid that are taken for a spaceborne radar's."""
+
+_TILE = (256, 1024)
+_MOST_HALO = 1024  # cells; higher ground farther away than this casts nothing
+_TURN = 5.0  # degrees by which the grid's north may turn over the extent
+
+
+@dataclass(frozen=True, slots=True)
+class RadarReport:
+    """What was taken and found: directions and angles in degrees, shares of the valid cells, and what to know."""
+
+    sensor_azimuth: float
+    incidence: tuple[float, float]
+    layover_share: float
+    shadow_share: float
+    reach_m: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """How the sensor sees the grid: azimuth from the grid's north, angles, halo in cells (y, x)."""
+
+    azimuth: float
+    incidence: AlignedSource | float
+    parameters: Backscatter
+    halo: tuple[int, int]
+
+
+def map_radar(
+    source: PathLike | Sequence[PathLike],
+    destination: PathLike,
+    *,
+    orbit: str,
+    heading: float | None = None,
+    incidence: PathLike | float | None = None,
+    latitude: float | None = None,
+    parameters: Backscatter | None = None,
+    bands: Mapping[str, int] | None = None,
+    assume_crs: str | None = None,
+    nodata: float | None = None,
+    elevation_unit: str | None = None,
+    pixel_size_m: float | tuple[float, float] | None = None,
+) -> RadarReport:
+    """Write local incidence, layover, shadow and simulated backscatter on the DEM's own grid, a verified COG.
+
+    Bands (y, x): `local_incidence` degrees from the normal to the sensor; `layover` and `shadow` 1 or 0, the ground's
+    own and what it casts; `backscatter` dB of uniform ground, without speckle. A cell that is void or beside a void, or
+    without incidence, is nodata. The sensor is Sentinel-1, which looks right.
+
+    heading    of the track, degrees clockwise from north; by default from the orbit at the latitude of the centre
+    incidence  on the ellipsoid, degrees: a number, or a file with a band `incidence`; by default mid-swath, with a note
+    latitude   degrees, for files without CRS
+    parameters of the backscatter model; they go to the tags
+
+    Read in tiles with a halo as far as the relief can cast (at most 1024 cells), so memory does not grow with the
+    raster. Raises UsageError, SourceError and its kin, DiskError, OutputError.
+    """
+    from terrafine.physics.backscatter import Backscatter
+    from terrafine.physics.radar import MID_SWATH, ORBITS
+    from terrafine.raster.read.source import open_source
+    from terrafine.raster.write.cog_writer import check_free_space, write_cog
+    from terrafine.workflows.outputs import check_destinations
+
+    if orbit not in ORBITS:
+        raise UsageError(f"no orbit is called {orbit!r}; expected 'ascending' or 'descending'")
+    target, params, notes = Path(destination), parameters or Backscatter(), []
+    paths = [os.fspath(p) for p in ([source] if isinstance(source, (str, os.PathLike)) else source)]
+    guides = [os.fspath(incidence)] if isinstance(incidence, (str, os.PathLike)) else []
+    check_destinations([*paths, *guides], target, None)
+    origin = Path(guides[0]).name if guides else "stated"
+    if incidence is None:
+        incidence, origin = MID_SWATH, "mid-swath, not given"
+        notes.append(f"no incidence was given: mid-swath, {MID_SWATH:g} degrees, is taken for every cell")
+    opened = partial(open_source, bands=bands, assume_crs=assume_crs, nodata=nodata)
+    with opened(paths, elevation_unit=elevation_unit, pixel_size_m=pixel_size_m) as dem:
+        angle = _incidence(incidence, dem)
+        low, high, relief = _survey(dem, angle)
+        towards, turned = sensor_azimuth(dem, orbit, heading, latitude, (low + high) / 2)
+        halo, reach = _halo(dem, towards + turned, relief, (low, high))
+        if reach < _reach(relief, low, high):
+            notes.append(f"shadow and layover are followed for {reach:.0f} m, {_MOST_HALO} cells, and no farther")
+        tags = _tags(dem, orbit, heading, towards, towards + turned, (low, high), params, reach, origin)
+        check_free_space(target, dem.shape[0] * dem.shape[1] * 4 * len(BANDS))
+        tally = np.zeros(3)
+        view = _View(towards + turned, angle, params, halo)
+        write_cog(
+            target,
+            dem.geobox,
+            _rows(dem, view, tally),
+            band_names=tuple(BANDS),
+            units=tuple(BANDS.values()),
+            tags=tags,
+            area_or_point=dem.area_or_point,
+        )
+    cells = max(tally[0], 1.0)
+    return RadarReport(towards, (low, high), tally[1] / cells, tally[2] / cells, reach, tuple(notes))
+
+
+def _incidence(given: PathLike | float, dem: Source) -> AlignedSource | float:
+    from terrafine.raster.read.aligned import align_to
+    from terrafine.raster.read.source import open_source
+
+    if isinstance(given, (str, os.PathLike)):
+        return align_to(open_source(given, want=("incidence",)), dem.geobox)
+    if not INCIDENCES[0] <= given <= INCIDENCES[1]:
+        raise UsageError(
+            f"incidence {given:g} degrees; expected {INCIDENCES[0]:g} to {INCIDENCES[1]:g}, on the ellipsoid"
+        )
+    return float(given)
+
+
+def _survey(dem: Source, angle: AlignedSource | float) -> tuple[float, float, float]:
+    """Least and greatest incidence, and relief in metres, from one pass over the files in strips."""
+    low, high = (math.inf, -math.inf) if not isinstance(angle, float) else (angle, angle)
+    bottom, top = math.inf, -math.inf
+    for rows, cols in _tiles(dem.shape):
+        z, valid = dem.read("elevation", rows, cols)
+        if valid.any():
+            bottom, top = min(bottom, float(z[valid].min())), max(top, float(z[valid].max()))
+        if not isinstance(angle, float):
+            theta, known = angle.read("incidence", rows, cols)
+            if known.any():
+                low, high = min(low, float(theta[known].min())), max(high, float(theta[known].max()))
+    if bottom > top:
+        dem.require_valid("elevation")
+    if not isinstance(angle, float):
+        if low > high:
+            raise EmptyError(f"{angle.paths[0]}: no incidence within the DEM's extent; expected some, or give a number")
+        if low < INCIDENCES[0] or high > INCIDENCES[1]:
+            raise BandError(
+                f"{angle.paths[0]}: incidence from {low:g} to {high:g} degrees; expected {INCIDENCES[0]:g} to "
+                f"{INCIDENCES[1]:g}: the angle on the ellipsoid, not the local one, in degrees, not radians"
+            )
+    return low, high, top - bottom
+
+
+def sensor_azimuth(
+    dem: Source, orbit: str, heading: float | None, latitude: float | None, incidence: float
+) -> tuple[float, float]:
+    """Direction to the sensor from true north, and what to add to have it from the grid's north, degrees."""
+    from terrafine.physics.radar import look_azimuth
+
+    where, turned = _north(dem)
+    if latitude is not None and not abs(latitude) <= 90:
+        raise UsageError(f"latitude {latitude:g}; expected -90 to 90 degrees")
+    latitude = where if latitude is None else latitude
+    if latitude is None and heading is None:
+        raise UsageError(
+            f"{dem.paths[0]}: has no CRS, so where it lies under the orbit is not known; give --latitude, or --heading"
+        )
+    try:
+        return look_azimuth(orbit, latitude or 0.0, heading, incidence=incidence), turned  # type: ignore[arg-type]
+    except ValueError as error:
+        raise UsageError(f"{dem.paths[0]}: {error}") from None
+
+
+def grid_north(dem: Source) -> float:
+    """Degrees clockwise to add to a direction from true north to have it from the grid's north; 0 without CRS."""
+    return _north(dem)[1]
+
+
+def _north(dem: Source) -> tuple[float | None, float]:
+    """Latitude of the centre, and where on the grid true north points, degrees clockwise; (None, 0) without CRS."""
+    from pyproj import CRS, Transformer
+
+    if dem.geobox.crs is None:
+        return None, 0.0
+    crs = CRS.from_user_input(dem.geobox.crs.to_wkt())
+    box, step = dem.geobox.boundingbox, 1e-4
+    x = np.array([(box.left + box.right) / 2, box.left, box.right, box.left, box.right])
+    y = np.array([(box.bottom + box.top) / 2, box.bottom, box.bottom, box.top, box.top])
+    if crs.is_geographic:
+        return float(y[0]), 0.0
+    there = Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
+    lon, lat = there.transform(x, y)
+    x1, y1 = there.transform(lon, lat + step, direction="INVERSE")
+    turn = np.degrees(np.arctan2(x1 - x, y1 - y))
+    spread = np.abs((turn - turn[0] + 180) % 360 - 180)
+    if not (np.isfinite(turn).all() and spread.max() <= _TURN):
+        raise GridError(
+            f"{dem.paths[0]}: the grid's north turns by {spread.max():.0f} degrees over the extent; expected at most "
+            f"{_TURN:g}. Cut it, or bring it to a local grid: gdalwarp -t_srs EPSG:326xx"
+        )
+    return float(lat[0]), float(turn[0])
+
+
+def _reach(relief: float, low: float, high: float) -> float:
+    from terrafine.physics.shadow import reach_m
+
+    return max(reach_m(relief, high)[0], reach_m(relief, low)[1])
+
+
+def _halo(dem: Source, azimuth: float, relief: float, angles: tuple[float, float]) -> tuple[tuple[int, int], float]:
+    """Cells along y and x that a ray may cross, and how far it goes in metres."""
+    size = dem.pixel_size_m(slice(0, dem.shape[0])).min(axis=1)
+    cells = np.abs([math.cos(math.radians(azimuth)), math.sin(math.radians(azimuth))]) / size  # per metre, y and x
+    reach = min(_reach(relief, *angles), _MOST_HALO / float(cells.max()))
+    y, x = np.ceil(reach * cells).astype(int) + 2
+    return (int(y), int(x)), reach
+
+
+def _tiles(shape: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
+    for top in range(0, shape[0], _TILE[0]):
+        for left in range(0, shape[1], _TILE[1]):
+            yield slice(top, min(top + _TILE[0], shape[0])), slice(left, min(left + _TILE[1], shape[1]))
+
+
+def _rows(dem: Source, view: _View, tally: NDArray[np.float64]) -> Iterator[NDArray[np.float32]]:
+    """Rows of the output from the top; counts valid cells, layover and shadow into `tally`."""
+    for rows, cols in _tiles(dem.shape):
+        if cols.start == 0:
+            block = np.empty((len(BANDS), rows.stop - rows.start, dem.shape[1]), np.float32)
+        block[:, :, cols] = _tile(dem, view, rows, cols)
+        if cols.stop == dem.shape[1]:
+            known = np.isfinite(block[0])
+            tally += known.sum(), np.nansum(block[1]), np.nansum(block[2])
+            yield block
+
+
+def _tile(dem: Source, view: _View, rows: slice, cols: slice) -> NDArray[np.float32]:
+    """The four bands of one window, NaN where missing; read with the halo, cut at the raster's edge."""
+    import torch
+
+    from terrafine.physics.backscatter import backscatter_db
+    from terrafine.physics.radar import cos_local_incidence
+    from terrafine.physics.shadow import radar_masks
+
+    wide = [
+        slice(max(0, part.start - halo), min(size, part.stop + halo))
+        for part, halo, size in zip((rows, cols), view.halo, dem.shape, strict=True)
+    ]
+    heights, valid = dem.read("elevation", *wide)
+    z, size = np.where(valid, heights, np.nan).astype(np.float64), dem.pixel_size_m(wide[0])
+    theta: Any = view.incidence
+    if not isinstance(theta, float):
+        values, known = view.incidence.read("incidence", *wide)  # type: ignore[union-attr]
+        valid &= known
+        theta = np.where(known, values, np.float32(45.0)).astype(np.float64)  # 45: neither mask's reach grows
+    inner = tuple(slice(part.start - w.start, part.stop - w.start) for part, w in zip((rows, cols), wide, strict=True))
+    cosine = cos_local_incidence(torch.from_numpy(z), torch.from_numpy(size), torch.as_tensor(theta), view.azimuth)
+    modelled = backscatter_db(cosine, torch.as_tensor(theta), view.parameters)
+    hidden = radar_masks(z, size, theta, view.azimuth)
+    angle = torch.rad2deg(torch.acos(cosine.clamp(-1, 1)))
+    out = np.stack([a[inner] for a in (angle.numpy(), hidden.layover, hidden.shadow, modelled.numpy())])
+    missing = ~valid[inner] | np.isnan(out[0])
+    return np.where(missing, np.nan, out).astype(np.float32)
+
+
+def _tags(
+    dem: Source,
+    orbit: str,
+    heading: float | None,
+    azimuth: float,
+    grid_azimuth: float,
+    angles: tuple[float, float],
+    params: Backscatter,
+    reach: float,
+    incidence_source: str,
+) -> dict[str, str]:
+    return {
+        "VERSION": terrafine.__version__,
+        "SOURCE": ", ".join(Path(p).name for p in dem.paths[:20]),
+        "ORBIT": orbit,
+        "HEADING": "from the orbit" if heading is None else f"{heading:g}",
+        "SENSOR_AZIMUTH_DEG": f"{azimuth:.3f}",
+        "SENSOR_AZIMUTH_GRID_DEG": f"{grid_azimuth % 360:.3f}",
+        "INCIDENCE_DEG": f"{angles[0]:g}" if angles[0] == angles[1] else f"{angles[0]:g} to {angles[1]:g}",
+        "INCIDENCE_SOURCE": incidence_source,
+        "BACKSCATTER_MODEL": "simulated: level + exponent*10lg(cos LIA/cos inc) + area*10lg(sin inc/sin LIA)",
+        "BACKSCATTER_LEVEL_DB": f"{params.level_db:g}",
+        "BACKSCATTER_EXPONENT": f"{params.exponent:g}",
+        "BACKSCATTER_AREA": f"{params.area:g}",
+        "SHADOW_REACH_M": f"{reach:.0f}",
+    }

@@ -1,0 +1,242 @@
+"""A 10 m image on its way through a model that makes it finer: opened, refused where it cannot serve, planned, run."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from terrafine.errors import GridError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from terrafine.inference.assemble import Residuals
+    from terrafine.inference.engine import Publish, RunReport
+    from terrafine.inference.plan import Plan
+    from terrafine.inference.progress import Progress
+    from terrafine.raster.read.reflectance import ImageSource
+    from terrafine.systems import ModelRef
+
+__all__ = ["SENSORS", "Reading", "Running", "Scene", "open_scene", "outputs_for"]
+
+PathLike = str | os.PathLike[str]
+SENSORS = ("sentinel2", "sentinel2-offset", "reflectance")
+_CELL_M, _CELLS_M = 10.0, (9.0, 11.0)
+_SHARD_PIXELS = 500_000  # some ten seconds of work on one core
+_WITH_OVERVIEWS = 1.4
+_TOLD_TILES = 4096  # tiles whose consistency is told one by one in a tag
+_BYTES = 60_000  # live activations for one input cell where stage 2 is 24 features wide: 40,000 measured, 60,000 for σ
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the input is read; see `terrafine.raster.read.reflectance.open_image`."""
+
+    sensor: str | None = None
+    bands: Mapping[str, int] | None = None
+    assume_crs: str | None = None
+    nodata: float | None = None
+    max_bright: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """How the run goes; none of it but `threads` and `tile` is in the output."""
+
+    memory: int | None = None
+    dask: Any = None
+    restart: bool = False
+    threads: int | None = None
+    tile: int | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """An image and the model that it goes through."""
+
+    image: ImageSource
+    ref: ModelRef
+    running: Running
+    plan: Plan
+    identity: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def cell_m(self) -> float:
+        """Size of an output cell in the middle row, metres."""
+        middle = self.image.shape[0] // 2
+        return float(self.image.pixel_size_m(slice(middle, middle + 1)).mean()) / self.ref.spec.scale
+
+    @property
+    def grid(self) -> str:
+        """`1 m grid, effective resolution 4.2 m`: cells are no resolution; what was measured is said beside them."""
+        known = self.ref.spec.provenance.get("effective_resolution_m")
+        worth = f"effective resolution {float(known):.2g} m" if known else "effective resolution not measured"
+        return f"{self.cell_m:.3g} m grid, {worth}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Software, model, source, sensor, and what the grid's cells are worth."""
+        from terrafine.workflows.provenance import tags_of
+
+        edge = self.ref.spec.halo * self.cell_m * self.ref.spec.scale
+        return tags_of(
+            self.ref,
+            self.identity,
+            SENSOR=self.image.sensor.name,
+            BRIGHT_SHARE=f"{self.image.bright_share():.3f}",
+            SCALE=self.ref.spec.scale,
+            GRID=self.grid,
+            EDGES=f"within {edge:.0f} m of the raster's edge and of voids the model saw ground that was filled in",
+        )
+
+    def consistency_tags(self, residuals: Residuals) -> dict[str, str]:
+        """How far the finer image, seen again at 10 m, is from the observation; empty where no image is made."""
+        if residuals.largest == 0.0:
+            return {}
+        tags = {
+            "CONSISTENCY_LARGEST": f"{residuals.largest:.5f}",
+            "CONSISTENCY_MEAN": f"{residuals.mean:.5f}",
+            "CONSISTENCY_WHAT": "reflectance, |observation - finer image seen again at the input's cells|",
+        }
+        largest = residuals.tiles[0]
+        if largest.size <= _TOLD_TILES:
+            for name, measure in zip(("TILES", "TILES_MEAN"), residuals.tiles.tolist(), strict=True):
+                rows = (" ".join("void" if math.isnan(v) else f"{v:.4f}" for v in row) for row in measure)
+                tags[f"CONSISTENCY_{name}"] = "; ".join(rows)
+            tags["TILES"] = (
+                f"{largest.shape[0]} x {largest.shape[1]} of {self.plan.tile[0]} x {self.plan.tile[1]} cells"
+            )
+        return tags
+
+    def run(
+        self,
+        destination: Path,
+        publish: Publish,
+        outputs: tuple[str, ...],
+        bytes_each: int,
+        report: Callable[[RunReport], None] | None = None,
+        findings: Callable[[], tuple[str, ...]] = tuple,
+        **request: Any,
+    ) -> None:
+        """Every tile through the model, or those that an earlier run left, then `publish`.
+
+        bytes_each  of an output cell in the files that are published
+        findings    what the published output comes to, for the report
+        """
+        from terrafine.inference.engine import run_job
+        from terrafine.systems import load_model
+        from terrafine.workflows.provenance import request_of
+
+        done = run_job(
+            destination,
+            self.plan,
+            self.ref.spec,
+            self.image,
+            partial(load_model, self.ref),
+            publish,
+            outputs=outputs,
+            request=request_of(self.ref, self.identity, **request),
+            restart=self.running.restart,
+            dask=self.running.dask,
+            progress=self.running.progress,
+            output_bytes=int(_WITH_OVERVIEWS * bytes_each * math.prod(self.plan.output_shape)),
+        )
+        if report is not None:
+            report(dataclasses.replace(done, findings=(self.grid, *findings())))
+
+
+def open_scene(
+    source: PathLike | Sequence[PathLike],
+    destination: Path,
+    model: PathLike,
+    scale: int,
+    outputs: tuple[str, ...] | None,
+    reading: Reading,
+    running: Running,
+    *,
+    more_written: int = 0,
+) -> Scene:
+    """The image with the bands that the model asks for, and the plan of a run.
+
+    `outputs` of the model, None for its inputs, made finer; `more_written` bands made of them. Raises UsageError for a
+    sensor that has no 10 m, GridError for cells that are not about 10 m or a raster too small to tell anything, and
+    what `find_model`, `open_image` and `make_plan` raise.
+    """
+    from terrafine.inference.job import engine_threads
+    from terrafine.inference.plan import make_plan
+    from terrafine.raster.read.reflectance import open_image
+    from terrafine.systems import find_model, load_model
+    from terrafine.workflows.provenance import bytes_per_cell
+
+    if reading.sensor not in (None, *SENSORS):
+        raise UsageError(f"sensor {reading.sensor!r}; images of 10 m are read as {', '.join(SENSORS)}")
+    threads = engine_threads(running.threads, destination, running.dask, running.restart)
+    find = partial(find_model, model, scale, threads=threads, verb="map")
+    ref = find()
+    ref = find(outputs=ref.spec.inputs if outputs is None else outputs)
+    load_model(ref)  # what it cannot give is refused before anything is written
+    image = open_image(
+        [os.fspath(p) for p in _listed(source)],
+        want=ref.spec.inputs,
+        sensor=reading.sensor,
+        allowed=SENSORS,
+        unless=SENSORS[0],
+        bands=reading.bands,
+        assume_crs=reading.assume_crs,
+        nodata=reading.nodata,
+    )
+    image.require_valid()
+    image.require_cells(_CELL_M, *_CELLS_M, ref.name)
+    if min(image.shape) < max(1, ref.spec.halo):
+        raise GridError(
+            f"{image.paths[0]}: {image.shape[0]} × {image.shape[1]} cells; {ref.name} looks {ref.spec.halo} cells "
+            f"around each, so expected at least {ref.spec.halo} × {ref.spec.halo}. Take a larger piece of the scene"
+        )
+    image.require_clear(reading.max_bright)
+    wide = int(ref.spec.network.get("second", {}).get("features", 24))
+    plan = make_plan(
+        image.shape,
+        ref.spec,
+        memory_bytes=running.memory,
+        tile=running.tile,
+        bytes_per_cell=bytes_per_cell(ref, _BYTES * max(wide, 24) // 24),
+        shard_pixels=_SHARD_PIXELS,
+        more_written=more_written,
+    )
+    return Scene(image, ref, running, plan, image.identity())
+
+
+def outputs_for(
+    source: PathLike | Sequence[PathLike],
+    destination: PathLike,
+    beside: Sequence[PathLike | None],
+    read: Sequence[PathLike | None] = (),
+) -> tuple[Path, list[Path | None]]:
+    """Where the output and what goes beside it are written, links followed; `read` are inputs besides the source.
+
+    Raises OutputError where they cannot be written, or are an input.
+    """
+    from terrafine.workflows.outputs import check_destinations, follow
+
+    paths = [os.fspath(p) for p in (*_listed(source), *read) if p is not None]
+    out = follow(Path(destination))
+    others = [None if p is None else follow(Path(p)) for p in beside]
+    check_destinations(paths, out, None)
+    seen = {out.absolute()}
+    for other in others:
+        if other is None:
+            continue
+        check_destinations(paths, other, None)
+        if other.absolute() in seen:
+            raise OutputError(f"{other}: would be written twice, as two things; give another name")
+        seen.add(other.absolute())
+    return out, others
+
+
+def _listed(source: PathLike | Sequence[PathLike]) -> list[PathLike]:
+    return [source] if isinstance(source, (str, os.PathLike)) else list(source)

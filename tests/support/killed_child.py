@@ -1,0 +1,75 @@
+"""A job in a process of its own, which can be told where to die: `killed_child.py OUT`, TEST_KILL=place:n."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from functools import wraps
+from pathlib import Path
+
+from terrafine.inference import engine, job, plan, shardfile
+from tests.support.fakes import Slow, ToFile, run, source, spec, terrain
+
+
+def job_options():
+    """Grid, spec and options of the one job that all runs of these tests share."""
+    return source(terrain((90, 70), 1, 0.02)), spec(scale=2, halo=3, tile=16), {"batch": 2}
+
+
+def dying(function, n, *, after):
+    calls = []
+
+    @wraps(function)
+    def wrapper(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == n and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = function(*args, **kwargs)
+        if len(calls) == n:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    return wrapper
+
+
+def arm(place, n):
+    """Die at the n-th passage of a place."""
+    if place == "model":
+        Slow.__call__ = dying(Slow.__call__, n, after=False)
+    elif place == "before-fsync":
+        shardfile.os.fsync = dying(os.fsync, n, after=False)
+    elif place == "before-rename":
+        shardfile.os.replace = dying(os.replace, n, after=False)
+    elif place == "after-rename":
+        shardfile.os.replace = dying(os.replace, n, after=True)
+    elif place == "rows":
+        engine.assemble_rows = dying_rows(engine.assemble_rows, n)
+    elif place == "before-publish":
+        ToFile.__call__ = dying(ToFile.__call__, n, after=False)
+    elif place == "after-publish":
+        ToFile.__call__ = dying(ToFile.__call__, n, after=True)
+    elif place == "removal":
+        job.Path.unlink = dying(Path.unlink, n, after=True)
+    else:
+        raise SystemExit(f"no place is called {place}")
+
+
+def dying_rows(function, n):
+    def rows(work):
+        for i, block in enumerate(function(work), 1):
+            if i == n:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield block
+
+    return rows
+
+
+if __name__ == "__main__":
+    plan._SHARD_PIXELS = 2_000  # here alone: tests import this module, and other tests share their process
+    if "TEST_KILL" in os.environ:
+        where, count = os.environ["TEST_KILL"].split(":")
+        arm(where, int(count))
+    grid, a_spec, options = job_options()
+    report = run(sys.argv[1], grid, a_spec, Slow, **options)
+    sys.stdout.write(f"{report.shards_run} {report.shards_resumed}\n")

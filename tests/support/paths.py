@@ -1,0 +1,9 @@
+"""Where the tests find the repository, and data that is too large for it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = Path(os.environ.get("TERRAFINE_DATA", ROOT.parent / "shared" / "data"))
