@@ -1,25 +1,42 @@
-"""Finished files come under their final names: flushed to the disk, then renamed; and several that belong together."""
+"""The only writer of temporary files: a file under its final name is whole, alone or together with its sidecar files.
+
+Every write follows the same order: write under a hidden name beside the target, flush the file to the disk, rename it,
+flush the folder. After a kill or a power cut the target is the old file, the new one or absent, never torn.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import secrets
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, BinaryIO, Self
 
 from terrafine.errors import OutputError
 
-__all__ = ["Publish", "Together", "publish", "written"]
+__all__ = [
+    "Publish",
+    "PublishSet",
+    "StagedFile",
+    "publish",
+    "staging_folder",
+    "temporary_folder",
+    "workshop",
+    "write_whole",
+    "written",
+]
 
 Publish = Callable[[Path, Path], None]
-"""Takes a finished file of the target's file system, and the target: its final name."""
+"""Takes a finished file in the target's file system, and the target: its final name."""
 
 
 def publish(part: Path, target: Path) -> None:
-    """Rename a finished file to its final name; the file is on the disk before, and its name as this returns."""
+    """Flush a finished file to the disk, rename it to its final name, and flush the folder; raises OSError."""
     _sync(part)
     os.replace(part, target)
     _sync(target.parent)
@@ -27,8 +44,21 @@ def publish(part: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def written(target: Path, publish: Publish = publish) -> Iterator[Path]:
-    """A path to write to; published as the block is left, and removed where that fails. Raises OSError."""
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    """A hidden path beside the target to write to; published when the block ends, removed when it fails.
+
+    Parameters
+    ----------
+    target
+        The final name.
+    publish
+        Brings the finished file under its final name: `publish`, or `PublishSet.stage`.
+
+    Raises
+    ------
+    OSError
+        Where the file cannot be written, flushed or renamed.
+    """
+    part = _part(target)
     try:
         yield part
         publish(part, target)
@@ -36,29 +66,82 @@ def written(target: Path, publish: Publish = publish) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-class Together:
-    """Files published as the block is left, all or none, `chief` last: where it is, its company is there, and its own.
+def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write bytes as one file that is whole under its name or absent; raises OSError."""
+    with written(Path(path)) as part, open(part, "wb") as file:
+        file.write(data)
 
-    `take` stands in for `publish` and keeps each file as a hidden `.NAME.new` beside its target. At the end the old
-    chief is moved aside, the others are replaced, and the new chief comes last, each step on the disk before the next.
-    A kill before the first step leaves everything as it was; one between the steps leaves no chief, so that none is
-    taken for what it is not, and the old one beside it as `.NAME.old`. A failure, in the block or between the steps,
-    leaves or puts back what was there; raises OutputError.
+
+class StagedFile:
+    """A file that is written piece by piece: `commit` publishes it whole, `abort` leaves nothing.
+
+    The hidden file is created by the first `write`. All methods raise OSError.
     """
 
-    def __init__(self, chief: Path) -> None:
-        self._chief = chief.absolute()
+    def __init__(self, target: Path) -> None:
+        self._target, self._part = target, _part(target)
+        self._file: BinaryIO | None = None
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Append bytes; returns the offset at which they begin."""
+        if self._file is None:
+            self._file = open(self._part, "wb")  # noqa: SIM115 - closed by commit or abort
+        offset = self._file.tell()
+        self._file.write(data)
+        return offset
+
+    def commit(self) -> int:
+        """Flush and publish the file; returns its size in bytes."""
+        self.write(b"")
+        size = 0
+        if self._file is not None:
+            size = self._file.tell()
+            self._file.close()
+        publish(self._part, self._target)
+        self._file = None
+        return size
+
+    def abort(self) -> None:
+        """Remove the hidden file; harmless after `commit`."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            self._part.unlink(missing_ok=True)
+
+
+class PublishSet:
+    """Files that are published together, all or none, the primary file last.
+
+    Wherever the primary file exists, its sidecar files are those written with it. `stage` stands in for `publish` and
+    keeps each finished file as a hidden `.NAME.new` beside its target. At the end the old primary file is moved aside,
+    the sidecar files are replaced, and the new primary file comes last; each step reaches the disk before the next. A
+    kill before the first step leaves everything as it was; a kill between the steps leaves no primary file, and the
+    old one beside it as `.NAME.old`. A failure in the block or between the steps restores what was there.
+
+    Parameters
+    ----------
+    primary
+        The file that the others belong to.
+
+    Raises
+    ------
+    OutputError
+        At the end of the block, where a file cannot be renamed.
+    """
+
+    def __init__(self, primary: Path) -> None:
+        self._primary = primary.absolute()
         self._targets: list[Path] = []
 
-    def take(self, part: Path, target: Path) -> None:
-        """Keep a finished file until all are; raises OSError."""
+    def stage(self, part: Path, target: Path) -> None:
+        """Keep a finished file until all are finished; raises OSError."""
         _sync(part)
-        os.replace(part, self.waiting(target))
+        os.replace(part, self.staged_path(target))
         self._targets.append(target.absolute())
 
     @staticmethod
-    def waiting(target: Path) -> Path:
-        """Where a file that was taken lies meanwhile."""
+    def staged_path(target: Path) -> Path:
+        """Where a staged file lies until the set is published."""
         return target.with_name(f".{target.name}.new")
 
     def __enter__(self) -> Self:
@@ -69,36 +152,94 @@ class Together:
     ) -> None:
         try:
             if error is None:
-                self._place()
+                self._publish()
         except OSError as problem:
             raise OutputError(
-                f"{problem.filename or self._chief}: cannot be put in place ({problem.strerror}); what was there is "
-                "back, or beside it as .NAME.old. See to the folder, and run again"
+                f"{problem.filename or self._primary}: cannot be put in place ({problem.strerror}); what was there is "
+                "back, or beside it as .NAME.old. Check the folder, and run again"
             ) from problem
         finally:
             for target in self._targets:
-                self.waiting(target).unlink(missing_ok=True)
+                self.staged_path(target).unlink(missing_ok=True)
 
-    def _place(self) -> None:
-        others = [target for target in self._targets if target != self._chief]
+    def _publish(self) -> None:
+        sidecars = [target for target in self._targets if target != self._primary]
         with contextlib.ExitStack() as undo:
-            _set_aside(self._chief, undo)
-            _sync(self._chief.parent)
-            for target in others:
+            _set_aside(self._primary, undo)
+            _sync(self._primary.parent)
+            for target in sidecars:
                 _set_aside(target, undo)
                 self._rename(target, undo)
-            for folder in {target.parent for target in others}:
+            for folder in {target.parent for target in sidecars}:
                 _sync(folder)
-            self._rename(self._chief, undo)
-            _sync(self._chief.parent)
+            self._rename(self._primary, undo)
+            _sync(self._primary.parent)
             undo.pop_all()
         for target in self._targets:
             with contextlib.suppress(OSError):
                 _old(target).unlink(missing_ok=True)
 
     def _rename(self, target: Path, undo: contextlib.ExitStack) -> None:
-        os.replace(self.waiting(target), target)
+        os.replace(self.staged_path(target), target)
         undo.callback(target.unlink, missing_ok=True)
+
+
+@contextlib.contextmanager
+def workshop(target: Path) -> Iterator[Path]:
+    """A hidden folder beside the target for the files it is made from, locked while in use and removed afterwards.
+
+    Files that a killed run left in it are removed first.
+
+    Raises
+    ------
+    OutputError
+        Where the target's folder does not exist, the target is a folder, or another run is writing it.
+    """
+    if not target.parent.is_dir():
+        raise OutputError(f"{target}: there is no folder {target.parent}; make it first")
+    if target.is_dir():
+        raise OutputError(f"{target}: is a folder; expected the name of a file")
+    folder = staging_folder(target)
+    folder.mkdir(exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        if not _lock(lock):
+            raise OutputError(f"{target}: another run is writing it now; wait for it, or choose another name")
+        try:
+            for old in folder.iterdir():
+                if old.name != "lock":
+                    old.unlink()
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def staging_folder(target: Path) -> Path:
+    """Where `workshop` keeps its files: `.NAME.part` beside the target."""
+    return target.parent / f".{target.name}.part"
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder in the system's temporary directory, removed with all it holds when the block ends."""
+    with tempfile.TemporaryDirectory(prefix="terrafine-") as folder:
+        yield Path(folder)
+
+
+def _part(target: Path) -> Path:
+    """A hidden name beside the target that no other process, thread or machine uses."""
+    return target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
+
+
+def _lock(file: Any) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # not on Windows, where an open file cannot be replaced anyway
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in {errno.EWOULDBLOCK, errno.EACCES}
+    return True
 
 
 def _set_aside(target: Path, undo: contextlib.ExitStack) -> None:
@@ -113,7 +254,10 @@ def _old(target: Path) -> Path:
 
 def _sync(path: Path) -> None:
     """Flush a file to the disk, or a folder where its file system can do that."""
-    handle = os.open(path, os.O_RDONLY)
+    windows = os.name == "nt"  # there a folder cannot be opened, and a file is flushed through a writable handle
+    if windows and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as error:

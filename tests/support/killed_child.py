@@ -8,7 +8,8 @@ import sys
 from functools import wraps
 from pathlib import Path
 
-from terrafine.inference import engine, job, plan, shardfile
+from terrafine import atomic
+from terrafine.inference import engine, job, plan
 from tests.support.fakes import Slow, ToFile, run, source, spec, terrain
 
 
@@ -38,11 +39,11 @@ def arm(place, n):
     if place == "model":
         Slow.__call__ = dying(Slow.__call__, n, after=False)
     elif place == "before-fsync":
-        shardfile.os.fsync = dying(os.fsync, n, after=False)
+        atomic.os.fsync = dying(os.fsync, n, after=False)
     elif place == "before-rename":
-        shardfile.os.replace = dying(os.replace, n, after=False)
+        atomic.os.replace = dying(os.replace, n, after=False)
     elif place == "after-rename":
-        shardfile.os.replace = dying(os.replace, n, after=True)
+        atomic.os.replace = dying(os.replace, n, after=True)
     elif place == "rows":
         engine.assemble_rows = dying_rows(engine.assemble_rows, n)
     elif place == "before-publish":

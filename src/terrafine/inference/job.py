@@ -19,11 +19,11 @@ import os
 import re
 import shutil
 import socket
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from terrafine.atomic import write_whole
 from terrafine.errors import JobError
 from terrafine.inference.plan import Plan
 from terrafine.inference.shardfile import is_whole
@@ -172,12 +172,7 @@ def _load(path: Path) -> dict[str, Any] | None:
 
 
 def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    with open(part, "w") as f:
-        f.write(text)
-        f.flush()
-        os.fsync(f.fileno())
-    os.replace(part, path)
+    write_whole(path, text.encode())
 
 
 def _hold(folder: Path) -> int:

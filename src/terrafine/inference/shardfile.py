@@ -13,15 +13,15 @@ import errno
 import json
 import os
 import struct
-import uuid
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from terrafine.atomic import StagedFile
 from terrafine.errors import DiskError, JobError
 
 __all__ = ["ShardReader", "ShardWriter", "is_whole"]
@@ -46,8 +46,7 @@ class ShardWriter:
 
     def __init__(self, path: Path, key: str, index: int, tiles: int) -> None:
         self._path, self._key, self._index, self._count = path, key, index, tiles
-        self._part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-        self._file: BinaryIO | None = None
+        self._file = StagedFile(path)
         self._entries: list[dict[str, Any]] = []
 
     def add(
@@ -60,12 +59,9 @@ class ShardWriter:
         """Append one tile (band, y, x), None where it is void throughout; raises DiskError when the disk is full."""
         offset, crc = None, 0
         try:
-            if self._file is None:
-                self._file = open(self._part, "wb")  # noqa: SIM115 - closed by commit or abort
             if values is not None:
                 data = np.ascontiguousarray(values, "<f4").reshape(-1).view(np.uint8).data
-                offset, crc = self._file.tell(), zlib.crc32(data)
-                self._file.write(data)
+                offset, crc = self._file.write(data), zlib.crc32(data)
         except OSError as e:
             raise _disk(self._path, e) from e
         self._entries.append({"shape": shape, "offset": offset, "crc": crc, "residual": [residual_m, residual_mean]})
@@ -77,25 +73,14 @@ class ShardWriter:
         record = {"key": self._key, "index": self._index, "tiles": self._entries}
         footer = json.dumps(record, sort_keys=True).encode()
         try:
-            if self._file is None:
-                self._file = open(self._part, "wb")  # noqa: SIM115 - closed by commit or abort
             self._file.write(footer + _TRAILER.pack(zlib.crc32(footer), len(footer), _MAGIC))
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            size = self._file.tell()
-            self._file.close()
-            os.replace(self._part, self._path)
+            return self._file.commit()
         except OSError as e:
             raise _disk(self._path, e) from e
-        self._file = None
-        return size
 
     def abort(self) -> None:
         """Leave nothing behind; harmless after `commit`."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-            self._part.unlink(missing_ok=True)
+        self._file.abort()
 
 
 class ShardReader:

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from terrafine.atomic import write_whole
 from terrafine.errors import MissingExtraError, OutputError, UsageError
 from terrafine.nn.elevation import ElevationModel, Forward, Relief
-from terrafine.nn.weights import write_whole
 
 __all__ = ["export_onnx", "to_onnx", "with_engine"]
 

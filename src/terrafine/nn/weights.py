@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from terrafine.atomic import write_whole
 from terrafine.errors import WeightsError
 from terrafine.nn.spec import ModelSpec
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["digest", "load", "read_spec", "save", "write_whole"]
+__all__ = ["digest", "load", "read_spec", "save"]
 
 _SPEC_KEY = "terrafine"
 _MAX_HEADER = 10_000_000  # a spec is a few kB; a header of more is an attack or damage
@@ -64,20 +65,6 @@ def save(path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], spec
         {k: v.detach().contiguous().cpu() for k, v in tensors.items()}, metadata={_SPEC_KEY: spec.to_json()}
     )
     write_whole(path, data)
-
-
-def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
-    """Temporary name beside it, flush to disk, rename: after a power cut the file is old, new or absent, never torn."""
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _header(path: Path) -> dict[str, object]:

@@ -18,9 +18,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn, optim
 
+from terrafine.atomic import write_whole
 from terrafine.errors import DataError
 from terrafine.nn.task import Game, JointGame
-from terrafine.nn.weights import write_whole
 from terrafine.training.checkpoint import open_checkpoint, optimiser_state, part, read_log
 
 __all__ = ["Players", "Schedule", "read_players", "run", "write_players"]

@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn, optim
 
+from terrafine.atomic import write_whole
 from terrafine.errors import RecipeError, WeightsError
-from terrafine.nn.weights import write_whole
 from terrafine.training.balance import Balance
 
 __all__ = ["State", "open_checkpoint", "optimiser_state", "part", "read_checkpoint", "read_log", "write_checkpoint"]

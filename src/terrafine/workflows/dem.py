@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -201,11 +200,12 @@ def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: _Asked) -> ND
 
 
 def _sharpen_xarray(source: Any, files: Callable[..., Path], uncertainty: bool) -> Any:
+    from terrafine.atomic import temporary_folder
     from terrafine.raster.read.dataarray import through_files
 
-    with tempfile.TemporaryDirectory(prefix="terrafine-") as folder:
+    with temporary_folder() as folder:
         return through_files(
-            source, Path(folder), lambda coarse, fine: files([os.fspath(coarse)], fine), one_band=not uncertainty
+            source, folder, lambda coarse, fine: files([os.fspath(coarse)], fine), one_band=not uncertainty
         )
 
 

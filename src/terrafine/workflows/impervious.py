@@ -86,7 +86,7 @@ def map_impervious(
         None if regions is None else _beside(named, "_regions.csv"),
         preview,
     )
-    out, company = outputs_for(source, named, beside, (regions,))
+    out, sidecars = outputs_for(source, named, beside, (regions,))
     kept = ("impervious", "impervious_sigma") if sigma else ("impervious",)
     reading = Reading(sensor, bands, assume_crs, nodata, max_bright)
     running = Running(memory, dask, restart, threads, tile, progress)
@@ -95,14 +95,14 @@ def map_impervious(
     areas = Areas(scene.image, SCALE, places)
     scene.run(
         out,
-        partial(_publish, scene, threshold, areas, out, company),
+        partial(_publish, scene, threshold, areas, out, sidecars),
         kept,
-        1 + (len(kept) if company[0] is not None else 0),
+        1 + (len(kept) if sidecars[0] is not None else 0),
         report,
         lambda: (areas.sentence(),),
         map={
             "threshold": threshold,
-            "probability": company[0] is not None,
+            "probability": sidecars[0] is not None,
             "regions": None if not places else places.key,
         },
     )
@@ -118,29 +118,29 @@ def _publish(
     threshold: float,
     areas: Areas,
     out: Path,
-    company: Sequence[Path | None],
+    sidecars: Sequence[Path | None],
     rows: Iterator[NDArray[np.float32]],
     residuals: Residuals,
     folder: Path,
 ) -> None:
-    """The class map and its company (probability, style, areas and picture, or None), published together.
+    """The class map and its sidecar files (probability, style, areas and picture, or None), published together.
 
-    All are written first, under hidden names. Then an old map is taken away, the company put in place, and the map
-    last: whatever moment the run is killed at, a map that is there has the company that was written with it. A failure
-    leaves the old map and its company as they were.
+    All are written first, under hidden names. Then an old map is taken away, the sidecar files put in place, and
+    the map last: whenever the run is killed, a map that exists has the sidecar files that were written with it. A
+    failure leaves the old map and its sidecar files as they were.
     """
-    from terrafine.atomic import Together
+    from terrafine.atomic import PublishSet
     from terrafine.raster.grid import subdivided
     from terrafine.raster.write.class_style import IMPERVIOUS, PERCENT, class_tags, write_style
     from terrafine.raster.write.cog_writer import open_cog
 
-    chance, style, table, picture = company
+    chance, style, table, picture = sidecars
     grid = subdivided(scene.image.geobox, SCALE)
     kept = scene.ref.spec.outputs
     tags = scene.tags | {"THRESHOLD": f"{threshold:g}"} | scene.consistency_tags(residuals)
     named = class_tags() | tags
-    with Together(out) as together:
-        write = partial(open_cog, geobox=grid, publish=together.take)
+    with PublishSet(out) as published:
+        write = partial(open_cog, geobox=grid, publish=published.stage)
         likely = (
             contextlib.nullcontext()
             if chance is None
@@ -160,11 +160,11 @@ def _publish(
             tags |= found
             named |= found
         if table is not None:
-            areas.write(table, together.take)
+            areas.write(table, published.stage)
         if style is not None:
-            write_style(style, together.take)
+            write_style(style, published.stage)
         if picture is not None:
-            _draw(together.waiting(out), picture, together.take)
+            _draw(published.staged_path(out), picture, published.stage)
     del folder
 
 

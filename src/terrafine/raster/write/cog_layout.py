@@ -35,7 +35,7 @@ Entry = tuple[int, int, bytes]
 
 
 def assemble(levels: Sequence[str], target: str) -> tuple[str, int]:
-    """Write the levels, full resolution first, as one COG; returns SHA-256 and size of the file, flushed to the disk.
+    """Write the levels, full resolution first, as one COG; returns SHA-256 and size of the file.
 
     Raises DiskError where a level is short, as a full disk leaves it, and OSError where the target cannot be written.
     """
@@ -67,8 +67,6 @@ def assemble(levels: Sequence[str], target: str) -> tuple[str, int]:
                     out.write(block)
                     digest.update(block)
                     size += len(block)
-        out.flush()
-        os.fsync(out.fileno())
     return digest.hexdigest(), size
 
 

@@ -21,7 +21,7 @@ from pyproj import CRS
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
-from terrafine.atomic import Publish, publish
+from terrafine.atomic import Publish, publish, staging_folder, workshop
 from terrafine.errors import DiskError, OutputError
 from terrafine.raster import gdal, vertical
 from terrafine.raster.vertical import VerticalDatum
@@ -103,7 +103,7 @@ def open_cog(
     cells. `tags` go to the TERRAFINE domain; they are read last, so the rows may still fill them. The same pixels give
     the same bytes, however the rows are cut and whatever `threads` (None: all cores). Memory: some stripes of 512 rows.
     Nothing appears under `path` before all of it is on the disk and reads back as it was written; a failure leaves what
-    was there before. `publish` brings it there: by itself, or with others (`Together.take`). Raises DiskError (full),
+    was there before. `publish` brings it there: by itself, or in a set (`PublishSet.stage`). Raises DiskError (full),
     OutputError (rows that do not fill the grid, values that are infinite or not of the numbers' range, a file that does
     not verify).
     """
@@ -126,7 +126,7 @@ def open_cog(
     }
     if compress.lower() == "zstd":
         profile["zstd_level"] = 1
-    with _translated(target), _workshop(target) as shop, gdal.environment():
+    with _translated(target), workshop(target) as shop, gdal.environment():
         levels = _levels(shop, height, width, overviews, len(band_names), numbers)
         main = {**profile, "crs": _crs(geobox, vertical), "transform": geobox.affine}
         with contextlib.ExitStack() as open_files:
@@ -253,43 +253,6 @@ def _verify(whole: str, levels: Sequence[Level], target: Path, threads: int) -> 
 
 
 @contextlib.contextmanager
-def _workshop(target: Path) -> Iterator[Path]:
-    """A hidden folder beside the target, locked while in use; what a killed run left in it is swept first."""
-    if not target.parent.is_dir():
-        raise OutputError(f"{target}: there is no folder {target.parent}; make it first")
-    if target.is_dir():
-        raise OutputError(f"{target}: is a folder; expected the name of a file")
-    shop = _shop(target)
-    shop.mkdir(exist_ok=True)
-    with open(shop / "lock", "w") as lock:
-        if not _lock(lock):
-            raise OutputError(f"{target}: another run is writing it now; wait for it, or choose another name")
-        try:
-            for old in shop.iterdir():
-                if old.name != "lock":
-                    old.unlink()
-            yield shop
-        finally:
-            shutil.rmtree(shop, ignore_errors=True)
-
-
-def _shop(target: Path) -> Path:
-    return target.parent / f".{target.name}.part"
-
-
-def _lock(file: Any) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # not on Windows, where an open file cannot be replaced anyway
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in {errno.EWOULDBLOCK, errno.EACCES}
-    return True
-
-
-@contextlib.contextmanager
 def _translated(target: Path) -> Iterator[None]:
     """GDAL's and the system's failures to write as our own errors."""
     try:
@@ -304,6 +267,6 @@ def _translated(target: Path) -> Iterator[None]:
         if error.errno in _FULL:
             raise DiskError(f"{target}: {error.strerror}; free space and run again, nothing was published") from error
         named = Path(str(error.filename))
-        if target not in (named, named.parent) and _shop(target) not in (named, named.parent):
+        if target not in (named, named.parent) and staging_folder(target) not in (named, named.parent):
             raise  # not of this file: it comes from whoever yields the rows
         raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
+from terrafine.atomic import written
 from terrafine.errors import DataError, OutputError
 from terrafine.raster import gdal
 from terrafine.raster.read.file import open_quietly
@@ -30,37 +31,32 @@ def write_patch(
 ) -> None:
     """A GeoTIFF of (band, y, x) in the array's own type; under its final name it is whole. Raises OutputError."""
     target = Path(path)
-    part = target.with_name(f".{target.name}.part")
     crs = None if geobox.crs is None else rasterio.crs.CRS.from_wkt(geobox.crs.to_wkt())
-    predictor = 2 if values.dtype.kind in "ui" else 3
-    profile = {"driver": "GTiff", "compress": "deflate", "predictor": predictor, "nodata": nodata, "crs": crs}
+    profile = {
+        "driver": "GTiff",
+        "compress": "deflate",
+        "predictor": 2 if values.dtype.kind in "ui" else 3,
+        "nodata": nodata,
+        "crs": crs,
+        "transform": geobox.affine,
+        "count": values.shape[0],
+        "height": values.shape[1],
+        "width": values.shape[2],
+        "dtype": str(values.dtype),
+    }
+    quiet = warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning)
     try:
-        with (
-            warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
-            gdal.environment(),
-            rasterio.open(
-                part,
-                "w",
-                count=values.shape[0],
-                height=values.shape[1],
-                width=values.shape[2],
-                dtype=str(values.dtype),
-                transform=geobox.affine,
-                **profile,
-            ) as file,
-        ):
-            file.write(values)
-            for i, name in enumerate(names, start=1):
-                file.set_band_description(i, name)
-        with open_quietly(str(part)) as file:
-            same = np.array_equal(file.read(), values)
-        if not same:
-            raise OutputError(f"{target}: reads back different from what was written; check the disk and run again")
-        part.replace(target)
+        with quiet, gdal.environment(), written(target) as part:
+            with rasterio.open(part, "w", **profile) as file:
+                file.write(values)
+                for i, name in enumerate(names, start=1):
+                    file.set_band_description(i, name)
+            with open_quietly(str(part)) as file:
+                same = np.array_equal(file.read(), values)
+            if not same:
+                raise OutputError(f"{target}: reads back different from what was written; check the disk and run again")
     except (RasterioError, OSError) as error:
         raise OutputError(f"{target}: cannot be written ({error}); free space or choose another folder") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read_patch(path: str | os.PathLike[str]) -> NDArray[Any]:
