@@ -170,17 +170,14 @@ def third_party_violations(sources: dict[str, str]) -> list[str]:
 
 def temporary_file_violations(sources: dict[str, str]) -> list[str]:
     """Temporary files are written, flushed and renamed by `atomic` alone; `doctor` tries the disk with one."""
-    found = []
-    for module, source in sources.items():
-        if module in {"atomic", "cli.checks"}:
-            continue
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Attribute) and ast.unparse(node) in TEMPORARY:
-                found.append(f"{module}:{node.lineno} calls {ast.unparse(node)}")
-        found += [
-            f"{module}:{i.line} imports {i.target}" for i in imports_of(source, module, set()) if i.target == "tempfile"
-        ]
-    return found
+    others = {module: source for module, source in sources.items() if module not in {"atomic", "cli.checks"}}
+    calls = [
+        f"{module}:{node.lineno} calls {ast.unparse(node)}"
+        for module, source in others.items()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in TEMPORARY
+    ]
+    return calls + [f"{i.module}:{i.line} imports tempfile" for i in all_imports(others) if i.target == "tempfile"]
 
 
 def named_networks(sources: dict[str, str]) -> list[str]:
