@@ -51,7 +51,7 @@ def relief_of(model: Any, image: NDArray[np.float32]) -> F64:
     """The model over the whole image through the engine's tiles; (y, x) metres, cells of 30 m."""
     from terrafine.inference.engine import run_in_memory
     from terrafine.inference.plan import make_plan
-    from terrafine.inference.window import ArraySource
+    from terrafine.raster.read.array import ArraySource
 
     bands: dict[str, Any] = dict(zip(("red", "green", "blue"), image, strict=True))
     source = ArraySource(bands, np.full((2, image.shape[1]), 30.0))

@@ -138,7 +138,7 @@ class Run:
             source = open_guides(source, self.ref.spec.scale, files, azimuth=azimuth, incidence=MID_SWATH)
         plan = make_plan(source.shape, self.ref.spec)
         out, _ = run_in_memory(plan, self.ref.spec, source, self.model, outputs=("elevation",))
-        return out[0].astype(np.float64), dict(getattr(source, "guide_tags", {}))
+        return out[0].astype(np.float64), dict(source.lineage)
 
 
 def estimated(tags: Mapping[str, str]) -> dict[str, Any]:

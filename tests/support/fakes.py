@@ -13,8 +13,8 @@ from scipy.ndimage import uniform_filter1d
 
 from terrafine.inference.engine import run_job
 from terrafine.inference.plan import make_plan
-from terrafine.inference.window import ArraySource
 from terrafine.nn.spec import ModelSpec
+from terrafine.raster.read.array import ArraySource
 
 
 def spec(scale=2, halo=0, multiple=1, tiling="exact", tile=16, outputs=("elevation",), name="fake"):

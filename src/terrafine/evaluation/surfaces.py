@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import GridError
+from terrafine.raster.protocol import RasterSource, Readable
 
 __all__ = [
     "AreaMean",
@@ -27,21 +29,6 @@ __all__ = [
 
 F64 = NDArray[np.float64]
 _CONTEXT = 24  # coarse cells around a window: ten rounds of back-projection reach 2 + 2 * 10
-
-
-class Readable(Protocol):
-    """What a raster source offers, opened from a file or aligned to another grid."""
-
-    geobox: Any
-    shape: tuple[int, int]
-
-    def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Values and validity (y, x); outside the raster nothing is valid."""
-        ...
-
-    def pixel_size_m(self, rows: slice) -> F64:
-        """Metres along y and x of each row; (2, rows)."""
-        ...
 
 
 def window(source: Readable, rows: slice, cols: slice, band: str = "elevation") -> F64:
@@ -92,13 +79,13 @@ def scale_between(fine: Any, coarse: Any) -> int | None:
     return k if tuple(n * k for n in coarse.shape) == tuple(fine.shape) else None
 
 
-def aligned(source: Readable, geobox: Any) -> Readable:
+def aligned(source: RasterSource, geobox: Any) -> Readable:
     """The source on another grid: averaged over each cell where that is coarser, never sampled."""
     if same_grid(source.geobox, geobox):
         return source
     from terrafine.raster.read.aligned import align_to
 
-    there: Readable = align_to(source, geobox)  # type: ignore[arg-type,assignment,unused-ignore]
+    there = align_to(source, geobox)
     a, b = source.geobox.affine, geobox.affine
     if source.geobox.crs == geobox.crs and min(b.a / a.a, b.e / a.e) > 1.01:
         return AreaMean(source, geobox, there)
@@ -115,6 +102,7 @@ class AreaMean:
     def __init__(self, source: Readable, geobox: Any, like: Readable) -> None:
         self.source, self.geobox, self.like = source, geobox, like
         self.shape: tuple[int, int] = (int(geobox.shape[0]), int(geobox.shape[1]))
+        self.bands: Mapping[str, int] = source.bands
 
     def pixel_size_m(self, rows: slice) -> F64:
         """That of the grid."""
@@ -158,6 +146,7 @@ class Interpolated:
     def __init__(self, coarse: Readable, k: int, geobox: Any, *, back_projected: bool) -> None:
         self.coarse, self.k, self.geobox, self.back_projected = coarse, k, geobox, back_projected
         self.shape: tuple[int, int] = (coarse.shape[0] * k, coarse.shape[1] * k)
+        self.bands: Mapping[str, int] = {"elevation": 1}  # it has no standard error of its own
 
     def pixel_size_m(self, rows: slice) -> F64:
         """That of the coarse grid, divided."""

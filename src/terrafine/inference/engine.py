@@ -19,9 +19,9 @@ from terrafine.inference.job import Job, job_folder
 from terrafine.inference.plan import Plan
 from terrafine.inference.progress import Progress, Silent
 from terrafine.inference.shard import Work, batches, parts, read_shard, run_batch
-from terrafine.inference.window import Grid
 from terrafine.nn.model import Model
 from terrafine.nn.spec import ModelSpec
+from terrafine.raster.protocol import RasterSource
 from terrafine.raster.write.cog_writer import check_free_space
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def run_job(
     destination: Path,
     plan: Plan,
     spec: ModelSpec,
-    source: Grid,
+    source: RasterSource,
     open_model: Callable[[], Model],
     publish: Publish,
     *,
@@ -120,7 +120,7 @@ def run_job(
 
 
 def run_in_memory(
-    plan: Plan, spec: ModelSpec, source: Grid, model: Model, *, outputs: tuple[str, ...]
+    plan: Plan, spec: ModelSpec, source: RasterSource, model: Model, *, outputs: tuple[str, ...]
 ) -> tuple[NDArray[np.float32], float]:
     """The same tiles, without job or files: float32 (band, y, x), NaN where void, and the residual in metres."""
     work = Work(plan, spec, source, lambda: model, outputs, Path(), "")

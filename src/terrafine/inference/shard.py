@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from terrafine.errors import JobError, WeightsError
 from terrafine.inference.plan import Plan, Tile
 from terrafine.inference.shardfile import ShardWriter
-from terrafine.inference.window import Grid, Window, read_guides, read_window
+from terrafine.inference.window import Window, read_guides, read_window
 from terrafine.nn.model import RESIDUAL, Model, Tiles
 from terrafine.nn.spec import ModelSpec
+from terrafine.raster.protocol import RasterSource
 
 __all__ = [
     "Batch",
@@ -50,7 +51,7 @@ class Work:
 
     plan: Plan
     spec: ModelSpec
-    source: Grid
+    source: RasterSource
     open_model: Callable[[], Model]
     outputs: tuple[str, ...]
     folder: Path

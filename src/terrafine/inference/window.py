@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from terrafine.raster.protocol import RasterSource
 from terrafine.raster.warp.resample import fill_voids
 
-__all__ = ["ArraySource", "Grid", "Window", "read_guides", "read_window"]
-
-
-class Grid(Protocol):
-    """What the engine reads from: an open raster source, or an array with a pixel size. Must be picklable."""
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(y, x)."""
-        ...
-
-    def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Values and validity (y, x); cells outside the raster are not valid."""
-        ...
-
-    def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
-        """(2, rows): metres along y and along x of the cells of each row, also outside the raster."""
-        ...
-
-    def identity(self) -> dict[str, Any]:
-        """What changes when the data change."""
-        ...
+__all__ = ["Window", "read_guides", "read_window"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +33,15 @@ class Window:
 
 
 def read_guides(
-    source: Any, names: tuple[str, ...], rows: slice, cols: slice, k: int
+    source: RasterSource, names: tuple[str, ...], rows: slice, cols: slice, k: int
 ) -> dict[str, NDArray[np.float32]]:
     """Those of the named guides that the source has, over a window of coarse cells; on the grid of k × k to one."""
     fine = slice(rows.start * k, rows.stop * k), slice(cols.start * k, cols.stop * k)
-    read = {name: source.read_guide(name, *fine) for name in names if name in getattr(source, "guides", ())}
+    read = {name: source.read_guide(name, *fine) for name in names if name in source.guides}
     return {name: np.stack((np.where(seen, v, 0), seen)).astype(np.float32) for name, (v, seen) in read.items()}
 
 
-def read_window(source: Grid, names: tuple[str, ...], rows: slice, cols: slice, margin: int) -> Window:
+def read_window(source: RasterSource, names: tuple[str, ...], rows: slice, cols: slice, margin: int) -> Window:
     """The window with voids filled from `margin` cells around it, so that equal cells get equal fills in any tiling.
 
     A window without voids is read as it is. Around a window with voids a wider one is read and filled, and the fill
@@ -85,36 +64,6 @@ def read_window(source: Grid, names: tuple[str, ...], rows: slice, cols: slice, 
             wide, known = source.read(name, wide_rows, wide_cols)
             filled[name] = _fill(wide, known)[inside]
     return Window(rows, cols, filled, valid, sizes)
-
-
-class ArraySource:
-    """Arrays in memory as a source: band name -> (y, x), NaN where void, and one pixel size or one for each row."""
-
-    def __init__(self, bands: dict[str, NDArray[np.floating[Any]]], pixel_size_m: NDArray[np.float64]) -> None:
-        """`pixel_size_m` float64 (2, y): metres along y and x of each row."""
-        self._bands = {name: np.asarray(values, np.float32) for name, values in bands.items()}
-        self._sizes = np.asarray(pixel_size_m, np.float64)
-        first = next(iter(self._bands.values()))
-        self.shape = (int(first.shape[0]), int(first.shape[1]))
-
-    def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Values and validity (y, x); cells outside the array are not valid."""
-        values = np.full((rows.stop - rows.start, cols.stop - cols.start), np.nan, np.float32)
-        r = slice(max(rows.start, 0), min(rows.stop, self.shape[0]))
-        c = slice(max(cols.start, 0), min(cols.stop, self.shape[1]))
-        if r.start < r.stop and c.start < c.stop:
-            inside = np.s_[r.start - rows.start : r.stop - rows.start, c.start - cols.start : c.stop - cols.start]
-            values[inside] = self._bands[band][r, c]
-        return values, np.isfinite(values)
-
-    def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
-        """(2, rows), the first and last row's size continued outside."""
-        inside = np.clip(np.arange(rows.start, rows.stop), 0, self.shape[0] - 1)
-        return np.asarray(self._sizes[:, inside])
-
-    def identity(self) -> dict[str, Any]:
-        """Bands and shape; arrays are never resumed."""
-        return {"bands": sorted(self._bands), "shape": list(self.shape)}
 
 
 def _fill(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:

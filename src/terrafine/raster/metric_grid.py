@@ -1,4 +1,4 @@
-"""Grids in metres: the 1 m grid of an image, its coarser sister, and where on the Earth a cell lies."""
+"""Grids in metres: the 1 m grid of an image, its coarse grid, and where on the Earth a cell lies."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from odc.geo.geobox import GeoBox
 from pyproj import CRS, Transformer
 
 from terrafine.errors import GridError
+from terrafine.raster.protocol import RasterSource
 from terrafine.raster.read.aligned import warp_grid
-from terrafine.raster.read.source import Source
 
 __all__ = ["coarser", "earth_position", "metre_grid"]
 
 _TRUE = 0.01  # a pitch that is off by less than this share of itself measures metres
 
 
-def metre_grid(source: Source, cell_m: float = 1.0) -> GeoBox:
+def metre_grid(source: RasterSource, cell_m: float = 1.0) -> GeoBox:
     """The grid of `cell_m` metres inside a source, in its own CRS where that measures metres on the ground.
 
     Else the one that covers it, in the UTM zone of its middle. A source without CRS keeps its corner and its stated

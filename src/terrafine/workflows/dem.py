@@ -168,8 +168,8 @@ class _Asked:
 
 def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: _Asked) -> NDArray[np.float32]:
     from terrafine.inference.engine import run_in_memory
-    from terrafine.inference.window import ArraySource
     from terrafine.raster.bands import band
+    from terrafine.raster.read.array import ArraySource
     from terrafine.systems import load_model
 
     if isinstance(values, np.ma.MaskedArray):
@@ -255,7 +255,7 @@ def _sharpen_files(
         ref.spec,
         source,
         partial(load_model, ref),
-        partial(publish, source, tags | getattr(source, "guide_tags", {}), ref.spec, target, destination),
+        partial(publish, source, tags | dict(source.lineage), ref.spec, target, destination),
         outputs=ref.spec.outputs,
         request=request_of(ref, identity, target=dataclasses.asdict(target)),
         restart=restart,
@@ -266,7 +266,7 @@ def _sharpen_files(
         with open_source([os.fspath(destination)]) as made:
             write_preview(preview, made)
     if report is not None:
-        report(dataclasses.replace(done, warped_to=warped, notes=tuple(getattr(source, "guide_notes", ()))))
+        report(dataclasses.replace(done, warped_to=warped, notes=source.notes))
     return named
 
 

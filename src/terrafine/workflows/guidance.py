@@ -93,25 +93,35 @@ def open_guided(dem: Source, ref: ModelRef, guidance: Guidance) -> GuidedSource:
     orbit = guidance.orbit or "descending"
     azimuth = sum(sensor_azimuth(dem, orbit, guidance.heading, None, angle)) % 360 if radar else 0.0
     guided = open_guides(dem, ref.spec.scale, guidance.files, azimuth=azimuth, incidence=incidence, unit=guidance.unit)
-    guided.guide_tags["GUIDE_FILES"] = ", ".join(f"{name}={len(files)}" for name, files in guidance.files.items())
-    if radar:
-        if guidance.incidence is None:
-            guided.guide_notes.append(
-                f"no incidence was given: mid-swath, {MID_SWATH:g} degrees, is taken; say --guide incidence=FILE or DEG"
-            )
-        guided.guide_tags.update(
-            RADAR_ORBIT=orbit,
-            RADAR_LOOK_AZIMUTH=f"{azimuth:.2f}",
-            RADAR_INCIDENCE=("assumed mid-swath " if guidance.incidence is None else "") + Path(str(incidence)).name,
+    try:
+        guided = guided.stating(
+            {"GUIDE_FILES": ", ".join(f"{name}={len(files)}" for name, files in guidance.files.items())}
         )
-        _hold_against_relief(guided, orbit, guidance.heading, angle)
-    if "optical" in guided.guides:
-        _hold_against_light(guided, guidance.sun)
+        if radar:
+            guided = _register_radar(_state_radar(guided, guidance, orbit, incidence), orbit, guidance.heading, angle)
+        if "optical" in guided.guides:
+            guided = _register_images(guided, guidance.sun)
+    except BaseException:
+        guided.close()
+        raise
     return guided
 
 
-def _hold_against_relief(guided: GuidedSource, orbit: str, heading: float | None, incidence: float) -> None:
-    """Take out how far the radar lies beside the DEM; refuse it where the other orbit's light explains it better."""
+def _state_radar(guided: GuidedSource, guidance: Guidance, orbit: str, incidence: str | float) -> GuidedSource:
+    assumed = guidance.incidence is None
+    note = f"no incidence was given: mid-swath, {incidence} degrees, is taken; say --guide incidence=FILE or DEG"
+    return guided.stating(
+        {
+            "RADAR_ORBIT": orbit,
+            "RADAR_LOOK_AZIMUTH": f"{guided.azimuth:.2f}",
+            "RADAR_INCIDENCE": ("assumed mid-swath " if assumed else "") + Path(str(incidence)).name,
+        },
+        *((note,) if assumed else ()),
+    )
+
+
+def _register_radar(guided: GuidedSource, orbit: str, heading: float | None, incidence: float) -> GuidedSource:
+    """The radar registered to the DEM; refused where the other orbit's light explains it better."""
     from terrafine.physics.backscatter import simulate_db
     from terrafine.workflows.radar import sensor_azimuth
 
@@ -121,38 +131,37 @@ def _hold_against_relief(guided: GuidedSource, orbit: str, heading: float | None
     z, pixel, db, seen = _middle(guided, guided.guides[0])
     own, theirs = (_compare(simulate_db(z, pixel, incidence, a), db, seen) for a in (guided.azimuth, across))
     if own is None or theirs is None:
-        guided.guide_tags["RADAR_SHIFT_CELLS"] = _UNKNOWN
-        return
+        return guided.stating({"RADAR_SHIFT_CELLS": _UNKNOWN})
     if theirs.correlation > max(own.correlation, 0.0) + _CLEAR and theirs.trusted:
         raise UsageError(
             f"--orbit {orbit}: the radar follows relief lit from the {other} side (correlation "
             f"{theirs.correlation:.2f}) better than from this one ({own.correlation:.2f}); say --orbit {other}, "
             "or check the files"
         )
-    _take_out(guided, own, "RADAR")
+    return _shifted(guided, own, "RADAR")
 
 
-def _take_out(guided: GuidedSource, own: Offset, prefix: str) -> None:
-    """Displace the radar or the images by what was found, where it can be trusted, and say so in the tags."""
+def _shifted(guided: GuidedSource, own: Offset, prefix: str) -> GuidedSource:
+    """The radar or the images displaced by the shift found, where it can be trusted; stated in the tags."""
     dy, dx = round(own.dy, _TOLD), round(own.dx, _TOLD)
     told = "not told: the guide follows the relief too little"
     if own.trusted and max(abs(dy), abs(dx)) > _LEAST:
-        guided.displace(dy, dx, optical=prefix == "OPTICAL")
+        guided = guided.displaced(dy, dx, optical=prefix == "OPTICAL")
         told = f"{dy} down, {dx} right, taken out"
     elif own.trusted:
         told = f"{dy} down, {dx} right, left as it is"
-    guided.guide_notes.append(f"{prefix.lower()} against the DEM, in fine cells: {told}")
-    guided.guide_tags.update(
+    return guided.stating(
         {
             f"{prefix}_RELIEF_CORRELATION": f"{own.correlation:.3f}",
             f"{prefix}_SHIFT_CELLS": told,
             f"{prefix}_SHIFT_PROMINENCE": f"{own.prominence:.1f}",
-        }
+        },
+        f"{prefix.lower()} against the DEM, in fine cells: {told}",
     )
 
 
-def _hold_against_light(guided: GuidedSource, sun: float | None) -> None:
-    """Find the images' sun where it is not given, and take out how far they lie beside the DEM."""
+def _register_images(guided: GuidedSource, sun: float | None) -> GuidedSource:
+    """The images' sun, found where it is not given, and the images registered to the DEM."""
     from terrafine.physics.shading import find_sun, shade_db
     from terrafine.workflows.radar import grid_north
 
@@ -162,6 +171,7 @@ def _hold_against_light(guided: GuidedSource, sun: float | None) -> None:
             f"{guided.dem.paths[0]}: the images show {int(seen.sum())} fine cells of its middle; expected "
             f"{_ENOUGH}. Give images that cover it"
         )
+    notes: tuple[str, ...] = ()
     if sun is None:
         try:
             found = find_sun(db, z, pixel, seen, _WINDOW)
@@ -174,19 +184,17 @@ def _hold_against_light(guided: GuidedSource, sun: float | None) -> None:
                 f"{guided.dem.paths[0]}: the images follow its relief too little (correlation {found.correlation:.2f}) "
                 "to tell where their sun stands; say --sun AZIMUTH, or leave them out"
             )
-        guided.sun, told = round(found.azimuth, _TOLD), "found from the relief"
-        guided.guide_notes.append(
-            f"the image's sun was found at {guided.sun:.0f} degrees from the grid's north; --sun overrules"
-        )
+        azimuth, told = round(found.azimuth, _TOLD), "found from the relief"
+        notes = (f"the image's sun was found at {azimuth:.0f} degrees from the grid's north; --sun overrules",)
     else:
-        guided.sun, told = (sun + grid_north(guided.dem)) % 360, "given"
-    guided.guide_tags["OPTICAL_SUN_AZIMUTH"] = f"{guided.sun:.1f} from the grid's north, {told}"
-    lit = shade_db(z, pixel, guided.sun, _SUN_ELEVATION)
-    own = _compare(lit, db, seen)
+        azimuth, told = (sun + grid_north(guided.dem)) % 360, "given"
+    guided = guided.with_sun(azimuth).stating(
+        {"OPTICAL_SUN_AZIMUTH": f"{azimuth:.1f} from the grid's north, {told}"}, *notes
+    )
+    own = _compare(shade_db(z, pixel, azimuth, _SUN_ELEVATION), db, seen)
     if own is None:
-        guided.guide_tags["OPTICAL_SHIFT_CELLS"] = _UNKNOWN
-    else:
-        _take_out(guided, own, "OPTICAL")
+        return guided.stating({"OPTICAL_SHIFT_CELLS": _UNKNOWN})
+    return _shifted(guided, own, "OPTICAL")
 
 
 def _middle(guided: GuidedSource, name: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from terrafine.atomic import Publish, publish, written
 from terrafine.errors import OutputError
-from terrafine.inference.window import Grid
+from terrafine.raster.protocol import Readable
 
 __all__ = ["hillshade", "shares", "true_colour", "write_preview"]
 
@@ -25,7 +25,7 @@ _STRIP_ROWS = 256  # rows read at a time: few enough for the memory, many enough
 
 def write_preview(
     path: Path,
-    source: Grid,
+    source: Readable,
     bands: Sequence[str] = ("elevation",),
     draw: Draw | None = None,
     *,
@@ -86,7 +86,7 @@ def true_colour(values: NDArray[np.float64], _: NDArray[np.float64]) -> NDArray[
     return np.where(void, _VOID, np.nan_to_num(lit) * 250).transpose(1, 2, 0).astype(np.uint8)
 
 
-def _shrunk(source: Grid, band: str, factor: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _shrunk(source: Readable, band: str, factor: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Means of factor × factor cells, NaN where none is valid, and their size in metres."""
     height, width = (-(-n // factor) for n in source.shape)
     out = np.full((height, width), np.nan)

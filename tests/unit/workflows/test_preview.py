@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from terrafine.inference.window import ArraySource
+from terrafine.raster.read.array import ArraySource
 from terrafine.workflows.preview import shares, true_colour, write_preview
 
 SIZE = np.full((2, 4), 1.0)

@@ -29,6 +29,7 @@ from terrafine.evaluation.surfaces import (
     scale_between,
     window,
 )
+from terrafine.raster.protocol import RasterSource
 
 __all__ = ["Group", "Lane", "Options"]
 
@@ -99,7 +100,7 @@ class Group:
     def __init__(
         self,
         candidates: Mapping[str, Readable],
-        reference: Readable,
+        reference: RasterSource,
         coarse: Readable | None,
         masks: Sequence[tuple[str, Readable]],
         classes: tuple[str, Readable] | None,
@@ -151,7 +152,7 @@ class Group:
         candidates = [self._lane(name, source, step) for name, source in self._candidates.items()]
         base = [self._lane(name, source, step) for name, source in self._baselines().items()]
         for lane in candidates:
-            lane.sigma = self.options.uncertainty and "elevation_sigma" in getattr(lane.source, "bands", {})
+            lane.sigma = self.options.uncertainty and "elevation_sigma" in lane.source.bands
             if lane.sigma:
                 multiples = {**self._stated.get(lane.name, {}), **self.options.multipliers}
                 lane.tally.uncertainty = CoverageStats(multipliers=multiples)

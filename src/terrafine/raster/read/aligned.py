@@ -16,7 +16,7 @@ from rasterio.warp import calculate_default_transform, transform_bounds
 from terrafine.errors import GridError, UsageError
 from terrafine.raster import grid
 from terrafine.raster.bands import band as band_of
-from terrafine.raster.read.source import Source
+from terrafine.raster.protocol import RasterSource, SourceBase
 from terrafine.raster.warp import interpolate
 from terrafine.raster.warp.transformer import Lattice
 
@@ -29,31 +29,26 @@ _CHUNK = (128, 512)
 _CRS_ADVICE = "expected for example EPSG:32633"
 
 
-def align_to(source: Source, geobox: GeoBox) -> AlignedSource:
-    """The source as if it had been on `geobox`: read in windows, never held whole.
+def align_to(source: RasterSource, geobox: GeoBox) -> AlignedSource:
+    """The source resampled to `geobox`: read in windows, never held whole.
 
     Raises GridError where one grid has a CRS and the other none, or where they do not overlap.
     """
     return AlignedSource(source, geobox)
 
 
-class AlignedSource:
-    """A source seen on another grid: the same reads, resampled.
+class AlignedSource(SourceBase):
+    """A source resampled to another grid.
 
     Going coarser averages (classes: nearest); otherwise the band's own resampling. Cells that are not valid weigh
     nothing. Each window equals the same cut of the whole: the transformation is exact in every cell.
     """
 
-    def __init__(self, source: Source, geobox: GeoBox) -> None:
+    def __init__(self, source: RasterSource, geobox: GeoBox) -> None:
         self._source = source
         self.geobox = geobox
-        self.shape: tuple[int, int] = (int(geobox.shape[0]), int(geobox.shape[1]))
-        self.paths = source.paths
-        self.bands = source.bands
-        self.nodata = source.nodata
-        self.vertical = source.vertical
-        self.surface = source.surface
-        self.area_or_point = source.area_or_point
+        self.shape = (int(geobox.shape[0]), int(geobox.shape[1]))
+        self._described_as(source)
         here, there = source.geobox.crs, geobox.crs
         self._wkt: tuple[str, str] | None = None
         self._same_crs = here is None and there is None
@@ -76,7 +71,7 @@ class AlignedSource:
             )
 
     def on(self, geobox: GeoBox) -> AlignedSource:
-        """The same source on another grid."""
+        """The same source resampled to another grid."""
         return AlignedSource(self._source, geobox)
 
     def close(self) -> None:
@@ -84,7 +79,7 @@ class AlignedSource:
         self._source.close()
 
     def identity(self) -> dict[str, Any]:
-        """The source's identity and the grid that it is seen on."""
+        """The source's identity and the grid that it is resampled to."""
         affine = [float(v) for v in tuple(self.geobox.affine)[:6]]
         return {**self._source.identity(), "aligned_to": {"shape": list(self.shape), "transform": affine}}
 

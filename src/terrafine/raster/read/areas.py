@@ -20,6 +20,7 @@ from shapely.geometry import box
 from terrafine.atomic import Publish, publish, written
 from terrafine.errors import GridError, OutputError, UsageError
 from terrafine.raster import grid
+from terrafine.raster.protocol import Readable
 from terrafine.raster.read import integrity
 from terrafine.raster.read.rasterize import read_features
 
@@ -123,7 +124,7 @@ class Areas:
     Each region has all cells whose centre is in it, whether or not they are in another as well.
     """
 
-    def __init__(self, image: Any, k: int, regions: Regions | None = None) -> None:
+    def __init__(self, image: Readable, k: int, regions: Regions | None = None) -> None:
         self._image, self._k, self._regions = image, k, regions
         self._grid = grid.subdivided(image.geobox, k)
         self._row = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ from odc.geo.geobox import GeoBox
 from terrafine.errors import BandError, UsageError
 from terrafine.raster.bands import band
 from terrafine.raster.grid import subdivided
+from terrafine.raster.protocol import SourceBase
 from terrafine.raster.read.aligned import AlignedSource, align_to
 from terrafine.raster.read.source import Source, open_source
 
@@ -30,15 +32,26 @@ _STEEPEST, _SHALLOWEST = 10.0, 60.0  # degrees on the ellipsoid that are taken f
 _SIDE = 512
 
 
-class GuidedSource:
+class GuidedSource(SourceBase):
     """A DEM's source, and bands that guide it, on the grid that subdivides each of its cells in scale × scale.
 
-    vv, vh                 dB: mean power over the dates given, in any order, of those observed in a cell; a value out
-                           of the band's range is fill or below the noise, and counts as not observed
-    look_east, look_north  sin θ sin α and sin θ cos α, the horizontal parts of the unit vector to the sensor
-    optical                10 lg of brightness: mean over the bands and dates given, where all are observed and above 0
-    sun_east, sun_north    the unit vector toward the sun on the map; only once `sun`, its azimuth in degrees from the
-                           grid's north, is set
+    Immutable: `displaced`, `with_sun` and `stating` return another source of the same files.
+
+    Attributes
+    ----------
+    guides
+        Names of the bands that `read_guide` gives:
+
+        vv, vh
+            dB: mean power over the dates given, in any order, of those observed in a cell; a value out of the band's
+            range is fill or below the noise, and counts as not observed
+        look_east, look_north
+            sin θ sin α and sin θ cos α, the horizontal parts of the unit vector to the sensor
+        optical
+            10 lg of brightness: mean over the bands and dates given, where all are observed and above 0
+        sun_east, sun_north
+            the unit vector toward the sun on the map; not valid before `sun`, its azimuth in degrees from the grid's
+            north, is set
     """
 
     def __init__(
@@ -52,29 +65,27 @@ class GuidedSource:
         incidence: AlignedSource | float,
         linear: bool,
     ) -> None:
+        self._described_as(dem)
+        self.geobox, self.shape = dem.geobox, dem.shape
         self.dem, self._dates = dem, {name: tuple(files) for name, files in dates.items()}
         self._images = tuple(images)
         self.azimuth, self._incidence, self._linear = azimuth, incidence, linear
         self.sun: float | None = None
-        self.guide_tags: dict[str, str] = {}
-        self.guide_notes: list[str] = []
         self.guide_scale = scale
         looks = ("look_east", "look_north") if self._dates else ()
-        self.guides: tuple[str, ...] = (
+        self.guides = (
             *self._dates,
             *looks,
             *(("optical", "sun_east", "sun_north") if images else ()),
         )
 
-    def __getattr__(self, name: str) -> Any:
-        """All else is the DEM's."""
-        if name.startswith("_") or name == "dem":
-            raise AttributeError(name)
-        return getattr(self.dem, name)
-
     def read(self, band: str, rows: slice, cols: slice) -> tuple[F32, Mask]:
         """The DEM's `read`."""
         return self.dem.read(band, rows, cols)
+
+    def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
+        """The DEM's `pixel_size_m`."""
+        return self.dem.pixel_size_m(rows)
 
     def read_guide(self, name: str, rows: slice, cols: slice) -> tuple[F32, Mask]:
         """A window of the fine grid: float32 (y, x) and bool valid (y, x), 0 where not valid."""
@@ -84,6 +95,8 @@ class GuidedSource:
             return self._brightness(rows, cols)
         if name in ("sun_east", "sun_north"):
             return self._toward_sun(name, rows, cols)
+        if name not in self.guides:
+            return super().read_guide(name, rows, cols)
         theta, valid = self._theta(rows, cols)
         turn = np.sin(np.radians(self.azimuth)) if name == "look_east" else np.cos(np.radians(self.azimuth))
         return (np.sin(np.radians(theta)) * turn * valid).astype(np.float32), valid
@@ -92,14 +105,28 @@ class GuidedSource:
         """The DEM itself on the fine grid, by cubic convolution: where registration looks."""
         return align_to(self.dem, subdivided(self.dem.geobox, self.guide_scale)).read("elevation", rows, cols)
 
-    def displace(self, dy: float, dx: float, *, optical: bool = False) -> None:
-        """From now on read radar, or images, as if what lies dy fine cells below and dx right of a cell lay in it."""
+    def displaced(self, dy: float, dx: float, *, optical: bool = False) -> GuidedSource:
+        """Radar, or images, read as if what lies dy fine cells below and dx right of a cell lay in it."""
         fine = subdivided(self.dem.geobox, self.guide_scale)
-        moved = GeoBox(fine.shape, fine.affine * fine.affine.translation(dx, dy), fine.crs)
+        to = GeoBox(fine.shape, fine.affine * fine.affine.translation(dx, dy), fine.crs)
+        out = copy.copy(self)
         if optical:
-            self._images = tuple((name, file.on(moved)) for name, file in self._images)
+            out._images = tuple((name, file.on(to)) for name, file in self._images)
         else:
-            self._dates = {name: tuple(f.on(moved) for f in files) for name, files in self._dates.items()}
+            out._dates = {name: tuple(f.on(to) for f in files) for name, files in self._dates.items()}
+        return out
+
+    def with_sun(self, azimuth: float) -> GuidedSource:
+        """The images' sun at that azimuth, degrees from the grid's north."""
+        out = copy.copy(self)
+        out.sun = azimuth
+        return out
+
+    def stating(self, lineage: Mapping[str, str], *notes: str) -> GuidedSource:
+        """More tags for the outputs, and more notes for the user."""
+        out = copy.copy(self)
+        out._lineage, out.notes = {**self._lineage, **lineage}, (*self.notes, *notes)
+        return out
 
     def identity(self) -> dict[str, Any]:
         """The DEM's identity with the guides': files, digests, geometry; `sha256` knows neither path nor time."""
@@ -182,7 +209,7 @@ def open_guides(
     incidence: str | os.PathLike[str] | float,
     unit: str = "dB",
 ) -> GuidedSource:
-    """Radar and images in any CRS and resolution, seen on the DEM's fine grid; several files of a band are dates.
+    """Radar and images in any CRS and resolution, resampled to the DEM's fine grid; several files of a band are dates.
 
     files      band (vv, vh; red, green, blue, nir) -> files of that band
     azimuth    from the target to the radar, degrees from grid north

@@ -20,6 +20,7 @@ from rasterio.errors import RasterioError
 
 from terrafine.errors import BandError, EmptyError, GridError, SourceError, UsageError
 from terrafine.raster import gdal
+from terrafine.raster.protocol import SourceBase
 from terrafine.raster.read.source import Source, open_source
 
 __all__ = ["COLOURS", "SENSORS", "ImageSource", "Sensor", "open_image"]
@@ -67,7 +68,7 @@ _BRIGHT, _GREY = 0.3, 0.25
 _SQUARE = 0.8  # shorter side of a cell over the longer, at least
 
 
-class ImageSource:
+class ImageSource(SourceBase):
     """A source whose bands are reflectance, as `Source` has heights: red, green, blue and others on one north-up grid.
 
     Fill and undeclared ±1e30 are not valid; a cell is valid where all its bands are. `allowed` are the sensors that
@@ -76,9 +77,9 @@ class ImageSource:
 
     def __init__(self, source: Source, sensor: Sensor, allowed: Sequence[str] = tuple(SENSORS)) -> None:
         self._source, self.sensor, self._allowed = source, sensor, tuple(allowed)
-        self.geobox, self.shape, self.paths, self.bands = source.geobox, source.shape, source.paths, source.bands
-        self.nodata: float | None = None
-        self.vertical, self.surface, self.area_or_point = None, None, source.area_or_point
+        self.geobox, self.shape = source.geobox, source.shape
+        self._described_as(source)
+        self.nodata, self.vertical, self.surface = None, None, None
 
     def close(self) -> None:
         """Give the file handles back."""

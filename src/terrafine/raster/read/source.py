@@ -7,8 +7,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from pyproj import CRS
 from terrafine.errors import BandError, DatumError, EmptyError, UsageError
 from terrafine.raster import grid, vertical
 from terrafine.raster.bands import band as band_of
+from terrafine.raster.protocol import SourceBase
 from terrafine.raster.read import integrity, mosaic
 from terrafine.raster.read.file import RasterFile, open_file
 from terrafine.raster.vertical import VerticalDatum
@@ -27,7 +27,7 @@ __all__ = ["Source", "open_source"]
 PathLike = str | os.PathLike[str]
 
 
-class Source:
+class Source(SourceBase):
     """Named bands on one grid, from one file or a mosaic of files that share a lattice.
 
     Rows run north to south whatever the file's own order (south-up files are flipped as they are read). Where files
@@ -52,21 +52,14 @@ class Source:
         self._stated = pixel_size
         self._check_range = check_range
         self.geobox = geobox
-        self.paths: tuple[str, ...] = tuple(f.path for f in files)
-        self.shape: tuple[int, int] = (int(geobox.shape[0]), int(geobox.shape[1]))
-        self.bands: dict[str, int] = {name: fact.index for name, fact in first.facts.items()}
-        self.nodata: float | None = next(iter(first.facts.values())).nodata
+        self.paths = tuple(f.path for f in files)
+        self.shape = (int(geobox.shape[0]), int(geobox.shape[1]))
+        self.bands = {name: fact.index for name, fact in first.facts.items()}
+        self.nodata = next(iter(first.facts.values())).nodata
         self.vertical = datum
         self.surface = surface
         self.area_or_point = first.area_or_point
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        self._tags = first.tags
 
     def close(self) -> None:
         """Give all file handles back; a later read opens them anew."""

@@ -46,7 +46,7 @@ def guided(folder: Path, *files: Path, **options: Any) -> GuidedSource:
 def test_what_lies_beside_is_put_back_also_after_pickling(tmp_path: Path, shift: tuple[float, float]) -> None:
     source = guided(tmp_path, write(tmp_path / "vv.tif", radar(*shift), CELL / K, "vv"))
     beside, _ = source.read_guide("vv", *INNER)
-    source.displace(*shift)
+    source = source.displaced(*shift)
     back, seen = pickle.loads(pickle.dumps(source)).read_guide("vv", *INNER)
     assert seen.all()
     assert np.abs(back - radar()[INNER]).max() < 0.05
@@ -73,8 +73,7 @@ def test_what_changes_a_guide_changes_the_identity_and_a_later_copy_does_not(tmp
     first = guided(tmp_path, vv).identity()["sha256"]
     os.utime(vv, (0, 0))
     assert guided(tmp_path, vv).identity()["sha256"] == first
-    moved = guided(tmp_path, vv)
-    moved.displace(0.5, 0)
+    moved = guided(tmp_path, vv).displaced(0.5, 0)
     angle = write(tmp_path / "theta.tif", np.full((SIDE, SIDE), 38.5), CELL, "incidence")
     others = [
         moved,

@@ -1,0 +1,55 @@
+"""Arrays in memory as a raster source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from terrafine.raster.protocol import SourceBase
+
+__all__ = ["ArraySource"]
+
+
+class ArraySource(SourceBase):
+    """Arrays in memory as a source: one pixel size for each row, no CRS.
+
+    Parameters
+    ----------
+    bands
+        Band name -> (y, x), NaN where there is no data.
+    pixel_size_m
+        float64 (2, y): metres along y and x of each row.
+    """
+
+    def __init__(self, bands: Mapping[str, NDArray[np.floating[Any]]], pixel_size_m: NDArray[np.float64]) -> None:
+        self._values = {name: np.asarray(values, np.float32) for name, values in bands.items()}
+        self._sizes = np.asarray(pixel_size_m, np.float64)
+        first = next(iter(self._values.values()))
+        self.shape = (int(first.shape[0]), int(first.shape[1]))
+        self.bands = {name: i for i, name in enumerate(self._values, start=1)}
+        self.paths = ("the array",)
+        self.geobox = GeoBox(self.shape, Affine.scale(float(self._sizes[1, 0]), -float(self._sizes[0, 0])), None)
+
+    def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Values and validity (y, x); cells outside the array are not valid."""
+        values = np.full((rows.stop - rows.start, cols.stop - cols.start), np.nan, np.float32)
+        r = slice(max(rows.start, 0), min(rows.stop, self.shape[0]))
+        c = slice(max(cols.start, 0), min(cols.stop, self.shape[1]))
+        if r.start < r.stop and c.start < c.stop:
+            inside = np.s_[r.start - rows.start : r.stop - rows.start, c.start - cols.start : c.stop - cols.start]
+            values[inside] = self._values[band][r, c]
+        return values, np.isfinite(values)
+
+    def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
+        """Metres (2, rows), the first and last row's size continued outside."""
+        inside = np.clip(np.arange(rows.start, rows.stop), 0, self.shape[0] - 1)
+        return np.asarray(self._sizes[:, inside])
+
+    def identity(self) -> dict[str, Any]:
+        """Bands and shape; arrays are never resumed."""
+        return {"bands": sorted(self._values), "shape": list(self.shape)}
