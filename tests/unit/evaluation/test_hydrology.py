@@ -13,21 +13,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.drainage import compare_surfaces
 
-from terrafine.errors import EmptyError, GridError, MissingExtraError, ResourceError, UsageError
+from terrafine.errors import EmptyError, GridError, MissingExtraError, UsageError
 
 pytest.importorskip("numba")
 pytest.importorskip("pyflwdir")
 
 from terrafine.evaluation.hydrology import (
     compare_drainage,
-    compare_hydrology,
     d8,
     default_areas_km2,
     drainage,
     fill,
     hand,
-    hydrology_memory,
     streams,
 )
 from terrafine.evaluation.hydrology.flood import compare_flood, compare_hand
@@ -222,7 +221,7 @@ def test_pysheds_finds_the_same_directions_off_the_flats() -> None:
 
 def test_a_surface_agrees_with_itself_wholly() -> None:
     z = rough()
-    result = compare_hydrology(z, z.copy(), None, SQUARE)
+    result = compare_surfaces(z, z.copy(), None, SQUARE)
     assert result["d8"]["agreement"] == 1.0
     assert result["d8"]["mean_angle_deg"] == 0.0
     for stream in result["streams"]:
@@ -236,7 +235,7 @@ def test_a_surface_agrees_with_itself_wholly() -> None:
 
 def test_every_measure_rejects_another_surface() -> None:
     z = rough()
-    result = compare_hydrology(z + rough(seed=9, grain=2.0) * 0.3, z, None, SQUARE)
+    result = compare_surfaces(z + rough(seed=9, grain=2.0) * 0.3, z, None, SQUARE)
     assert result["d8"]["agreement"] < 0.9
     assert result["d8"]["within_45"] < 0.99
     assert result["d8"]["mean_angle_deg"] > 5
@@ -257,8 +256,8 @@ def test_every_measure_rejects_another_surface() -> None:
 def test_a_constant_added_changes_no_measure() -> None:
     z = rough().astype(np.float64)
     other = z + np.random.default_rng(1).normal(size=z.shape)
-    first = compare_hydrology(other, z, None, SQUARE)
-    second = compare_hydrology(other + 1024.0, z, None, SQUARE)
+    first = compare_surfaces(other, z, None, SQUARE)
+    second = compare_surfaces(other + 1024.0, z, None, SQUARE)
     assert first["streams"] == second["streams"]
     assert first["d8"] == second["d8"]
     assert first["hand"]["rmse"] == pytest.approx(second["hand"]["rmse"], abs=1e-6)
@@ -345,7 +344,7 @@ def test_hand_and_flood_report_a_known_error() -> None:
 def test_results_are_plain_json_and_repeat_byte_for_byte() -> None:
     z = rough()
     other = rough(seed=2)
-    texts = [json.dumps(compare_hydrology(other, z, None, SQUARE), allow_nan=False) for _ in range(2)]
+    texts = [json.dumps(compare_surfaces(other, z, None, SQUARE), allow_nan=False) for _ in range(2)]
     assert texts[0] == texts[1]
 
 
@@ -354,7 +353,7 @@ def test_a_reference_routed_once_serves_every_candidate() -> None:
     valid = np.ones(z.shape, dtype=bool)
     valid[20:25, 30:40] = False
     once = compare_drainage(drainage(other, valid, SQUARE), drainage(z, valid, SQUARE))
-    assert once == compare_hydrology(other, z, valid, SQUARE)
+    assert once == compare_surfaces(other, z, valid, SQUARE)
     with pytest.raises(GridError, match="mask"):
         compare_drainage(drainage(other, None, SQUARE), drainage(z, valid, SQUARE))
 
@@ -371,20 +370,18 @@ def test_voids_of_either_surface_are_void_in_both() -> None:
     z = rough()
     holed = z.copy()
     holed[30:33, 30:33] = np.nan
-    result = compare_hydrology(holed, z, None, SQUARE)
+    result = compare_surfaces(holed, z, None, SQUARE)
     assert result["n"] == z.size - 9
     assert result["d8"]["agreement"] == 1.0
 
 
 def test_what_cannot_be_routed_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     z = rough(20, 20)
-    with pytest.raises(ResourceError, match="GiB"):
-        compare_hydrology(z, z, None, SQUARE, limit_bytes=hydrology_memory((20, 20)) - 1)
-    assert compare_hydrology(z, z, None, SQUARE, limit_bytes=hydrology_memory((20, 20)))["n"] == 400
-    with pytest.raises(GridError, match="one grid"):
-        compare_hydrology(z[:-1], z, None, SQUARE)
+    assert compare_surfaces(z, z, None, SQUARE)["n"] == 400
+    with pytest.raises(GridError, match="grid"):
+        compare_drainage(drainage(z[:-1], None, SQUARE), drainage(z, None, SQUARE))
     with pytest.raises(EmptyError):
-        compare_hydrology(np.full_like(z, np.nan), z, None, SQUARE)
+        drainage(np.full_like(z, np.nan), None, SQUARE)
     with pytest.raises(GridError, match="positive"):
         drainage(z, None, np.array([0.0, 1.0]))
     with pytest.raises(GridError, match="3 x 3"):
@@ -401,17 +398,20 @@ def test_what_cannot_be_routed_is_refused_by_name(monkeypatch: pytest.MonkeyPatc
 MEMORY = """
 import numpy as np
 from pathlib import Path
-from terrafine.evaluation.hydrology import compare_hydrology, hydrology_memory
+from terrafine.evaluation.hydrology import compare_drainage, drainage, hydrology_memory
 status = Path("/proc/self/status")
 kb = lambda key: int(next(l for l in status.read_text().splitlines() if l.startswith(key)).split()[1])
 def pair(n):
     y, x = np.mgrid[:n, :n].astype(np.float32)
     z = 20 * np.sin(x / 37) * np.cos(y / 23) + np.float32(0.05) * x
     return z + np.float32(0.3) * np.random.default_rng(0).normal(size=z.shape).astype(np.float32), z
-compare_hydrology(*pair(100), None, np.array([10.0, 10.0]))
+def compare(a, b):
+    valid, size = np.isfinite(a) & np.isfinite(b), np.array([10.0, 10.0])
+    compare_drainage(drainage(a, valid, size), drainage(b, valid, size))
+compare(*pair(100))
 Path("/proc/self/clear_refs").write_text("5")  # the peak so far is the compiler's: forget it
 before = kb("VmRSS")
-compare_hydrology(*pair(900), None, np.array([10.0, 10.0]))
+compare(*pair(900))
 print((kb("VmHWM") - before) * 1024 / hydrology_memory((900, 900)))
 """
 

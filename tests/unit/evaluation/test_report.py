@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from terrafine.errors import DataError, OutputError
-from terrafine.evaluation.report import FORMAT, Figures, Results, make_figures, write_report
+from terrafine.evaluation.report import FORMAT, Figures, Results, Window, write_report
 from terrafine.evaluation.report.charts import sample_line
 from terrafine.evaluation.report.pictures import error_map, hillshade, pack
 from terrafine.evaluation.report.svg import Scale, nice_ticks, number, short
@@ -105,7 +105,7 @@ def figures(rows: int = 100, cols: int = 90) -> Figures:
     hill[:4, :4] = np.nan
     surfaces = {name: hill + np.sin(x / k) for k, name in enumerate((NAME, "other", "bicubic", "back_projected"), 2)}
     streams = {name: np.eye(rows, cols, dtype=bool) for name in ("reference", NAME, "bicubic")}
-    return make_figures(hill, surfaces, (10.0, 12.0), streams=streams, streams_area_km2=0.1)
+    return Figures(Window("Whole extent", (10.0, 12.0), hill, surfaces, streams, 0.1))
 
 
 class Page(html.parser.HTMLParser):
@@ -294,21 +294,6 @@ def test_low_ground_is_blue_high_ground_red_and_void_clear() -> None:
     assert colours[1][:3].min() > 240
     assert colours[3][3] == 0
     assert colours[:3, 3].min() == 255
-
-
-def test_large_surfaces_are_averaged_and_a_detail_is_cut() -> None:
-    z = np.zeros((700, 900))
-    z[500:600, 700:800] = np.random.default_rng(0).normal(size=(100, 100)) * 50
-    made = make_figures(z, {"a": z + 1}, (2.0, 3.0), max_side=300)
-    assert made.overview.reference.shape == (233, 300)
-    assert made.overview.pixel_size_m == (6.0, 9.0)
-    assert made.detail is not None
-    assert made.detail.pixel_size_m == (2.0, 3.0)
-    assert np.abs(made.detail.reference).max() > 50, "the detail shows the liveliest ground"
-    assert np.nanmean(made.overview.surfaces["a"] - made.overview.reference) == pytest.approx(1.0)
-    left, top, right, bottom = made.detail_box or (0, 0, 0, 0)
-    assert 0 <= left < 700 / 900 < right <= 1
-    assert 0 <= top < 550 / 700 < bottom <= 1
 
 
 def test_a_profile_samples_cell_centres_exactly() -> None:

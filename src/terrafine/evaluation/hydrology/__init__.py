@@ -1,6 +1,6 @@
-"""What water makes of a surface: a candidate's drainage judged against a reference's.
+"""Drainage comparison: where a candidate surface sends water against where the reference does.
 
-The result of `compare_hydrology` is laid out so:
+The result of `compare_drainage` is laid out so:
 
     settings      areas_km2, stages_m, hand_area_km2, tolerances_cells, method
     n, area_km2   cells valid in both, and their ground
@@ -20,9 +20,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from terrafine.errors import EmptyError, GridError, UsageError
+from terrafine.errors import GridError, UsageError
 from terrafine.evaluation.hydrology.d8 import (
     Drainage,
     cell_area_km2,
@@ -30,7 +29,6 @@ from terrafine.evaluation.hydrology.d8 import (
     drainage,
     fill,
     hydrology_memory,
-    refuse_over,
 )
 from terrafine.evaluation.hydrology.flood import compare_flood, compare_hand, compare_sinks, compare_watersheds, hand
 from terrafine.evaluation.hydrology.streams import compare_streams, default_areas_km2, direction_agreement, streams
@@ -39,7 +37,6 @@ __all__ = [
     "DEFAULT_STAGES_M",
     "Drainage",
     "compare_drainage",
-    "compare_hydrology",
     "d8",
     "default_areas_km2",
     "drainage",
@@ -57,38 +54,6 @@ METHOD = (
 )
 
 
-def compare_hydrology(
-    candidate: NDArray[np.floating[Any]],
-    reference: NDArray[np.floating[Any]],
-    valid: NDArray[np.bool_] | None,
-    pixel_size_m: NDArray[np.float64],
-    *,
-    areas_km2: Sequence[float] | None = None,
-    stages_m: Sequence[float] = DEFAULT_STAGES_M,
-    limit_bytes: int | None = None,
-) -> dict[str, Any]:
-    """Judge where a candidate sends water against where the reference does; a plain dict, see the module.
-
-    Both surfaces are (y, x) metres on one grid; cells that are not finite in either, or not `valid`, are void in
-    both. `pixel_size_m` is (2, y), metres in x and y by row, or (2,). Default areas: `default_areas_km2`. Raises
-    ResourceError where `hydrology_memory` exceeds `limit_bytes`, and GridError, EmptyError, UsageError,
-    MissingExtraError as `drainage` does.
-    """
-    if candidate.shape != reference.shape:
-        raise GridError(f"candidate is {candidate.shape}, reference {reference.shape}; bring both onto one grid")
-    refuse_over((int(reference.shape[0]), int(reference.shape[1])), limit_bytes)
-    shared = np.isfinite(candidate) & np.isfinite(reference)
-    if valid is not None:
-        if valid.shape != shared.shape:
-            raise GridError(f"the mask is {valid.shape} but the surfaces {shared.shape}; give one value a cell")
-        shared &= valid
-    if not shared.any():
-        raise EmptyError("candidate and reference share no valid cell; check that they overlap")
-    mine = drainage(candidate, shared, pixel_size_m)
-    theirs = drainage(reference, shared, pixel_size_m)
-    return compare_drainage(mine, theirs, areas_km2=areas_km2, stages_m=stages_m)
-
-
 def compare_drainage(
     candidate: Drainage,
     reference: Drainage,
@@ -96,7 +61,31 @@ def compare_drainage(
     areas_km2: Sequence[float] | None = None,
     stages_m: Sequence[float] = DEFAULT_STAGES_M,
 ) -> dict[str, Any]:
-    """As `compare_hydrology`, for drainages at hand: the reference's then serves every candidate of the same mask."""
+    """Compare two drainages of one grid and mask.
+
+    The drainage of a reference is computed once and serves every candidate with the same mask.
+
+    Parameters
+    ----------
+    candidate, reference : Drainage
+        As `drainage` returns them, on one grid with one mask.
+    areas_km2 : sequence of float, optional
+        Contributing areas from which a stream runs, km²; by default `default_areas_km2`.
+    stages_m : sequence of float
+        Flood heights above the streams, metres.
+
+    Returns
+    -------
+    dict
+        The `hydrology` part of results.json, laid out as the module states.
+
+    Raises
+    ------
+    GridError
+        If the grids or masks differ.
+    UsageError
+        If no flood stage is given.
+    """
     if candidate.code.shape != reference.code.shape or not np.array_equal(candidate.valid, reference.valid):
         raise GridError("candidate and reference drainage have other grids or masks; route both with one mask")
     areas = sorted(areas_km2) if areas_km2 else default_areas_km2(reference.valid, reference.pixel_size_m)

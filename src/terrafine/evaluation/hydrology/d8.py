@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from terrafine.errors import EmptyError, GridError, MissingExtraError, ResourceError, UsageError
+from terrafine.errors import EmptyError, GridError, MissingExtraError, UsageError
 
 __all__ = [
     "OUTLET",
@@ -24,7 +24,6 @@ __all__ = [
     "fill",
     "hydrology_memory",
     "kernels",
-    "refuse_over",
 ]
 
 Surface = NDArray[np.floating[Any]]
@@ -36,7 +35,7 @@ VOID = np.uint8(247)
 """Code of a cell that was not observed."""
 
 BYTES_PER_CELL = 124
-"""Peak of `compare_hydrology` for float32 surfaces, arguments included; measured: 98 on 4032 x 3738 cells of real
+"""Peak of comparing two float32 surfaces, arguments included; measured: 98 on 4032 x 3738 cells of real
 terrain, 114 on 900 x 900 and 1800 x 1800 cells of a rough surface with many sinks."""
 
 
@@ -71,17 +70,6 @@ class Drainage:
 def hydrology_memory(shape: tuple[int, int]) -> int:
     """Bytes that comparing two float32 surfaces of this (y, x) shape takes at its peak: flow routing is global."""
     return int(shape[0]) * int(shape[1]) * BYTES_PER_CELL
-
-
-def refuse_over(shape: tuple[int, int], limit_bytes: int | None) -> None:
-    """Raise ResourceError where `hydrology_memory` exceeds the limit."""
-    need = hydrology_memory(shape)
-    if limit_bytes is not None and need > limit_bytes:
-        raise ResourceError(
-            f"flow routing follows water over the whole extent and needs {need / 2**30:.2f} GiB for "
-            f"{shape[0]} x {shape[1]} cells, but {limit_bytes / 2**30:.2f} GiB are allowed; "
-            "evaluate a smaller extent, raise the limit, or leave hydrology out"
-        )
 
 
 def kernels() -> ModuleType:

@@ -1,7 +1,7 @@
 """The report: one self-contained page and its tables, rendered from `results.json` and a few small arrays.
 
 results: schema.Results   →  report/results.json, report/index.html, report/*.csv
-figures: schema.Figures   →  the pictures and profiles of the page (`make_figures` prepares them)
+figures: schema.Figures   →  the pictures and profiles of the page (`elevation.figures.draw` prepares them)
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from typing import Any
 from terrafine.atomic import written
 from terrafine.errors import DataError, OutputError
 from terrafine.evaluation.report.page import render
-from terrafine.evaluation.report.pictures import make_figures
 from terrafine.evaluation.report.tables import all_tables, to_csv
 from terrafine.evaluation.results import FORMAT, Figures, Results, Window
 
-__all__ = ["FORMAT", "Figures", "Results", "Window", "make_figures", "publish", "results_text", "write_report"]
+__all__ = ["FORMAT", "Figures", "Results", "Window", "publish", "results_text", "write_report"]
 
 
 def results_text(results: Results | Mapping[str, Any]) -> str:

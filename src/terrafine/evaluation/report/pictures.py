@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from terrafine.evaluation.results import Figures, Window
+from terrafine.evaluation.results import Window
 
-__all__ = ["error_limit", "error_map", "hillshade", "make_figures", "pack", "shade", "stream_map"]
+__all__ = ["error_limit", "error_map", "hillshade", "pack", "shade", "stream_map"]
 
 Floats = NDArray[np.floating[Any]]
 Bytes = NDArray[np.uint8]
@@ -125,68 +125,3 @@ def pack(elevation: Floats) -> dict[str, Any]:
     planes = np.concatenate([(change & 255).astype(np.uint8), (change >> 8).astype(np.uint8)]).tobytes()
     data = base64.b64encode(zlib.compress(planes, 9)).decode("ascii")
     return {"rows": levels.shape[0], "cols": levels.shape[1], "base": base, "step": step, "data": data}
-
-
-def _averaged(surface: Floats, factor: int) -> Floats:
-    """Means of whole factor × factor blocks over their valid cells; NaN where none."""
-    rows, cols = (side // factor for side in surface.shape)
-    cut = surface[: rows * factor, : cols * factor].astype(np.float64).reshape(rows, factor, cols, factor)
-    seen = np.isfinite(cut)
-    count = seen.sum(axis=(1, 3))
-    total = np.where(seen, cut, 0.0).sum(axis=(1, 3))
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
-def _liveliest(reference: Floats, side: int) -> tuple[slice, slice]:
-    """The block of side × side cells, on a grid of half its side, with the greatest spread of elevation."""
-    best, where = -1.0, (0, 0)
-    for top in range(0, reference.shape[0] - side + 1, max(side // 2, 1)):
-        for left in range(0, reference.shape[1] - side + 1, max(side // 2, 1)):
-            block = reference[top : top + side, left : left + side]
-            seen = block[np.isfinite(block)]
-            spread = float(seen.std()) * (seen.size / block.size) if seen.size else 0.0
-            if spread > best:
-                best, where = spread, (top, left)
-    return slice(where[0], where[0] + side), slice(where[1], where[1] + side)
-
-
-def make_figures(
-    reference: Floats,
-    surfaces: dict[str, Floats],
-    pixel_size_m: tuple[float, float],
-    *,
-    streams: dict[str, NDArray[np.bool_]] | None = None,
-    streams_area_km2: float | None = None,
-    max_side: int = 512,
-    detail_side: int = 224,
-) -> Figures:
-    """Pictures from whole (y, x) arrays in metres, NaN where void: the extent averaged by blocks, and a detail.
-
-    `surfaces` and `streams` go by candidate name, "bicubic", "back_projected"; `streams` also by "reference". The
-    detail is the block with the greatest spread of elevation; none where the extent is hardly larger. Stream cells
-    survive averaging: a block holds a stream where any of its cells does.
-    """
-    factor = max(1, math.ceil(max(reference.shape) / max_side))
-
-    def window(title: str, rows: slice, cols: slice, k: int) -> Window:
-        return Window(
-            title=title,
-            pixel_size_m=(pixel_size_m[0] * k, pixel_size_m[1] * k),
-            reference=_averaged(reference[rows, cols], k),
-            surfaces={name: _averaged(surface[rows, cols], k) for name, surface in surfaces.items()},
-            streams={
-                name: np.asarray(_averaged(mask[rows, cols].astype(np.float32), k) > 0)
-                for name, mask in (streams or {}).items()
-            },
-            streams_area_km2=streams_area_km2,
-        )
-
-    title = "Whole extent" if factor == 1 else f"Whole extent, {factor} × {factor} pixels averaged into one"
-    overview = window(title, slice(None), slice(None), factor)
-    if min(reference.shape) < detail_side * 1.5:
-        return Figures(overview)
-    rows, cols = _liveliest(reference, detail_side)
-    # The overview leaves out the last rows and columns that fill no block.
-    high, wide = (side // factor * factor for side in reference.shape)
-    box = (cols.start / wide, rows.start / high, min(cols.stop / wide, 1.0), min(rows.stop / high, 1.0))
-    return Figures(overview, window("Detail at full resolution", rows, cols, 1), box)

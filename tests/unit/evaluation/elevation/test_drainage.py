@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.drainage import compare_surfaces
 from tests.support.fields import cells, terrain
 
 from terrafine.errors import UsageError
 from terrafine.evaluation.elevation.drainage import Water, WaterOptions, memory_needed, trace_water
-from terrafine.evaluation.hydrology import compare_hydrology
 
 pytest.importorskip("numba")
 pytest.importorskip("pyflwdir")
@@ -44,9 +44,7 @@ def test_each_surface_is_routed_against_the_reference_on_its_own_grid() -> None:
     water = trace_water(lanes, reader(found, references), (96, 96), size, WaterOptions())
     assert isinstance(water, Water)
     for lane, z in zip(lanes, found, strict=True):
-        alone = compare_hydrology(
-            z.astype(np.float32), references[lane.key].astype(np.float32), None, size[::-1].copy()
-        )
+        alone = compare_surfaces(z.astype(np.float32), references[lane.key].astype(np.float32), None, size[::-1].copy())
         assert water.records[lane.name] == alone
     assert water.records["a"]["d8"]["agreement"] == 1.0
     assert water.records["bicubic"]["d8"]["agreement"] < water.records["b"]["d8"]["agreement"] < 1.0
