@@ -12,7 +12,7 @@ from tests.support.fakes import Box, Nearest, TileMean, source, spec, terrain
 
 from terrafine.inference.engine import run_in_memory
 from terrafine.inference.plan import make_plan
-from terrafine.inference.shard import Work, batches, parts, read_shard, run_batch
+from terrafine.inference.shard import JobContext, batches, crop_tiles, read_shard, run_batch
 
 CLOSE = {"rtol": 0, "atol": 2e-4}  # metres: one step of float32 at 1,000 m is 6e-5
 
@@ -105,14 +105,14 @@ def test_shards_in_any_order_give_the_same_bytes(random):
     a_spec = spec(halo=3, tile=16)
     plan = make_plan(values.shape, a_spec)
     model = Box(a_spec)
-    work = Work(plan, a_spec, source(values), partial(Box, a_spec), ("elevation",), None, "")
+    context = JobContext(plan, a_spec, source(values), partial(Box, a_spec), ("elevation",), None, "")
     expected = run_in_memory(plan, a_spec, source(values), model, outputs=("elevation",))[0]
     out = np.zeros_like(expected)
     order = list(range(plan.shards))
     random.shuffle(order)
     for index in order:
-        for batch in batches(work, index, read_shard(work, index)):
-            for part in parts(work, batch, run_batch(work, model, batch)):
+        for batch in batches(context, index, read_shard(context, index)):
+            for part in crop_tiles(context, batch, run_batch(context, model, batch)):
                 (r, c), k = part.tile.part, plan.scale
                 value = np.nan if part.values is None else part.values
                 out[:, r.start * k : r.stop * k, c.start * k : c.stop * k] = value

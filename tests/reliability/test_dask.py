@@ -149,10 +149,10 @@ def test_an_error_of_ours_is_not_tried_again(tmp_path, cluster, small_shards):
 
 
 def test_workers_that_do_not_see_the_folder_say_so(tmp_path, cluster, small_shards, monkeypatch):
-    real = run.__globals__["run_job"].__globals__["Work"]
+    real = run.__globals__["run_job"].__globals__["JobContext"]
     monkeypatch.setitem(
         run.__globals__["run_job"].__globals__,
-        "Work",
+        "JobContext",
         lambda *args: real(*args[:5], Path("/nowhere/out.npy.job"), args[6]),
     )
     with pytest.raises(JobError, match="workers must share the file system"):

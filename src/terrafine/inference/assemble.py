@@ -1,9 +1,9 @@
 """Finished shards become rows of the output raster, from the top, in bounded memory and a fixed order.
 
-Where tiling is exact each output cell has one tile, and rows are laid side by side. Where it is blended, neighbouring
-parts overlap and each is weighted by a smooth ramp; the ramps of neighbours sum to one. A weight is constant within a
-coarse cell, so that the blend of parts that keep the observation keeps it too. Parts that are relative first lose the
-planes by which they disagree (`terrafine.inference.planes`).
+Where tiling is exact, each output cell belongs to one tile, and tiles are placed side by side. Where tiling is blended,
+neighbouring parts overlap and each is weighted by a smooth ramp; the ramps of neighbours sum to one. A weight is
+constant within a coarse cell, so the blend of parts that keep the observation keeps it too. From relative parts, the
+planes by which they disagree are removed first (`terrafine.inference.planes`).
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from numpy.typing import NDArray
 
 from terrafine.inference.plan import Plan, Tile
 from terrafine.inference.planes import Planes, solve_planes
-from terrafine.inference.shard import Part, Work
+from terrafine.inference.shard import JobContext, TileOutput
 from terrafine.inference.shardfile import ShardReader
 
-__all__ = ["Residuals", "assemble_rows", "blend_weights", "place", "residuals"]
+__all__ = ["Residuals", "assemble_rows", "blend_weights", "add_tile", "residuals"]
 
 _BLOCK_BYTES = 32_000_000
 _BLOCK_ROWS = 512  # rows of a block in the output file: whole blocks are compressed once
 
 
-def assemble_rows(work: Work) -> Iterator[NDArray[np.float32]]:
-    """Row blocks (band, y, x) over the full width, NaN where void; raises JobError for a torn shard."""
-    plan, k = work.plan, work.plan.scale
-    planes = solve_planes(work) if work.spec.relative and plan.overlap else None
-    heights = [not name.endswith("_sigma") for name in work.outputs]
-    shards = _OpenShards(work)
+def assemble_rows(context: JobContext) -> Iterator[NDArray[np.float32]]:
+    """Row blocks (band, y, x) over the full width, NaN where nodata; raises JobError for a damaged shard."""
+    plan, k = context.plan, context.plan.scale
+    planes = solve_planes(context) if context.spec.relative and plan.overlap else None
+    heights = [not name.endswith("_sigma") for name in context.outputs]
+    shards = _OpenShards(context)
     try:
-        for rows in _row_blocks(plan, len(work.outputs)):
+        for rows in _row_blocks(plan, len(context.outputs)):
             out = np.zeros if plan.overlap else np.empty
-            block = out((len(work.outputs), (rows.stop - rows.start) * k, plan.output_shape[1]), np.float32)
+            block = out((len(context.outputs), (rows.stop - rows.start) * k, plan.output_shape[1]), np.float32)
             for tile_row in range(*_tile_rows(plan, rows)):
                 for tile, reader, nth in shards.in_row(tile_row):
-                    _lay(block, plan, tile, rows, reader, nth, planes, heights)
-            shards.forget_before(_tile_rows(plan, rows)[0])
+                    _add_tile_rows(block, plan, tile, rows, reader, nth, planes, heights)
+            shards.close_before(_tile_rows(plan, rows)[0])
             yield block
     finally:
         shards.close()
@@ -46,10 +46,13 @@ def assemble_rows(work: Work) -> Iterator[NDArray[np.float32]]:
 
 @dataclass(frozen=True, slots=True)
 class Residuals:
-    """How far the output, brought back to the input's cells, is from the input: float64 (2, tile row, tile column).
+    """Differences between the output, averaged to the input's cells, and the input, as measured for each tile.
 
-    First the largest, then the mean over each tile's valid cells, in the input's unit, as every shard measured it; NaN
-    where a tile is void.
+    Attributes
+    ----------
+    tiles
+        float64 (2, tile row, tile column) in the input's unit: the largest, then the mean over the tile's valid cells;
+        NaN where a tile is nodata.
     """
 
     tiles: NDArray[np.float64]
@@ -61,33 +64,33 @@ class Residuals:
 
     @property
     def mean(self) -> float:
-        """Mean of the means of the tiles that are not void."""
+        """Mean of the means of the tiles that hold data."""
         known = self.tiles[1][np.isfinite(self.tiles[1])]
         return float(known.mean()) if known.size else 0.0
 
 
-def residuals(work: Work) -> Residuals:
-    """What the finished shards say of their tiles."""
-    found = np.full((2, *work.plan.tile_grid), np.nan)
-    for index in range(work.plan.shards):
-        reader = ShardReader(work.path(index), work.key, index)
-        for tile, pair in zip(work.plan.tiles(index), reader.residuals, strict=True):
+def residuals(context: JobContext) -> Residuals:
+    """Residuals that the finished shards recorded for their tiles."""
+    found = np.full((2, *context.plan.tile_grid), np.nan)
+    for index in range(context.plan.shards):
+        reader = ShardReader(context.path(index), context.key, index)
+        for tile, pair in zip(context.plan.tiles(index), reader.residuals, strict=True):
             found[:, tile.row, tile.col] = pair
         reader.close()
     return Residuals(found)
 
 
-def place(block: NDArray[np.float32], plan: Plan, part: Part) -> None:
-    """Lay one part into the whole output (band, y, x), which starts as zeros where parts overlap."""
-    rows, cols = part.tile.part
+def add_tile(block: NDArray[np.float32], plan: Plan, output: TileOutput) -> None:
+    """Add one tile to the whole output (band, y, x), which starts as zeros where parts overlap."""
+    rows, cols = output.tile.part
     k = plan.scale
     target = block[:, rows.start * k : rows.stop * k, cols.start * k : cols.stop * k]
     if not plan.overlap:
-        target[...] = np.nan if part.values is None else part.values
-    elif part.values is None:
+        target[...] = np.nan if output.values is None else output.values
+    elif output.values is None:
         target[...] = np.nan
     else:
-        target += part.values * blend_weights(plan, part.tile, rows)
+        target += output.values * blend_weights(plan, output.tile, rows)
 
 
 def blend_weights(plan: Plan, tile: Tile, rows: slice) -> NDArray[np.float32]:
@@ -112,7 +115,7 @@ def _ramp(plan: Plan, axis: int, index: int, cells: NDArray[np.intp]) -> NDArray
     return weight
 
 
-def _lay(
+def _add_tile_rows(
     block: NDArray[np.float32],
     plan: Plan,
     tile: Tile,
@@ -122,7 +125,7 @@ def _lay(
     planes: Planes | None,
     heights: list[bool],
 ) -> None:
-    """Lay the rows that a tile's part shares with the block; bands that are heights lose the tile's plane, if any."""
+    """Add the rows that a tile's part shares with the block; the tile's plane, if any, is removed from heights."""
     part_rows, cols = tile.part
     k = plan.scale
     shared = slice(max(rows.start, part_rows.start), min(rows.stop, part_rows.stop))
@@ -162,24 +165,24 @@ def _tile_rows(plan: Plan, rows: slice) -> tuple[int, int]:
 
 
 class _OpenShards:
-    """The few shards that the rows in hand lie in; opened when needed, closed when passed."""
+    """The few shards that the current rows lie in; opened when needed, closed when passed."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    def __init__(self, context: JobContext) -> None:
+        self._context = context
         self._open: dict[int, ShardReader] = {}
 
     def in_row(self, tile_row: int) -> Iterator[tuple[Tile, ShardReader, int]]:
         """Tiles of one tile row from west to east, each with its shard and its place in it."""
-        plan = self._work.plan
+        plan = self._context.plan
         for index in range(tile_row * plan.shards_in_row, (tile_row + 1) * plan.shards_in_row):
             if index not in self._open:
-                self._open[index] = ShardReader(self._work.path(index), self._work.key, index)
+                self._open[index] = ShardReader(self._context.path(index), self._context.key, index)
             for nth, tile in enumerate(plan.tiles(index)):
                 yield tile, self._open[index], nth
 
-    def forget_before(self, tile_row: int) -> None:
+    def close_before(self, tile_row: int) -> None:
         """Close the shards of the tile rows above."""
-        for index in [i for i in self._open if i < tile_row * self._work.plan.shards_in_row]:
+        for index in [i for i in self._open if i < tile_row * self._context.plan.shards_in_row]:
             self._open.pop(index).close()
 
     def close(self) -> None:

@@ -1,4 +1,7 @@
-"""Any model over a raster of any size: plan, claim or resume the job, run its shards, publish, remove the job."""
+"""Any model over a raster of any size: claim or resume the job, run its shards, publish, remove the job.
+
+`DESIGN.md` in this folder explains the parts and how they fit together.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terrafine.inference.assemble import Residuals, assemble_rows, place, residuals
-from terrafine.inference.executors import Ran, run_dask, run_serial
+from terrafine.inference.assemble import Residuals, add_tile, assemble_rows, residuals
+from terrafine.inference.executors import ExecutorStats
+from terrafine.inference.executors.dask import run_dask
+from terrafine.inference.executors.serial import run_serial
 from terrafine.inference.job import Job, job_folder
 from terrafine.inference.plan import Plan
-from terrafine.inference.progress import Progress, Silent
-from terrafine.inference.shard import Work, batches, parts, read_shard, run_batch
+from terrafine.inference.progress import NoProgress, Progress
+from terrafine.inference.shard import JobContext, batches, crop_tiles, read_shard, run_batch
 from terrafine.nn.model import Model
 from terrafine.nn.spec import ModelSpec
 from terrafine.raster.protocol import RasterSource
@@ -27,31 +32,42 @@ from terrafine.raster.write.cog_writer import check_free_space
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Publish", "RunReport", "run_in_memory", "run_job"]
+__all__ = ["PublishOutput", "RunReport", "run_in_memory", "run_job"]
 
-# Called with the row blocks of the output from the top, how far each tile is from the observation, and the job folder,
-# where it may keep a file called `scratch-*`; must publish the output whole or raise.
-Publish = Callable[[Iterator[NDArray[np.float32]], Residuals, Path], None]
+PublishOutput = Callable[[Iterator[NDArray[np.float32]], Residuals, Path], None]
+"""(row blocks of the output from the top, residual of each tile, job folder) -> None.
+
+It publishes the whole output or raises; in the job folder it may keep files called `scratch-*`.
+"""
 
 _OUTPUT_SHARE = 1.4  # output file with overviews, if nothing can be compressed, per byte of pixels
 
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """What a run cost and how it went.
+    """Cost and outcome of a run.
 
-    plan               what was run
-    shards_run         shards of this run
-    shards_resumed     shards taken over from an earlier run
-    retries            tries repeated on Dask
-    seconds_total      from the claim to the published file
-    seconds_model      inside the model, summed over all workers
-    seconds_publish    from the last shard to the published file
-    peak_memory_bytes  largest resident size of this process so far
-    residual_m         largest |block mean of the output − input|, before any warp; for images in reflectance
-    warped_to          shape of the output where it was then warped to another grid
-    notes              what the user should know of the input
-    findings           what the output comes to
+    Attributes
+    ----------
+    plan
+        The plan that was run.
+    shards_run, shards_resumed
+        Shards computed by this run, and shards that an earlier run had finished.
+    retries
+        Failed tries that were repeated on Dask.
+    seconds_total, seconds_model, seconds_publish
+        From the claim to the published file; in the model, summed over all workers; from the last shard to the
+        published file.
+    peak_memory_bytes
+        Largest resident size of this process so far.
+    residual_m
+        Largest |block mean of the output − input|, before any warp; for images in reflectance.
+    warped_to
+        Shape (y, x) of the output where it was warped to another grid, else None.
+    notes
+        Remarks about the input.
+    findings
+        Results that the output amounts to, such as an area.
     """
 
     plan: Plan
@@ -74,7 +90,7 @@ def run_job(
     spec: ModelSpec,
     source: RasterSource,
     open_model: Callable[[], Model],
-    publish: Publish,
+    publish: PublishOutput,
     *,
     outputs: tuple[str, ...],
     request: Mapping[str, Any],
@@ -83,36 +99,71 @@ def run_job(
     progress: Progress | None = None,
     output_bytes: int | None = None,
 ) -> RunReport:
-    """Run every shard that is not finished, publish the output, remove the job folder.
+    """Run every unfinished shard, publish the output, remove the job folder.
 
-    request       plain JSON: everything that determines the output's bytes; a later run goes on only if it is equal
-    output_bytes  what the published files take on the disk, at most; by default that of the outputs as float32
+    Finished shards are kept for the next run whatever is raised.
 
-    Raises JobError (another run's folder, or in use), DiskError before the first shard when the disk cannot hold shards
-    and output, and whatever the source, the model or `publish` raise; finished shards are kept for the next run.
+    Parameters
+    ----------
+    destination
+        The output; the job folder lies beside it.
+    plan, spec
+        How the raster is divided, and what the model is.
+    source
+        The coarse raster.
+    open_model
+        Zero-argument callable, picklable, that returns the model.
+    publish
+        Writes the output from its row blocks.
+    outputs
+        Bands of the output, in the order of the file; all are among the spec's outputs.
+    request
+        Plain JSON data: everything that determines the output's bytes. A later run resumes only an equal request.
+    restart
+        Discard the finished shards of an earlier run.
+    dask
+        Address of a Dask scheduler, or a connected client; None runs in this process.
+    progress
+        Informed of finished shards and written rows.
+    output_bytes
+        Disk space of the published files, at most; by default that of the outputs as float32.
+
+    Returns
+    -------
+    RunReport
+        Cost and outcome.
+
+    Raises
+    ------
+    JobError
+        Where the job folder belongs to another request or is in use.
+    DiskError
+        Before the first shard, where the disk cannot hold shards and output.
+    TerrafineError
+        Whatever the source, the model or `publish` raise.
     """
     start = time.perf_counter()
-    progress = Silent() if progress is None else progress
+    progress = NoProgress() if progress is None else progress
     needed = plan.shard_bytes + (_output_bytes(plan) if output_bytes is None else output_bytes)
     if not job_folder(destination).exists():
         check_free_space(destination, needed)
     with Job.claim(destination, request, plan, restart=restart) as job:
         done = job.finished()
         check_free_space(destination, needed - plan.shard_bytes * len(done) // plan.shards)
-        work = Work(plan, spec, source, open_model, outputs, job.folder.absolute(), job.key)
-        ran = _run(work, done, dask, progress)
+        context = JobContext(plan, spec, source, open_model, outputs, job.folder.absolute(), job.key)
+        stats = _run(context, done, dask, progress)
         publishing = time.perf_counter()
-        residual = residuals(work)
-        _published(work, residual, publish, progress)
+        residual = residuals(context)
+        _publish(context, residual, publish, progress)
         job.remove()
     end = time.perf_counter()
     return RunReport(
         plan,
-        ran.shards,
+        stats.shards,
         len(done),
-        ran.retries,
+        stats.retries,
         end - start,
-        ran.seconds_model,
+        stats.seconds_model,
         end - publishing,
         _peak_memory(),
         residual.largest,
@@ -122,37 +173,43 @@ def run_job(
 def run_in_memory(
     plan: Plan, spec: ModelSpec, source: RasterSource, model: Model, *, outputs: tuple[str, ...]
 ) -> tuple[NDArray[np.float32], float]:
-    """The same tiles, without job or files: float32 (band, y, x), NaN where void, and the residual in metres."""
-    work = Work(plan, spec, source, lambda: model, outputs, Path(), "")
+    """Run the same tiles without job folder or files.
+
+    Returns
+    -------
+    tuple
+        float32 (band, y, x), NaN where nodata, and the largest residual in metres.
+    """
+    context = JobContext(plan, spec, source, lambda: model, outputs, Path(), "")
     out = np.zeros((len(outputs), *plan.output_shape), np.float32)
     worst = 0.0
     for index in range(plan.shards):
-        for batch in batches(work, index, read_shard(work, index)):
-            for part in parts(work, batch, run_batch(work, model, batch)):
-                place(out, plan, part)
-                worst = max(worst, part.residual_m)
+        for batch in batches(context, index, read_shard(context, index)):
+            for tile in crop_tiles(context, batch, run_batch(context, model, batch)):
+                add_tile(out, plan, tile)
+                worst = max(worst, tile.residual_m)
     return out, worst
 
 
-def _run(work: Work, done: set[int], dask: str | Client | None, progress: Progress) -> Ran:
-    total = work.plan.output_shape[0] * work.plan.output_shape[1]
-    todo = (i for i in range(work.plan.shards) if i not in done)
-    progress.start(work.spec.name, total, total * len(done) // work.plan.shards)
+def _run(context: JobContext, done: set[int], dask: str | Client | None, progress: Progress) -> ExecutorStats:
+    total = context.plan.output_shape[0] * context.plan.output_shape[1]
+    todo = (i for i in range(context.plan.shards) if i not in done)
+    progress.start(context.spec.name, total, total * len(done) // context.plan.shards)
     try:
-        return run_serial(work, todo, progress) if dask is None else run_dask(work, todo, dask, progress)
+        return run_serial(context, todo, progress) if dask is None else run_dask(context, todo, dask, progress)
     finally:
         progress.stop()
 
 
-def _published(work: Work, residual: Residuals, publish: Publish, progress: Progress) -> None:
+def _publish(context: JobContext, residual: Residuals, publish: PublishOutput, progress: Progress) -> None:
     def rows() -> Iterator[NDArray[np.float32]]:
-        for block in assemble_rows(work):
+        for block in assemble_rows(context):
             yield block
             progress.advance(block.shape[1] * block.shape[2])
 
-    progress.start("writing", work.plan.output_shape[0] * work.plan.output_shape[1], 0)
+    progress.start("writing", context.plan.output_shape[0] * context.plan.output_shape[1], 0)
     try:
-        publish(rows(), residual, work.folder)
+        publish(rows(), residual, context.folder)
     finally:
         progress.stop()
 

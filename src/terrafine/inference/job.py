@@ -1,13 +1,13 @@
-"""The job folder: what is to be done, who is doing it, and which shards are finished.
+"""The job folder: the request, the lock of the process that works on it, and the finished shards.
 
     fine.tif.job/
       plan.json          the request (inputs, model, options) and the plan; written first and never changed
       lock               held by the living process that works on the job
       shard-0000012.bin  a finished shard; its presence and its checksums are the manifest
-      scratch-*          what publishing needs meanwhile
+      scratch-*          temporary files of publishing
 
-A second run of the same command verifies the finished shards and goes on. A run that asks for anything else is
-refused with the difference. The folder goes when the output is published.
+A second run of the same command verifies the finished shards and resumes. A run with another request is refused, and
+the message lists the differences. The folder is removed when the output is published.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def stored_request(output: Path) -> dict[str, Any] | None:
 
 
 def engine_threads(asked: int | None, output: Path, dask: object, restart: bool) -> int:
-    """Threads of the engine: as asked, as in the run that is resumed, else all cores, or one for each Dask task."""
+    """Threads of the engine: as given, else as in the resumed run, else all cores, or one per Dask task."""
     if asked is not None:
         return asked
     stored = None if restart else stored_request(output)
@@ -57,17 +57,29 @@ def engine_threads(asked: int | None, output: Path, dask: object, restart: bool)
 
 
 class Job:
-    """A claimed job folder; use as a context manager, which gives up the claim and keeps the finished shards."""
+    """A claimed job folder; as a context manager it releases the claim at the end and keeps the finished shards."""
 
     def __init__(self, folder: Path, plan: Plan, key: str, lock: int) -> None:
         self.folder, self.plan, self.key, self._lock = folder, plan, key, lock
 
     @classmethod
     def claim(cls, output: Path, request: Mapping[str, Any], plan: Plan, *, restart: bool = False) -> Self:
-        """Start, or go on with, the job that writes `output`; `request` is plain JSON data.
+        """Start or resume the job that writes `output`.
 
-        Raises JobError when a living process holds the job, when the folder holds another request (each difference on
-        a line), or when it is not a job folder. `restart` drops what an earlier run left.
+        Parameters
+        ----------
+        output
+            Path of the output; the folder is `<output>.job`.
+        request, plan
+            Plain JSON data, and the plan; both must equal those of the run that is resumed.
+        restart
+            Discard what an earlier run left.
+
+        Raises
+        ------
+        JobError
+            Where a running process holds the job, the folder holds another request (one line for each difference), or
+            it is not a job folder.
         """
         folder = job_folder(output)
         record = _canonical({"format": _FORMAT, "request": dict(request), "plan": json.loads(plan.to_json())})
@@ -96,11 +108,11 @@ class Job:
         return cls(folder, plan, hashlib.sha256(record.encode()).hexdigest(), lock)
 
     def path(self, index: int) -> Path:
-        """Where the finished shard of that index lies."""
+        """Path of the finished shard of that index."""
         return self.folder / f"shard-{index:07d}.bin"
 
     def finished(self, progress: Callable[[int], None] = lambda _: None) -> set[int]:
-        """Indices of the shards that are whole; a torn or foreign one is removed, so that it is run again."""
+        """Indices of the shards that are whole; a damaged or foreign one is removed and run again."""
         done = set()
         for path in sorted(self.folder.iterdir()):
             if match := _SHARD.fullmatch(path.name):
@@ -113,13 +125,13 @@ class Job:
         return done
 
     def remove(self) -> None:
-        """Remove the folder, for the output is published; files that are not of the job stay."""
+        """Remove the folder after publication; files that do not belong to the job stay."""
         _sweep(self.folder, lambda _: True)
         if not any(self.folder.iterdir()):
             self.folder.rmdir()
 
     def release(self) -> None:
-        """Give up the claim."""
+        """Release the claim."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1

@@ -1,12 +1,12 @@
 """A grid, a spec and a memory limit become a plan: which cells are read, run and published together.
 
-A plan is a value: frozen, hashable, printable, and equal after a round trip through JSON. It holds no list:
-tiles and shards are computed from their index, so a plan for a continent is as small as one for a village.
+A plan is a value: frozen, hashable, printable, and equal after a round trip through JSON. It holds no list: tiles and
+shards are computed from their index, so a plan for a continent is as small as one for a village.
 
     tile     inner cells published by one tile; every output cell belongs to exactly one inner tile
-    window   what the model sees: inner tile + halo, always the same shape, origins on multiples of `multiple`
-    part     what is kept of the model's output: inner tile (exact) or inner tile + overlap (blend), clipped
-    shard    consecutive tiles of one tile row: the unit of batching, of work and of commit
+    window   input of the model: inner tile + halo, always the same shape, origins on multiples of `multiple`
+    part     cells kept of the model's output: inner tile (exact) or inner tile + overlap (blend), clipped
+    shard    consecutive tiles of one tile row: the unit of batching, execution and commit
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ROWS_BYTES = 32 * _MB  # a block of finished rows on its way into the output fi
 _GUIDE_BYTES = 8  # value and mask of one guide in one fine cell, both float32
 _GUIDE_WORK = 64  # a fine cell while one guide's dates are summed in float64, resampled and stacked
 _QUEUE = 2  # shards read ahead, and batches waiting to be committed
-_FILL_REACH = 3  # cells read around a window to fill its voids, in halos
+_FILL_REACH = 3  # cells read around a window to fill its nodata, in halos
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +66,28 @@ class Shard:
 class Plan:
     """How one raster goes through one model.
 
-    shape         (y, x) of the coarse raster
-    scale         output cells along one side of a coarse cell
-    tile          (y, x) of an inner tile, coarse cells; the last row and column may be cut short
-    halo          coarse cells around an inner tile that the model sees
-    overlap       coarse cells around an inner tile that are published and blended; 0 when tiling is exact
-    margin        further cells read around a window that holds voids, so that fills do not depend on the tiling
-    batch         tiles that go through the model together
-    shard_tiles   tiles in a shard, at most
-    inputs        bands read
-    outputs       bands written
-    memory_bytes  projected peak of the resident size
+    Attributes
+    ----------
+    shape
+        (y, x) of the coarse raster.
+    scale
+        Output cells along one side of a coarse cell.
+    tile
+        (y, x) of an inner tile in coarse cells; the last row and column may be shorter.
+    halo
+        Coarse cells around an inner tile that the model sees.
+    overlap
+        Coarse cells around an inner tile that are published and blended; 0 when tiling is exact.
+    margin
+        Further cells read around a window that holds nodata, so that fills do not depend on the tiling.
+    batch
+        Tiles that go through the model together.
+    shard_tiles
+        Tiles in a shard, at most.
+    inputs, outputs
+        Number of bands read and written.
+    memory_bytes
+        Projected peak of the resident size.
     """
 
     shape: tuple[int, int]
@@ -190,19 +201,37 @@ def make_plan(
     shard_pixels: int | None = None,
     more_written: int = 0,
 ) -> Plan:
-    """The plan that fits into the memory allowed, with the largest batch and tile not above those preferred.
+    """Plan a run that fits into the memory limit, with the largest batch and tile not above those preferred.
 
-    shape           (y, x) of the coarse raster
-    memory_bytes    resident size allowed for one process, None for no limit
-    outputs         bands written, by default all of the spec
-    tile            preferred inner side in coarse cells, by default the spec's
-    batch           preferred tiles in a batch
-    bytes_per_cell  working memory of the model for one input cell, halo included: all live activations
-    guides          guides read, on the fine grid
-    shard_pixels    output cells of a shard, at most: fewer where a model is slow, as a kill loses what is unfinished
-    more_written    bands of the files to be published that are made of the outputs and are none of them
+    Parameters
+    ----------
+    shape
+        (y, x) of the coarse raster.
+    spec
+        The model.
+    memory_bytes
+        Resident size allowed for one process; None for no limit.
+    outputs
+        Bands written; by default all of the spec.
+    tile
+        Preferred inner side in coarse cells; by default the spec's.
+    batch
+        Preferred tiles in a batch.
+    bytes_per_cell
+        Working memory of the model for one input cell, halo included: all live activations.
+    guides
+        Number of guides read, on the fine grid.
+    shard_pixels
+        Output cells of a shard, at most; smaller for a slow model, because a kill loses the unfinished shard.
+    more_written
+        Bands of the published files that are derived from the outputs.
 
-    Raises ResourceError when even the smallest tile needs more, UsageError for sizes that cannot be meant.
+    Raises
+    ------
+    ResourceError
+        Where even the smallest tile needs more memory.
+    UsageError
+        Where a size is below 1.
     """
     side = spec.tile if tile is None else tile
     if min(shape) < 1 or side < 1 or batch < 1:
@@ -222,7 +251,7 @@ def make_plan(
     allowed = 0 if memory_bytes is None else memory_bytes
     raise ResourceError(
         f"{spec.name} ×{spec.scale} on {shape[0]} × {shape[1]} cells needs about {needed / _MB:,.0f} MB even with its "
-        f"smallest tiles, and {allowed / _MB:,.0f} MB are allowed; allow more memory or take a lighter model"
+        f"smallest tiles, and {allowed / _MB:,.0f} MB are allowed; allow more memory or choose a lighter model"
     )
 
 

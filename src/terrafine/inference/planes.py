@@ -1,9 +1,8 @@
-"""Tiles that each know their surface up to a plane: the planes that make neighbours agree, solved for all at once.
+"""Levelling of relative tiles: each tile is known up to a plane, and the planes are solved jointly.
 
-A network that sees its tile as a whole, and heights above the tile's own lowest cell, gives every tile its own level
-and tilt. Where two parts overlap, their difference is fitted by a plane; that the planes of the two tiles differ by it
-is asked of all neighbours together, in least squares. One level is free and is set so that the planes average to none;
-tilts are held to nothing by a weight so small that only what no overlap determines obeys it.
+A network that sees its tile as a whole gives every tile its own level and tilt. Where two parts overlap, a plane is
+fitted to their difference; the planes of the two tiles must differ by it. All such equations are solved together by
+least squares. A very small weight pulls levels and tilts towards zero; it decides only what no overlap determines.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import lsqr
 
 from terrafine.inference.plan import Plan, Tile
-from terrafine.inference.shard import Work
+from terrafine.inference.shard import JobContext
 from terrafine.inference.shardfile import ShardReader
 
 __all__ = ["Planes", "solve_planes"]
 
 F64 = NDArray[np.float64]
-_HELD = 1e-3  # weight of "no tilt" against an overlap of a hundred cells
-_ENOUGH = 16  # cells of an overlap below which it tells nothing
+_DAMPING = 1e-3  # weight of a plane of zero, against an overlap of a hundred cells
+_MIN_OVERLAP = 16  # valid cells that an overlap needs to be used
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +35,15 @@ class Planes:
     values: F64
 
     def of(self, tile: Tile, rows: slice, cols: slice) -> NDArray[np.float32]:
-        """What that tile has too much in those cells; float32 (y, x)."""
+        """The tile's plane in those cells, to be subtracted; float32 (y, x)."""
         level, down, across = self.values[tile.row, tile.col]
         y, x = _scaled(self.plan, tile, np.arange(rows.start, rows.stop), np.arange(cols.start, cols.stop))
         return np.asarray(level + down * y[:, None] + across * x[None, :], np.float32)
 
 
-def solve_planes(work: Work) -> Planes:
-    """The planes of all tiles of a finished job, from the first band of the parts; scale 1. Voids tell nothing."""
-    plan = work.plan
+def solve_planes(context: JobContext) -> Planes:
+    """Solve the planes of all tiles of a finished job from the first band of the parts; scale 1. Nodata is ignored."""
+    plan = context.plan
     rows: list[int] = []
     cols: list[int] = []
     entries: list[float] = []
@@ -58,14 +57,14 @@ def solve_planes(work: Work) -> Planes:
             entries.extend((sign * factors).tolist())
         right.append(value)
 
-    for a, b, part_a, part_b in _neighbours(work):
+    for a, b, part_a, part_b in _neighbours(context):
         shared = tuple(slice(max(p.start, q.start), min(p.stop, q.stop)) for p, q in zip(a.part, b.part, strict=True))
         difference = part_a[_within(a, shared)].astype(np.float64) - part_b[_within(b, shared)]
         for corner, value, weight in _corners(difference, shared):
             factors = [np.array([1.0, *np.ravel(_scaled(plan, t, *corner))]) * weight for t in (a, b)]
             equation([(a, factors[0], 1.0), (b, factors[1], -1.0)], value * weight)
     for tile in plan.all_tiles():
-        for factors in np.eye(3) * (_HELD, _HELD, _HELD):
+        for factors in np.eye(3) * (_DAMPING, _DAMPING, _DAMPING):
             equation([(tile, factors, 1.0)], 0.0)
     count = plan.tile_grid[0] * plan.tile_grid[1]
     system = csr_matrix((entries, (rows, cols)), shape=(len(right), 3 * count))
@@ -74,9 +73,9 @@ def solve_planes(work: Work) -> Planes:
 
 
 def _corners(difference: F64, shared: tuple[slice, ...]) -> Iterator[tuple[tuple[F64, F64], float, float]]:
-    """The plane fitted to a difference, told at three corners of the overlap: ((y, x), value, weight)."""
+    """The plane fitted to a difference, evaluated at three points of the overlap: ((y, x), value, weight)."""
     known = np.isfinite(difference)
-    if known.sum() < _ENOUGH:
+    if known.sum() < _MIN_OVERLAP:
         return
     y, x = (np.arange(s.start, s.stop, dtype=np.float64) for s in shared)
     scale_y, scale_x = max(1.0, (y[-1] - y[0]) / 2), max(1.0, (x[-1] - x[0]) / 2)
@@ -89,12 +88,12 @@ def _corners(difference: F64, shared: tuple[slice, ...]) -> Iterator[tuple[tuple
         yield where, float(plane @ (1.0, at_y, at_x)), float(weight)
 
 
-def _neighbours(work: Work) -> Iterator[tuple[Tile, Tile, NDArray[np.float32], NDArray[np.float32]]]:
+def _neighbours(context: JobContext) -> Iterator[tuple[Tile, Tile, NDArray[np.float32], NDArray[np.float32]]]:
     """Each tile with the one to its west and the one to its north, and both parts; two tile rows are held."""
     above: dict[int, tuple[Tile, NDArray[np.float32]]] = {}
-    for row in range(work.plan.tile_grid[0]):
+    for row in range(context.plan.tile_grid[0]):
         here: dict[int, tuple[Tile, NDArray[np.float32]]] = {}
-        for tile, part in _row(work, row):
+        for tile, part in _row(context, row):
             here[tile.col] = (tile, part)
             for other in (here.get(tile.col - 1), above.get(tile.col)):
                 if other is not None:
@@ -102,11 +101,11 @@ def _neighbours(work: Work) -> Iterator[tuple[Tile, Tile, NDArray[np.float32], N
         above = here
 
 
-def _row(work: Work, row: int) -> Iterator[tuple[Tile, NDArray[np.float32]]]:
-    """Tiles of one tile row that are not void, with the first band of their parts."""
-    plan = work.plan
+def _row(context: JobContext, row: int) -> Iterator[tuple[Tile, NDArray[np.float32]]]:
+    """Tiles of one tile row that hold data, with the first band of their parts."""
+    plan = context.plan
     for index in range(row * plan.shards_in_row, (row + 1) * plan.shards_in_row):
-        reader = ShardReader(work.path(index), work.key, index)
+        reader = ShardReader(context.path(index), context.key, index)
         try:
             for nth, tile in enumerate(plan.tiles(index)):
                 values = reader.read(nth, 0, slice(0, tile.part_shape[0] * plan.scale))

@@ -1,14 +1,14 @@
-"""How a run tells how far it is: a small protocol, silence by default, and a bar for the command line."""
+"""Progress reports of a run: a small protocol, a no-op as the default, and a bar for the command line."""
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
-__all__ = ["Bar", "Progress", "Silent"]
+__all__ = ["Bar", "Progress", "NoProgress"]
 
 
 class Progress(Protocol):
-    """Told of every finished shard; called from one thread only."""
+    """Receives every finished shard; called from one thread only."""
 
     def start(self, what: str, pixels: int, done: int) -> None:
         """A stage begins: its name, its output pixels in all, and those finished by an earlier run."""
@@ -23,17 +23,17 @@ class Progress(Protocol):
         ...
 
 
-class Silent:
-    """Progress that says nothing."""
+class NoProgress:
+    """No-op progress."""
 
     def start(self, what: str, pixels: int, done: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def advance(self, pixels: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def stop(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class Bar:
@@ -44,7 +44,7 @@ class Bar:
         self._bar: Any = None
 
     def start(self, what: str, pixels: int, done: int) -> None:
-        """Show the bar; pixels of an earlier run count as done but not towards the rate."""
+        """Show the bar; pixels of an earlier run count as done, but not towards the rate."""
         from tqdm import tqdm
 
         self._bar = tqdm(

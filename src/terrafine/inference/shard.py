@@ -24,29 +24,37 @@ from terrafine.raster.protocol import RasterSource
 __all__ = [
     "Batch",
     "Commit",
-    "Part",
-    "Work",
+    "TileOutput",
+    "JobContext",
     "batches",
     "open_once",
-    "parts",
+    "crop_tiles",
     "read_shard",
     "run_batch",
     "run_shard",
-    "write",
-    "writer_for",
+    "write_tile",
+    "shard_writer",
 ]
 
 Outputs = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class JobContext:
     """All that a worker anywhere needs to run any shard of a job; picklable and small.
 
-    outputs     bands to keep, in the order of the file; all are among the spec's outputs
-    open_model  zero-argument callable, picklable; the opened model is kept for the life of the process
-    folder      job folder, on a file system that every worker sees
-    key         digest of the job: a shard of another job is never taken for one of this
+    Attributes
+    ----------
+    plan, spec, source
+        How the raster is divided, what the model is, and the coarse raster.
+    open_model
+        Zero-argument callable, picklable; the opened model is kept for the life of the process.
+    outputs
+        Bands to keep, in the order of the file; all are among the spec's outputs.
+    folder
+        The job folder, on a file system that every worker sees.
+    key
+        Digest of the job: a shard of another job is never taken for one of this job.
     """
 
     plan: Plan
@@ -64,7 +72,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Tiles that go through the model together, and the window of their shard; `inputs` is None when all are void."""
+    """Tiles that go through the model together, and the window of their shard; `inputs` is None when all are nodata."""
 
     tiles: list[Tile]
     window: Window
@@ -72,8 +80,8 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """The published cells of one tile: float32 (band, y, x), NaN where void; None when void throughout."""
+class TileOutput:
+    """The published cells of one tile: float32 (band, y, x), NaN where nodata; None when nodata throughout."""
 
     tile: Tile
     values: NDArray[np.float32] | None
@@ -83,143 +91,144 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What is left of a shard when it is done."""
+    """A committed shard: its index, its size on disk, and the seconds it took in the model."""
 
     index: int
     bytes: int
     seconds_model: float
 
 
-def read_shard(work: Work, index: int) -> Window:
-    """The window around all tiles of a shard, read once, voids filled."""
-    tiles = work.plan.tiles(index)
+def read_shard(context: JobContext, index: int) -> Window:
+    """The window around all tiles of a shard, read once, nodata filled."""
+    tiles = context.plan.tiles(index)
     rows = tiles[0].window[0]
     cols = slice(tiles[0].window[1].start, tiles[-1].window[1].stop)
-    window = read_window(work.source, work.spec.inputs, rows, cols, work.plan.margin)
-    window.guides.update(read_guides(work.source, work.spec.guides, rows, cols, work.plan.scale))
+    window = read_window(context.source, context.spec.inputs, rows, cols, context.plan.margin)
+    window.guides.update(read_guides(context.source, context.spec.guides, rows, cols, context.plan.scale))
     return window
 
 
-def batches(work: Work, index: int, window: Window) -> Iterator[Batch]:
-    """The shard's tiles in their fixed batches; a tile whose part is void throughout is never shown to the model."""
+def batches(context: JobContext, index: int, window: Window) -> Iterator[Batch]:
+    """The shard's tiles in their fixed batches; a tile whose part is nodata throughout is never given to the model."""
     run: list[Tile] = []
-    for tile in work.plan.tiles(index):
+    for tile in context.plan.tiles(index):
         if not window.valid[_inside(window, tile.part)].any():
             if run:
-                yield _batch(work, run, window)
+                yield _batch(context, run, window)
                 run = []
             yield Batch([tile], window, None)
             continue
         run.append(tile)
-        if len(run) == work.plan.batch:
-            yield _batch(work, run, window)
+        if len(run) == context.plan.batch:
+            yield _batch(context, run, window)
             run = []
     if run:
-        yield _batch(work, run, window)
+        yield _batch(context, run, window)
 
 
-def _batch(work: Work, tiles: list[Tile], window: Window) -> Batch:
+def _batch(context: JobContext, tiles: list[Tile], window: Window) -> Batch:
     cut = [_inside(window, t.window) for t in tiles]
     inputs = Tiles(
-        bands={name: np.stack([window.bands[name][c] for c in cut]) for name in work.spec.inputs},
+        bands={name: np.stack([window.bands[name][c] for c in cut]) for name in context.spec.inputs},
         valid=np.stack([window.valid[c] for c in cut]),
         pixel_size_m=np.stack([window.pixel_size_m[:, c[0]] for c in cut]),
         guides={
-            name: np.stack([values[_finer(c, work.plan.scale)] for c in cut]) for name, values in window.guides.items()
+            name: np.stack([values[_finer(c, context.plan.scale)] for c in cut])
+            for name, values in window.guides.items()
         },
     )
     return Batch(tiles, window, inputs)
 
 
-def run_batch(work: Work, model: Model, batch: Batch) -> Outputs:
+def run_batch(context: JobContext, model: Model, batch: Batch) -> Outputs:
     """The model's output for a batch, nothing cropped; raises WeightsError when it is not what the spec declares."""
     if batch.inputs is None:
         return {}
     out = model(batch.inputs)
     n, y, x = batch.inputs.shape
-    expected = (n, y * work.plan.scale, x * work.plan.scale)
-    for name in work.outputs:
+    expected = (n, y * context.plan.scale, x * context.plan.scale)
+    for name in context.outputs:
         found = out[name].shape if name in out else None
         if found != expected:
             raise WeightsError(
-                f"model {work.spec.name!r}: output {name!r} has shape {found}, expected {expected} from its spec; "
+                f"model {context.spec.name!r}: output {name!r} has shape {found}, expected {expected} from its spec; "
                 "the weights do not fit this version of Terrafine"
             )
     return out
 
 
-def parts(work: Work, batch: Batch, out: Outputs) -> Iterator[Part]:
+def crop_tiles(context: JobContext, batch: Batch, out: Outputs) -> Iterator[TileOutput]:
     """Crop, mask and stack each tile of a batch; raises WeightsError for a value that is not finite.
 
-    How far a tile is from the observation is `residual` where the model gives it, else measured on block means of those
-    outputs that are inputs too.
+    The residual of a tile is `residual` where the model gives it, else it is measured on block means of those outputs
+    that are inputs too.
     """
-    k = work.plan.scale
+    k = context.plan.scale
     for n, tile in enumerate(batch.tiles):
         if batch.inputs is None:
-            yield Part(tile, None, 0.0)
+            yield TileOutput(tile, None, 0.0)
             continue
         rows, cols = (
             slice((p.start - w.start) * k, (p.stop - w.start) * k) for p, w in zip(tile.part, tile.window, strict=True)
         )
-        values = np.stack([out[name][n, rows, cols] for name in work.outputs])
+        values = np.stack([out[name][n, rows, cols] for name in context.outputs])
         valid = batch.window.valid[_inside(batch.window, tile.part)]
-        away: list[NDArray[np.float64]] = []
+        differences: list[NDArray[np.float64]] = []
         if RESIDUAL in out:
             inner = tuple(
                 slice(p.start - w.start, p.stop - w.start) for p, w in zip(tile.part, tile.window, strict=True)
             )
-            away.append(out[RESIDUAL][n][inner][valid].astype(np.float64))
-        for band, name in zip(values, work.outputs, strict=True):
+            differences.append(out[RESIDUAL][n][inner][valid].astype(np.float64))
+        for band, name in zip(values, context.outputs, strict=True):
             total = _block_sum(band, k)
             if not np.isfinite(total[valid]).all():
                 raise WeightsError(
-                    f"model {work.spec.name!r}: {name!r} is not finite in tile ({tile.row}, {tile.col}) where the "
+                    f"model {context.spec.name!r}: {name!r} is not finite in tile ({tile.row}, {tile.col}) where the "
                     "input is valid; the weights or the engine are damaged"
                 )
-            if name in work.spec.inputs and RESIDUAL not in out:
+            if name in context.spec.inputs and RESIDUAL not in out:
                 coarse = batch.window.bands[name][_inside(batch.window, tile.part)]
-                away.append(np.abs(total / k**2 - coarse)[valid])
+                differences.append(np.abs(total / k**2 - coarse)[valid])
         if not valid.all():
             values[:, np.repeat(np.repeat(~valid, k, axis=0), k, axis=1)] = np.nan
-        yield Part(tile, values, *_summed(away))
+        yield TileOutput(tile, values, *_summed(differences))
 
 
-def _summed(away: list[NDArray[np.float64]]) -> tuple[float, float]:
+def _summed(differences: list[NDArray[np.float64]]) -> tuple[float, float]:
     """Largest and mean of all; 0 where there is none."""
-    found = np.concatenate(away) if away else np.zeros(0)
+    found = np.concatenate(differences) if differences else np.zeros(0)
     return (float(found.max()), float(found.mean())) if found.size else (0.0, 0.0)
 
 
-def writer_for(work: Work, index: int) -> ShardWriter:
+def shard_writer(context: JobContext, index: int) -> ShardWriter:
     """The writer of that shard."""
-    shard = work.plan.shard(index)
-    return ShardWriter(work.path(index), work.key, index, shard.last - shard.first)
+    shard = context.plan.shard(index)
+    return ShardWriter(context.path(index), context.key, index, shard.last - shard.first)
 
 
-def write(writer: ShardWriter, work: Work, part: Part) -> None:
-    """Append one part to its shard's file."""
-    y, x = part.tile.part_shape
-    shape = (len(work.outputs), y * work.plan.scale, x * work.plan.scale)
-    writer.add(shape, part.values, part.residual_m, part.residual_mean)
+def write_tile(writer: ShardWriter, context: JobContext, tile: TileOutput) -> None:
+    """Append one tile to its shard's file."""
+    y, x = tile.tile.part_shape
+    shape = (len(context.outputs), y * context.plan.scale, x * context.plan.scale)
+    writer.add(shape, tile.values, tile.residual_m, tile.residual_mean)
 
 
-def run_shard(work: Work, index: int) -> Commit:
-    """Run one shard from reading to commit, as a Dask worker does; raises JobError when it sees no job folder."""
-    if not (work.folder / "plan.json").is_file():
+def run_shard(context: JobContext, index: int) -> Commit:
+    """Run one shard from reading to commit, as a Dask worker does; raises JobError where it sees no job folder."""
+    if not (context.folder / "plan.json").is_file():
         raise JobError(
-            f"{work.folder}: this worker does not see the job folder; all Dask workers must share the file system "
+            f"{context.folder}: this worker does not see the job folder; all Dask workers must share the file system "
             "of the output. Write to a shared path, or run without --dask"
         )
-    model, seconds = open_once(work.open_model), 0.0
-    writer = writer_for(work, index)
+    model, seconds = open_once(context.open_model), 0.0
+    writer = shard_writer(context, index)
     try:
-        for batch in batches(work, index, read_shard(work, index)):
+        for batch in batches(context, index, read_shard(context, index)):
             start = time.perf_counter()
-            out = run_batch(work, model, batch)
+            out = run_batch(context, model, batch)
             seconds += time.perf_counter() - start
-            for part in parts(work, batch, out):
-                write(writer, work, part)
+            for tile in crop_tiles(context, batch, out):
+                write_tile(writer, context, tile)
         return Commit(index, writer.commit(), seconds)
     finally:
         writer.abort()

@@ -4,7 +4,7 @@
 
 The footer holds the CRC-32 of every tile, the key of the job and the shard's index. A file cut short by a kill or a
 full disk has no trailer; a file damaged later has a wrong CRC; a file of another job has another key.
-All three read as "not finished", and the shard is run again.
+Each of them counts as not finished, and the shard is run again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _CHUNK = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """Where one tile lies in the file; `offset` is None for a tile that is void throughout and takes no space."""
+    """Where one tile lies in the file; `offset` is None for a tile that is nodata throughout and takes no space."""
 
     shape: tuple[int, ...]
     offset: int | None
@@ -42,7 +42,7 @@ class _Entry:
 
 
 class ShardWriter:
-    """Takes `tiles` tiles in their order; then `commit` makes the file appear whole, or `abort` leaves nothing."""
+    """Accepts `tiles` tiles in their order; then `commit` makes the file appear whole, or `abort` leaves nothing."""
 
     def __init__(self, path: Path, key: str, index: int, tiles: int) -> None:
         self._path, self._key, self._index, self._count = path, key, index, tiles
@@ -56,7 +56,7 @@ class ShardWriter:
         residual_m: float,
         residual_mean: float = 0.0,
     ) -> None:
-        """Append one tile (band, y, x), None where it is void throughout; raises DiskError when the disk is full."""
+        """Append one tile (band, y, x), None where it is nodata throughout; raises DiskError when the disk is full."""
         offset, crc = None, 0
         try:
             if values is not None:
@@ -122,7 +122,7 @@ class ShardReader:
         return len(self._tiles)
 
     def read(self, tile: int, band: int, rows: slice) -> NDArray[np.float32] | None:
-        """float32 (rows, x) of one tile and band, None where the tile is void throughout; `rows` within the tile."""
+        """float32 (rows, x) of one tile and band, None where the tile is nodata throughout; `rows` within the tile."""
         entry = self._tiles[tile]
         if entry.offset is None:
             return None
@@ -136,7 +136,7 @@ class ShardReader:
 
     @property
     def residuals(self) -> list[tuple[float, float]]:
-        """Largest and mean departure of each tile from the observation, in its unit; NaN where a tile is void."""
+        """Largest and mean residual of each tile, in the input's unit; NaN where a tile is nodata."""
         return [(np.nan, np.nan) if tile.offset is None else tile.residual for tile in self._tiles]
 
     def verify(self) -> bool:
@@ -181,7 +181,5 @@ def is_whole(path: Path, key: str, index: int) -> bool:
 
 def _disk(path: Path, e: OSError) -> Exception:
     if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return DiskError(
-            f"{path}: the disk is full ({e.strerror}); free space and run the command again, it then goes on"
-        )
-    return JobError(f"{path}: cannot be written ({e.strerror}); see to the folder and run the command again")
+        return DiskError(f"{path}: the disk is full ({e.strerror}); free space and run the command again to resume")
+    return JobError(f"{path}: cannot be written ({e.strerror}); check the folder and run the command again")

@@ -1,4 +1,4 @@
-"""Windowed reads with every void filled, such that no fill depends on how the raster is tiled."""
+"""Windowed reads with nodata filled, so that no fill depends on how the raster is tiled."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from terrafine.errors import GridError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from terrafine.inference.assemble import Residuals
-    from terrafine.inference.engine import Publish, RunReport
+    from terrafine.inference.engine import PublishOutput, RunReport
     from terrafine.inference.plan import Plan
     from terrafine.inference.progress import Progress
     from terrafine.raster.read.reflectance import ImageSource
@@ -116,7 +116,7 @@ class Scene:
     def run(
         self,
         destination: Path,
-        publish: Publish,
+        publish: PublishOutput,
         outputs: tuple[str, ...],
         bytes_each: int,
         report: Callable[[RunReport], None] | None = None,

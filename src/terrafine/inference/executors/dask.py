@@ -1,0 +1,150 @@
+"""Shards as plain futures on a Dask cluster whose workers share the file system of the output."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import uuid
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from terrafine.errors import JobError, MissingExtraError, TerrafineError
+from terrafine.inference.executors import ExecutorStats, shard_pixels
+from terrafine.inference.progress import NoProgress, Progress
+from terrafine.inference.shard import Commit, JobContext, run_shard
+from terrafine.inference.shardfile import is_whole
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["require_distributed", "run_dask"]
+
+_IN_FLIGHT = 3  # shards submitted for each Dask thread: enough to hide the transport
+
+
+def require_distributed() -> Any:
+    """The module `distributed`; raises MissingExtraError where the extra `dask` is not installed."""
+    try:
+        return importlib.import_module("distributed")
+    except ImportError as e:
+        raise MissingExtraError("running on Dask needs the extra `dask`; install terrafine[dask]") from e
+
+
+def run_dask(
+    context: JobContext,
+    todo: Iterable[int],
+    cluster: str | Client,
+    progress: Progress | None = None,
+    *,
+    retries: int = 2,
+) -> ExecutorStats:
+    """Run the shards of those indices on a cluster.
+
+    Ctrl-C cancels what is queued and leaves the job to be resumed.
+
+    Parameters
+    ----------
+    context
+        The job; pickled to every worker.
+    todo
+        Indices of the shards to run.
+    cluster
+        A scheduler's address, or a connected `distributed.Client`.
+    progress
+        Informed of every finished shard.
+    retries
+        How often one shard may fail, other than by an error of Terrafine, before the job stops.
+
+    Returns
+    -------
+    ExecutorStats
+        Shards run, tries repeated, seconds in the model over all workers.
+
+    Raises
+    ------
+    MissingExtraError
+        Where `distributed` is not installed.
+    JobError
+        Where no scheduler answers, it has no workers, a worker does not see the job folder, or a shard failed too
+        often.
+    """
+    distributed = require_distributed()
+    progress = NoProgress() if progress is None else progress
+    if not isinstance(cluster, str):
+        return _run_on(cluster, distributed.as_completed, context, todo, progress, retries)
+    try:
+        client = distributed.Client(cluster, set_as_default=False)
+    except (OSError, ValueError) as e:
+        raise JobError(
+            f"no Dask scheduler answers at {cluster} ({e}); expected an address such as tcp://host:8786"
+        ) from e
+    with client:
+        return _run_on(client, distributed.as_completed, context, todo, progress, retries)
+
+
+def _run_on(
+    client: Any, as_completed: Any, context: JobContext, todo: Iterable[int], progress: Progress, retries: int
+) -> ExecutorStats:
+    threads = sum(client.nthreads().values())
+    if not threads:
+        raise JobError(
+            f"the Dask cluster at {client.scheduler.address} has no workers; start some and run the command again"
+        )
+    run = uuid.uuid4().hex
+    queue = iter(todo)
+    tries: Counter[int] = Counter()
+    seconds: list[float] = []
+    index_of: dict[str, int] = {}
+
+    def submit(index: int) -> Any:
+        tries[index] += 1
+        future = client.submit(run_shard, context, index, pure=False, key=f"terrafine-{run}-{index}-{tries[index]}")
+        index_of[future.key] = index
+        return future
+
+    pending = as_completed([submit(i) for i in itertools.islice(queue, threads * _IN_FLIGHT)], loop=client.loop)
+    try:
+        for future in pending:
+            index = index_of.pop(future.key)
+            if future.status != "finished":
+                lost = ConnectionError(f"the future is {future.status}")
+                error = future.exception() if future.status == "error" else lost
+                _raise_unless_repeatable(index, tries[index], retries, error)
+                pending.add(submit(index))
+                continue
+            commit: Commit = future.result()
+            _check_visible(context, commit)
+            seconds.append(commit.seconds_model)
+            progress.advance(shard_pixels(context, index))
+            if tries[index] == 1:
+                del tries[index]  # the count of a continent's shards stays small
+            for following in itertools.islice(queue, 1):
+                pending.add(submit(following))
+    finally:
+        client.cancel(list(pending.futures), force=True)
+    return ExecutorStats(len(seconds), sum(n - 1 for n in tries.values()), sum(seconds))
+
+
+def _raise_unless_repeatable(index: int, tried: int, retries: int, error: BaseException) -> None:
+    if isinstance(error, TerrafineError):
+        raise error
+    if tried > retries:
+        raise JobError(
+            f"shard {index} failed {tried} times on Dask, the last time with {type(error).__name__}: {error}; "
+            "check the workers and run the command again, it resumes with the unfinished shards"
+        ) from error
+
+
+def _check_visible(context: JobContext, commit: Commit) -> None:
+    """Raise JobError where this machine does not see the shard that a worker committed, whole."""
+    path = context.path(commit.index)
+    if not path.is_file():
+        raise JobError(
+            f"{path}: a Dask worker finished this shard, but the file is not visible here; "
+            "workers and this machine must share the file system of the output"
+        )
+    if path.stat().st_size != commit.bytes and not is_whole(path, context.key, commit.index):
+        raise JobError(
+            f"{path}: {path.stat().st_size} bytes, a Dask worker wrote {commit.bytes}; check the shared file system"
+        )
