@@ -18,7 +18,10 @@
     ├── MissingExtraError                 16      an optional dependency that is not installed
     └── GateError                         17      a surface that was judged and did not pass a gate
 
-A message names the file, what was found, what was expected and what to do.
+A message names the file, what was found, what was expected and what to do. What to do is an argument of Python,
+`name=value`, where a noun may stand: `state it with elevation_unit="ft"`, never a `--flag`. A function that lacks the
+argument has it replaced (`terrafine.workflows.advice`), and the command line writes it as an option
+(`terrafine.cli.advice`); a new argument needs a line in both tables.
 """
 
 from __future__ import annotations

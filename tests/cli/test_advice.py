@@ -1,4 +1,4 @@
-"""An option that a message advises is an option that exists."""
+"""Advice in messages: the library names arguments, the command line options, and both exist."""
 
 import ast
 import re
@@ -10,38 +10,128 @@ import pytest
 
 import terrafine
 from terrafine.cli import main
+from terrafine.cli.advice import FLAGS, as_options
+from terrafine.errors import GridError
+from terrafine.workflows.advice import INSTEAD, adapted, advice_for, arguments_in
 
 ROOT = Path(terrafine.__file__).parent
-ADVISED = re.compile(r"(?<![\w-])--([a-z][a-z-]*[a-z])")
+FLAG = re.compile(r"(?<![\w-])--([a-z][a-z-]*[a-z])\b(?!-)")
+ASSIGNED = re.compile(r"(?<![\w./#=-])([a-z][a-z_]*)=(?=$|[\"({A-Z]|-?\d|inf\b)")
+MARKUP = re.compile(r'[<>]|="X"|class="')
+NOT_ADVICE = {"sha256", "vv", "vh", "red", "green", "blue", "nir"}
+OF_PIP = {"force-reinstall"}
 
 
-def options() -> set[str]:
-    """Every long option of every verb, and of the group."""
-    commands: list[click.Command] = [main, *main.commands.values()]
-    return {name.lstrip("-") for c in commands for p in c.params for name in (*p.opts, *p.secondary_opts)} | {"help"}
+def options_of(command: click.Command) -> set[str]:
+    """Every long option of a command and of its commands."""
+    inner: dict[str, click.Command] = getattr(command, "commands", {})
+    own = {name for p in command.params for name in (*p.opts, *p.secondary_opts)} | {"--help"}
+    return own.union(*(options_of(c) for c in inner.values()))
 
 
-def messages(source: str) -> Iterator[str]:
-    """The text of everything that is raised."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Raise) and node.exc is not None:
-            yield from (c.value for c in ast.walk(node.exc) if isinstance(c, ast.Constant) and isinstance(c.value, str))
+def texts(source: str) -> Iterator[str]:
+    """Every string and f-string of a module but its docstrings; a field of an f-string stands as an X."""
+    tree = ast.parse(source)
+    docs = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    inside = {id(v) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for v in node.values}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(v.value) if isinstance(v, ast.Constant) else "X" for v in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and not {id(node)} & (docs | inside):
+            yield node.value
 
 
-def advised(source: str) -> set[str]:
-    """Long options that the messages of a module name."""
-    return {name for text in messages(source) for name in ADVISED.findall(text)}
+def flags_in(source: str) -> set[str]:
+    return {name for text in texts(source) for name in FLAG.findall(text)}
 
 
-MODULES = [p for p in sorted(ROOT.rglob("*.py")) if "raise " in p.read_text(encoding="utf-8")]
+LIBRARY = [p for p in sorted(ROOT.rglob("*.py")) if "cli" not in p.parts]
+COMMAND_LINE = sorted((ROOT / "cli").rglob("*.py"))
+VERBS = tuple(main.commands)
+MESSAGES = sorted({t for p in LIBRARY for t in texts(p.read_text(encoding="utf-8")) if arguments_in(t)})
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_every_option_that_a_message_names_exists(path: Path) -> None:
-    assert advised(path.read_text(encoding="utf-8")) <= options()
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_library_names_no_option_of_the_command_line(path: Path) -> None:
+    assert flags_in(path.read_text(encoding="utf-8")) == set()
+
+
+@pytest.mark.parametrize("path", COMMAND_LINE, ids=lambda p: p.name)
+def test_every_option_that_the_command_line_names_exists(path: Path) -> None:
+    known = {name.lstrip("-") for name in options_of(main)}
+    assert flags_in(path.read_text(encoding="utf-8")) - OF_PIP <= known
 
 
 def test_the_check_sees_an_option_in_a_message() -> None:
-    assert advised("raise ValueError(f'{x}: give it with --no-such-thing, or --tile')") == {"no-such-thing", "tile"}
-    assert "tile" in options()
-    assert "no-such-thing" not in options()
+    assert flags_in("raise ValueError(f'{x}: give it with --no-such-thing, or --tile')") == {"no-such-thing", "tile"}
+    assert flags_in('"""Not --this."""') == set()
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_argument_that_a_message_names_is_in_the_table(path: Path) -> None:
+    prose = [text for text in texts(path.read_text(encoding="utf-8")) if " " in text and not MARKUP.search(text)]
+    named = {name for text in prose for name in ASSIGNED.findall(text)}
+    assert named - NOT_ADVICE <= set(INSTEAD)
+
+
+def test_the_check_sees_an_argument_that_is_not_in_the_table() -> None:
+    found = [
+        name for text in texts("f'{x}: give it with no_such=THING, or tile=64'") for name in ASSIGNED.findall(text)
+    ]
+    assert found == ["no_such", "tile"]
+
+
+def test_both_tables_hold_the_same_arguments_and_every_flag_exists() -> None:
+    assert set(FLAGS) == set(INSTEAD)
+    assert set(FLAGS.values()) <= options_of(main)
+
+
+def test_the_library_has_messages_to_check() -> None:
+    assert len(MESSAGES) > 30
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_names_only_its_own_options(verb: str) -> None:
+    command = main.commands[verb]
+    for text in MESSAGES:
+        shown = as_options(text, command)
+        assert arguments_in(re.sub(r"--guide \S+", "--guide", shown)) == [], text
+        assert {f"--{name}" for name in FLAG.findall(shown)} <= options_of(command), text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("state it with elevation_unit=UNIT", "state it with --elevation-unit UNIT"),
+        ('say which with bands={"elevation": N}', "say which with --band elevation=N"),
+        ("target_resolution=(10, 20): too fine", "--tr 10 20: too fine"),
+        ("start over with restart=True", "start over with --restart"),
+        ('say unit="linear"', "say --guide-unit linear"),
+        ('files={"red": "FILE#4"}', "--guide red=FILE#4"),
+        ("incidence=DEGREES or a file", "--guide incidence=DEGREES or a file"),
+        ("nodata=-9999.", "--nodata -9999."),
+        ("/data/x_nodata=3.tif: no such file", "/data/x_nodata=3.tif: no such file"),
+        ('sensor="sentinel2"', "band descriptions that say which sensor it is"),
+    ],
+)
+def test_arguments_read_as_options_of_dem(text: str, shown: str) -> None:
+    assert as_options(text, main.commands["dem"]) == shown
+
+
+def test_a_sensor_is_one_of_several_and_no_is_a_flag_of_its_own() -> None:
+    assert as_options('sensor="sentinel2" | "reflectance"', main.commands["map"]) == "--sensor sentinel2 | reflectance"
+    assert as_options("coregister=False", main.commands["evaluate"]) == "--no-coregistration"
+
+
+def test_an_argument_that_a_function_lacks_becomes_what_to_do_to_the_file() -> None:
+    text = "state the CRS with assume_crs=CRS, or pixel_size_m=METRES"
+    assert adapted(text, {"assume_crs"}) == f"state the CRS with assume_crs=CRS, or {INSTEAD['pixel_size_m']}"
+    with pytest.raises(GridError) as error, advice_for({"pixel_size_m"}):
+        raise GridError(text)
+    assert str(error.value) == f"state the CRS with {INSTEAD['assume_crs']}, or pixel_size_m=METRES"

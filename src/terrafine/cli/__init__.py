@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from terrafine import __version__
+from terrafine.cli.advice import as_options
 from terrafine.cli.dataset import dataset
 from terrafine.cli.dem import dem
 from terrafine.cli.doctor import doctor
@@ -57,7 +58,7 @@ class _Verbs(click.Group):
             click.echo("\ninterrupted" + _RESUME.get(ctx.invoked_subcommand or "", ""), err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
         except TerrafineError as e:
-            _tell(ctx, f"error: {e}")
+            _tell(ctx, f"error: {as_options(str(e), self.commands[ctx.invoked_subcommand or ''])}")
             raise click.exceptions.Exit(e.exit_code) from None
         except BrokenPipeError:
             raise

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from terrafine.cli.advice import as_options
 from terrafine.cli.kinds import BAND, BYTES, human_bytes
 
 if TYPE_CHECKING:
@@ -93,4 +94,4 @@ def tell(destination: Path, extra: tuple[Callable[[RunReport], str], ...], repor
     for line in (*(f(report) for f in extra), *report.findings):
         click.echo(line)
     for note in report.notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {as_options(note, click.get_current_context().command)}", err=True)

@@ -239,7 +239,7 @@ class Results(TypedDict, total=False):
     candidates: Required[list[Candidate]]
     baselines: Baselines
     gates: list[dict[str, Any]]
-    """What was asked of each candidate by `--gate`: candidate, kind, key, limit, value, passed."""
+    """What the gates ask of each candidate: candidate, kind, key, limit, value, passed."""
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ class Job:
                 raise JobError(
                     f"{folder}: an unfinished job with other inputs, model or options:\n"
                     + "\n".join(f"  {line}" for line in lines)
-                    + "\nrun the earlier command to finish it, or add --restart to start over"
+                    + "\nrun the earlier command to finish it, or add restart=True to start over"
                 )
             _sweep(folder, lambda name: name.endswith(".part"))
         except BaseException:
@@ -175,10 +175,10 @@ def _load(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as e:
-        raise JobError(f"{path}: the job cannot be read ({e}); start over with --restart") from e
+        raise JobError(f"{path}: the job cannot be read ({e}); start over with restart=True") from e
     if not isinstance(record, dict) or record.get("format") != _FORMAT:
         raise JobError(
-            f"{path}: a job of another version of Terrafine, expected format {_FORMAT}; start over with --restart"
+            f"{path}: a job of another version of Terrafine, expected format {_FORMAT}; start over with restart=True"
         )
     return record
 

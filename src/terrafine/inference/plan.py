@@ -176,7 +176,7 @@ class Plan:
                 record[key] = tuple(record[key])
             return cls(**record)
         except (ValueError, KeyError, TypeError) as e:
-            raise JobError(f"{where}: no plan of this version of Terrafine ({e}); start over with --restart") from e
+            raise JobError(f"{where}: no plan of this version of Terrafine ({e}); start over with restart=True") from e
 
     def __str__(self) -> str:
         (h, w), (H, W), (ny, nx) = self.shape, self.output_shape, self.tile_grid

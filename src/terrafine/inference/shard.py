@@ -218,7 +218,7 @@ def run_shard(context: JobContext, index: int) -> Commit:
     if not (context.folder / "plan.json").is_file():
         raise JobError(
             f"{context.folder}: this worker does not see the job folder; all Dask workers must share the file system "
-            "of the output. Write to a shared path, or run without --dask"
+            "of the output. Write to a shared path, or run without dask=ADDRESS"
         )
     model, seconds = open_once(context.open_model), 0.0
     writer = shard_writer(context, index)

@@ -56,7 +56,9 @@ class ElevationModel:
         more = (guides,) if self.spec.guides else ()
         ensemble = self.options.self_ensemble
         if ensemble and guides:
-            raise UsageError(f"{self.spec.name} knows the looks of real orbits alone: no --self-ensemble with guides")
+            raise UsageError(
+                f"{self.spec.name} knows the looks of real orbits alone: no self_ensemble=True with guides"
+            )
         relief, sigma = self._ensemble(heights, pixel) if ensemble else self._once(heights, pixel, *more)
         out = {"elevation": self._fine(heights, relief)}
         if "elevation_sigma" in self.spec.outputs:

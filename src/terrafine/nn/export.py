@@ -116,7 +116,7 @@ def _onnxruntime(data: bytes, threads: int | None) -> Run:
     try:
         import onnxruntime
     except ImportError as e:
-        raise MissingExtraError("--engine onnx needs an extra: pip install 'terrafine[onnx]'") from e
+        raise MissingExtraError("the engine onnx needs an extra: pip install 'terrafine[onnx]'") from e
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
@@ -127,7 +127,7 @@ def _openvino(data: bytes, threads: int | None) -> Run:
     try:
         import openvino
     except ImportError as e:
-        raise MissingExtraError("--engine openvino needs an extra: pip install 'terrafine[openvino]'") from e
+        raise MissingExtraError("the engine openvino needs an extra: pip install 'terrafine[openvino]'") from e
     core = openvino.Core()
     # OpenVINO computes in bfloat16 without being asked where the processor can; here only float32 is exact enough.
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}

@@ -29,7 +29,7 @@ def subdivided(geobox: GeoBox, k: int) -> GeoBox:
     return GeoBox((int(height) * k, int(width) * k), affine * affine.scale(1 / k), geobox.crs)
 
 
-def parse_crs(text: object, path: str, advice: str = "give one with --assume-crs") -> CRS:
+def parse_crs(text: object, path: str, advice: str = "give one with assume_crs=CRS") -> CRS:
     """A pyproj CRS from WKT, an EPSG code or a PROJ string; raises GridError naming the file and what to do."""
     try:
         return CRS.from_user_input(text)
@@ -57,8 +57,8 @@ def check_grid(path: str, transform: Affine, shape: tuple[int, int], crs: CRS | 
     if crs is None:
         if not metres_known:
             raise GridError(
-                f"{path}: the file has no CRS, so its cells have no size in metres; state the CRS with --assume-crs "
-                "EPSG:xxxx, or the size of a cell in metres with --pixel-size"
+                f"{path}: the file has no CRS, so its cells have no size in metres; state the CRS with "
+                'assume_crs="EPSG:xxxx", or the size of a cell in metres with pixel_size_m=METRES'
             )
         return
     if metres_known:
@@ -68,7 +68,8 @@ def check_grid(path: str, transform: Affine, shape: tuple[int, int], crs: CRS | 
     elif not crs.is_projected:
         raise GridError(
             f"{path}: the CRS {crs.name!r} is {crs.type_name.lower()}; expected a geographic or projected one, whose "
-            "cells have a size in metres. State another with --assume-crs, or the size with --pixel-size"
+            "cells have a size in metres. State another with assume_crs=CRS, or the size with "
+            "pixel_size_m=METRES"
         )
 
 
@@ -125,7 +126,7 @@ def pixel_size_m(
     transform: Affine = geobox.affine
     if crs is None:
         if geobox.crs is None:
-            raise GridError("a grid without CRS has no size in metres; state it with pixel_size_m")
+            raise GridError("a grid without CRS has no size in metres; state it with pixel_size_m=METRES")
         crs = CRS.from_user_input(geobox.crs.to_wkt())
     pitch_y, pitch_x = abs(transform.e), abs(transform.a)
     y = (transform.f + transform.e * (np.arange(start, stop) + 0.5)).astype(np.float64)

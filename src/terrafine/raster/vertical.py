@@ -307,7 +307,7 @@ def same_or_raise(a: VerticalDatum | None, b: VerticalDatum | None, what_a: str 
         return
     raise DatumError(
         f"the heights of {what_a} stand on {a}, those of {what_b} on {b}; expected one vertical datum. Convert one of "
-        "them (gdalwarp -s_srs and -t_srs with compound CRSs), or state the datum with --vertical-datum if misread"
+        "them (gdalwarp -s_srs and -t_srs with compound CRSs), or state the datum with vertical_datum=NAME if misread"
     )
 
 

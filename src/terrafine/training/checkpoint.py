@@ -64,7 +64,7 @@ def open_checkpoint(path: Path, recipe_digest: str) -> tuple[dict[str, str], dic
             metadata = f.metadata() or {}
             if metadata.get("recipe") != recipe_digest:
                 raise RecipeError(
-                    f"{path}: a checkpoint of another recipe; use another --out, or start over with --restart"
+                    f"{path}: a checkpoint of another recipe; use another out=DIR, or start over with restart=True"
                 )
             return dict(metadata), {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
     except SafetensorError as e:

@@ -279,7 +279,7 @@ def place_of(device: str, rank: int = 0) -> torch.device:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda":
         if not torch.cuda.is_available():
-            raise RecipeError("--device cuda: no CUDA device is to be seen; use --device cpu")
+            raise RecipeError('no CUDA device is visible; use device="cpu"')
         return torch.device("cuda", rank % torch.cuda.device_count())
     return torch.device(device)
 

@@ -87,7 +87,7 @@ def open_guided(dem: Source, ref: ModelRef, guidance: Guidance) -> GuidedSource:
     _refuse_unheard(guidance, ref, OPTICAL)
     radar = any(guidance.files.get(name) for name in RADAR)
     if radar and guidance.orbit not in ("ascending", "descending"):
-        raise UsageError(f"--orbit {guidance.orbit}: radar guides need --orbit ascending or --orbit descending")
+        raise UsageError(f'radar guides need orbit="ascending" or orbit="descending"; found {guidance.orbit}')
     incidence = MID_SWATH if guidance.incidence is None else guidance.incidence
     angle = MID_SWATH if isinstance(incidence, str) else float(incidence)
     orbit = guidance.orbit or "descending"
@@ -109,7 +109,7 @@ def open_guided(dem: Source, ref: ModelRef, guidance: Guidance) -> GuidedSource:
 
 def _state_radar(guided: GuidedSource, guidance: Guidance, orbit: str, incidence: str | float) -> GuidedSource:
     assumed = guidance.incidence is None
-    note = f"no incidence was given: mid-swath, {incidence} degrees, is taken; say --guide incidence=FILE or DEG"
+    note = f"no incidence was given: mid-swath, {incidence} degrees, is taken; say incidence=DEGREES or a file"
     return guided.stating(
         {
             "RADAR_ORBIT": orbit,
@@ -134,9 +134,9 @@ def _register_radar(guided: GuidedSource, orbit: str, heading: float | None, inc
         return guided.stating({"RADAR_SHIFT_CELLS": _UNKNOWN})
     if theirs.correlation > max(own.correlation, 0.0) + _CLEAR and theirs.trusted:
         raise UsageError(
-            f"--orbit {orbit}: the radar follows relief lit from the {other} side (correlation "
-            f"{theirs.correlation:.2f}) better than from this one ({own.correlation:.2f}); say --orbit {other}, "
-            "or check the files"
+            f"{orbit} orbit: the radar follows relief lit from the {other} side (correlation "
+            f"{theirs.correlation:.2f}) better than from this one ({own.correlation:.2f}); say "
+            f'orbit="{other}", or check the files'
         )
     return _shifted(guided, own, "RADAR")
 
@@ -177,15 +177,15 @@ def _register_images(guided: GuidedSource, sun: float | None) -> GuidedSource:
             found = find_sun(db, z, pixel, seen, _WINDOW)
         except ValueError as e:
             raise UsageError(
-                f"{guided.dem.paths[0]}: too level to tell where the images' sun stands ({e}); say --sun"
+                f"{guided.dem.paths[0]}: too level to tell where the images' sun stands ({e}); say sun=DEGREES"
             ) from e
         if found.correlation < _LIT:
             raise UsageError(
                 f"{guided.dem.paths[0]}: the images follow its relief too little (correlation {found.correlation:.2f}) "
-                "to tell where their sun stands; say --sun AZIMUTH, or leave them out"
+                "to tell where their sun stands; say sun=DEGREES, or leave them out"
             )
         azimuth, told = round(found.azimuth, _TOLD), "found from the relief"
-        notes = (f"the image's sun was found at {azimuth:.0f} degrees from the grid's north; --sun overrules",)
+        notes = (f"the image's sun was found at {azimuth:.0f} degrees from the grid's north; sun=DEGREES overrides it",)
     else:
         azimuth, told = (sun + grid_north(guided.dem)) % 360, "given"
     guided = guided.with_sun(azimuth).stating(
@@ -238,9 +238,9 @@ def _number(text: str) -> str | float:
 def _refuse_unheard(guidance: Guidance, ref: ModelRef, optical: tuple[str, ...]) -> None:
     """Raise where a model makes no use of a guide that is given, or none is."""
     if not any(guidance.files.values()):
-        raise UsageError("no guide is given; expected at least one --guide vv=FILE, vh=FILE or red=FILE")
+        raise UsageError('no guide is given; expected at least one, as files={"vv": "FILE"}')
     if ref.options.self_ensemble:
-        raise UsageError("guides know the looks of real orbits alone: no --self-ensemble with --guide")
+        raise UsageError("guides know the looks of real orbits alone: no self_ensemble=True with guides")
     heard = [name for name in ref.spec.guides if not name.startswith(("look_", "sun_"))]
     if "optical" in heard:
         heard[heard.index("optical") : heard.index("optical") + 1] = optical

@@ -79,7 +79,9 @@ def estimate_height(
     picture = None if preview is None else follow(Path(preview))
     check_destinations([*paths, *([] if anchor is None else [os.fspath(anchor)])], out, picture)
     if anchor is not None and uncertainty:
-        raise UsageError("--uncertainty is the relief's own; with --anchor its low frequencies are another's. Give one")
+        raise UsageError(
+            "uncertainty=True is of the relief alone; with anchor=DEM low frequencies come from it. Give one of them"
+        )
     ref = find_model(
         model, 1, uncertainty=uncertainty, threads=engine_threads(threads, out, dask, restart), verb="height"
     )

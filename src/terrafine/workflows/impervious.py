@@ -78,7 +78,7 @@ def map_impervious(
     if not 0 < threshold < 1:
         raise UsageError(f"threshold {threshold:g}; expected a probability above 0 and below 1")
     if region_name is not None and regions is None:
-        raise UsageError("--region-name is the field of --region, which is not given")
+        raise UsageError("region_name= is a field of regions=, which is not given")
     named = Path(destination)
     beside = (
         _beside(named, "_probability.tif") if probability or sigma else None,

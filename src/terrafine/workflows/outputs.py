@@ -92,9 +92,10 @@ def target_grid(geobox: Any, spec: ModelSpec, target: Target) -> Any:
     model, asked = (_ground(g) for g in (fine, grid))
     if (asked > _COARSEST * model).any() or (asked < model / _FINEST).any():
         raise UsageError(
-            f"--tr {grid.affine.a:g} {-grid.affine.e:g}: cells of {asked[1]:.3g} × {asked[0]:.3g} m, where the model "
-            f"gives {model[1]:.3g} × {model[0]:.3g} m; expected between a hundredth and a thousand times that. The "
-            f"unit of --tr is that of the output's CRS, here {'degree' if grid.crs.geographic else grid.crs.units[0]}"
+            f"target_resolution=({grid.affine.a:g}, {-grid.affine.e:g}): cells of {asked[1]:.3g} × {asked[0]:.3g} m, "
+            f"where the model gives {model[1]:.3g} × {model[0]:.3g} m; expected between a hundredth and a thousand "
+            "times that. The unit of target_resolution= is that of the output's CRS, here "
+            f"{'degree' if grid.crs.geographic else grid.crs.units[0]}"
         )
     return grid
 

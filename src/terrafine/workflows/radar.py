@@ -176,7 +176,7 @@ def sensor_azimuth(
     latitude = where if latitude is None else latitude
     if latitude is None and heading is None:
         raise UsageError(
-            f"{dem.paths[0]}: has no CRS, so where it lies under the orbit is not known; give --latitude, or --heading"
+            f"{dem.paths[0]}: has no CRS, so where it lies under the orbit is not known; give latitude=, or heading="
         )
     try:
         return look_azimuth(orbit, latitude or 0.0, heading, incidence=incidence), turned  # type: ignore[arg-type]

@@ -48,7 +48,7 @@ def test_a_changed_request_is_refused_line_by_line(tmp_path):
     assert 'request.inputs.a.tif: was "abc", now "abd"' in str(error.value)
     assert 'request.options.consistency: was "hard", now "soft"' in str(error.value)
     assert "scale" not in str(error.value)
-    assert "--restart" in str(error.value)
+    assert "restart=True" in str(error.value)
     with claim(tmp_path) as job:
         assert job.finished() == {1}, "a refused run must not touch the job"
 
@@ -106,7 +106,7 @@ def test_foreign_files_are_never_touched(tmp_path):
 def test_a_damaged_plan_is_refused_and_restart_helps(tmp_path, text):
     claim(tmp_path).release()
     (job_folder(tmp_path / "fine.tif") / "plan.json").write_text(text)
-    with pytest.raises(JobError, match="--restart"):
+    with pytest.raises(JobError, match="restart=True"):
         claim(tmp_path)
     claim(tmp_path, restart=True).release()
 

@@ -327,7 +327,7 @@ def test_the_report_knows_the_shape_that_was_warped_to(tmp_path, coarse):
     ("crs", "size"), [("EPSG:4326", 10.0), ("EPSG:32633", 0.0001), ("EPSG:32633", 25_000.0)], ids=str
 )
 def test_cells_of_a_size_that_cannot_be_meant_are_refused(tmp_path, coarse, crs, size):
-    with pytest.raises(UsageError, match="unit of --tr is that of the output's CRS"):
+    with pytest.raises(UsageError, match="unit of target_resolution= is that of the output's CRS"):
         terrafine.sharpen_dem(
             coarse, tmp_path / "fine.tif", model="bicubic", target_crs=crs, target_resolution=(size, size)
         )

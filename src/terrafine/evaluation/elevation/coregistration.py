@@ -54,7 +54,7 @@ def estimate_shift(
     except ImportError as e:
         raise MissingExtraError(
             "co-registration needs xdem, of the extra `evaluate`; install terrafine[evaluate], or compare the surfaces "
-            "as they lie with --no-coregistration"
+            "as they lie with coregister=False"
         ) from e
     both = np.isfinite(reference) & np.isfinite(candidate)
     if np.count_nonzero(both) < _ENOUGH or float(np.std(reference[both])) == 0.0:

@@ -91,7 +91,7 @@ def trace_water(
         return (
             f"Hydrology was left out: following water needs the whole of {len(lanes)} surfaces in memory, "
             f"{need / 2**30:.1f} GiB for {shape[0]} × {shape[1]} cells, and {options.limit_bytes / 2**30:.1f} GiB are "
-            "allowed. Allow more with --hydrology-memory, or evaluate a smaller extent."
+            "allowed. Allow more with hydrology_memory=SIZE, or evaluate a smaller extent."
         )
     surfaces, references = _whole(read, len(lanes), keys, shape)
     valid = np.isfinite(surfaces[0])

@@ -57,7 +57,7 @@ class AlignedSource(SourceBase):
             self._same_crs = CRS.from_wkt(self._wkt[0]) == CRS.from_wkt(self._wkt[1])
         elif not self._same_crs:
             bare = "it" if here is None else "the reference grid"
-            raise GridError(f"{self.paths[0]}: {bare} has no CRS, the other has; state it with --assume-crs")
+            raise GridError(f"{self.paths[0]}: {bare} has no CRS, the other has; state it with assume_crs=CRS")
         self._lattice = Lattice(
             source.geobox.affine, geobox.affine, self._wkt if not self._same_crs else None, self.shape
         )
@@ -168,9 +168,9 @@ def warp_grid(
     cells. Raises GridError where the CRS cannot be read or the grid cannot be transformed, UsageError for a size <= 0.
     """
     if geobox.crs is None:
-        raise GridError("a grid without CRS cannot be put in another; state it with --assume-crs")
+        raise GridError("a grid without CRS cannot be put in another; state it with assume_crs=CRS")
     wkt = geobox.crs.to_wkt()
-    target = CRS.from_wkt(wkt) if crs is None else grid.parse_crs(_plain(crs), "--t-srs", _CRS_ADVICE)
+    target = CRS.from_wkt(wkt) if crs is None else grid.parse_crs(_plain(crs), "target_crs=", _CRS_ADVICE)
     here, there = rasterio.crs.CRS.from_wkt(wkt), rasterio.crs.CRS.from_wkt(target.to_wkt())
     box = geobox.boundingbox
     bounds = (box.left, box.bottom, box.right, box.top)
@@ -191,7 +191,7 @@ def warp_grid(
     y0, y1 = math.floor(bottom / size[1] + 1e-6), math.ceil(top / size[1] - 1e-6)
     affine = Affine(size[0], 0.0, x0 * size[0], 0.0, -size[1], y1 * size[1])
     out = GeoBox((y1 - y0, x1 - x0), affine, target.to_wkt())
-    grid.check_grid("--t-srs", affine, (y1 - y0, x1 - x0), target, metres_known=False)
+    grid.check_grid("target_crs=", affine, (y1 - y0, x1 - x0), target, metres_known=False)
     return out
 
 

@@ -61,7 +61,7 @@ def read_regions(path: PathLike, geobox: GeoBox, name: str | None = None) -> Reg
     text = os.fspath(path)
     features, source = read_features(text)
     if geobox.crs is None:
-        raise GridError(f"{text}: the image has no CRS to put the regions in; state it with --assume-crs")
+        raise GridError(f"{text}: the image has no CRS to put the regions in; state it with assume_crs=CRS")
     onto = grid.parse_crs(geobox.crs.to_wkt(), text)
     into = Transformer.from_crs(source, onto, always_xy=True)
     around, here = _around(geobox, Transformer.from_crs(onto, source, always_xy=True)), box(*tuple(geobox.boundingbox))
@@ -74,7 +74,7 @@ def read_regions(path: PathLike, geobox: GeoBox, name: str | None = None) -> Reg
         if field is None or field not in fields:
             raise UsageError(
                 f"{text}: a polygon has no field {field or 'at all'}; its fields are {', '.join(fields) or 'none'}. "
-                "Say with --region-name which names the regions"
+                "Say with region_name=FIELD which names the regions"
             )
         near = shapely.make_valid(shapely.force_2d(geometry))
         if around is not None:

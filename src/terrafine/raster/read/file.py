@@ -65,7 +65,7 @@ def unit_factor(unit: str, path: str) -> float:
     if key not in _UNITS:
         raise GridError(
             f"{path}: heights are in {unit!r}, a unit not known here; expected one of m, km, dm, cm, mm, ft, "
-            "us-ft. State it with --elevation-unit"
+            "us-ft. State it with elevation_unit=UNIT"
         )
     return _UNITS[key]
 
@@ -230,17 +230,15 @@ def _describe(
         raise SourceError(
             f"{name}: holds {len(handle.subdatasets)} subdatasets and no band of its own; name one of them"
         )
-    crs = (
-        grid.parse_crs(assume_crs, "--assume-crs", "expected for example EPSG:32633")
-        if assume_crs is not None
-        else None
-    )
-    if crs is None and handle.crs:
+    crs = None
+    if assume_crs is not None:
+        crs = grid.parse_crs(assume_crs, "assume_crs=", "expected for example EPSG:32633")
+    elif handle.crs:
         crs = grid.parse_crs(handle.crs.to_wkt(), name)
     transform: Affine = handle.transform
     if transform == Affine.identity() and not metres_known:
         how = " (it has ground control points only; run gdalwarp first)" if handle.gcps[0] else ""
-        raise GridError(f"{name}: the file has no geotransform{how}; expected a georeferenced grid, or --pixel-size")
+        raise GridError(f"{name}: no geotransform{how}; expected a georeferenced grid, or pixel_size_m=METRES")
     south_up = transform.e > 0
     if south_up and (transform != Affine.identity() or crs is not None):
         t = transform
@@ -300,7 +298,7 @@ def _height_unit(
     if axis is not None and abs(factor - axis) > 1e-9:
         raise GridError(
             f"{name}: the band's unit is {unit!r} ({factor:.9g} m), but the vertical axis of its CRS measures "
-            f"{axis:.9g} m; say which is true with --elevation-unit"
+            f"{axis:.9g} m; say which is true with elevation_unit=UNIT"
         )
     return unit or "m", factor
 
@@ -312,7 +310,7 @@ def _choose(handle: Any, name: str, want: Sequence[str], bands: Mapping[str, int
         if bands and band in bands:
             i = int(bands[band])
             if not 1 <= i <= handle.count:
-                raise BandError(f"{name}: --band {band}={i}, but the file has bands 1 to {handle.count}")
+                raise BandError(f'{name}: bands={{"{band}": {i}}}, but the file has bands 1 to {handle.count}')
         else:
             i = _by_name(handle, name, band, said, alone=len(want) == 1)
         _suits(handle, name, band, i)
@@ -334,7 +332,9 @@ def _by_name(handle: Any, name: str, band: str, said: list[str], *, alone: bool)
     if len(hits) != 1:
         listed = ", ".join(f"{i + 1}={d!r}" if d else f"{i + 1} (no description)" for i, d in enumerate(said))
         problem = "more than one band is" if hits else "no band is"
-        raise BandError(f"{name}: {problem} called {band!r}; the file offers {listed}. Say which with --band {band}=N")
+        raise BandError(
+            f'{name}: {problem} called {band!r}; the file offers {listed}. Say which with bands={{"{band}": N}}'
+        )
     return hits[0]
 
 

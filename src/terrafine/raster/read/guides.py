@@ -268,11 +268,9 @@ def _check_unit(source: Source, name: str, unit: str) -> None:
     low, middle, high = _quantiles(source, name)
     found = f"{source.paths[0]}: band {name} holds values from {low:.4g} to {high:.4g} (1st to 99th percentile)"
     if unit == "linear" and low < 0:
-        raise BandError(f"{found}; linear power is never below 0. If these are dB, leave --guide-unit out")
+        raise BandError(f'{found}; linear power is never below 0. If these are dB, say unit="dB"')
     if unit == "dB" and (low >= 0 and middle < 2):
-        raise BandError(
-            f"{found}; backscatter in dB lies mostly below 0. If this is linear power, say --guide-unit linear"
-        )
+        raise BandError(f'{found}; backscatter in dB lies mostly below 0. If this is linear power, say unit="linear"')
     if unit == "dB" and (low < _LOWEST_DB or high > _HIGHEST_DB):
         raise BandError(
             f"{found}; expected {_LOWEST_DB:g} to {_HIGHEST_DB:g} dB. Divide scaled integers by their factor first, or "
@@ -286,7 +284,8 @@ def _check_bright(source: Source, name: str) -> None:
     if middle <= 0 or low == high:
         raise BandError(
             f"{source.paths[0]}: band {name} holds values from {low:.4g} to {high:.4g} (1st to 99th percentile); "
-            "expected brightness above 0, reflectance or digital numbers. Say which band is meant: --guide red=FILE#4"
+            "expected brightness above 0, reflectance or digital numbers. Say which band is meant: "
+            'files={"red": "FILE#4"}'
         )
 
 

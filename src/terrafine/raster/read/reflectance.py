@@ -109,7 +109,7 @@ class ImageSource(SourceBase):
         if low < -0.2 or high > 3.0:
             raise BandError(
                 f"{self.paths[0]}: {band} read as {self.sensor.name} is reflectance from {low:.3g} to {high:.3g}; "
-                f"expected -0.2 to 3. Say which sensor it is: --sensor {' | '.join(self._allowed)}"
+                f"expected -0.2 to 3. Say which sensor it is: {_stated(self._allowed)}"
             )
         return values, valid
 
@@ -152,8 +152,7 @@ class ImageSource(SourceBase):
         if share > max_bright:
             raise SourceError(
                 f"{self.paths[0]}: {share:.0%} of the image is as bright and colourless as cloud or snow, which hide "
-                f"the ground; expected at most {max_bright:.0%}. Take a clear scene, mask the clouds, or raise "
-                "--max-bright"
+                f"ground; expected at most {max_bright:.0%}. Take a clear scene, mask clouds, or raise max_bright=SHARE"
             )
 
     def bright_share(self) -> float:
@@ -210,13 +209,12 @@ def open_image(
     if sensor == "sentinel2-offset" and (darkest := _darkest(source)) < _NO_OFFSET:
         raise BandError(
             f"{first}: does not read as {sensor} ({chosen.what}): its darkest numbers are {darkest * 1e4:.0f}, which "
-            "would be a reflectance well below 0; expected about 1,000 or more. The offset is gone: --sensor sentinel2"
+            'would be reflectance below 0; expected about 1,000 or more. The offset is gone: sensor="sentinel2"'
         )
     if sensor is None and unless not in (None, chosen.name) and not source.scaled:
         raise BandError(
             f"{first}: reads as {chosen.name} ({chosen.what}); expected {unless} ({SENSORS[str(unless)].what})."
-            f"{_WITH_OFFSET if chosen.name == 'sentinel2-offset' else ''} If that is what it is, say so: --sensor "
-            f"{chosen.name}"
+            f"{_WITH_OFFSET if chosen.name == 'sentinel2-offset' else ''} If it is, say so: {_stated([chosen.name])}"
         )
     return image
 
@@ -274,7 +272,7 @@ def _fits(image: ImageSource) -> bool:
 
 _WITH_OFFSET = (
     " Nothing in it is darker than a reflectance of 0.09 in any band, as where 1,000 is still added to the numbers; a "
-    "scene without shadow, water or plants would look the same, and then it is --sensor sentinel2."
+    'scene without shadow, water or plants would look the same, and then it is sensor="sentinel2".'
 )
 
 
@@ -296,9 +294,12 @@ def _found(source: Source, path: str, described: list[str], allowed: Sequence[st
     if len(fit) == 1 and fit[0] in allowed:
         return SENSORS[fit[0]]
     span = _range(sample(ImageSource(source, SENSORS["reflectance"])))
-    raise BandError(
-        f"{path}: values of {span}: it reads as {_told(fit, allowed)}. Say which it is: --sensor {' | '.join(allowed)}"
-    )
+    raise BandError(f"{path}: values of {span}: it reads as {_told(fit, allowed)}. Say which it is: {_stated(allowed)}")
+
+
+def _stated(sensors: Sequence[str]) -> str:
+    """The argument that states one of the sensors."""
+    return "sensor=" + " | ".join(f'"{name}"' for name in sensors)
 
 
 def _candidates(source: Source, path: str, described: list[str]) -> list[str]:

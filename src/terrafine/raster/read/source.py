@@ -193,19 +193,19 @@ def _in_range(file: RasterFile, band: str, values: NDArray[np.float32]) -> None:
         raise BandError(
             f"{file.path}: band {fact.index} ({band}) holds {int(np.isinf(values).sum())} infinite values in a window "
             "of it, as a division by zero or an overflow leaves them; expected heights. If they mean missing, say so: "
-            "--nodata inf"
+            "nodata=inf"
         )
     if found_low < low or found_high > high:
         raise BandError(
             f"{file.path}: band {fact.index} ({band}) holds values from {found_low:g} to {found_high:g} "
             f"{band_of(band).unit}; expected {low:g} to {high:g}. If such values mean missing, declare them "
-            "(--nodata, or gdal_edit -a_nodata); if the unit is another, state it"
+            "with nodata=VALUE; if the unit is another, state it with elevation_unit=UNIT"
         )
     # Inside the range of bathymetry, yet never measured to the millimetre: the commonest undeclared nodata.
     if found_low <= -9999.0 and fact.nodata is None and band == "elevation" and bool((values == -9999.0).any()):
         raise BandError(
             f"{file.path}: band {fact.index} (elevation) holds exactly -9999 and declares no nodata value; expected it "
-            "declared: gdal_edit -a_nodata -9999, or --nodata -9999"
+            "declared: gdal_edit -a_nodata -9999, or nodata=-9999"
         )
 
 
@@ -232,8 +232,8 @@ def _datum(files: Sequence[RasterFile], option: str | None) -> tuple[VerticalDat
     wanted = vertical.from_name(option)
     if said is not None and not said.same(wanted):
         raise DatumError(
-            f"{files[0].path}: the file states that its heights stand on {said}; --vertical-datum says {wanted.name}. "
-            "Leave the option out, or convert the heights with gdalwarp"
+            f"{files[0].path}: the file states that its heights stand on {said}; vertical_datum= says {wanted.name}. "
+            "Leave it out, or convert the heights with gdalwarp"
         )
     return said or wanted, surface
 

@@ -67,7 +67,7 @@ class JointModel:
         if not wanted or set(wanted) - set(known):
             raise UsageError(f"outputs {', '.join(wanted)}: at ×{spec.scale} {spec.name} gives {', '.join(known)}")
         if options.engine != "torch":
-            raise UsageError(f"jointseg runs on torch; --engine {options.engine} is not there for it")
+            raise UsageError(f"jointseg runs on torch; the engine {options.engine} cannot run it")
         if network.images is None and set(wanted) & set(spec.inputs):
             raise UsageError(f"{spec.name} makes no image of its own; expected a model with through = fine")
         self.spec, self.options, self.wanted = spec, options, wanted

@@ -62,7 +62,7 @@ def _free(net: nn.Module, heights: Tensor, pixel_size_m: Tensor, guides: Mapping
 
 def _adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> ElevationModel:
     if options.engine != "torch":
-        raise UsageError(f"pimsr runs on torch; --engine {options.engine} is not there for it")
+        raise UsageError(f"pimsr runs on torch; the engine {options.engine} cannot run it")
     return ElevationModel(spec, net, _kept if options.consistency == "hard" else _free, options)
 
 

@@ -51,7 +51,7 @@ def _relief(net: nn.Module, heights: Tensor, pixel_size_m: Tensor, guides: Mappi
 
 def _adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> ElevationModel:
     if options.engine != "torch":
-        raise UsageError(f"pimsr-published runs on torch; --engine {options.engine} is not there for it")
+        raise UsageError(f"pimsr-published runs on torch; the engine {options.engine} cannot run it")
     return ElevationModel(spec, net, _relief, options)
 
 

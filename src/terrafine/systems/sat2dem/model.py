@@ -58,9 +58,9 @@ class HeightModel:
 
     def __init__(self, spec: ModelSpec, network: UNet, options: Options) -> None:
         if options.engine != "torch":
-            raise UsageError(f"sat2dem runs on torch; --engine {options.engine} is not there for it")
+            raise UsageError(f"sat2dem runs on torch; the engine {options.engine} cannot run it")
         if options.self_ensemble:
-            raise UsageError("light does not turn with an image: no --self-ensemble for sat2dem")
+            raise UsageError("light does not turn with an image: no self_ensemble=True for sat2dem")
         self.spec = spec
         self.network = channels_last(network.eval())
         self.depth, self.cell_m = network.depth, network.cell_m

@@ -80,7 +80,9 @@ def load_terrains(root: Path, weights: Mapping[str, float]) -> list[Terrain]:
         pattern = pattern if mark else entry
         files = [p for p in sorted(root.glob(pattern)) if p not in taken]
         if not files:
-            raise DataError(f"{root / pattern}: no file matches; expected elevation models there, or another --data")
+            raise DataError(
+                f"{root / pattern}: no file matches; expected elevation models there, or another data_root=DIR"
+            )
         read = [_stacked(p, root, orbit if mark else "") if p.suffix in SUFFIXES else _read(p, root) for p in files]
         cells = sum(t.heights.size for t in read)
         taken.update({p: replace(t, weight=weight * t.heights.size / cells) for p, t in zip(files, read, strict=True)})

@@ -48,7 +48,9 @@ def load_scenes(root: Path, pairs: Mapping[str, str], sensor: str | None = None)
     for image, heights in pairs.items():
         for name in (image, heights):
             if not (root / name).is_file():
-                raise DataError(f"{root / name}: no such file; expected the recipe's pairs there, or another --data")
+                raise DataError(
+                    f"{root / name}: no such file; expected the recipe's pairs there, or another data_root=DIR"
+                )
         scenes.append(_load(root / image, root / heights, Path(image).with_suffix("").as_posix(), sensor))
     return scenes
 

@@ -110,7 +110,7 @@ def _numbered(root: Path, pattern: str) -> dict[int, Path]:
             raise DataError(f"{path} and {found[int(match[1])]} have the same number; expected one tile for each")
         found[int(match[1])] = path
     if not found:
-        raise DataError(f"{root / pattern}: no file matches; expected tiles there, or another --data")
+        raise DataError(f"{root / pattern}: no file matches; expected tiles there, or another data_root=DIR")
     return found
 
 

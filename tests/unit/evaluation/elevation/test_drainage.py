@@ -62,7 +62,7 @@ def test_above_the_limit_nothing_is_read_and_the_reason_is_told() -> None:
     told = trace_water(lanes, never, (96, 96), cells(96), WaterOptions(limit_bytes=need - 1))
     assert isinstance(told, str)
     assert "96 × 96 cells" in told
-    assert "--hydrology-memory" in told
+    assert "hydrology_memory=" in told
     enough = trace_water(lanes, reader(found, references), (96, 96), cells(96), WaterOptions(limit_bytes=need))
     assert isinstance(enough, Water)
 

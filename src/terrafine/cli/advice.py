@@ -1,0 +1,91 @@
+"""Arguments of the library as options of a command, in errors and notes; the one table of the two."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import click
+
+__all__ = ["FLAGS", "as_options"]
+
+FLAGS = {
+    "anchor": "--anchor",
+    "assume_crs": "--assume-crs",
+    "bands": "--band",
+    "coarse": "--coarse",
+    "coregister": "--coregistration",
+    "dask": "--dask",
+    "data_root": "--data",
+    "device": "--device",
+    "divide_by": "--divide-by",
+    "elevation_unit": "--elevation-unit",
+    "engine": "--engine",
+    "files": "--guide",
+    "guidance": "--guide",
+    "heading": "--heading",
+    "hydrology": "--hydrology",
+    "hydrology_memory": "--hydrology-memory",
+    "incidence": "--incidence",
+    "kind": "--as",
+    "latitude": "--latitude",
+    "max_bright": "--max-bright",
+    "memory": "--memory",
+    "names": "--class-name",
+    "nodata": "--nodata",
+    "orbit": "--orbit",
+    "out": "--out",
+    "pixel_size_m": "--pixel-size",
+    "region_name": "--region-name",
+    "regions": "--region",
+    "restart": "--restart",
+    "self_ensemble": "--self-ensemble",
+    "sensor": "--sensor",
+    "sun": "--sun",
+    "target_crs": "--t-srs",
+    "target_resolution": "--tr",
+    "threads": "--threads",
+    "tile": "--tile",
+    "uncertainty": "--uncertainty",
+    "unit": "--guide-unit",
+    "vertical_datum": "--vertical-datum",
+}
+
+
+def as_options(text: str, command: click.Command) -> str:
+    """A message of the library in the words of a command: `elevation_unit="ft"` as `--elevation-unit ft`.
+
+    An argument that the command has no option for becomes what to do instead, `terrafine.workflows.advice.INSTEAD`.
+    """
+    from terrafine.workflows.advice import INSTEAD, rewritten
+
+    known = _options(command)
+
+    def write(name: str, value: str) -> str:
+        flag, values = FLAGS[name], _plain(value)
+        if name == "incidence" and flag not in known:
+            flag, values = "--guide", [f"incidence={v}" for v in values]
+        if value == "False":
+            flag, values = flag.replace("--", "--no-", 1), []
+        return " ".join([flag, *values]) if flag in known else INSTEAD[name]
+
+    return rewritten(text, write)
+
+
+def _options(command: click.Command) -> set[str]:
+    """Every option of a command and of its commands."""
+    own = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    inner: dict[str, click.Command] = getattr(command, "commands", {})
+    return own.union(*(_options(c) for c in inner.values()))
+
+
+def _plain(value: str) -> list[str]:
+    """Python's value as words of a command line: `"ft"` as ft, `{"red": 3}` as red=3, `(10, 10)` as 10 10."""
+    if value == "True":
+        return []
+    if value.startswith("{"):
+        return [re.sub(r":\s*", "=", value.strip("{}").replace('"', ""), count=1)]
+    if value.startswith("("):
+        return [part.strip() for part in value.strip("()").split(",") if part.strip()]
+    return [value.replace('"', "")] if value else []

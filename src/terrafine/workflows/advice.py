@@ -1,0 +1,87 @@
+"""Advice in messages: what it names, and what it names instead where a function does not have that argument.
+
+The library writes an argument as Python has it, `name=value`, where a noun may stand:
+`state it with assume_crs="EPSG:32633"`. Where a function lacks the argument, or it does not apply to the input that is
+read, what to do to the file stands in its place. The command line writes arguments as flags: `terrafine.cli.advice`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+
+from terrafine.errors import TerrafineError
+
+__all__ = ["INSTEAD", "adapted", "advice_for", "arguments_in", "rewritten"]
+
+INSTEAD = {
+    "anchor": "a coarse elevation model",
+    "assume_crs": "`gdal_edit -a_srs EPSG:xxxx FILE`",
+    "bands": "a band description in the file, or one band alone in a file (`gdal_translate -b N`)",
+    "coarse": "the image that they were made from",
+    "coregister": "surfaces that are already aligned",
+    "dask": "a local run",
+    "data_root": "the folder of the data",
+    "device": "another device",
+    "divide_by": "values of a known scale",
+    "elevation_unit": "`gdal_edit -units UNIT FILE` (m, ft, us-ft)",
+    "engine": "another engine",
+    "files": "a file of one band (`gdal_translate -b N`)",
+    "guidance": "guides",
+    "heading": "the track's heading",
+    "hydrology": "an evaluation without hydrology",
+    "hydrology_memory": "more memory for hydrology",
+    "incidence": "the angle of incidence",
+    "kind": "files of one kind",
+    "latitude": "a CRS in the file (`gdal_edit -a_srs EPSG:xxxx FILE`)",
+    "max_bright": "a scene with less cloud",
+    "memory": "more memory",
+    "names": "names of classes",
+    "nodata": "`gdal_edit -a_nodata VALUE FILE`",
+    "orbit": "the direction of the pass",
+    "out": "another folder",
+    "pixel_size_m": "a georeference in the file (`gdal_edit -a_srs EPSG:xxxx -a_ullr ...`)",
+    "region_name": "the field that names them",
+    "regions": "polygons",
+    "restart": "an empty job folder",
+    "self_ensemble": "the mean over mirrored and rotated inputs",
+    "sensor": "band descriptions that say which sensor it is",
+    "sun": "the azimuth of the sun",
+    "target_crs": "another CRS (`gdalwarp -t_srs`)",
+    "target_resolution": "another cell size (`gdalwarp -tr`)",
+    "threads": "another number of threads",
+    "tile": "another tile size",
+    "uncertainty": "a result without uncertainty",
+    "unit": "the guide's unit",
+    "vertical_datum": "a compound CRS in the file (`gdal_edit -a_srs EPSG:xxxx+yyyy FILE`)",
+}
+"""Every argument that a message may name, and the noun phrase that stands in its place where there is none such."""
+
+_VALUE = r'"[^"]*"(?: \| "[^"]*")*|\{[^{}]*\}|\([^()]*\)|[A-Za-z0-9_+-]*(?:\.[0-9]+)?'
+_ARGUMENT = re.compile(rf"(?<![\w./#=-])({'|'.join(sorted(INSTEAD))})=({_VALUE})")
+
+
+def arguments_in(text: str) -> list[str]:
+    """Names of the arguments that a message names."""
+    return [match[1] for match in _ARGUMENT.finditer(text)]
+
+
+def rewritten(text: str, write: Callable[[str, str], str]) -> str:
+    """The text with each argument as `write(name, value)` has it; the value is Python's, quotes included."""
+    return _ARGUMENT.sub(lambda match: write(match[1], match[2]), text)
+
+
+def adapted(text: str, has: Collection[str]) -> str:
+    """The text with what to do instead in place of each argument that is not in `has`."""
+    return rewritten(text, lambda name, value: f"{name}={value}" if name in has else INSTEAD[name])
+
+
+@contextmanager
+def advice_for(has: Collection[str]) -> Iterator[None]:
+    """Errors raised inside name only arguments in `has`: those that apply to the input that is being read."""
+    try:
+        yield
+    except TerrafineError as error:
+        error.args = (adapted(str(error), has),)
+        raise
