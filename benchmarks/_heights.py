@@ -12,8 +12,8 @@ import torch
 from _common import F64, Mask, back_projected, bicubic, block_mean, fill_nearest
 from numpy.typing import NDArray
 
-from terrafine.raster.warp.fusion import join
-from terrafine.raster.warp.relief_gain import Gain, departures
+from terrafine.raster.warp.fusion import fuse
+from terrafine.raster.warp.relief_gain import ReliefGain, local_anomaly
 
 AREAS = ("beavercreek", "gutzler", "riceridge", "ecklund", "zion")
 COARSE_TRUTH = {"zion": 3}  # cells of the image along a cell of the truth that there is: SRTM at 90 m
@@ -128,13 +128,13 @@ def anchored_scores(area: Area, relief: F64, metres: int) -> dict[str, dict[str,
     y, x = (n // k * k for n in area.z.shape)
     z, valid = area.z[:y, :x], area.valid[:y, :x]
     coarse = block_mean(z, k)
-    smooth, gain = back_projected(coarse, k), Gain(coarse.shape)
+    smooth, gain = back_projected(coarse, k), ReliefGain(coarse.shape)
     both = block_mean(valid.astype(float), k) == 1
-    gain.add(0, departures(block_mean(relief[:y, :x], k), both), departures(coarse, both), both)
+    gain.add(0, local_anomaly(block_mean(relief[:y, :x], k), both), local_anomaly(coarse, both), both)
     known, there = np.ones(coarse.shape, bool), np.ones((y, x), bool)
     believed = gain.rows(slice(0, len(coarse)), k)
     joins = {
-        name: join(coarse, known, relief[:y, :x], there, g, k)
+        name: fuse(coarse, known, relief[:y, :x], there, g, k)
         for name, g in (("relief taken whole", np.ones_like(believed)), ("image on the coarse DEM", believed))
     }
     methods = {

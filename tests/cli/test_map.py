@@ -199,9 +199,9 @@ def test_another_tile_size_changes_probabilities_within_the_tolerance_and_blends
     model: type, tolerance: float, run: Run, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from terrafine.raster.write import class_style
-    from terrafine.raster.write.overviews import Numbers
+    from terrafine.raster.write.encoding import Encoding
 
-    monkeypatch.setattr(class_style, "PERCENT", Numbers("float32", missing=-1.0))  # what was blended, not rounded
+    monkeypatch.setattr(class_style, "PERCENT", Encoding("float32", nodata=-1.0))  # what was blended, not rounded
     monkeypatch.setattr(terrafine.systems, "load_model", model)
     maps = []
     for tile in (32, 64):

@@ -138,7 +138,7 @@ def _publish(
     """Write the relief; with an anchor first into the job folder, then joined with it."""
     from terrafine.raster.bands import band
     from terrafine.raster.read.source import open_source
-    from terrafine.raster.warp.fusion import anchored_rows, fit_gain
+    from terrafine.raster.warp.fusion import fit_relief_gain, fused_rows
     from terrafine.raster.write.cog_writer import write_cog
 
     def write(path: Path, names: tuple[str, ...], blocks: Iterator[NDArray[np.float32]], **more: Any) -> None:
@@ -156,8 +156,8 @@ def _publish(
 
     def joined() -> Iterator[NDArray[np.float32]]:
         worst: list[float] = []
-        gain = fit_gain(relief, ground)
-        yield from anchored_rows(relief, ground, gain, worst)
+        gain = fit_relief_gain(relief, ground)
+        yield from fused_rows(relief, ground, gain, worst)
         tags["RELIEF_GAIN"] = str(gain)
         tags["CONSISTENCY_RESIDUAL_M"] = f"{max(worst):.6f}"  # tags are written after the last row
 

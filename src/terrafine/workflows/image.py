@@ -75,7 +75,7 @@ def _publish(scene: Scene, out: Path, rows: Iterator[NDArray[np.float32]], resid
     names = scene.ref.spec.outputs
     grid = subdivided(scene.image.geobox, scene.ref.spec.scale)
     tags = scene.tags | scene.consistency_tags(residuals)
-    with open_cog(out, grid, band_names=names, units=("1",) * len(names), numbers=REFLECTANCE, tags=tags) as file:
+    with open_cog(out, grid, band_names=names, units=("1",) * len(names), encoding=REFLECTANCE, tags=tags) as file:
         for block in rows:
             file.push(np.clip(block, _LOWEST, _HIGHEST))
 

@@ -144,10 +144,10 @@ def _publish(
         likely = (
             contextlib.nullcontext()
             if chance is None
-            else write(chance, band_names=kept, units=("1",) * len(kept), numbers=PERCENT, tags=tags)
+            else write(chance, band_names=kept, units=("1",) * len(kept), encoding=PERCENT, tags=tags)
         )
         with (
-            write(out, band_names=("class",), units=("",), numbers=IMPERVIOUS, tags=named) as classes,
+            write(out, band_names=("class",), units=("",), encoding=IMPERVIOUS, tags=named) as classes,
             likely as sure,
         ):
             for block in rows:

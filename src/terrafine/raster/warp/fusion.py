@@ -12,10 +12,10 @@ from odc.geo.geobox import GeoBox
 from terrafine.errors import GridError
 from terrafine.raster.read.aligned import align_to
 from terrafine.raster.read.source import Source
-from terrafine.raster.warp.relief_gain import Gain, departures
+from terrafine.raster.warp.relief_gain import ReliefGain, local_anomaly
 from terrafine.raster.warp.resample import back_project, block_mean, fill_voids, repeat_mask, upsample
 
-__all__ = ["Anchor", "anchored_rows", "fit_gain", "join"]
+__all__ = ["Anchor", "fused_rows", "fit_relief_gain", "fuse"]
 
 _ROUNDS = 6  # of back-projection; what is left is taken out exactly
 _MARGIN = 16  # coarse cells around a strip: the reach of the cubic kernel, over and over
@@ -58,9 +58,9 @@ class Anchor:
         return {**self._coarse.identity(), "k": self.k}
 
 
-def fit_gain(relief: Source, anchor: Anchor) -> Gain:
+def fit_relief_gain(relief: Source, anchor: Anchor) -> ReliefGain:
     """How far the anchor believes the relief, from the block means of both; reads the relief once, in strips."""
-    k, gain = anchor.k, Gain(anchor.shape)
+    k, gain = anchor.k, ReliefGain(anchor.shape)
     step = max(1, _STRIP // k)
     for top in range(0, anchor.shape[0], step):
         rows = slice(top, min(top + step, anchor.shape[0]))
@@ -69,13 +69,13 @@ def fit_gain(relief: Source, anchor: Anchor) -> Gain:
         values, valid = relief.read("relief", slice(wide.start * k, wide.stop * k), slice(0, anchor.shape[1] * k))
         means, _ = block_mean(values.astype(np.float64), None, k)
         both = known & valid.reshape(len(known), k, -1, k).all(axis=(1, 3))
-        own, other = departures(means.astype(np.float64), both), departures(coarse, both)
+        own, other = local_anomaly(means.astype(np.float64), both), local_anomaly(coarse, both)
         gain.add(top, own[1:-1], other[1:-1], both[1:-1])
     return gain
 
 
-def anchored_rows(relief: Source, anchor: Anchor, gain: Gain, worst: list[float]) -> Iterator[NDArray[np.float32]]:
-    """Row blocks (1, y, x) of anchor + gain · high frequencies of the relief, NaN where either is void; see `join`.
+def fused_rows(relief: Source, anchor: Anchor, gain: ReliefGain, worst: list[float]) -> Iterator[NDArray[np.float32]]:
+    """Row blocks (1, y, x) of anchor + gain · high frequencies of the relief, NaN where either is void; see `fuse`.
 
     `worst` receives the largest departure of a block mean, metres, block by block.
     """
@@ -88,7 +88,7 @@ def anchored_rows(relief: Source, anchor: Anchor, gain: Gain, worst: list[float]
         fine_rows = slice(wide.start * k, wide.stop * k)
         values, valid = relief.read("relief", fine_rows, slice(0, anchor.shape[1] * k))
         inner = slice(_MARGIN * k, (_MARGIN + rows.stop - rows.start) * k)
-        surface = join(coarse, known, values.astype(np.float64), valid, gain.rows(wide, k), k)[inner]
+        surface = fuse(coarse, known, values.astype(np.float64), valid, gain.rows(wide, k), k)[inner]
         there = repeat_mask(known, k)[inner] & valid[inner]
         blocks = slice(_MARGIN, _MARGIN + rows.stop - rows.start)
         departure = np.abs(block_mean(surface, None, k)[0] - coarse[blocks])[known[blocks]]
@@ -97,7 +97,7 @@ def anchored_rows(relief: Source, anchor: Anchor, gain: Gain, worst: list[float]
         yield out[None, : min(rows.stop * k, height) - rows.start * k, :width]
 
 
-def join(
+def fuse(
     coarse: NDArray[np.float64],
     known: NDArray[np.bool_],
     relief: NDArray[np.float64],

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["Gain", "departures"]
+__all__ = ["ReliefGain", "local_anomaly"]
 
 _BLOCK = 16  # coarse cells along a block of the lattice that evidence is summed on; a gain is read from 3 × 3 of them
 _PRIOR = 50.0  # cells of evidence that the relief is right as it is
@@ -21,14 +21,14 @@ F64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
-def departures(means: F64, known: Mask) -> F64:
+def local_anomaly(means: F64, known: Mask) -> F64:
     """Cells (y, x) less the mean of the known ones in 3 × 3 around; 0 where not known."""
     values = np.where(known, means, 0.0)
     total, count = (ndimage.uniform_filter(v, 3, mode="constant") for v in (values, known.astype(np.float64)))
     return np.where(known, values - total / np.maximum(count, 1e-9), 0.0)
 
 
-class Gain:
+class ReliefGain:
     """A number from 0 to 2 for each cell of the anchor, smooth, from sums on a lattice of 16 × 16 cells."""
 
     def __init__(self, shape: tuple[int, int]) -> None:

@@ -9,18 +9,18 @@ from xml.sax.saxutils import quoteattr
 from terrafine.atomic import Publish, publish, written
 from terrafine.errors import OutputError
 from terrafine.raster.read.content_type import CLASS_NAMES
-from terrafine.raster.write.overviews import Numbers
+from terrafine.raster.write.encoding import Encoding
 
 __all__ = ["CLASSES", "COLOURS", "IMPERVIOUS", "PERCENT", "REFLECTANCE", "class_tags", "style_path", "write_style"]
 
 CLASSES: Mapping[int, str] = {0: "other", 1: "impervious"}
 COLOURS: Mapping[int, tuple[int, int, int]] = {0: (232, 236, 222), 1: (178, 34, 52)}
 
-IMPERVIOUS = Numbers("uint8", missing=255, palette=COLOURS)
+IMPERVIOUS = Encoding("uint8", nodata=255, palette=COLOURS)
 """1 impervious, 0 other, 255 not known."""
-PERCENT = Numbers("uint8", scale=0.01, missing=255)
+PERCENT = Encoding("uint8", scale=0.01, nodata=255)
 """Probability or its standard deviation in whole per cent, 255 not known; the file states the scale."""
-REFLECTANCE = Numbers("int16", scale=1e-4, missing=-32768)
+REFLECTANCE = Encoding("int16", scale=1e-4, nodata=-32768)
 """Reflectance × 10,000, -32768 not known; the file states the scale."""
 
 

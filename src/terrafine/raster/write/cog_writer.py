@@ -26,7 +26,8 @@ from terrafine.errors import DiskError, OutputError
 from terrafine.raster import gdal, vertical
 from terrafine.raster.vertical import VerticalDatum
 from terrafine.raster.write import cog_layout
-from terrafine.raster.write.overviews import BLOCK, FLOAT, Level, Numbers, Statistics
+from terrafine.raster.write.encoding import FLOAT, Encoding, profile
+from terrafine.raster.write.overviews import BLOCK, Level, Statistics
 
 __all__ = ["CogWriter", "Published", "check_free_space", "open_cog", "write_cog"]
 
@@ -35,7 +36,6 @@ Rows = NDArray[np.float32]
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _SOFTWARE = "Terrafine"
 _LINEAGE = "TERRAFINE"
-_PREDICTOR = {"float32": 3, "int16": 2, "uint8": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ def write_cog(
 
     `layout` as `open_cog`, whose law this is; `nodata` of the floats written (None means -9999; NaN stays NaN).
     """
-    numbers = replace(FLOAT, missing=-9999.0 if nodata is None else nodata)
-    with open_cog(path, geobox, numbers=numbers, **layout) as writer:
+    encoding = replace(FLOAT, nodata=-9999.0 if nodata is None else nodata)
+    with open_cog(path, geobox, encoding=encoding, **layout) as writer:
         for block in rows:
             writer.push(block)
     return writer.published
@@ -86,7 +86,7 @@ def open_cog(
     *,
     band_names: Sequence[str],
     units: Sequence[str],
-    numbers: Numbers = FLOAT,
+    encoding: Encoding = FLOAT,
     tags: Mapping[str, str] | None = None,
     vertical: VerticalDatum | None = None,
     area_or_point: str = "Area",
@@ -99,7 +99,7 @@ def open_cog(
 ) -> Iterator[CogWriter]:
     """A Cloud-Optimized GeoTIFF that takes its rows from `push`, and is published, verified, as the block is left.
 
-    Cells that are missing arrive as NaN and are written as `numbers.missing`. Overviews are averages of the valid
+    Cells that are missing arrive as NaN and are written as `encoding.nodata`. Overviews are averages of the valid
     cells. `tags` go to the TERRAFINE domain; they are read last, so the rows may still fill them. The same pixels give
     the same bytes, however the rows are cut and whatever `threads` (None: all cores). Memory: some stripes of 512 rows.
     Nothing appears under `path` before all of it is on the disk and reads back as it was written; a failure leaves what
@@ -110,37 +110,22 @@ def open_cog(
     target = Path(path).absolute()
     height, width = int(geobox.shape[0]), int(geobox.shape[1])
     cores = threads or os.cpu_count() or 1
-    profile: dict[str, Any] = {
-        "driver": "GTiff",
-        "dtype": numbers.dtype,
-        "count": len(band_names),
-        "nodata": float(np.float32(numbers.missing)),
-        "compress": compress,
-        "predictor": _PREDICTOR[numbers.dtype] if compress.lower() != "none" else 1,
-        "tiled": True,
-        "blockxsize": BLOCK,
-        "blockysize": BLOCK,
-        "interleave": "pixel",
-        "bigtiff": "YES",
-        "num_threads": cores,
-    }
-    if compress.lower() == "zstd":
-        profile["zstd_level"] = 1
+    options = profile(encoding, len(band_names), BLOCK, compress, cores)
     with _translated(target), workshop(target) as shop, gdal.environment():
-        levels = _levels(shop, height, width, overviews, len(band_names), numbers)
-        main = {**profile, "crs": _crs(geobox, vertical), "transform": geobox.affine}
+        levels = _levels(shop, height, width, overviews, len(band_names), encoding)
+        main = {**options, "crs": _crs(geobox, vertical), "transform": geobox.affine}
         with contextlib.ExitStack() as open_files:
             for i, level in enumerate(levels):
-                level.file = open_files.enter_context(_create(level, main if i == 0 else profile))
-                if numbers.palette is not None:
-                    level.file.write_colormap(1, dict(numbers.palette))
+                level.file = open_files.enter_context(_create(level, main if i == 0 else options))
+                if encoding.palette is not None:
+                    level.file.write_colormap(1, dict(encoding.palette))
             writer = CogWriter(target, levels)
             yield writer
             writer.finish()
             stats = writer.statistics if statistics else None
             _label(levels[0].file, band_names, units, tags or {}, vertical, surface, area_or_point, stats)
-            if numbers.scale != 1.0:
-                levels[0].file.scales = (numbers.scale,) * len(band_names)
+            if encoding.scale != 1.0:
+                levels[0].file.scales = (encoding.scale,) * len(band_names)
         whole = str(shop / "whole.tif")
         sha256, size = cog_layout.assemble([level.path for level in levels], whole)
         _verify(whole, levels, target, cores)
@@ -166,8 +151,8 @@ class CogWriter:
             )
         if main.filled + block.shape[1] > main.height:
             raise OutputError(f"{target}: got more rows than the grid's {main.height}")
-        block = main.numbers.of(block)
-        low, high = main.numbers.range
+        block = main.encoding.encode(block)
+        low, high = main.encoding.range
         for band, stat in zip(block, self.statistics, strict=True):
             if not stat.add(band):
                 raise OutputError(
@@ -175,7 +160,7 @@ class CogWriter:
                 )
             if stat.n and not low <= stat.low <= stat.high <= high:
                 raise OutputError(
-                    f"{target}: {main.numbers.dtype} numbers from {stat.low:g} to {stat.high:g} near row "
+                    f"{target}: {main.encoding.dtype} numbers from {stat.low:g} to {stat.high:g} near row "
                     f"{main.filled}; expected {low:g} to {high:g}"
                 )
         main.push(block)
@@ -188,12 +173,12 @@ class CogWriter:
         main.finish()
 
 
-def _levels(shop: Path, height: int, width: int, overviews: bool, count: int, numbers: Numbers) -> list[Level]:
-    levels = [Level(str(shop / "level0.tif"), height, width, count, numbers)]
+def _levels(shop: Path, height: int, width: int, overviews: bool, count: int, encoding: Encoding) -> list[Level]:
+    levels = [Level(str(shop / "level0.tif"), height, width, count, encoding)]
     while overviews and max(levels[-1].height, levels[-1].width) > BLOCK:
         last = levels[-1]
         name = str(shop / f"level{len(levels)}.tif")
-        levels.append(Level(name, (last.height + 1) // 2, (last.width + 1) // 2, count, numbers))
+        levels.append(Level(name, (last.height + 1) // 2, (last.width + 1) // 2, count, encoding))
         last.coarser = levels[-1]
     return levels
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,59 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-__all__ = ["BLOCK", "FLOAT", "Level", "Numbers", "Statistics", "halved"]
+from terrafine.raster.write.encoding import Encoding
+
+__all__ = ["BLOCK", "Level", "Statistics", "halved"]
 
 BLOCK = 512
 
 Rows = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
-    """How values stand in a file: value = number · scale, whole numbers rounded; `palette` colours them.
-
-    missing  the number of a cell that is missing; of whole numbers the lowest or the highest of their type
-    """
-
-    dtype: str = "float32"
-    scale: float = 1.0
-    missing: float = -9999.0
-    palette: Mapping[int, tuple[int, int, int]] | None = None
-
-    @property
-    def whole(self) -> bool:
-        """Whether the numbers are integers."""
-        return np.dtype(self.dtype).kind in "iu"
-
-    @property
-    def range(self) -> tuple[float, float]:
-        """The lowest and highest number that a value may be."""
-        if not self.whole:
-            return -math.inf, math.inf
-        low, high = np.iinfo(self.dtype).min, np.iinfo(self.dtype).max
-        return low + (low == self.missing), high - (high == self.missing)
-
-    def of(self, values: Rows) -> Rows:
-        """The numbers that stand for values, as float32; NaN stays."""
-        return np.rint(values / np.float32(self.scale)) if self.whole else values
-
-
-FLOAT = Numbers()
-
-
 @dataclass(slots=True)
 class Level:
     """Rows (band, y, x) pushed from the top leave as stripes of 512 rows; each stripe, halved, goes to `coarser`.
 
-    Means go on unrounded from level to level, so that of two classes 0 and 1 a coarse cell has the one that holds more
-    than half of its valid cells.
+    Means stay unrounded from level to level: of two classes 0 and 1 a coarse cell has the one that holds more than
+    half of its valid cells.
     """
 
     path: str
     height: int
     width: int
     count: int
-    numbers: Numbers
+    encoding: Encoding
     coarser: Level | None = None
     file: Any = None
     filled: int = 0
@@ -72,7 +40,7 @@ class Level:
     _stripe: Rows | None = None
 
     def push(self, rows: Rows) -> None:
-        """Take the next rows; missing cells are NaN. How the rows are cut does not matter."""
+        """Take the next rows; cells without data are NaN. How the rows are cut does not matter."""
         at = 0
         while at < rows.shape[1]:
             if self._stripe is None:
@@ -98,14 +66,14 @@ class Level:
         if self.coarser is not None:
             self.coarser.push(halved(stripe))
         void = np.isnan(stripe)
-        missing = np.float32(self.numbers.missing)
-        if not (np.isnan(missing) or self.numbers.whole):
-            clash = stripe == missing
+        nodata = np.float32(self.encoding.nodata)
+        if not (np.isnan(nodata) or self.encoding.whole):
+            clash = stripe == nodata
             if clash.any():  # a measured value that happens to equal nodata moves by one unit in its last place
-                stripe[clash] = np.nextafter(missing, np.float32(0 if missing else 1))
+                stripe[clash] = np.nextafter(nodata, np.float32(0 if nodata else 1))
         if void.any():
-            stripe[void] = missing
-        stored = np.rint(stripe).astype(self.numbers.dtype) if self.numbers.whole else stripe
+            stripe[void] = nodata
+        stored = np.rint(stripe).astype(self.encoding.dtype) if self.encoding.whole else stripe
         self.digests.append(zlib.crc32(stored.data))
         top = len(self.digests) * BLOCK - BLOCK
         self.file.write(stored, window=Window(0, top, self.width, stored.shape[1]))

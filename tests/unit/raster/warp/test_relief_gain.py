@@ -5,29 +5,29 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from terrafine.raster.warp.relief_gain import Gain, departures
+from terrafine.raster.warp.relief_gain import ReliefGain, local_anomaly
 
 RNG = np.random.default_rng(0)
 
 
-def fitted(relief: np.ndarray, anchor: np.ndarray, known: np.ndarray | None = None, rows: int = 1000) -> Gain:
+def fitted(relief: np.ndarray, anchor: np.ndarray, known: np.ndarray | None = None, rows: int = 1000) -> ReliefGain:
     known = np.ones(relief.shape, bool) if known is None else known
-    gain = Gain(relief.shape)
+    gain = ReliefGain(relief.shape)
     for top in range(0, len(relief), rows):
         at = slice(top, top + rows)
-        gain.add(top, departures(relief, known)[at], departures(anchor, known)[at], known[at])
+        gain.add(top, local_anomaly(relief, known)[at], local_anomaly(anchor, known)[at], known[at])
     return gain
 
 
 def test_departures_take_planes_away_and_leave_voids_out() -> None:
     y, x = np.indices((12, 9)).astype(float)
     known = np.ones((12, 9), bool)
-    np.testing.assert_allclose(departures(3 * y - 2 * x, known)[1:-1, 1:-1], 0, atol=1e-9)
+    np.testing.assert_allclose(local_anomaly(3 * y - 2 * x, known)[1:-1, 1:-1], 0, atol=1e-9)
     known[4, 4] = False
     bump = RNG.normal(size=(12, 9))
     wild = np.where(known, bump, 1e9)
-    np.testing.assert_array_equal(departures(wild, known), departures(bump, known))
-    assert departures(wild, known)[4, 4] == 0
+    np.testing.assert_array_equal(local_anomaly(wild, known), local_anomaly(bump, known))
+    assert local_anomaly(wild, known)[4, 4] == 0
 
 
 @pytest.mark.parametrize("factor", [0.25, 0.5, 1.0, 1.8])
@@ -66,8 +66,8 @@ def test_what_is_told_of_the_gain_is_that_of_the_ground_that_is_known() -> None:
     relief = np.random.default_rng(5).normal(size=(160, 64))
     known = np.zeros(relief.shape, bool)
     known[:32] = True
-    gain = Gain(relief.shape)
+    gain = ReliefGain(relief.shape)
     gain.add(0, relief, 0.3 * relief, known)
     assert float(str(gain).split()[0]) == pytest.approx(0.3, abs=0.06)
     assert float(str(gain).split()[-1].rstrip(")")) < 0.5
-    assert str(Gain((5, 5))).startswith("1.00")
+    assert str(ReliefGain((5, 5))).startswith("1.00")

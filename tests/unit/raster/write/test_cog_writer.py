@@ -22,7 +22,7 @@ from terrafine.raster.read.source import open_source
 from terrafine.raster.vertical import from_name
 from terrafine.raster.write import cog_writer
 from terrafine.raster.write.cog_writer import check_free_space, open_cog, write_cog
-from terrafine.raster.write.overviews import Numbers
+from terrafine.raster.write.encoding import Encoding
 
 SHAPE = (700, 1100)
 
@@ -307,7 +307,7 @@ def test_whole_numbers_keep_palette_scale_and_range(tmp_path: Path) -> None:
     with open_cog(
         tmp_path / "c.tif",
         utm_grid(*z.shape[1:]),
-        numbers=Numbers("uint8", missing=255, palette=palette),
+        encoding=Encoding("uint8", nodata=255, palette=palette),
         tags=(tags := {}),
         **layout,
     ) as writer:
@@ -331,8 +331,8 @@ def test_whole_numbers_keep_palette_scale_and_range(tmp_path: Path) -> None:
 def test_a_scale_is_stated_and_undone_by_whoever_reads(tmp_path: Path) -> None:
     z = np.linspace(-0.15, 1.6, 40 * 50, dtype=np.float32).reshape(1, 40, 50)
     z[0, 3, 4] = np.nan
-    numbers = Numbers("int16", scale=1e-4, missing=-32768)
-    with open_cog(tmp_path / "r.tif", utm_grid(40, 50), numbers=numbers, band_names=("red",), units=("1",)) as writer:
+    encoding = Encoding("int16", scale=1e-4, nodata=-32768)
+    with open_cog(tmp_path / "r.tif", utm_grid(40, 50), encoding=encoding, band_names=("red",), units=("1",)) as writer:
         writer.push(z)
     source = open_source(tmp_path / "r.tif", want=("red",))
     values, valid = everything(source, "red")
@@ -344,7 +344,7 @@ def test_a_scale_is_stated_and_undone_by_whoever_reads(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [255.0, -1.0, 300.0])
 def test_a_number_out_of_its_types_range_or_equal_to_nodata_is_refused(tmp_path: Path, value: float) -> None:
     z = np.full((1, 8, 8), value, np.float32)
-    layout = {"band_names": ("class",), "units": ("1",), "numbers": Numbers("uint8", missing=255)}
+    layout = {"band_names": ("class",), "units": ("1",), "encoding": Encoding("uint8", nodata=255)}
     with (
         pytest.raises(OutputError, match="expected 0 to 254"),
         open_cog(tmp_path / "c.tif", utm_grid(8, 8), **layout) as w,

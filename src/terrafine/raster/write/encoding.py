@@ -1,0 +1,88 @@
+"""How values are stored in a file: type, scale, nodata and colours; and the GeoTIFF profile that stores them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["FLOAT", "Encoding", "profile"]
+
+_PREDICTOR = {"float32": 3, "int16": 2, "uint8": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How values are stored: value = number · scale, whole numbers rounded.
+
+    Attributes
+    ----------
+    dtype
+        Type of the numbers: float32, or an integer.
+    scale
+        Value of one unit of the number.
+    nodata
+        The number of a cell without data; of integers the lowest or the highest of their type.
+    palette
+        Colours by number, or None.
+    """
+
+    dtype: str = "float32"
+    scale: float = 1.0
+    nodata: float = -9999.0
+    palette: Mapping[int, tuple[int, int, int]] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the numbers are integers."""
+        return np.dtype(self.dtype).kind in "iu"
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The lowest and highest number that a value may be stored as."""
+        if not self.whole:
+            return -math.inf, math.inf
+        low, high = np.iinfo(self.dtype).min, np.iinfo(self.dtype).max
+        return low + (low == self.nodata), high - (high == self.nodata)
+
+    def encode(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The numbers that store values, still as float32; NaN stays."""
+        return np.rint(values / np.float32(self.scale)) if self.whole else values
+
+
+FLOAT = Encoding()
+
+
+def profile(encoding: Encoding, count: int, block: int, compress: str, threads: int) -> dict[str, Any]:
+    """Creation options of one tiled level of a GeoTIFF.
+
+    Parameters
+    ----------
+    encoding, count
+        How its values are stored, and the number of bands.
+    block
+        Side of a tile in cells.
+    compress
+        `zstd`, `deflate`, `lzw` or `none`.
+    threads
+        Threads that compress.
+    """
+    options: dict[str, Any] = {
+        "driver": "GTiff",
+        "dtype": encoding.dtype,
+        "count": count,
+        "nodata": float(np.float32(encoding.nodata)),
+        "compress": compress,
+        "predictor": _PREDICTOR[encoding.dtype] if compress.lower() != "none" else 1,
+        "tiled": True,
+        "blockxsize": block,
+        "blockysize": block,
+        "interleave": "pixel",
+        "bigtiff": "YES",
+        "num_threads": threads,
+    }
+    return options | ({"zstd_level": 1} if compress.lower() == "zstd" else {})
