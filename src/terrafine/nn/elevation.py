@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from terrafine.errors import UsageError
 from terrafine.nn.blocks import channels_last
+from terrafine.nn.dihedral import COUNT, inverse, transform, transform_sizes
 from terrafine.nn.model import Tiles
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options
-from terrafine.nn.upsample import flip_tiles
 from terrafine.physics.consistency import keep_observation
 
 __all__ = ["ElevationModel", "Relief"]
@@ -80,18 +80,16 @@ class ElevationModel:
         )
 
     def _ensemble(self, heights: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Mean over the eight turned copies, each turned back: exactly equivariant up to the order of the sum."""
+        """Mean over the eight transformed copies, each transformed back: equivariant up to the order of the sum."""
         k = self.spec.scale
         shuffle, unshuffle = torch.nn.functional.pixel_shuffle, torch.nn.functional.pixel_unshuffle
         reliefs, sigmas = [], []
         full = pixel.expand(-1, -1, -1, heights.shape[-1])
-        for turn in range(8):
-            turned, size = flip_tiles(heights, turn), flip_tiles(full, turn)
-            size = size.flip(1) if turn & 1 else size
-            relief, sigma = self._once(turned, size.contiguous())
-            reliefs.append(unshuffle(_turn_back(shuffle(relief, k), turn), k))
+        for code in range(COUNT):
+            relief, sigma = self._once(transform(heights, code), transform_sizes(full, code))
+            reliefs.append(unshuffle(transform(shuffle(relief, k), inverse(code)), k))
             if sigma is not None:
-                sigmas.append(unshuffle(_turn_back(shuffle(sigma, k), turn), k))
+                sigmas.append(unshuffle(transform(shuffle(sigma, k), inverse(code)), k))
         mean = torch.stack(reliefs).double().mean(0).float()
         return mean, torch.stack(sigmas).double().square().mean(0).sqrt().float() if sigmas else None
 
@@ -105,10 +103,3 @@ class ElevationModel:
             for j in range(k):
                 fine[:, :, i, :, j] = base + cells[:, i, j]
         return fine.reshape(n, y * k, x * k)
-
-
-def _turn_back(x: Tensor, turn: int) -> Tensor:
-    """Undo `flip_tiles`: the flips first, then the transpose."""
-    axes = [a for a, bit in ((-2, 2), (-1, 4)) if turn & bit]
-    x = x.flip(axes) if axes else x
-    return x.transpose(-1, -2) if turn & 1 else x

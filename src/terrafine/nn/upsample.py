@@ -19,7 +19,7 @@ from terrafine.nn.subcell import (
     on_differences,
 )
 
-__all__ = ["METHODS", "assemble", "flip_tiles", "interpolation_radius", "relief_of"]
+__all__ = ["METHODS", "assemble", "interpolation_radius", "relief_of"]
 
 
 METHODS: dict[str, Callable[[int], F64]] = {
@@ -55,11 +55,3 @@ def relief_of(heights: Tensor, k: int, method: str) -> Tensor:
 def assemble(heights: Tensor, relief: Tensor, k: int) -> Tensor:
     """Cells plus subcells -> the fine surface: (n, 1, y, x), (n, k², y, x) -> (n, 1, k·y, k·x)."""
     return functional.pixel_shuffle(heights.double() + relief.double(), k).float()
-
-
-def flip_tiles(x: Tensor, turn: int) -> Tensor:
-    """One of the eight mirrors and rotations of the last two axes: transpose, flip y, flip x (bits 0, 1, 2)."""
-    if turn & 1:
-        x = x.transpose(-1, -2)
-    axes = [a for a, bit in ((-2, 2), (-1, 4)) if turn & bit]
-    return x.flip(axes) if axes else x

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from terrafine.nn.dihedral import transform
 from terrafine.nn.subcell import consistent_cubic, cubic_taps, forward_differences, linear_taps, on_differences
-from terrafine.nn.upsample import METHODS, assemble, flip_tiles, relief_of
+from terrafine.nn.upsample import METHODS, assemble, relief_of
 
 SCALES = (2, 3, 4)
 
@@ -94,5 +95,5 @@ def test_nearest_repeats_cells() -> None:
 
 def test_eight_turns_are_all_different() -> None:
     x = torch.arange(12.0).reshape(1, 1, 3, 4)
-    turned = {(tuple(t.shape), tuple(t.flatten().tolist())) for t in (flip_tiles(x, i) for i in range(8))}
+    turned = {(tuple(t.shape), tuple(t.flatten().tolist())) for t in (transform(x, i) for i in range(8))}
     assert len(turned) == 8

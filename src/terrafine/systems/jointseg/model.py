@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from terrafine.errors import UsageError
 from terrafine.nn.blocks import channels_last
+from terrafine.nn.dihedral import COUNT, inverse, transform
 from terrafine.nn.model import RESIDUAL, Tiles
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options
-from terrafine.nn.upsample import flip_tiles
 from terrafine.physics.observation import observed
 from terrafine.systems.jointseg.net import JointSeg, K, Seen
 
@@ -73,7 +73,7 @@ class JointModel:
         self.spec, self.options, self.wanted = spec, options, wanted
         self.network = network
         channels_last(network.eval())
-        self._turns = range(8) if "impervious_sigma" in wanted or options.self_ensemble else range(1)
+        self._turns = range(COUNT) if "impervious_sigma" in wanted or options.self_ensemble else range(1)
 
     @torch.inference_mode()
     def __call__(self, tiles: Tiles) -> dict[str, NDArray[np.float32]]:
@@ -96,20 +96,13 @@ class JointModel:
     def _map(self, x: Tensor, seen: Seen) -> dict[str, Tensor]:
         total = square = torch.zeros((), dtype=torch.float64)
         for turn in self._turns:
-            turned = flip_tiles(x, turn).contiguous()
+            turned = transform(x, turn).contiguous()
             logits = self.network.read(turned, self.network.picture(turned) if turn else seen)
-            p = flip_tiles(logits.softmax(dim=1)[:, 1], _back(turn)).double()
+            p = transform(logits.softmax(dim=1)[:, 1], inverse(turn)).double()
             total, square = total + p, square + p * p
         n = len(self._turns)
         spread = (square / n - (total / n) ** 2).clamp_min(0).sqrt()
         return {"impervious": (total / n).float(), "impervious_sigma": spread.float()}
-
-
-def _back(turn: int) -> int:
-    """The turn that undoes it: flips first, then the transpose, is a transpose with its flips exchanged."""
-    if not turn & 1:
-        return turn
-    return 1 | (turn & 2) << 1 | (turn & 4) >> 1
 
 
 def adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> JointModel:

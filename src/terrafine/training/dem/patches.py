@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import DataError
+from terrafine.nn.dihedral import COUNT, transform
 from terrafine.training.dem.degrade import MARGIN, Family, sample
 from terrafine.training.dem.hdf5 import Samples
 from terrafine.training.dem.optical import OpticalFamily
 from terrafine.training.dem.radar import RadarFamily
 from terrafine.training.dem.terrain import Terrain
 
-__all__ = ["Batch", "Sampler", "dihedral"]
+__all__ = ["Batch", "Sampler"]
 
 F32 = NDArray[np.float32]
 _TRIES = 64
@@ -82,12 +83,12 @@ class Sampler:
         heights, pixel = found
         if self.exaggerate:
             heights = heights * np.exp(rng.uniform(-self.exaggerate, self.exaggerate))
-        turn = int(rng.integers(8)) if self.mirror else 0
+        turn = int(rng.integers(COUNT)) if self.mirror else 0
         if turn & 1:  # a transposed patch sees its rows along the former x, so the pixel sizes change places
             pixel = pixel[::-1]
-        coarse = dihedral(self.family.draw(rng)(heights, self.scale, rng), turn)
+        coarse = transform(self.family.draw(rng)(heights, self.scale, rng), turn)
         edge = MARGIN * self.scale
-        fine = dihedral(heights[edge:-edge, edge:-edge], turn)
+        fine = transform(heights[edge:-edge, edge:-edge], turn)
         size = np.broadcast_to(np.asarray(pixel, np.float32)[:, None, None], (2, coarse.shape[0], 1))
         cell = (pixel[0] / self.scale, pixel[1] / self.scale)
         guides: dict[str, F32] = {}
@@ -142,14 +143,3 @@ class Sampler:
             return None
         py, px = terrain.pixel_at(y + side // 2)
         return sample(values, factor), (py * self.scale * factor, px * self.scale * factor)
-
-
-def dihedral(values: NDArray[np.float64], turn: int) -> NDArray[np.float64]:
-    """One of the eight mirrors and rotations of the last two axes: transpose, flip y, flip x (bits 0, 1, 2)."""
-    if turn & 1:
-        values = np.swapaxes(values, -1, -2)
-    if turn & 2:
-        values = values[..., ::-1, :]
-    if turn & 4:
-        values = values[..., ::-1]
-    return values

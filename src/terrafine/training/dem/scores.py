@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from terrafine.nn.dihedral import transform, transform_sizes
 from terrafine.nn.system import System, TrainingBatch
-from terrafine.nn.upsample import assemble, flip_tiles, relief_of
+from terrafine.nn.upsample import assemble, relief_of
 
 __all__ = ["calibrate", "score", "turning_error"]
 
@@ -66,10 +67,8 @@ def turning_error(system: System, network: nn.Module, checks: Sequence[TrainingB
         plain = _predict(system, network, batch)["elevation"]
         size = batch.pixel_size_m.expand(-1, -1, -1, batch.coarse.shape[-1])
         for turn in (1, 2, 4):
-            sizes = flip_tiles(size, turn)
-            sizes = sizes.flip(1) if turn & 1 else sizes
-            turned = replace(batch, coarse=flip_tiles(batch.coarse, turn), pixel_size_m=sizes.contiguous())
-            error = _predict(system, network, turned)["elevation"] - flip_tiles(plain, turn)
+            turned = replace(batch, coarse=transform(batch.coarse, turn), pixel_size_m=transform_sizes(size, turn))
+            error = _predict(system, network, turned)["elevation"] - transform(plain, turn)
             worst = max(worst, float(_rms(_inner(error, batch.scale)).max()))
     return worst
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from terrafine.errors import DataError
+from terrafine.nn.dihedral import transform
 from terrafine.nn.task import ImageBatch
 from terrafine.raster.read.aligned import align_to
 from terrafine.raster.read.reflectance import COLOURS, open_image
@@ -124,11 +124,11 @@ class ImageSampler:
 
     def _vary(self, patch: tuple[F32, F32, F32], rng: np.random.Generator) -> tuple[F32, F32, F32]:
         turn, flips = rng.random(), rng.random(2)
-        if self.mirror == "sun" and turn < 0.5:
-            patch = _each(patch, lambda a: np.swapaxes(a, -1, -2))
+        code = int(turn < 0.5) if self.mirror == "sun" else 0
         if self.mirror == "all":
-            axes = tuple(axis for axis, draw in zip((-2, -1), flips, strict=True) if draw < 0.5)
-            patch = _each(patch, lambda a: np.flip(a, axes))
+            code = 2 * int(flips[0] < 0.5) + 4 * int(flips[1] < 0.5)
+        image, target, valid = (np.ascontiguousarray(transform(a, code)) for a in patch)
+        patch = (image, target, valid)
         gains, contrast = rng.normal(0, 1, (4, 1, 1)), rng.normal()
         if self.light:
             log = np.log(np.maximum(patch[0], 0.01) / 0.1) * np.exp(self.light * contrast)
@@ -160,8 +160,3 @@ def all_tiles(scenes: Sequence[Scene], size: int, least: float = 0.9) -> Iterato
                 for x in range(x0, x1 - size + 1, size):
                     if (scene.terrain.heights[y : y + size, x : x + size] != VOID).mean() >= least:
                         yield scene.terrain.name, y, x
-
-
-def _each(patch: tuple[F32, F32, F32], turn: Any) -> tuple[F32, F32, F32]:
-    image, target, valid = (np.ascontiguousarray(turn(a)) for a in patch)
-    return image, target, valid

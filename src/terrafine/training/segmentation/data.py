@@ -6,21 +6,19 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from terrafine.errors import DataError
+from terrafine.nn.dihedral import COUNT, transform
 from terrafine.nn.task import SampleBatch
 from terrafine.raster.write.small_image import read_patch
 
 __all__ = ["Sample", "SampleSampler", "load_all", "load_samples", "stacked"]
 
-Stored = TypeVar("Stored", np.float32, np.uint8)
 K = 10
-_TURNS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +110,9 @@ class SampleSampler:
             )
         y, x = int(rng.integers(height - self.size + 1)), int(rng.integers(width - self.size + 1))
         patch = cut(sample, y, x, self.size)
-        turn, gains = int(rng.integers(_TURNS)), rng.normal(0, 1, (1 + len(patch[0]), 1, 1))
-        coarse, fine, label = _turned(patch[0], turn), _turned(patch[1], turn), _turned(patch[2], turn)
+        turn, gains = int(rng.integers(COUNT)), rng.normal(0, 1, (1 + len(patch[0]), 1, 1))
+        coarse, fine = (np.ascontiguousarray(transform(a, turn)) for a in patch[:2])
+        label = np.ascontiguousarray(transform(patch[2], turn))
         if self.light:
             gain = np.exp(self.light * (gains[:1] + 0.5 * gains[1:])).astype(np.float32)
             coarse, fine = coarse * gain, fine * gain
@@ -139,10 +138,3 @@ def stacked(
     """Patches as one batch of tensors."""
     coarse, fine, label = (torch.from_numpy(np.stack(a)) for a in zip(*patches, strict=True))
     return SampleBatch(coarse.float(), fine.float(), label, phase)
-
-
-def _turned(a: NDArray[Stored], turn: int) -> NDArray[Stored]:
-    if turn & 1:
-        a = np.swapaxes(a, -1, -2)
-    axes = tuple(axis for axis, bit in ((-2, 2), (-1, 4)) if turn & bit)
-    return np.ascontiguousarray(np.flip(a, axes))

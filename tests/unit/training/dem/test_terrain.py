@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from terrafine.errors import DataError
+from terrafine.nn.dihedral import transform
 from terrafine.training.dem.degrade import Family
-from terrafine.training.dem.patches import Sampler, dihedral
+from terrafine.training.dem.patches import Sampler
 from terrafine.training.dem.terrain import Terrain, check_leak, split
 
 
@@ -58,9 +59,9 @@ def test_eight_turns_differ_and_commute_with_the_block_mean() -> None:
     means = fine.reshape(3, 4, 2, 4).mean(axis=(1, 3))
     seen = set()
     for turn in range(8):
-        turned = dihedral(fine, turn)
+        turned = transform(fine, turn)
         y, x = turned.shape
-        np.testing.assert_allclose(turned.reshape(y // 4, 4, x // 4, 4).mean(axis=(1, 3)), dihedral(means, turn))
+        np.testing.assert_allclose(turned.reshape(y // 4, 4, x // 4, 4).mean(axis=(1, 3)), transform(means, turn))
         seen.add(turned.tobytes() + bytes([y]))
     assert len(seen) == 8
 
