@@ -21,7 +21,7 @@ LONGEST = 120
 
 # (pattern, use instead); matched without regard to case unless the pattern begins with (?-i:
 RULES: tuple[tuple[str, str], ...] = (
-    (r"\bsealed\b(?! by| file| hex)", "impervious"),
+    (r"(?<![-\"`])\bsealed\b(?!\"?:)", "impervious"),
     (r"\b(go|goes|going|gone|went) on (with|where|after|from|only)\b", "resume"),
     (
         r"\bway to go on\b|\b(it|run) (then )?goes on\b(?! (the|a|to) )|\bthrow(s|n)? away an unfinished",

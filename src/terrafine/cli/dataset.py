@@ -18,7 +18,7 @@ def dataset() -> None:
     """Make samples to train on from images and labels of one's own."""
 
 
-@dataset.command(short_help="Samples of sealed ground: fine image, 10 m image, 1 m label.")
+@dataset.command(short_help="Samples of impervious surface: fine image, 10 m image, 1 m label.")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
 @click.option(
     "--labels",
@@ -30,8 +30,16 @@ def dataset() -> None:
     "repeated.",
 )
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A new folder.")
-@click.option("--sealed", default="1", show_default=True, metavar="A,B", help="Sealed classes or #RRGGBB of rasters.")
-@click.option("--unknown", default="", metavar="A,B", help="Classes or #RRGGBB of rasters that say nothing.")
+@click.option(
+    "--impervious",
+    "--sealed",
+    "classes",
+    default="1",
+    show_default=True,
+    metavar="A,B",
+    help="Classes or #RRGGBB of rasters that are impervious.",
+)
+@click.option("--unknown", default="", metavar="A,B", help="Classes or #RRGGBB of rasters that are not known.")
 @click.option("--road-width", "widths", multiple=True, metavar="CLASS=M", help="Width of a class of roads.")
 @click.option("--nir", is_flag=True, help="Take the near infrared as well as red, green and blue.")
 @click.option("--band", "numbers", type=BAND, multiple=True, help="Number of a band, as red=3; may be repeated.")
@@ -65,7 +73,7 @@ def impervious(
     images: tuple[Path, ...],
     labels: tuple[Path, ...],
     out: Path,
-    sealed: str,
+    classes: str,
     unknown: str,
     widths: tuple[str, ...],
     nir: bool,
@@ -87,7 +95,7 @@ def impervious(
     seed: int,
     quiet: bool,
 ) -> None:
-    """Cut samples of sealed ground from fine IMAGEs and labels into a new folder.
+    """Cut samples of impervious surface from fine IMAGEs and labels into a new folder.
 
     Each sample is a 1 m image, a 10 m image, real or made by a stated sensor, and a 1 m label: 1 impervious, 0 other,
     255 not known. index.json says where each came from and to which split it belongs.
@@ -99,7 +107,7 @@ def impervious(
         images,
         labels,
         out,
-        sealed=_listed(sealed),
+        impervious=_listed(classes),
         unknown=_listed(unknown),
         road_widths=_numbers(widths, "--road-width"),
         bands=("red", "green", "blue", "nir") if nir else ("red", "green", "blue"),

@@ -1,4 +1,4 @@
-"""Where samples may lie, which of them are taken, and how they are split by geography."""
+"""Candidate sites of samples, the choice among them, and their split by geography."""
 
 from __future__ import annotations
 
@@ -11,20 +11,26 @@ from numpy.typing import NDArray
 
 from terrafine.errors import DataError, UsageError
 
-__all__ = ["Choice", "Place", "choose", "nearest_between", "split"]
+__all__ = ["Choice", "SampleSite", "choose_sites", "nearest_between", "split_sites"]
 
 F64 = NDArray[np.float64]
-_DEALS = 64
+_TRIALS = 64  # random orders in which blocks are assigned to splits
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One square of ground that could be a sample.
+class SampleSite:
+    """A square that could be a sample.
 
-    image, row, col   which image, and the square's first cell on that image's grid
-    frame, at         metres (3) in a frame: geocentric for images with a CRS, their own for each image without one
-    block             places of one block go to one split
-    region            stratum
+    Attributes
+    ----------
+    image, row, col
+        Index of the image, and the first cell of the square on its grid.
+    frame, at
+        Position (3) in metres in a frame: geocentric for images with a CRS, a frame of its own for each image without.
+    block
+        Sites of one block belong to one split.
+    region
+        Stratum.
     """
 
     image: int
@@ -38,62 +44,78 @@ class Place:
 
 @dataclass(frozen=True)
 class Choice:
-    """Places that were taken, by index, and for each region the metres that they keep from all others."""
+    """Indices of the chosen sites, and the metres between the sites of each region and all others."""
 
-    taken: tuple[int, ...]
+    chosen: tuple[int, ...]
     spacing_m: dict[str, float]
 
 
-class _Kept:
-    """Places taken so far, by frame."""
+class _Chosen:
+    """Sites chosen so far, by frame."""
 
     def __init__(self) -> None:
         self._at: dict[str, list[tuple[float, float, float]]] = {}
 
-    def add(self, place: Place) -> None:
-        self._at.setdefault(place.frame, []).append(place.at)
+    def add(self, site: SampleSite) -> None:
+        self._at.setdefault(site.frame, []).append(site.at)
 
-    def distance(self, place: Place) -> float:
+    def distance(self, site: SampleSite) -> float:
         """Metres to the nearest; infinite where none lies in the frame."""
-        there = self._at.get(place.frame)
+        there = self._at.get(site.frame)
         if not there:
             return math.inf
-        return float(np.linalg.norm(np.asarray(there) - np.asarray(place.at), axis=1).min())
+        return float(np.linalg.norm(np.asarray(there) - np.asarray(site.at), axis=1).min())
 
 
-def choose(places: Sequence[Place], count: int | None, spacing_m: float, side_m: float, seed: int) -> Choice:
-    """Stratified random places: as many from each region, each `spacing_m` from all others where that leaves enough.
+def choose_sites(sites: Sequence[SampleSite], count: int | None, spacing_m: float, side_m: float, seed: int) -> Choice:
+    """Choose stratified random sites: equally many from each region, each `spacing_m` from all others.
 
-    Where a region is too small for its share at that spacing, the spacing there is halved until it is reached, at last
-    down to places side by side; what it came to is told. Without a count: all that keep the spacing. Raises UsageError.
+    Where a region is too small for its share at that spacing, the spacing there is halved until the share is reached,
+    down to adjacent sites; the result states the spacing. Without a count, all sites that keep the spacing are chosen.
+
+    Parameters
+    ----------
+    sites
+        The candidates.
+    count
+        Sites in total, or None.
+    spacing_m, side_m
+        Metres between sites, and along a site.
+    seed
+        Of the random order.
+
+    Raises
+    ------
+    UsageError
+        For a count below 1 or a negative spacing.
     """
     if (count is not None and count < 1) or spacing_m < 0:
         raise UsageError(f"{count} samples, {spacing_m:g} m apart; expected at least one, and 0 m or more")
-    regions = sorted({p.region for p in places})
+    regions = sorted({p.region for p in sites})
     rng = np.random.default_rng(seed)
-    kept, taken, reached = _Kept(), [], {}
-    wanted = _shares(count, [sum(p.region == r for p in places) for r in regions])
+    spaced, chosen, reached = _Chosen(), [], {}
+    wanted = _shares(count, [sum(p.region == r for p in sites) for r in regions])
     for region, want in zip(regions, wanted, strict=True):
-        order = rng.permutation([i for i, p in enumerate(places) if p.region == region]).tolist()
+        order = rng.permutation([i for i, p in enumerate(sites) if p.region == region]).tolist()
         mine: list[int] = []
         spacing = spacing_m
         while True:
             for i in [i for i in order if i not in set(mine)]:
                 if len(mine) >= want:
                     break
-                if kept.distance(places[i]) >= spacing:
-                    kept.add(places[i])
+                if spaced.distance(sites[i]) >= spacing:
+                    spaced.add(sites[i])
                     mine.append(i)
             if count is None or len(mine) >= want or spacing <= 0:
                 break
             spacing = spacing / 2 if spacing / 2 >= side_m else 0.0
         reached[region] = spacing
-        taken += mine
-    return Choice(tuple(sorted(taken)), reached)
+        chosen += mine
+    return Choice(tuple(sorted(chosen)), reached)
 
 
 def _shares(count: int | None, there: Sequence[int]) -> list[int]:
-    """As many from each region, what a small one lacks given to the others; without a count all."""
+    """Equally many from each region, what a small one lacks taken from the others; without a count all."""
     if count is None:
         return list(there)
     out = [0] * len(there)
@@ -106,31 +128,53 @@ def _shares(count: int | None, there: Sequence[int]) -> list[int]:
     return out
 
 
-def split(
-    places: Sequence[Place], shares: Mapping[str, float], held: Mapping[int, str], seed: int
+def split_sites(
+    sites: Sequence[SampleSite], shares: Mapping[str, float], held: Mapping[int, str], seed: int
 ) -> tuple[list[str], list[str]]:
-    """The split of each place ("train" or a key of `shares`), whole blocks at a time; and notes.
+    """Assign each site to a split ("train" or a key of `shares`), whole blocks at a time.
 
-    `held` gives a split to all places of an image. The other blocks are dealt in random orders, each to the split that
-    lacks most of its share, and the deal that comes nearest to the shares is taken. Raises DataError where nothing is
-    left to train on, UsageError for shares that leave no room.
+    Blocks are assigned in random orders, each to the split that lacks most of its share; the order that comes nearest
+    to the shares is used.
+
+    Parameters
+    ----------
+    sites
+        The chosen sites.
+    shares
+        Share of each split other than "train".
+    held
+        Split of all sites of an image, by index of the image.
+    seed
+        Of the random orders.
+
+    Returns
+    -------
+    tuple
+        The split of each site, and notes.
+
+    Raises
+    ------
+    DataError
+        Where no site is left to train on.
+    UsageError
+        Where the shares are negative or leave no room for training.
     """
     if any(s < 0 for s in shares.values()) or sum(shares.values()) >= 1:
         raise UsageError(f"shares {dict(shares)}; expected 0 or more each, and less than 1 together")
-    out = [held.get(p.image, "") for p in places]
-    blocks = sorted({p.block for p, s in zip(places, out, strict=True) if not s})
-    sizes = {b: sum(p.block == b and not s for p, s in zip(places, out, strict=True)) for b in blocks}
+    out = [held.get(p.image, "") for p in sites]
+    blocks = sorted({p.block for p, s in zip(sites, out, strict=True) if not s})
+    sizes = {b: sum(p.block == b and not s for p, s in zip(sites, out, strict=True)) for b in blocks}
     wanted = {"train": 1 - sum(shares.values())} | {k: s for k, s in shares.items() if s > 0}
-    goal = {k: s * len(places) for k, s in wanted.items()}
+    goal = {k: s * len(sites) for k, s in wanted.items()}
     have = {k: float(out.count(k)) for k in goal}
     rng = np.random.default_rng(seed)
-    deals = [
-        _deal(rng.permutation(len(blocks)).tolist(), [sizes[b] for b in blocks], goal, have) for _ in range(_DEALS)
+    trials = [
+        _assign(rng.permutation(len(blocks)).tolist(), [sizes[b] for b in blocks], goal, have) for _ in range(_TRIALS)
     ]
-    where = dict(zip(blocks, min(deals, key=lambda d: d[1])[0], strict=True))
-    out = [s or where[p.block] for p, s in zip(places, out, strict=True)]
+    where = dict(zip(blocks, min(trials, key=lambda d: d[1])[0], strict=True))
+    out = [s or where[p.block] for p, s in zip(sites, out, strict=True)]
     if "train" not in out:
-        raise DataError(f"{len(places)} samples in {len(blocks)} blocks: none is left to train on; hold out less")
+        raise DataError(f"{len(sites)} samples in {len(blocks)} blocks: none is left to train on; hold out less")
     missing = [k for k in goal if k not in out]
     notes = (
         [f"No sample is in {', '.join(missing)}: {len(blocks)} blocks are too few for the split."] if missing else []
@@ -138,10 +182,10 @@ def split(
     return out, notes
 
 
-def _deal(
+def _assign(
     order: Sequence[int], sizes: Sequence[int], goal: Mapping[str, float], have: Mapping[str, float]
 ) -> tuple[list[str], float]:
-    """A split for each block, dealt in that order, and how far the outcome is from the goal."""
+    """A split for each block, assigned in that order, and the deviation from the goal."""
     now, out = dict(have), [""] * len(sizes)
     for i in order:
         out[i] = max(goal, key=lambda k: (goal[k] - now[k]) / max(goal[k], 1e-9))
@@ -149,12 +193,12 @@ def _deal(
     return out, sum(abs(goal[k] - now[k]) for k in goal)
 
 
-def nearest_between(places: Sequence[Place], splits: Sequence[str]) -> float | None:
-    """Metres from a training sample's middle to the nearest one of another split; None where no frame holds both."""
+def nearest_between(sites: Sequence[SampleSite], splits: Sequence[str]) -> float | None:
+    """Metres between the centres of a training sample and the nearest one of another split; None where not known."""
     best = math.inf
-    for frame in sorted({p.frame for p in places}):
-        here = [i for i, p in enumerate(places) if p.frame == frame]
-        at = np.asarray([places[i].at for i in here])
+    for frame in sorted({p.frame for p in sites}):
+        here = [i for i, p in enumerate(sites) if p.frame == frame]
+        at = np.asarray([sites[i].at for i in here])
         train = np.asarray([splits[i] == "train" for i in here])
         if train.all() or not train.any():
             continue

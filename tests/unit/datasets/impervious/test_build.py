@@ -1,4 +1,4 @@
-"""Samples of sealed ground: where they lie, how they are split, what they hold."""
+"""Samples of impervious surface: where they lie, how they are split, what they hold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.rasters import make
 
 from terrafine.cli import main
 from terrafine.datasets.impervious.build import build_dataset
-from terrafine.datasets.impervious.sites import Place, choose, nearest_between, split
+from terrafine.datasets.impervious.sites import SampleSite, choose_sites, nearest_between, split_sites
 from terrafine.errors import DataError, OutputError, UsageError
 from terrafine.physics.sensor_model import Sensor
 from terrafine.raster.warp.resample import block_mean
@@ -25,9 +25,9 @@ from terrafine.raster.warp.resample import block_mean
 COLOURS = ("red", "green", "blue")
 
 
-def lattice(n: int = 20, step: float = 500.0, region: str = "a", image: int = 0) -> list[Place]:
+def lattice(n: int = 20, step: float = 500.0, region: str = "a", image: int = 0) -> list[SampleSite]:
     return [
-        Place(
+        SampleSite(
             image, r, c, "earth", (r * step, c * step, 0.0), f"{int(r * step // 2000)} {int(c * step // 2000)}", region
         )
         for r in range(n)
@@ -35,7 +35,7 @@ def lattice(n: int = 20, step: float = 500.0, region: str = "a", image: int = 0)
     ]
 
 
-def gaps(places: list[Place]) -> np.ndarray:
+def gaps(places: list[SampleSite]) -> np.ndarray:
     at = np.array([p.at for p in places])
     d = np.linalg.norm(at[:, None] - at[None], axis=2)
     return d[np.triu_indices(len(at), 1)]
@@ -43,35 +43,35 @@ def gaps(places: list[Place]) -> np.ndarray:
 
 def test_places_keep_their_distance_where_there_is_room() -> None:
     places = lattice()
-    found = choose(places, 6, 3000.0, 320.0, seed=0)
-    assert len(found.taken) == 6
-    assert gaps([places[i] for i in found.taken]).min() >= 3000
+    found = choose_sites(places, 6, 3000.0, 320.0, seed=0)
+    assert len(found.chosen) == 6
+    assert gaps([places[i] for i in found.chosen]).min() >= 3000
     assert found.spacing_m == {"a": 3000.0}
-    everything = choose(places, None, 3000.0, 320.0, seed=0)
-    assert 6 <= len(everything.taken) <= 16
-    assert gaps([places[i] for i in everything.taken]).min() >= 3000
+    everything = choose_sites(places, None, 3000.0, 320.0, seed=0)
+    assert 6 <= len(everything.chosen) <= 16
+    assert gaps([places[i] for i in everything.chosen]).min() >= 3000
 
 
 def test_where_there_is_none_the_spacing_is_halved_and_told() -> None:
     places = lattice(6)
-    found = choose(places, 12, 3000.0, 320.0, seed=0)
-    assert len(found.taken) == 12
+    found = choose_sites(places, 12, 3000.0, 320.0, seed=0)
+    assert len(found.chosen) == 12
     assert found.spacing_m["a"] in (750.0, 375.0)
-    assert gaps([places[i] for i in found.taken]).min() >= found.spacing_m["a"]
-    assert len(choose(places, 500, 3000.0, 320.0, seed=0).taken) == 36
+    assert gaps([places[i] for i in found.chosen]).min() >= found.spacing_m["a"]
+    assert len(choose_sites(places, 500, 3000.0, 320.0, seed=0).chosen) == 36
 
 
 def test_regions_share_alike_and_a_small_one_gives_its_rest_away() -> None:
-    places = lattice(10) + [Place(1, i, 0, "earth", (1e6 + 500 * i, 0.0, 0.0), "far", "b") for i in range(3)]
-    found = [places[i].region for i in choose(places, 11, 0.0, 320.0, seed=1).taken]
+    places = lattice(10) + [SampleSite(1, i, 0, "earth", (1e6 + 500 * i, 0.0, 0.0), "far", "b") for i in range(3)]
+    found = [places[i].region for i in choose_sites(places, 11, 0.0, 320.0, seed=1).chosen]
     assert (found.count("a"), found.count("b")) == (8, 3)
-    assert choose(places, 11, 0.0, 320.0, seed=1) == choose(places, 11, 0.0, 320.0, seed=1)
-    assert choose(places, 11, 0.0, 320.0, seed=1) != choose(places, 11, 0.0, 320.0, seed=2)
+    assert choose_sites(places, 11, 0.0, 320.0, seed=1) == choose_sites(places, 11, 0.0, 320.0, seed=1)
+    assert choose_sites(places, 11, 0.0, 320.0, seed=1) != choose_sites(places, 11, 0.0, 320.0, seed=2)
 
 
 def test_no_block_is_split_and_the_shares_are_met() -> None:
     places = lattice()
-    splits, notes = split(places, {"val": 0.2, "test": 0.2}, {}, seed=0)
+    splits, notes = split_sites(places, {"val": 0.2, "test": 0.2}, {}, seed=0)
     by_block: dict[str, set[str]] = {}
     for place, part in zip(places, splits, strict=True):
         by_block.setdefault(place.block, set()).add(part)
@@ -84,15 +84,15 @@ def test_no_block_is_split_and_the_shares_are_met() -> None:
 
 def test_held_out_images_go_where_they_are_told_and_too_few_blocks_are_told() -> None:
     places = lattice(4, 100.0, image=0) + lattice(4, 100.0, image=1)
-    splits, _ = split(places, {"val": 0.0}, {1: "test"}, seed=0)
+    splits, _ = split_sites(places, {"val": 0.0}, {1: "test"}, seed=0)
     assert set(splits[:16]) == {"train"}
     assert set(splits[16:]) == {"test"}
-    _, notes = split(places, {"val": 0.1, "test": 0.1}, {}, seed=0)
+    _, notes = split_sites(places, {"val": 0.1, "test": 0.1}, {}, seed=0)
     assert "No sample is in" in notes[0]
     with pytest.raises(DataError, match="none is left to train on"):
-        split(places, {}, {0: "test", 1: "test"}, seed=0)
+        split_sites(places, {}, {0: "test", 1: "test"}, seed=0)
     with pytest.raises(UsageError, match="less than 1"):
-        split(places, {"val": 0.6, "test": 0.5}, {}, seed=0)
+        split_sites(places, {"val": 0.6, "test": 0.5}, {}, seed=0)
 
 
 def town(side: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -235,7 +235,7 @@ def tiles(root: Path) -> tuple[list[Path], dict[str, np.ndarray]]:
 
 
 def built(images: list[Path], labels: Path, out: Path) -> dict[str, Any]:
-    marks: dict[str, Any] = {"sealed": ["#3C1098", "#6EC1E4"], "unknown": ["#9B9B9B"]}
+    marks: dict[str, Any] = {"impervious": ["#3C1098", "#6EC1E4"], "unknown": ["#9B9B9B"]}
     return build_dataset(
         images, [labels], out, side=60, spacing_m=0.0, pixel_size_m=1.0, hold_out={"test": "tile_4"}, shares={}, **marks
     )
@@ -266,10 +266,10 @@ def test_masks_that_lie_equally_near_and_pictures_without_one_are_named(tmp_path
     (tmp_path / "all" / "tile_3" / "masks").rename(tmp_path / "all" / "tile_3" / "old")
     (tmp_path / "all" / "tile_3" / "new").mkdir()
     shutil.copy(tmp_path / "all" / "tile_3" / "old" / "part.png", tmp_path / "all" / "tile_3" / "new")
-    with pytest.raises(DataError, match=r"2 rasters that lie equally near, \S+new/part.png, \S+old/part.png; expected"):
+    with pytest.raises(DataError, match=r"2 rasters equally near, \S+new/part.png, \S+old/part.png; expected"):
         built(images, tmp_path / "all", tmp_path / "b")
     with pytest.raises(
-        DataError, match=r"found \S+part.txt, which GDAL opens as no raster; expected a raster of labels"
+        DataError, match=r"found \S+part.txt, none of which GDAL opens as a raster; expected a raster of labels"
     ):
         built(images, tmp_path / "all" / "tile_3" / "images", tmp_path / "b")
     (tmp_path / "all" / "tile_3" / "images" / "part.txt").unlink()
@@ -282,11 +282,11 @@ def test_another_tiles_mask_and_a_picture_beside_the_image_are_no_label(tmp_path
     images, _ = tiles(tmp_path / "all")
     beside = images[0].with_suffix(".png")
     shutil.copy(tmp_path / "all" / "tile_3" / "masks" / "part.png", beside)
-    with pytest.raises(DataError, match="lies beside the image and may be a picture"):
+    with pytest.raises(DataError, match="is beside the image and may be a picture"):
         built(images, tmp_path / "all", tmp_path / "b")
     beside.unlink()
     (tmp_path / "all" / "tile_3" / "masks" / "part.png").unlink()
-    with pytest.raises(DataError, match=r"tile_4/masks/part.png, which lies nearer to \S+tile_4/images/part.tif"):
+    with pytest.raises(DataError, match=r"tile_4/masks/part.png, which is nearer to \S+tile_4/images/part.tif"):
         built(images, tmp_path / "all", tmp_path / "b")
 
 

@@ -1,4 +1,4 @@
-"""Labels that lie in a folder: rasters named as the images are, wherever below it."""
+"""Label rasters in or below a folder, named as the images are."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from terrafine.raster.read.content_type import is_raster
 
 __all__ = ["LabelFolder"]
 
-_NAMED = 4  # that a message shows
+_NAMED = 4  # files that a message names
 
 
 class LabelFolder:
-    """Files in and below a folder, but for the images themselves; links to folders are not followed.
+    """Files in and below a folder, except the images themselves; links to folders are not followed.
 
-    Raises DataError where there is none.
+    Raises
+    ------
+    DataError
+        Where the folder holds no other file.
     """
 
     def __init__(self, folder: Path, images: Sequence[Path]) -> None:
@@ -34,37 +37,40 @@ class LabelFolder:
         if not self._files:
             raise DataError(f"{folder}: holds no file besides the images; expected rasters named as the images are")
 
-    def of(self, image: Path) -> Path:
-        """The raster of the image's stem that shares the deepest folder with it.
+    def raster_of(self, image: Path) -> Path:
+        """The raster with the image's stem that shares the deepest folder with it.
 
-        DataError for none, for several, and for one that lies nearer to another image of that stem, whose label it is.
+        Raises
+        ------
+        DataError
+            Where there is none, there are several, or it is nearer to another image of that stem.
         """
         named = sorted(self._files.get(image.stem, []))
         found = [path for path in named if is_raster(path)]
         wanted = f"expected a raster of labels named {image.stem}, as {image} is"
         if not found:
-            seen = f"{_listed(named)}, which GDAL opens as no raster" if named else "nothing of that name"
+            seen = f"{_listed(named)}, none of which GDAL opens as a raster" if named else "nothing of that name"
             raise DataError(f"{self.folder}: found {seen}; {wanted}")
         shared = [_shared(path, image) for path in found]
         nearest = [path for path, depth in zip(found, shared, strict=True) if depth == max(shared)]
         if len(nearest) > 1:
             raise DataError(
-                f"{self.folder}: found {len(nearest)} rasters that lie equally near, {_listed(nearest)}; {wanted}, one "
+                f"{self.folder}: found {len(nearest)} rasters equally near, {_listed(nearest)}; {wanted}, one "
                 "of which shares more folders with the image than the others"
             )
         for other in self._images.get(image.stem, []):
             if _shared(nearest[0], other) > max(shared):
-                raise DataError(f"{self.folder}: found {nearest[0]}, which lies nearer to {other}; {wanted}")
+                raise DataError(f"{self.folder}: found {nearest[0]}, which is nearer to {other}; {wanted}")
         if len(found) > 1 and nearest[0].parent == image.parent:
             raise DataError(
-                f"{self.folder}: found {_listed(found)}, of which the nearest lies beside the image and may be a "
+                f"{self.folder}: found {_listed(found)}, of which the nearest is beside the image and may be a "
                 f"picture of it; {wanted}, and no other raster of that name in the image's own folder"
             )
         return nearest[0]
 
 
 def _shared(one: Path, other: Path) -> int:
-    """How many folders, from the root, lead to both."""
+    """Number of folders from the root that both paths share."""
     return len(Path(os.path.commonpath([os.path.abspath(p.parent) for p in (one, other)])).parts)  # noqa: PTH100
 
 

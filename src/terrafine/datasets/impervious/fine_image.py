@@ -1,4 +1,4 @@
-"""One fine image with its labels on a 1 m grid, the squares it offers, and the samples cut from it."""
+"""One fine image with its labels on a 1 m grid, its candidate sites, and the samples read from it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from terrafine.datasets.impervious.sites import Place
+from terrafine.datasets.impervious.sites import SampleSite
 from terrafine.errors import EmptyError, GridError
 from terrafine.physics.sensor_model import Sensor, observe, tone_curve, toned
 from terrafine.raster.metric_grid import coarser, earth_position
@@ -25,14 +25,14 @@ __all__ = ["FineImage", "Labels", "Sample"]
 
 F32 = NDArray[np.float32]
 Curves = tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...]
-_LARGEST = 4000  # fine cells along the window that tones and shifts are learnt from
+_WINDOW = 4000  # fine cells along the window that histogram and shift are estimated from
 
 
 class Labels(Protocol):
-    """What is sealed, as vectors or as a raster."""
+    """Labels of impervious surface, as vectors or as a raster."""
 
     def burn(self, geobox: Any) -> NDArray[np.uint8]:
-        """1 sealed, 0 not, UNKNOWN where it cannot be said; (y, x)."""
+        """1 impervious, 0 not, UNKNOWN where not known; (y, x)."""
         ...
 
 
@@ -49,7 +49,25 @@ class Sample:
 
 @dataclass
 class FineImage:
-    """`full_scale` is what the file holds for a reflectance of 1; `real` a coarse image of the same ground, or None."""
+    """An open fine image on its 1 m grid.
+
+    Attributes
+    ----------
+    path, source, grid, bands
+        The file, opened; its 1 m grid; the bands that are read.
+    full_scale
+        Stored value of a reflectance of 1.
+    labels
+        Labels that cover the image.
+    k
+        Fine cells along a coarse cell.
+    real, real_scale
+        A coarse image of the same ground, or None; its stored value of a reflectance of 1.
+    curves
+        Histogram matching of each band, or None.
+    shift
+        Shift of the coarse image in coarse cells, or None where it was not found.
+    """
 
     path: Path
     source: Source
@@ -67,8 +85,8 @@ class FineImage:
     def __post_init__(self) -> None:
         self._aligned = align_to(self.source, self.grid)
 
-    def squares(self, index: int, side: int, block_m: float, regions: Any) -> list[Place]:
-        """Every square of `side` cells on the lattice of the grid's corner where image and labels are known."""
+    def sites(self, index: int, side: int, block_m: float, regions: Any) -> list[SampleSite]:
+        """Every square of `side` cells, side by side from the grid's corner, where image and labels are known."""
         out = []
         for row in range(0, self.grid.shape[0] - side + 1, side):
             for col in range(0, self.grid.shape[1] - side + 1, side):
@@ -83,7 +101,7 @@ class FineImage:
                     x, y = here.affine * (side / 2, side / 2)
                     block = f"{here.crs.epsg or here.crs.proj.name} {math.floor(x / block_m)} {math.floor(y / block_m)}"
                 region = "all" if regions is None else self._region(regions, here)
-                out.append(Place(index, row, col, frame, at, block, region))
+                out.append(SampleSite(index, row, col, frame, at, block, region))
         return out
 
     def _known(self, row: int, col: int, side: int) -> bool:
@@ -98,7 +116,7 @@ class FineImage:
         return str(int(values[values.shape[0] // 2, values.shape[1] // 2]))
 
     def label(self, grid: Any) -> NDArray[np.uint8]:
-        """Sealed where any label says so, else unknown where any does not know."""
+        """Impervious where any label is, else unknown where any is unknown; (y, x)."""
         parts = [labels.burn(grid) for labels in self.labels]
         out = np.zeros(parts[0].shape, np.uint8)
         for part in parts:
@@ -108,7 +126,7 @@ class FineImage:
         return out
 
     def read(self, rows: slice, cols: slice) -> tuple[F32, NDArray[np.bool_]]:
-        """Reflectance (band, y, x) of a window of the grid, tones set where curves are; and where all is valid."""
+        """Reflectance (band, y, x) of a window of the grid, histogram matched; and where all bands are valid."""
         stack, valid = [], None
         for i, band in enumerate(self.bands):
             values, ok = self._aligned.read(band, rows, cols)
@@ -116,29 +134,29 @@ class FineImage:
             stack.append(values if self.curves is None else toned(values, self.curves[i]))
             valid = ok if valid is None else valid & ok
         if valid is None:
-            raise EmptyError(f"{self.path}: no band was asked for; expected at least red, green and blue")
+            raise EmptyError(f"{self.path}: no band was requested; expected at least red, green and blue")
         return np.stack(stack), valid
 
     def _middle(self) -> tuple[slice, slice]:
-        """The largest window that is looked at as a whole, about the middle, in whole coarse cells."""
+        """The largest window that is read at once, centred, in whole coarse cells."""
         out = []
         for n in self.grid.shape:
-            size = min(int(n), _LARGEST) // self.k * self.k
+            size = min(int(n), _WINDOW) // self.k * self.k
             start = (int(n) - size) // 2 // self.k * self.k
             out.append(slice(start, start + size))
         return out[0], out[1]
 
-    def learn_tones(self, like: Mapping[str, NDArray[np.floating]]) -> None:
-        """Give each band the histogram of coarse reflectance, as the image averaged to that size would show it."""
+    def match_histograms(self, like: Mapping[str, NDArray[np.floating]]) -> None:
+        """Match the histogram of each band, averaged to coarse cells, to that of coarse reflectance."""
         fine, valid = self.read(*self._middle())
         mean, known = block_mean(fine, valid, self.k)
         if not known.any():
-            raise EmptyError(f"{self.path}: the middle of the image is void; expected valid cells")
+            raise EmptyError(f"{self.path}: the middle of the image holds only nodata; expected valid cells")
         flat = known[0] if known.ndim == 3 else known
         self.curves = tuple(tone_curve(mean[i][flat], like[band]) for i, band in enumerate(self.bands))
 
-    def learn_shift(self) -> None:
-        """How far the coarse image lies beside this one: both as one brightness, at most 4 coarse cells."""
+    def register(self) -> None:
+        """Estimate the shift of the coarse image from the brightness of both; at most 4 coarse cells."""
         if self.real is None:
             return
         rows, cols = self._middle()
@@ -154,14 +172,14 @@ class FineImage:
             return
         self.shift = found if found.trusted else None
 
-    def cut(self, place: Place, side: int, sensor: Sensor, rng: np.random.Generator) -> Sample:
-        """The sample at a place: the coarse image is the real one, moved by its shift, or what the sensor reports."""
-        here = self.grid[place.row : place.row + side, place.col : place.col + side]
+    def sample(self, site: SampleSite, side: int, sensor: Sensor, rng: np.random.Generator) -> Sample:
+        """The sample at a site; its coarse image is the real one, shifted, or simulated by the sensor model."""
+        here = self.grid[site.row : site.row + side, site.col : site.col + side]
         low = coarser(here, self.k)
         margin = -(-math.ceil(4 * sensor.sigma(self.k)) // self.k) * self.k
         outer = (
-            slice(place.row - margin, place.row + side + margin),
-            slice(place.col - margin, place.col + side + margin),
+            slice(site.row - margin, site.row + side + margin),
+            slice(site.col - margin, site.col + side + margin),
         )
         wide, valid = self.read(*outer)
         wide = np.stack([fill_voids(band, valid) for band in wide])
@@ -170,10 +188,10 @@ class FineImage:
             m = margin // self.k
             coarse = observe(wide, self.k, sensor, rng)[:, m : m + side // self.k, m : m + side // self.k]
         else:
-            coarse = self._real(low)
+            coarse = self._read_real(low)
         return Sample(np.ascontiguousarray(wide[inner]), np.ascontiguousarray(coarse), self.label(here), here, low)
 
-    def _real(self, low: Any) -> F32:
+    def _read_real(self, low: Any) -> F32:
         if self.real is None:
             raise GridError(f"{self.path}: no coarse image was given")
         moved = low if self.shift is None else low.translate_pix(self.shift.dx, self.shift.dy)

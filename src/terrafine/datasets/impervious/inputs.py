@@ -1,0 +1,81 @@
+"""Images, labels, strata and histograms of `build_dataset`, opened."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from terrafine.datasets.impervious.fine_image import FineImage, Labels
+from terrafine.datasets.impervious.label_folder import LabelFolder
+from terrafine.datasets.impervious.options import SCALE, DatasetOptions
+from terrafine.errors import DataError
+from terrafine.raster.metric_grid import metre_grid
+from terrafine.raster.read.labels import LabelRaster, open_label_raster
+from terrafine.raster.read.rasterize import read_shapes
+from terrafine.raster.read.source import Source, open_source
+
+__all__ = ["Regions", "histograms", "open_images"]
+
+_VECTORS = {".geojson", ".json", ".gpkg", ".shp", ".fgb", ".parquet"}
+_FULL_SCALE = {"uint8": 255.0, "uint16": 10_000.0, "int16": 10_000.0}
+_HISTOGRAM_SIDE = 4096  # cells along the window of an image whose histogram is taken
+
+
+class Regions:
+    """Strata: the integer of a raster at each cell of a grid."""
+
+    def __init__(self, source: Source) -> None:
+        self._raster = LabelRaster(source, (), ())
+
+    def burn(self, geobox: Any) -> Any:
+        """int64 (y, x), −1 where nodata."""
+        return self._raster.numbers(geobox)
+
+
+def open_images(images: list[Path], labels: list[Path], options: DatasetOptions, sources: ExitStack) -> list[FineImage]:
+    """Each image with its labels; everything that is opened is closed with `sources`."""
+    found = [LabelFolder(p, images) if p.is_dir() and not _is_vector(p) else p for p in labels]
+    return [_open_image(path, found, options, sources) for path in images]
+
+
+def _open_image(path: Path, labels: list[Path | LabelFolder], options: DatasetOptions, sources: ExitStack) -> FineImage:
+    size, bands = options.pixel_size_m, tuple(options.bands)
+    source = open_source(path, want=bands, bands=options.band_numbers, check_range=False, pixel_size_m=size)
+    sources.enter_context(closing(source))
+    grid = metre_grid(source)
+    found: list[Labels] = []
+    for label in labels:
+        if isinstance(label, Path) and _is_vector(label):
+            found.append(read_shapes(label, None if grid.crs is None else grid.crs.to_wkt(), options.road_widths))
+        else:
+            file = label.raster_of(path) if isinstance(label, LabelFolder) else label
+            raster = open_label_raster(file, options.impervious, options.unknown, size)
+            sources.enter_context(closing(raster.source))
+            found.append(raster)
+    full_scale = options.full_scale
+    if full_scale is None:
+        dtype = str(next(iter(source.describe()["bands"].values()))["dtype"])
+        full_scale = 1.0 if source.scaled else _FULL_SCALE.get(dtype, 1.0)
+    return FineImage(path, source, grid, bands, full_scale, found, SCALE)
+
+
+def _is_vector(path: Path) -> bool:
+    return path.suffix.lower() in _VECTORS
+
+
+def histograms(options: DatasetOptions) -> dict[str, Any]:
+    """Reflectance of the valid cells of `histogram_of`, by band; raises DataError where a band holds none."""
+    path, out = options.histogram_of, {}
+    if path is None:
+        return {}
+    with closing(open_source(path, want=tuple(options.bands), check_range=False)) as source:
+        size = [min(n, _HISTOGRAM_SIDE) for n in source.shape]
+        for band in options.bands:
+            values, valid = source.read(band, slice(0, size[0]), slice(0, size[1]))
+            if not valid.any():
+                raise DataError(f"{path}: band {band} holds only nodata; expected an image whose histogram to match")
+            out[band] = np.asarray(values[valid] / options.coarse_scale)
+    return out
