@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from terrafine.workflows.preview import hillshade
+from terrafine.workflows.preview import shaded_relief
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -36,7 +36,7 @@ def draw(path: Path, panels: Sequence[Panel], pixel_size_m: float) -> None:
     for axis, panel in zip(axes, panels, strict=True):
         k = panel.cells
         coarse = panel.heights[::k, ::k]
-        shade = hillshade(coarse, np.full((2, coarse.shape[0]), pixel_size_m * k))
+        shade = shaded_relief(coarse, np.full((2, coarse.shape[0]), pixel_size_m * k))
         shade = np.repeat(np.repeat(shade, k, axis=0), k, axis=1)[WINDOW]
         axis.imshow(shade, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         axis.set_title(panel.title, fontsize=11)

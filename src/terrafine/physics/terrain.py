@@ -1,4 +1,4 @@
-"""Slope, aspect, curvature and shade of a surface, and losses that hold a prediction to those of the truth.
+"""Slope, aspect and curvature of a surface, and losses that hold a prediction to those of the truth.
 
 Everywhere: heights (…, y, x) in metres, rows running south; `pixel_size_m` as `stencil.Sizes`; the gradient is
 (zx, zy), rise per metre toward east and toward north. All functions are differentiable, on flat ground too. A loss is
@@ -7,12 +7,12 @@ one number for each surface, (…, y, x) -> (…).
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from terrafine.physics.gradient import Method, central_difference
 from terrafine.physics.stencil import Sizes, cell_sizes, compared, extended, mean_over, neighbour
 
 __all__ = [
@@ -23,13 +23,11 @@ __all__ = [
     "curvatures",
     "gradient",
     "gradient_loss",
-    "hillshade",
     "slope",
     "slope_loss",
     "unit_normal",
 ]
 
-Method = Literal["horn", "zevenbergen-thorne"]
 Unit = Literal["degree", "radian", "tan"]
 
 FLAT = 0.02
@@ -45,14 +43,8 @@ def gradient(z: Tensor, pixel_size_m: Sizes, method: Method = "horn") -> tuple[T
     """
     dy, dx = cell_sizes(pixel_size_m, z)
     wide = extended(z)
-    if method == "horn":
-        sides = [(-1, 0.125), (0, 0.25), (1, 0.125)]
-    elif method == "zevenbergen-thorne":
-        sides = [(0, 0.5)]
-    else:
-        raise ValueError(f"no gradient is called {method!r}; expected 'horn' or 'zevenbergen-thorne'")
-    east = torch.stack([w * (neighbour(wide, d, 1) - neighbour(wide, d, -1)) for d, w in sides]).sum(0)
-    north = torch.stack([w * (neighbour(wide, -1, d) - neighbour(wide, 1, d)) for d, w in sides]).sum(0)
+    east = central_difference(lambda across, along: neighbour(wide, across, along), method)
+    north = central_difference(lambda across, along: neighbour(wide, -along, across), method)
     return east / dx, north / dy
 
 
@@ -112,22 +104,6 @@ def curvatures(z: Tensor, pixel_size_m: Sizes, flat: float = 1e-3) -> tuple[Tens
     plan = -(zxx * zy.square() - 2 * zxy * zx * zy + zyy * zx.square()) / g2
     profile = -(zxx * zx.square() + 2 * zxy * zx * zy + zyy * zy.square()) / g2
     return 100 * plan, 100 * profile
-
-
-def hillshade(
-    z: Tensor, pixel_size_m: Sizes, sun_azimuth: float, sun_elevation: float, method: Method = "horn"
-) -> Tensor:
-    """Cosine between the sun and the normal, 0 where the ground faces away; (…, y, x).
-
-    sun_azimuth in degrees clockwise from north, toward the sun; sun_elevation in degrees above the horizon.
-    Cast shadows are not drawn. Horn 1981 (doi:10.1109/PROC.1981.11918).
-    """
-    if not 0 < sun_elevation <= 90:
-        raise ValueError(f"the sun stands {sun_elevation} degrees above the horizon; expected above 0 and up to 90")
-    azimuth, height = math.radians(sun_azimuth), math.radians(sun_elevation)
-    east, north, up = unit_normal(*gradient(z, pixel_size_m, method))
-    level = east * math.sin(azimuth) + north * math.cos(azimuth)
-    return (level * math.cos(height) + up * math.sin(height)).clamp_min(0.0)
 
 
 def gradient_loss(prediction: Tensor, truth: Tensor, pixel_size_m: Sizes, valid: Tensor | None = None) -> Tensor:

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from terrafine.atomic import Publish, publish, written
 from terrafine.errors import OutputError
+from terrafine.physics.gradient import central_difference
+from terrafine.physics.hillshade import hillshade
 from terrafine.raster.protocol import Readable
 
-__all__ = ["hillshade", "shares", "true_colour", "write_preview"]
+__all__ = ["shaded_relief", "shares", "true_colour", "write_preview"]
 
 Colour = tuple[int, int, int]
 Draw = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.uint8]]
 
 _MOST_PIXELS = 1600
-_AZIMUTH, _ALTITUDE = np.radians(315.0), np.radians(45.0)
 _VOID = 255
 _STRIP_ROWS = 256  # rows read at a time: few enough for the memory, many enough to unpack each block once or twice
 
@@ -43,7 +44,7 @@ def write_preview(
     factor = -(-max(source.shape) // side)
     shrunk = [_shrunk(source, name, factor) for name in bands]
     values, size = np.stack([v for v, _ in shrunk]), shrunk[0][1]
-    picture = Image.fromarray(hillshade(values[0], size) if draw is None else draw(values, size))
+    picture = Image.fromarray(shaded_relief(values[0], size) if draw is None else draw(values, size))
     try:
         with written(path, publish) as part:
             picture.save(part, format="PNG")
@@ -51,21 +52,27 @@ def write_preview(
         raise OutputError(f"{path}: the preview cannot be written ({e.strerror}); give another path") from e
 
 
-def hillshade(elevation: NDArray[np.float64], pixel_size_m: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Light from the north-west at 45° on a matt surface, uint8 (y, x); voids are white.
+def shaded_relief(elevation: NDArray[np.float64], pixel_size_m: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Draw a surface lit from the north-west at 45°; voids are white.
 
-    elevation (y, x) metres, NaN where void; pixel_size_m (2, y) along y and x. The slopes are central differences,
-    the shade is the cosine between light and normal (Horn 1981, doi 10.1109/PROC.1981.11918).
+    Parameters
+    ----------
+    elevation
+        (y, x) in metres, NaN where void.
+    pixel_size_m
+        Metres along y and x of a cell in each row, (2, y).
     """
-    y = elevation.shape[0]
+    y, x = elevation.shape
     padded = np.pad(elevation, 1, mode="edge")
-    dy = (padded[2:, 1:-1] - padded[:-2, 1:-1]) / (2 * pixel_size_m[0, :y, None])
-    dx = (padded[1:-1, 2:] - padded[1:-1, :-2]) / (2 * pixel_size_m[1, :y, None])
-    # rows run south and columns east: a slope that rises to the south-east faces the light
-    facing = np.cos(_ALTITUDE) * (dx * -np.sin(_AZIMUTH) + dy * np.cos(_AZIMUTH))
-    shade = (np.sin(_ALTITUDE) + facing) / np.sqrt(1 + dx**2 + dy**2)
-    grey = np.clip(np.nan_to_num(shade, nan=0.0), 0, 1) * 250
-    return np.where(np.isfinite(shade) & np.isfinite(elevation), grey, _VOID).astype(np.uint8)
+
+    def cell(down: int, across: int) -> NDArray[np.float64]:
+        return padded[1 + down : 1 + down + y, 1 + across : 1 + across + x]
+
+    east = central_difference(cell, "zevenbergen-thorne") / pixel_size_m[1, :, None]
+    south = central_difference(lambda side, down: cell(down, side), "zevenbergen-thorne") / pixel_size_m[0, :, None]
+    shade = hillshade(east, -south)
+    known = np.isfinite(shade) & np.isfinite(elevation)
+    return np.where(known, np.nan_to_num(shade, nan=0.0) * 250, _VOID).astype(np.uint8)
 
 
 def shares(low: Colour, high: Colour) -> Draw:

@@ -22,7 +22,7 @@ from PIL import Image
 from terrafine.errors import DataError, OutputError
 from terrafine.evaluation.report import FORMAT, Figures, Results, Window, write_report
 from terrafine.evaluation.report.charts import sample_line
-from terrafine.evaluation.report.pictures import error_map, hillshade, pack
+from terrafine.evaluation.report.pictures import error_map, illumination, pack
 from terrafine.evaluation.report.svg import Scale, nice_ticks, number, short
 
 NAME = "fine <b>&\"'</b>"
@@ -273,12 +273,12 @@ def test_packed_heights_return_to_half_a_step_and_voids_stay_void() -> None:
 
 def test_light_comes_from_the_north_west() -> None:
     y, x = np.mgrid[:9, :9].astype(float)
-    faces_north_west = hillshade(x + y, (1.0, 1.0), 0.5)[4, 4]
-    faces_south_east = hillshade(-(x + y), (1.0, 1.0), 0.5)[4, 4]
-    level = hillshade(0 * x, (1.0, 1.0), 1.0)[4, 4]
+    faces_north_west = illumination(x + y, (1.0, 1.0), 0.5)[4, 4]
+    faces_south_east = illumination(-(x + y), (1.0, 1.0), 0.5)[4, 4]
+    level = illumination(0 * x, (1.0, 1.0), 1.0)[4, 4]
     assert level == pytest.approx(np.sqrt(0.5))
     assert faces_south_east < level < faces_north_west
-    assert np.isnan(hillshade(np.where(x == 4, np.nan, x), (1.0, 1.0), 1.0)[4, 4])
+    assert np.isnan(illumination(np.where(x == 4, np.nan, x), (1.0, 1.0), 1.0)[4, 4])
 
 
 def pixels(uri: str) -> np.ndarray:

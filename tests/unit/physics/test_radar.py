@@ -10,6 +10,7 @@ import torch
 from tests.support.physics_fields import cone, plane, rough
 from torch import Tensor
 
+from terrafine.physics.hillshade import hillshade
 from terrafine.physics.radar import (
     ORBITS,
     cos_local_incidence,
@@ -20,7 +21,7 @@ from terrafine.physics.radar import (
     track_heading,
 )
 from terrafine.physics.shadow import cast_layover, cast_shadow, radar_masks, reach_m
-from terrafine.physics.terrain import hillshade
+from terrafine.physics.terrain import gradient
 
 
 def tan(degrees: float) -> float:
@@ -112,7 +113,10 @@ def test_local_incidence_on_planes(azimuth: float, slope: float) -> None:
 def test_local_incidence_is_the_shade_under_a_sun_at_the_sensor() -> None:
     z = rough()
     torch.testing.assert_close(
-        cos_local_incidence(z, 30.0, 40.0, 259.0).clamp_min(0), hillshade(z, 30.0, 259.0, 50.0), atol=1e-9, rtol=0
+        cos_local_incidence(z, 30.0, 40.0, 259.0).clamp_min(0),
+        hillshade(*gradient(z, 30.0), 259.0, 50.0),
+        atol=1e-9,
+        rtol=0,
     )
 
 

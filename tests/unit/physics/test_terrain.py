@@ -12,6 +12,7 @@ from tests.support.physics_fields import cone, plane, rough
 from torch import Tensor
 
 from terrafine.evaluation.elevation import terrain as judged
+from terrafine.physics.hillshade import hillshade
 from terrafine.physics.terrain import (
     aspect,
     aspect_loss,
@@ -19,7 +20,6 @@ from terrafine.physics.terrain import (
     curvatures,
     gradient,
     gradient_loss,
-    hillshade,
     slope,
     slope_loss,
 )
@@ -78,9 +78,9 @@ def test_aspect_faces_downhill_and_is_as_long_as_the_sine_of_slope() -> None:
 @pytest.mark.parametrize(("azimuth", "bright"), [(90, (-0.5, 0)), (180, (0, 0.5)), (270, (0.5, 0)), (0, (0, -0.5))])
 def test_ground_that_faces_the_sun_squarely_has_shade_one(azimuth: float, bright: tuple[float, float]) -> None:
     elevation = 90 - math.degrees(math.atan(0.5))
-    lit = hillshade(plane(*bright), 30.0, azimuth, elevation)
+    lit = hillshade(*gradient(plane(*bright), 30.0), azimuth, elevation)
     torch.testing.assert_close(lit, torch.ones_like(lit))
-    assert hillshade(plane(-bright[0], -bright[1]), 30.0, azimuth, elevation).max() < 0.7
+    assert hillshade(*gradient(plane(-bright[0], -bright[1]), 30.0), azimuth, elevation).max() < 0.7
 
 
 @pytest.mark.parametrize("size", [30.0, (30.0, 20.0), SIZES, SIZES[..., None], SIZES[None, ..., None]])
@@ -184,4 +184,4 @@ def test_names_that_are_not_known_are_refused() -> None:
     with pytest.raises(ValueError, match="no slope has the unit"):
         slope(rough(), 30.0, unit="percent")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="the sun stands"):
-        hillshade(rough(), 30.0, 315, 0)
+        hillshade(*gradient(rough(), 30.0), 315, 0)

@@ -24,7 +24,7 @@ from terrafine.errors import (
     UsageError,
 )
 from terrafine.raster.write import cog_writer
-from terrafine.workflows.preview import hillshade
+from terrafine.workflows.preview import shaded_relief
 
 VOID = -32768.0
 
@@ -267,8 +267,8 @@ def test_the_preview_is_a_picture_of_the_result(tmp_path, coarse):
 def test_light_comes_from_the_north_west():
     y, x = np.mgrid[:9, :9].astype(float)
     size = np.full((2, 9), 30.0)
-    facing, away = hillshade(10 * (x + y), size), hillshade(-10 * (x + y), size)
-    flat = hillshade(0 * x, size)
+    facing, away = shaded_relief(10 * (x + y), size), shaded_relief(-10 * (x + y), size)
+    flat = shaded_relief(0 * x, size)
     assert facing[4, 4] > flat[4, 4] > away[4, 4]
     assert flat[4, 4] == int(250 * np.sqrt(0.5))
 

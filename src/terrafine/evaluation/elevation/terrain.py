@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.evaluation.elevation.neighbours import neighbour, ring, void_aware
+from terrafine.physics.gradient import Method, central_difference
 
 __all__ = [
     "HALO",
@@ -31,7 +32,6 @@ __all__ = [
 ]
 
 F64 = NDArray[np.float64]
-Method = Literal["horn", "zevenbergen-thorne"]
 
 HALO = 1  # cells around a window that the derivatives of its inside depend on
 
@@ -52,12 +52,8 @@ def gradient(z: NDArray[Any], pixel_size_m: F64, method: Method = "horn") -> tup
     (doi:10.1002/esp.3290120107) takes the central difference.
     """
     z, void = void_aware(z)
-    if method == "horn":
-        gx = sum(w * (neighbour(z, d, 1) - neighbour(z, d, -1)) for d, w in ((-1, 1.0), (0, 2.0), (1, 1.0))) / 8
-        gy = sum(w * (neighbour(z, 1, d) - neighbour(z, -1, d)) for d, w in ((-1, 1.0), (0, 2.0), (1, 1.0))) / 8
-    else:
-        gx = (neighbour(z, 0, 1) - neighbour(z, 0, -1)) / 2
-        gy = (neighbour(z, 1, 0) - neighbour(z, -1, 0)) / 2
+    gx = central_difference(lambda across, along: neighbour(z, across, along), method)
+    gy = central_difference(lambda across, along: neighbour(z, along, across), method)
     size = pixel_size_m[:, 1:-1, None]
     return ring(gx / size[1] + void), ring(gy / size[0] + void)
 

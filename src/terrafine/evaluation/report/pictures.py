@@ -14,8 +14,9 @@ from PIL import Image
 from scipy import ndimage
 
 from terrafine.evaluation.results import Window
+from terrafine.physics.hillshade import hillshade
 
-__all__ = ["error_limit", "error_map", "hillshade", "pack", "shade", "stream_map"]
+__all__ = ["error_limit", "error_map", "illumination", "pack", "shade", "stream_map"]
 
 Floats = NDArray[np.floating[Any]]
 Bytes = NDArray[np.uint8]
@@ -26,16 +27,10 @@ ONLY_REFERENCE, ONLY_CANDIDATE, BOTH = (0, 124, 190), (214, 74, 12), (10, 34, 92
 VOID_INDEX = 255
 
 
-def hillshade(elevation: Floats, pixel_size_m: tuple[float, float], exaggeration: float) -> Floats:
-    """Illumination 0–1 from the north-west at 45°, of a (y, x) surface in metres; NaN where void.
-
-    Lambert's law on central differences; Horn 1981, doi:10.1109/PROC.1981.11918.
-    """
-    rise_y, rise_x = np.gradient(elevation.astype(np.float64) * exaggeration, pixel_size_m[1], pixel_size_m[0])
-    # Rows run south: the northward slope is −rise_y. Light comes from azimuth 315°, altitude 45°.
-    light = math.sqrt(0.5)
-    facing = (rise_x - (-rise_y)) * light * light
-    return np.asarray(np.clip((light + facing) / np.sqrt(1 + rise_x**2 + rise_y**2), 0, 1))
+def illumination(elevation: Floats, pixel_size_m: tuple[float, float], exaggeration: float) -> Floats:
+    """Light 0–1 from the north-west at 45° on a surface (y, x) in metres; NaN where void."""
+    south, east = np.gradient(elevation.astype(np.float64) * exaggeration, pixel_size_m[1], pixel_size_m[0])
+    return np.asarray(hillshade(east, -south))
 
 
 def exaggeration_for(reference: Floats, pixel_size_m: tuple[float, float]) -> float:

@@ -14,7 +14,7 @@ from terrafine.evaluation.report.pictures import (
     error_limit,
     error_map,
     exaggeration_for,
-    hillshade,
+    illumination,
     shade,
     stream_map,
 )
@@ -46,12 +46,12 @@ def plates(window: Window, place: str) -> list[Plate]:
     """All pictures of a window: reference, hillshade of each surface, error of each, streams of each."""
     factor = exaggeration_for(window.reference, window.pixel_size_m)
     limit = error_limit(window)
-    light = hillshade(window.reference, window.pixel_size_m, factor)
+    light = illumination(window.reference, window.pixel_size_m, factor)
     lit = "Hillshade, light from the north-west" + (f", heights × {factor:g}" if factor > 1 else "")
     found = [Plate("reference", f"{place}-ref", "Reference", f"{lit}: reference. {_relief(window)}", shade(light))]
     for i, (name, surface) in enumerate(window.surfaces.items()):
         shown = display_name(name)
-        picture = shade(hillshade(surface, window.pixel_size_m, factor))
+        picture = shade(illumination(surface, window.pixel_size_m, factor))
         found.append(Plate(f"shade:{name}", f"{place}-s{i}", shown, f"{lit}: {shown}.", picture))
     for i, (name, surface) in enumerate(window.surfaces.items()):
         error = surface.astype(np.float64) - window.reference
