@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,24 +11,13 @@ import rasterio
 from rasterio.transform import from_origin
 from tests.support.fields import cells, terrain
 
+from benchmarks import common
 from terrafine.evaluation.elevation.terrain import slope_degrees
 from terrafine.raster.warp import resample
 
 
-@pytest.fixture(scope="module")
-def common() -> ModuleType:
-    path = Path(__file__).resolve().parents[3] / "benchmarks" / "_common.py"
-    spec = importlib.util.spec_from_file_location("benchmarks_common", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("k", [2, 3, 4])
-def test_interpolation_is_in_register_a_ramp_stays_a_ramp(common: ModuleType, k: int) -> None:
+def test_interpolation_is_in_register_a_ramp_stays_a_ramp(k: int) -> None:
     y, x = np.mgrid[0 : 60 * k, 0 : 60 * k].astype(float)
     ramp = 3 * x - 2 * y
     inner = np.s_[24 * k : -24 * k, 24 * k : -24 * k]
@@ -43,7 +30,7 @@ def test_interpolation_is_in_register_a_ramp_stays_a_ramp(common: ModuleType, k:
 
 
 @pytest.mark.parametrize("k", [2, 3, 4])
-def test_both_implementations_of_interpolation_agree(common: ModuleType, k: int) -> None:
+def test_both_implementations_of_interpolation_agree(k: int) -> None:
     z = terrain(32)
     inner = np.s_[12 * k : -12 * k, 12 * k : -12 * k]
     np.testing.assert_allclose(common.bicubic(z, k)[inner], resample.upsample(z, k)[inner], atol=1e-9)
@@ -53,35 +40,35 @@ def test_both_implementations_of_interpolation_agree(common: ModuleType, k: int)
     np.testing.assert_allclose(lanczos[inner], resample.upsample(z, k, "lanczos")[inner], atol=1e-9)
 
 
-def test_both_implementations_of_slope_agree(common: ModuleType) -> None:
+def test_both_implementations_of_slope_agree() -> None:
     z, size = terrain(48), np.stack([np.linspace(28, 31, 48), np.linspace(20, 22, 48)])
     np.testing.assert_allclose(common.horn_slope(z, size), slope_degrees(z, size), atol=1e-10)
 
 
-def test_back_projection_returns_the_coarse_cells(common: ModuleType) -> None:
+def test_back_projection_returns_the_coarse_cells() -> None:
     z = terrain(40)
     departure = np.abs(common.block_mean(common.back_projected(z, 4), 4) - z)
     plain = np.abs(common.block_mean(common.bicubic(z, 4), 4) - z)
     assert departure.max() < 1e-3 * plain.max()
 
 
-def dem(common: ModuleType, z: np.ndarray, valid: np.ndarray | None = None) -> object:
+def dem(z: np.ndarray, valid: np.ndarray | None = None) -> object:
     return common.Dem("test", z, np.ones(z.shape, bool) if valid is None else valid, cells(len(z)))
 
 
-def test_metrics_are_those_of_the_perturbation(common: ModuleType) -> None:
+def test_metrics_are_those_of_the_perturbation() -> None:
     z = terrain(64)
     scored = common.scored_cells(np.ones(z.shape, bool))
     assert scored.sum() == (64 - 16) ** 2
-    assert all(v == 0 for v in common.metrics(z, dem(common, z), scored).values())
-    raised = common.metrics(z + 2, dem(common, z), scored)
+    assert all(v == 0 for v in common.metrics(z, dem(z), scored).values())
+    raised = common.metrics(z + 2, dem(z), scored)
     assert (raised["rmse"], raised["mae"], raised["bias"]) == pytest.approx((2, 2, 2))
     assert raised["nmad"] == pytest.approx(0, abs=1e-9)
-    noisy = common.metrics(z + np.random.default_rng(0).normal(0, 1, z.shape), dem(common, z), scored)
+    noisy = common.metrics(z + np.random.default_rng(0).normal(0, 1, z.shape), dem(z), scored)
     assert all(noisy[k] > 0.5 for k in ("rmse", "mae", "nmad", "slope_rmse"))
 
 
-def test_cells_near_a_void_are_not_scored(common: ModuleType) -> None:
+def test_cells_near_a_void_are_not_scored() -> None:
     valid = np.ones((64, 64), bool)
     valid[30, 30] = False
     scored = common.scored_cells(valid)
@@ -90,25 +77,25 @@ def test_cells_near_a_void_are_not_scored(common: ModuleType) -> None:
     assert scored[39, 30]
 
 
-def test_coverage_counts_what_the_intervals_hold(common: ModuleType) -> None:
+def test_coverage_counts_what_the_intervals_hold() -> None:
     z = terrain(128)
     scored = np.ones(z.shape, bool)
     fine = z + np.random.default_rng(1).normal(0, 2, z.shape)
-    told = common.coverage(fine, np.full(z.shape, 2.0), dem(common, z), scored)
+    told = common.coverage(fine, np.full(z.shape, 2.0), dem(z), scored)
     assert told["coverage_68"] == pytest.approx(0.683, abs=0.01)
     assert told["coverage_90"] == pytest.approx(0.90, abs=0.01)
 
     spec = SimpleNamespace(calibration={"0.68": 0.5, "0.90": 4.0})
-    calibrated = common.coverage(fine, np.full(z.shape, 2.0), dem(common, z), scored, spec)
+    calibrated = common.coverage(fine, np.full(z.shape, 2.0), dem(z), scored, spec)
     assert calibrated["coverage_68"] == pytest.approx(0.383, abs=0.01)
     assert calibrated["coverage_90"] > 0.99
 
 
-def test_voids_weigh_nothing_in_the_coarse_cells(common: ModuleType) -> None:
+def test_voids_weigh_nothing_in_the_coarse_cells() -> None:
     z, valid = np.full((8, 8), 5.0), np.ones((8, 8), bool)
     z[0, 0], valid[0, 0] = 9999.0, False
     valid[4:, 4:] = False
-    coarse, size = common.coarse_of(dem(common, z, valid), 4)
+    coarse, size = common.coarse_of(dem(z, valid), 4)
     assert coarse.dtype == np.float32
     np.testing.assert_array_equal(coarse, 5.0)
     assert size.shape == (2, 2)
@@ -121,7 +108,7 @@ def test_voids_weigh_nothing_in_the_coarse_cells(common: ModuleType) -> None:
     ("EPSG:3857", 30.0, 8_399_737.9, (15.0, 15.0)),
 ])  # fmt: skip
 def test_ground_pixels_are_metres_on_the_ground(
-    common: ModuleType, tmp_path: Path, crs: str, pitch: float, top: float, expected: tuple[float, float]
+    tmp_path: Path, crs: str, pitch: float, top: float, expected: tuple[float, float]
 ) -> None:
     path = tmp_path / "z.tif"
     profile = {"driver": "GTiff", "dtype": "float32", "count": 1, "height": 16, "width": 16, "crs": crs}
@@ -132,7 +119,7 @@ def test_ground_pixels_are_metres_on_the_ground(
     np.testing.assert_allclose(size[:, 0], expected, rtol=2e-3)
 
 
-def test_a_padded_method_returns_what_the_bare_one_does_inside(common: ModuleType) -> None:
+def test_a_padded_method_returns_what_the_bare_one_does_inside() -> None:
     z = terrain(64).astype(np.float32)
     bare = common.interpolations(4)["bicubic"]
     fine, _ = common.padded(bare, 4, multiple=7)(z, cells(64))
@@ -140,6 +127,6 @@ def test_a_padded_method_returns_what_the_bare_one_does_inside(common: ModuleTyp
     np.testing.assert_allclose(fine[16:-16, 16:-16], bare(z, cells(64))[0][16:-16, 16:-16])
 
 
-def test_ratios_are_geometric_means_over_files(common: ModuleType) -> None:
+def test_ratios_are_geometric_means_over_files() -> None:
     own, base = {"a": {"rmse": 2.0}, "b": {"rmse": 1.0}}, {"a": {"rmse": 1.0}, "b": {"rmse": 8.0}}
     assert common.geometric_ratio(own, base, "rmse") == pytest.approx(0.5)

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 from tests.support.fields import cells, terrain
 
+from benchmarks.dem import ablation, vdsr4dem
 from terrafine.systems import find_system
 from terrafine.training.dem.recipe import read_recipe
-
-BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
-
-
-@pytest.fixture
-def vdsr(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module("_vdsr4dem")
-
-
-@pytest.fixture
-def ablation(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module("ablation_ridgeline")
 
 
 class Nothing(torch.nn.Module):
@@ -41,26 +26,26 @@ class Nothing(torch.nn.Module):
         return torch.full_like(x, self.share)
 
 
-def test_a_network_that_adds_nothing_leaves_the_interpolation_in_every_tile(vdsr: ModuleType) -> None:
+def test_a_network_that_adds_nothing_leaves_the_interpolation_in_every_tile() -> None:
     coarse = terrain(128)[:, :90].astype(np.float32)
     inner = np.s_[15:-15, 15:-15]
-    for reading, (before, _) in vdsr.READINGS.items():
-        if before is vdsr.bicubic:
-            fine, _ = vdsr.predict(Nothing(), reading)(coarse, cells(128, 30.0))
+    for reading, (before, _) in vdsr4dem.READINGS.items():
+        if before is vdsr4dem.bicubic:
+            fine, _ = vdsr4dem.predict(Nothing(), reading)(coarse, cells(128, 30.0))
             assert fine.shape == (384, 270)
-            np.testing.assert_allclose(fine[inner], vdsr.bicubic(coarse, 3)[inner], atol=2e-3)
-    moved, _ = vdsr.predict(Nothing(0.01), "bicubic, training data's range")(coarse, cells(128, 30.0))
-    assert np.median(moved - vdsr.bicubic(coarse, 3)) == pytest.approx(29.8, abs=0.01)  # a hundredth of 2980 m
+            np.testing.assert_allclose(fine[inner], vdsr4dem.bicubic(coarse, 3)[inner], atol=2e-3)
+    moved, _ = vdsr4dem.predict(Nothing(0.01), "bicubic, training data's range")(coarse, cells(128, 30.0))
+    assert np.median(moved - vdsr4dem.bicubic(coarse, 3)) == pytest.approx(29.8, abs=0.01)  # a hundredth of 2980 m
 
 
-def test_what_is_kept_averages_back_to_the_coarse_heights(vdsr: ModuleType) -> None:
+def test_what_is_kept_averages_back_to_the_coarse_heights() -> None:
     coarse = terrain(128)[:60, :60]
-    off = vdsr.bicubic(coarse, 3) + 5
-    assert np.abs(vdsr.block_mean(off, 3) - coarse).max() > 4
-    assert np.abs(vdsr.block_mean(vdsr.keep(off, coarse), 3) - coarse).max() < 0.05
+    off = vdsr4dem.bicubic(coarse, 3) + 5
+    assert np.abs(vdsr4dem.block_mean(off, 3) - coarse).max() > 4
+    assert np.abs(vdsr4dem.block_mean(vdsr4dem.keep(off, coarse), 3) - coarse).max() < 0.05
 
 
-def test_every_variant_is_a_recipe_that_differs_from_the_full_one(ablation: ModuleType, tmp_path: Path) -> None:
+def test_every_variant_is_a_recipe_that_differs_from_the_full_one(tmp_path: Path) -> None:
     shipped = read_recipe(ablation.RECIPE)
     digests = set()
     for name in ablation.VARIANTS:
@@ -72,7 +57,7 @@ def test_every_variant_is_a_recipe_that_differs_from_the_full_one(ablation: Modu
 
 
 @pytest.mark.parametrize("name", ["full", "wide", "no-context", "no-roughness"])
-def test_the_network_of_a_variant_is_built_and_runs(ablation: ModuleType, tmp_path: Path, name: str) -> None:
+def test_the_network_of_a_variant_is_built_and_runs(tmp_path: Path, name: str) -> None:
     recipe = ablation.write_variant(name, 50, tmp_path / "recipe.toml")
     build = find_system("ridgeline").build
     assert build is not None

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from benchmarks.jointseg import score
 from terrafine.physics.sensor_model import Sensor, observe
 from terrafine.training.segmentation.data import Sample
-
-BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
-
-
-@pytest.fixture(scope="module")
-def score() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmarks_jointseg_score", BENCHMARKS / "_jointseg_score.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def samples(n: int = 6, side: int = 120) -> list[Sample]:
@@ -41,7 +24,7 @@ def samples(n: int = 6, side: int = 120) -> list[Sample]:
     return out
 
 
-def test_a_perfect_map_scores_one_and_a_shifted_one_less_surely(score: ModuleType) -> None:
+def test_a_perfect_map_scores_one_and_a_shifted_one_less_surely() -> None:
     held = samples()
     weights = score.resampled(held)
     perfect = [(s.label == 1).astype(np.float16) for s in held]
@@ -59,7 +42,7 @@ def test_a_perfect_map_scores_one_and_a_shifted_one_less_surely(score: ModuleTyp
     assert {r["region"] for r in found["rows"]["moved"]["by_region"]} == {1, 2}
 
 
-def test_the_way_to_the_upper_bound_is_one_there_and_nothing_at_the_start(score: ModuleType) -> None:
+def test_the_way_to_the_upper_bound_is_one_there_and_nothing_at_the_start() -> None:
     held = samples()
     weights = score.resampled(held)
     maps = {"upper": 1, "fair": 4}
@@ -73,7 +56,7 @@ def test_the_way_to_the_upper_bound_is_one_there_and_nothing_at_the_start(score:
     assert score.halfway(rows, "ours", "fair", "upper")["value"] == pytest.approx(0)
 
 
-def test_the_true_image_has_no_hallucination_and_the_sensor_sees_the_input_in_it(score: ModuleType) -> None:
+def test_the_true_image_has_no_hallucination_and_the_sensor_sees_the_input_in_it() -> None:
     held = samples(2)
     truth = score.scored_image([s.fine.astype(np.float64) * s.unit for s in held], held)
     blur = score.scored_image(score.interpolated(held, "bilinear"), held)

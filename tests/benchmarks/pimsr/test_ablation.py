@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
-import os
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 from tests.support.fields import terrain
+from tests.support.paths import DATA
 
+from benchmarks.pimsr import ablation
 from terrafine.nn.system import System, TrainingBatch
 from terrafine.nn.upsample import assemble, relief_of
 from terrafine.systems import find_system
 from terrafine.training.dem.recipe import read_recipe
 
-BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
-DATA = Path(os.environ.get("TERRAFINE_DATA", BENCHMARKS.parents[1] / "shared" / "data"))
 
-
-@pytest.fixture
-def ablation(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module("ablation_pimsr")
-
-
-def test_every_variant_is_a_recipe_that_differs_from_the_base(ablation: ModuleType, tmp_path: Path) -> None:
+def test_every_variant_is_a_recipe_that_differs_from_the_base(tmp_path: Path) -> None:
     shipped = read_recipe(ablation.RECIPE)
     digests = set()
     for name in ablation.VARIANTS:
@@ -41,9 +31,7 @@ def test_every_variant_is_a_recipe_that_differs_from_the_base(ablation: ModuleTy
 
 
 @pytest.mark.parametrize("name", ["base", "no-pyramid", "no-gates"])
-def test_the_network_of_a_variant_is_built_and_has_what_it_says(
-    ablation: ModuleType, tmp_path: Path, name: str
-) -> None:
+def test_the_network_of_a_variant_is_built_and_has_what_it_says(tmp_path: Path, name: str) -> None:
     recipe = ablation.write_variant(name, 50, tmp_path / "recipe.toml")
     build = find_system("pimsr").build
     assert build is not None
@@ -64,7 +52,7 @@ def batch() -> TrainingBatch:
     )
 
 
-def test_terms_are_nothing_for_the_truth_and_near_one_for_the_cubic_surface(ablation: ModuleType) -> None:
+def test_terms_are_nothing_for_the_truth_and_near_one_for_the_cubic_surface() -> None:
     def ratios(share: float) -> dict[str, float]:
         def predict(net: torch.nn.Module, b: TrainingBatch) -> dict[str, torch.Tensor]:
             cubic = assemble(b.coarse, relief_of(b.coarse, 4, "backprojected"), 4)
@@ -82,7 +70,7 @@ def test_terms_are_nothing_for_the_truth_and_near_one_for_the_cubic_surface(abla
 
 
 @pytest.mark.shared_data
-def test_the_real_hillside_tells_better_from_worse(ablation: ModuleType, tmp_path: Path) -> None:
+def test_the_real_hillside_tells_better_from_worse(tmp_path: Path) -> None:
     if not (DATA / "radar" / "myanmar_dem.tif").exists():
         pytest.skip(f"no real radar in {DATA}")
     real = ablation.Myanmar(DATA, tmp_path)

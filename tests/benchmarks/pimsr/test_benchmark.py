@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,24 +12,18 @@ import rasterio
 import torch
 from rasterio.transform import from_origin
 
+from benchmarks import common, docs
+from benchmarks.pimsr import accuracy, gates, guides, page, score, world
 from terrafine.evaluation.hydrology import drainage
 from terrafine.evaluation.hydrology.streams import direction_agreement, overlap, streams
 from terrafine.nn.weights import save
 from terrafine.systems import find_model, find_system, load_model
 
-BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 RELIEF = {"channels": 8, "blocks": (1, 0), "deep_channels": 0, "deep_blocks": 0}
 SMALL: dict[str, dict[str, Any]] = {
     "pimsr": {"guides": ("vv", "vh", "optical"), "relief": RELIEF, "width": 4, "body": (8, 1)},
     "pimsr_published": {"channels": 4, "fused": (4, 4, 4)},
 }
-Load = Callable[[str], ModuleType]
-
-
-@pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch) -> Load:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module
 
 
 def heights(y: int = 96, x: int = 128, seed: int = 0) -> np.ndarray:
@@ -40,8 +31,8 @@ def heights(y: int = 96, x: int = 128, seed: int = 0) -> np.ndarray:
     return np.asarray(steps.cumsum(0).cumsum(1) / 2 + 800)
 
 
-def dem(load: Load, y: int = 96, x: int = 128) -> Any:
-    return load("_common").Dem("ground_30m", heights(y, x), np.ones((y, x), bool), np.full((2, y), 30.0))
+def dem(y: int = 96, x: int = 128) -> Any:
+    return common.Dem("ground_30m", heights(y, x), np.ones((y, x), bool), np.full((2, y), 30.0))
 
 
 @pytest.fixture
@@ -61,35 +52,33 @@ def weights(tmp_path: Path) -> dict[str, Path]:
     return out
 
 
-def plain(score: ModuleType, fine: np.ndarray, truth: Any) -> dict[str, float]:
+def plain(fine: np.ndarray, truth: Any) -> dict[str, float]:
     """Every metric of a surface, all blocks once."""
     sums = score.block_sums(fine, truth)
     return {k: float(v[0]) for k, v in score.statistics(sums, np.ones((1, sums.shape[1]))).items()}
 
 
-def test_sums_over_blocks_are_the_usual_metrics(load: Load) -> None:
-    score, common = load("_pimsr_score"), load("_common")
-    ground = dem(load)
+def test_sums_over_blocks_are_the_usual_metrics() -> None:
+    ground = dem()
     fine = ground.z + np.random.default_rng(2).normal(size=ground.z.shape)
     cells = common.scored_cells(ground.valid)
     truth = score.truth_of(ground, cells)
-    found = plain(score, fine, truth)
+    found = plain(fine, truth)
     usual = common.metrics(fine, ground, cells)
     for key in ("rmse", "mae", "slope_rmse"):
         assert found[key] == pytest.approx(usual[key])
     whole = score.truth_of(ground, ground.valid)
-    found = plain(score, fine, whole)
+    found = plain(fine, whole)
     mine, theirs = (drainage(z, ground.valid, ground.pixel_size_m) for z in (fine, ground.z))
     assert found["d8"] == pytest.approx(direction_agreement(mine, theirs)["agreement"])
     f1 = overlap(*(streams(d, whole.area_km2) for d in (mine, theirs)), 1)["f1"]
     assert found["stream_f1"] == pytest.approx(f1)
     assert 0.05 < found["d8"] < 0.99
-    assert plain(score, fine + 1, whole)["rmse"] > 1.2
+    assert plain(fine + 1, whole)["rmse"] > 1.2
 
 
-def test_ratios_are_paired_and_pooled_draws_count_alike(load: Load) -> None:
-    score, common = load("_pimsr_score"), load("_common")
-    ground = dem(load)
+def test_ratios_are_paired_and_pooled_draws_count_alike() -> None:
+    ground = dem()
     truth = score.truth_of(ground, common.scored_cells(ground.valid))
     error = np.random.default_rng(3).normal(size=ground.z.shape) * np.linspace(0.5, 3, 128)
     sums = {n: {"a": score.block_sums(ground.z + f * error, truth)} for n, f in (("bicubic", 1.0), ("twice", 2.0))}
@@ -104,8 +93,8 @@ def test_ratios_are_paired_and_pooled_draws_count_alike(load: Load) -> None:
     assert own["interval"][0] < 0.95 * own["value"] < own["value"] < 0.95 * own["interval"][1] / 0.9
 
 
-def test_rounding_hides_last_bits_and_no_more(load: Load) -> None:
-    rounded = load("_pimsr_score").rounded
+def test_rounding_hides_last_bits_and_no_more() -> None:
+    rounded = score.rounded
     assert rounded({"a": [1.2345678, np.float64(0.1 + 0.2)], "b": "x", "c": None, "d": True}) == {
         "a": [1.2346, 0.3],
         "b": "x",
@@ -115,8 +104,8 @@ def test_rounding_hides_last_bits_and_no_more(load: Load) -> None:
     assert rounded(1.2344) != rounded(1.2345)
 
 
-def test_simulated_radar_is_held_by_seed_and_speckled_by_looks(load: Load) -> None:
-    guides, ground = load("_pimsr_guides"), dem(load)
+def test_simulated_radar_is_held_by_seed_and_speckled_by_looks() -> None:
+    ground = dem()
     first, again, other, clear = (guides.simulated(ground, looks, s) for looks, s in ((2, 0), (2, 0), (2, 1), (4e4, 0)))
     np.testing.assert_array_equal(first["vv"], again["vv"])
     assert np.abs(first["vv"][0] - other["vv"][0]).mean() > 0.3
@@ -127,9 +116,8 @@ def test_simulated_radar_is_held_by_seed_and_speckled_by_looks(load: Load) -> No
     assert guides.only(first, ()) == {}
 
 
-def test_a_guide_lies_on_its_own_cells(load: Load, weights: dict[str, Path]) -> None:
-    guides, common = load("_pimsr_guides"), load("_common")
-    ground = dem(load, 64, 72)
+def test_a_guide_lies_on_its_own_cells(weights: dict[str, Path]) -> None:
+    ground = dem(64, 72)
     coarse, size = common.coarse_of(ground, 4)
     seen: list[Any] = []
 
@@ -157,7 +145,7 @@ def series_file(folder: Path, name: str, stack: np.ndarray, days: list[str]) -> 
 
 
 @pytest.fixture
-def hillside(tmp_path: Path, load: Load) -> Path:
+def hillside(tmp_path: Path) -> Path:
     """A data folder like the Myanmar hillside: radar simulated over rough ground, a void band, one day twice."""
     from terrafine.physics.backscatter import simulate_db
 
@@ -181,8 +169,8 @@ def hillside(tmp_path: Path, load: Load) -> Path:
     return tmp_path
 
 
-def test_void_bands_repeated_days_and_zeros_are_left_out(load: Load, hillside: Path) -> None:
-    series = load("_pimsr_guides").myanmar(hillside)
+def test_void_bands_repeated_days_and_zeros_are_left_out(hillside: Path) -> None:
+    series = guides.myanmar(hillside)
     assert len(series.days) == 7
     assert len(set(series.days)) == 7
     assert "20150206" not in series.days
@@ -190,11 +178,10 @@ def test_void_bands_repeated_days_and_zeros_are_left_out(load: Load, hillside: P
     assert np.isnan(series.db["vv"]).sum() == 1
 
 
-def test_the_real_hillside_is_scored_registered_and_told(load: Load, hillside: Path, weights: dict[str, Path]) -> None:
-    world, page, render = load("_pimsr_world"), load("_pimsr_page"), load("render_docs")
+def test_the_real_hillside_is_scored_registered_and_told(hillside: Path, weights: dict[str, Path]) -> None:
     world.SINGLE, world.SHIFTS = 3, ((0.0, 0.0), (3.0, -2.0))
     refs = {"ridgeline": find_model("bicubic", 4), "pimsr": find_model(weights["pimsr"], 4)}
-    record = load("_pimsr_score").rounded({"myanmar": world.hillside(hillside, refs)})
+    record = score.rounded({"myanmar": world.hillside(hillside, refs)})
     part = record["myanmar"]
     assert part["days"] == 7
     at_rest, planted = (p["found"] for p in part["planted"])
@@ -209,14 +196,12 @@ def test_the_real_hillside_is_scored_registered_and_told(load: Load, hillside: P
         == part["files"]["pimsr, one date"]["myanmar"]["rmse"]["value"]
     )
     for name in ("pimsr_hillside", "pimsr_registration", "pimsr_backscatter"):
-        assert page.SECTIONS[name]({}, render.table) == ""
-        assert page.SECTIONS[name](record, render.table).count("\n| ") >= 3
-    assert f"{part['files']['pimsr, all dates']['myanmar']['rmse']['value']:.3f}" in page.hillside(record, render.table)
+        assert page.SECTIONS[name]({}, docs.table) == ""
+        assert page.SECTIONS[name](record, docs.table).count("\n| ") >= 3
+    assert f"{part['files']['pimsr, all dates']['myanmar']['rmse']['value']:.3f}" in page.hillside(record, docs.table)
 
 
-def test_terrain_corrected_patches_are_scored_with_either_orbit(
-    load: Load, tmp_path: Path, weights: dict[str, Path]
-) -> None:
+def test_terrain_corrected_patches_are_scored_with_either_orbit(tmp_path: Path, weights: dict[str, Path]) -> None:
     (tmp_path / "radar").mkdir()
     z = heights(64, 64)
     profile = {"driver": "GTiff", "height": 64, "width": 64, "dtype": "float32", "crs": "EPSG:32718"}
@@ -226,24 +211,22 @@ def test_terrain_corrected_patches_are_scored_with_either_orbit(
     with rasterio.open(tmp_path / "radar" / "a_s1rtc.tif", "w", count=2, **profile) as f:
         f.write(np.random.default_rng(0).normal(-12, 1, (2, 64, 64)).astype(np.float32))
         f.descriptions = ("vv", "vh")
-    world, page, render = load("_pimsr_world"), load("_pimsr_page"), load("render_docs")
     found = world.corrected_patches(tmp_path, {"pimsr": load_model(find_model(weights["pimsr"], 4))})["a"]
     assert set(found["files"]) == {"bicubic", "pimsr, no guide", "pimsr, descending", "pimsr, ascending"}
     assert len({v["rmse"] for v in found["files"].values()}) == 4
     assert all(abs(c) < 0.2 for by in found["correlation"].values() for c in by.values())
     assert found["relief"]["range_m"] == pytest.approx(np.ptp(z), abs=1e-3)
-    assert f"{found['files']['bicubic']['rmse']:.3f}" in page.patches({"rtc": {"a": found}}, render.table)
+    assert f"{found['files']['bicubic']['rmse']:.3f}" in page.patches({"rtc": {"a": found}}, docs.table)
 
 
-def test_terrain_is_scored_by_every_method_and_told(load: Load, tmp_path: Path, weights: dict[str, Path]) -> None:
-    bench, page, render = load("pimsr"), load("_pimsr_page"), load("render_docs")
-    ground = dem(load)
+def test_terrain_is_scored_by_every_method_and_told(tmp_path: Path, weights: dict[str, Path]) -> None:
+    ground = dem()
     profile = {"driver": "GTiff", "height": 96, "width": 128, "count": 1, "dtype": "float32", "crs": "EPSG:32611"}
     path = tmp_path / "ground_30m.tif"
     with rasterio.open(path, "w", transform=from_origin(400_000, 4_000_000, 30, 30), **profile) as f:
         f.write(ground.z.astype(np.float32), 1)
     refs = {n: find_model(w, 4) for n, w in weights.items()} | {"ridgeline": find_model("bicubic", 4)}
-    part = bench.terrain([path], refs, 1, 40.0)
+    part = accuracy.terrain([path], refs, 1, 40.0)
     assert set(part["files"]) == {
         "bicubic",
         "back-projected bicubic",
@@ -257,24 +240,23 @@ def test_terrain_is_scored_by_every_method_and_told(load: Load, tmp_path: Path, 
     values = [by["ground_30m"]["rmse"]["value"] for by in part["files"].values()]
     assert len(set(values)) == len(values)
     assert part["ratios"] == part["ratios_30m"]
-    text = page.terrain({"terrain": part}, render.table)
+    text = page.terrain({"terrain": part}, docs.table)
     assert f"{part['ratios']['pimsr, VV']['bicubic']['rmse']['value']:.3f}" in text
-    assert f"{values[0]:.3f}" in page.by_ground({"terrain": part}, render.table)
+    assert f"{values[0]:.3f}" in page.by_ground({"terrain": part}, docs.table)
 
 
-def test_weights_of_no_known_name_are_refused(load: Load, weights: dict[str, Path]) -> None:
-    bench = load("pimsr")
-    assert {"pimsr", "pimsr-published", "ridgeline"} <= set(bench.models([str(w) for w in weights.values()]))
+def test_weights_of_no_known_name_are_refused(weights: dict[str, Path]) -> None:
+    assert {"pimsr", "pimsr-published", "ridgeline"} <= set(accuracy.models([str(w) for w in weights.values()]))
     system = find_system("pimsr_published")
     assert system.build is not None
     net = system.build(SMALL["pimsr_published"], 4)
     strange = weights["pimsr"].with_name("strange.safetensors")
     save(strange, net.state_dict(), replace(system.describe(net, SMALL["pimsr_published"], 4), name="strange"))
     with pytest.raises(SystemExit, match="strange"):
-        bench.models([str(strange)])
+        accuracy.models([str(strange)])
 
 
-def test_samples_of_an_hdf5_file_are_scored(load: Load, tmp_path: Path, weights: dict[str, Path]) -> None:
+def test_samples_of_an_hdf5_file_are_scored(tmp_path: Path, weights: dict[str, Path]) -> None:
     h5py = pytest.importorskip("h5py")
     rng = np.random.default_rng(0)
     fine = np.stack([heights(64, 64, seed) for seed in range(3)]).astype(np.float32)
@@ -284,7 +266,7 @@ def test_samples_of_an_hdf5_file_are_scored(load: Load, tmp_path: Path, weights:
         f["vv_sar_raw"], f["vh_sar_raw"] = rng.gamma(4, 0.02, fine.shape), rng.gamma(4, 0.005, fine.shape)
         f["inc_angle_map"] = np.full(fine.shape, 39.0)
     refs = {n: find_model(w, 4) for n, w in weights.items()}
-    found = load("pimsr").samples(f"{tmp_path / 'a.h5'}#descending", refs)
+    found = accuracy.samples(f"{tmp_path / 'a.h5'}#descending", refs)
     assert (found["samples"], found["backscatter"]) == (3, "linear")
     errors = {n: v["rmse"] for n, v in found["files"].items()}
     assert errors["back-projected bicubic"] < errors["bicubic"]
@@ -294,17 +276,16 @@ def test_samples_of_an_hdf5_file_are_scored(load: Load, tmp_path: Path, weights:
 @pytest.mark.parametrize(
     "said", ["-0.52 down, 0.12 right, taken out", "not told: the guide follows the relief too little"]
 )
-def test_what_the_run_says_of_registration_is_read(load: Load, said: str) -> None:
-    found = load("_pimsr_guides").estimated({"RADAR_SHIFT_CELLS": said, "RADAR_RELIEF_CORRELATION": "0.7"})
+def test_what_the_run_says_of_registration_is_read(said: str) -> None:
+    found = guides.estimated({"RADAR_SHIFT_CELLS": said, "RADAR_RELIEF_CORRELATION": "0.7"})
     assert (found["down"], found["right"]) == ((-0.52, 0.12) if "0.52" in said else (None, None))
     assert (found["correlation"], found["said"]) == (0.7, said)
 
 
-def test_gates_are_shares_by_cell(load: Load, weights: dict[str, Path]) -> None:
+def test_gates_are_shares_by_cell(weights: dict[str, Path]) -> None:
     from terrafine.systems import load_network
 
-    gates, guides, common = load("_pimsr_gates"), load("_pimsr_guides"), load("_common")
-    ground = dem(load)
+    ground = dem()
     coarse, size = common.coarse_of(ground, 4)
     net = load_network(find_model(weights["pimsr"], 4))
     names, found = gates.shares(net, coarse, size, guides.only(guides.simulated(ground, 40, 0), ("vv", "vh")))
@@ -315,8 +296,8 @@ def test_gates_are_shares_by_cell(load: Load, weights: dict[str, Path]) -> None:
     assert 0 <= lit.min() < lit.max() <= 1
 
 
-def test_one_models_rows_go_into_a_result_that_agrees_and_into_no_other(load: Load) -> None:
-    joined = load("pimsr").joined
+def test_one_models_rows_go_into_a_result_that_agrees_and_into_no_other() -> None:
+    joined = accuracy.joined
     old = {"draws": 1, "files": {"a": {"rmse": 2.0, "interval": [1.0, 3.0]}}, "planted": [1, 2], "speed": {"a": 1.0}}
     new = {"draws": 1, "files": {"a": {"rmse": 2.0001, "interval": [1.0, 3.0]}, "b": {"rmse": 5.0}}, "planted": []}
     both = joined(old, new)

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
+from benchmarks.sat2dem import heights
 
 
-@pytest.fixture(scope="module")
-def heights() -> ModuleType:
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        spec = importlib.util.spec_from_file_location("benchmarks_heights", BENCHMARKS / "_heights.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-    return module
-
-
-def area(heights: ModuleType, rows: int = 200, cols: int = 260) -> object:
+def area(rows: int = 200, cols: int = 260) -> object:
     y, x = np.indices((rows, cols))
     z = 900 + 40 * np.sin(y / 6.0) * np.cos(x / 5.0) + 0.7 * y - 0.2 * x
     return heights.Area("here", np.zeros((3, rows, cols), np.float32), z, np.ones(z.shape, bool))
 
 
-def test_a_perfect_relief_has_no_error_where_its_mean_is_known(heights: ModuleType) -> None:
-    here = area(heights)
+def test_a_perfect_relief_has_no_error_where_its_mean_is_known() -> None:
+    here = area()
     rows = heights.shift_scores(here, here.z + 123.0, 64, 50.0)
     assert rows["relief, mean known"]["mae"] < 1e-3
     assert rows["relief above its own lowest cell"]["mae"] < 1e-3
@@ -44,8 +24,8 @@ def test_a_perfect_relief_has_no_error_where_its_mean_is_known(heights: ModuleTy
     assert rows["constant"]["mae"] > 5
 
 
-def test_anchored_methods_come_in_the_order_of_what_they_know(heights: ModuleType) -> None:
-    here = area(heights)
+def test_anchored_methods_come_in_the_order_of_what_they_know() -> None:
+    here = area()
     rows = heights.anchored_scores(here, here.z - 500, 300)
     errors = [rows[n]["rmse"] for n in ("coarse DEM", "back-projected bicubic", "image on the coarse DEM")]
     assert errors[0] > errors[1] > errors[2]
@@ -54,7 +34,7 @@ def test_anchored_methods_come_in_the_order_of_what_they_know(heights: ModuleTyp
     assert nothing["image on the coarse DEM"]["rmse"] == pytest.approx(errors[1], rel=0.05)
 
 
-def test_a_checkerboard_is_seen_and_smooth_ground_has_none(heights: ModuleType) -> None:
+def test_a_checkerboard_is_seen_and_smooth_ground_has_none() -> None:
     rng = np.random.default_rng(0)
     z = rng.normal(size=(200, 200)).cumsum(0).cumsum(1)
     printed = z + 30 * (np.indices(z.shape)[1] % 4 == 0)
@@ -62,8 +42,8 @@ def test_a_checkerboard_is_seen_and_smooth_ground_has_none(heights: ModuleType) 
     assert heights.checkerboard(printed, 4) > 0.2
 
 
-def test_ground_without_relief_is_no_better_than_its_mean_when_turned(heights: ModuleType) -> None:
-    here = area(heights)
+def test_ground_without_relief_is_no_better_than_its_mean_when_turned() -> None:
+    here = area()
     seen = []
 
     def made(model: object, image: np.ndarray) -> np.ndarray:

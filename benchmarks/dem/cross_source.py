@@ -1,6 +1,7 @@
 """DEM super-resolution from coarse inputs that no model was trained on: one table, one JSON.
 
-    python benchmarks/cross_source.py [--scale 4] [--model NAME_OR_PATH]... [--files bigtujunga_30m ...] [--data DIR]
+    python -m benchmarks.dem.cross_source [--scale 4] [--model NAME_OR_PATH]...
+                                             [--files bigtujunga_30m ...] [--data DIR]
 
 A real pair, coarse from one sensor and fine from another, is not among the shared data: no two of its DEMs of different
 resolution cover the same ground. So each held-out file is made coarse in ways outside the family of the training
@@ -11,7 +12,7 @@ would bring. What this cannot show is how two real sensors disagree: on vegetati
     correlated noise   block mean; noise of 1 % of the cell size, correlated over 1.5 cells; stripes a third as strong
     other sensor       both, displaced by (0.20, −0.15) cells, rounded to whole metres where cells exceed 10 m
 
-Heights are scored as in dem_accuracy.py, against the fine file itself: cells at least 8 from border and void.
+Heights are scored as in benchmarks.dem.accuracy, against the fine file itself: cells at least 8 from border and void.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _common import (
+from scipy import ndimage
+
+from benchmarks.common import (
     EDGE,
     F32,
     F64,
@@ -44,8 +47,7 @@ from _common import (
     test_files,
     write_json,
 )
-from dem_accuracy import DEFAULT_MODELS, load
-from scipy import ndimage
+from benchmarks.dem.accuracy import DEFAULT_MODELS, load
 
 METRICS = ("rmse", "mae", "nmad", "slope_rmse")
 METHODS = ("bicubic", "back-projected bicubic")
@@ -172,7 +174,7 @@ def main() -> None:
         raise SystemExit("no file to score: check --files and --data")
     models = [] if args.no_models else args.model or list(DEFAULT_MODELS)
     record: dict[str, Any] = {
-        "command": "python benchmarks/cross_source.py",
+        "command": "python -m benchmarks.dem.cross_source",
         "protocol": {"edge_cells": EDGE, "spread_cells": SPREAD, "turn_degrees": 30, "noise_of_cell": NOISE}
         | {"correlation_cells": CORRELATION, "stripes_of_noise": STRIPES, "shift_cells": SHIFT},
     }

@@ -1,6 +1,6 @@
 """Speed and memory of ×4 super-resolution from file to published file, against the DRN network and against GDAL.
 
-    python benchmarks/dem_speed.py [--side 3600] [--repeats 3] [--threads 2] [--engine torch] [--data DIR]
+    python -m benchmarks.dem.speed [--side 3600] [--repeats 3] [--threads 2] [--engine torch] [--data DIR]
                                    [--memory-sides 500 5000] [--memory-model ridgeline]
 
 One run, repeats interleaved, medians. The input is a real DEM cut from data/dem/train.
@@ -30,7 +30,8 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from _common import RESULTS, data_dir, machine, write_json
+
+from benchmarks.common import RESULTS, ROOT, data_dir, machine, write_json
 
 SCALE = 4
 
@@ -145,9 +146,10 @@ def creation_options(path: Path) -> dict[str, Any]:
 def in_process(case: str, source: Path, target: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Run a case in a fresh process; its output file is removed, its peak memory is added."""
     target.unlink(missing_ok=True)
-    command = [sys.executable, __file__, "--case", case, str(source), str(target), json.dumps(options)]
+    arguments = ["--case", case, str(source), str(target), json.dumps(options)]
+    command = [sys.executable, "-m", "benchmarks.dem.speed", *arguments]
     env = os.environ | {"OMP_NUM_THREADS": str(options["threads"])}
-    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT, check=False)
     if done.returncode:
         raise SystemExit(f"{case}: {done.stderr.strip()[-2000:]}")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -250,7 +252,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=args.temp) as name:
         folder = Path(name)
         record = {
-            "command": "python benchmarks/dem_speed.py",
+            "command": "python -m benchmarks.dem.speed",
             "machine": machine(),
             "threads": args.threads,
             "engine": args.engine,

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import rasterio
 import torch
-from _jointseg_picture import draw_city
-from _jointseg_score import network_of
 from rasterio.warp import Resampling, calculate_default_transform, reproject
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.jointseg.picture import draw_city
+from benchmarks.jointseg.score import network_of
 from terrafine.evaluation.images.measures import psnr
 from terrafine.physics.observation import agree
 from terrafine.systems.jointseg.rrdb import COMPACT, FULL, SLIM, RrdbNet, multiply_adds

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from _common import F64, Dem, horn_slope
 from numpy.typing import NDArray
 
+from benchmarks.common import F64, Dem, horn_slope
 from terrafine.evaluation.elevation.strata import interval, resample_weights
 from terrafine.evaluation.hydrology import Drainage, default_areas_km2, drainage, streams
 from terrafine.evaluation.hydrology.d8 import OUTLET

@@ -1,6 +1,6 @@
 """What each choice in PIMSR is worth: variants of its ×4 recipe for radar, trained alike for a while; table, JSON.
 
-    python benchmarks/ablation_pimsr.py [--steps 250] [--variants base sar ...] [--data DIR] [--runs DIR]
+    python -m benchmarks.pimsr.ablation [--steps 250] [--variants base sar ...] [--data DIR] [--runs DIR]
 
 Every variant is the first half of PIMSR's recipe, with radar alone and no image, with one choice undone or one term of
 physics added, from the same Ridgeline, with the same seed and so the same patches, and the schedule cut to --steps
@@ -34,7 +34,10 @@ from typing import Any
 import numpy as np
 import rasterio
 import torch
-from _common import (
+from torch import nn
+from torch.nn import functional
+
+from benchmarks.common import (
     RESULTS,
     ROOT,
     Dem,
@@ -50,10 +53,7 @@ from _common import (
     scored_cells,
     write_json,
 )
-from ablation_ridgeline import finished, toml
-from torch import nn
-from torch.nn import functional
-
+from benchmarks.dem.ablation import finished, toml
 from terrafine import sharpen_dem
 from terrafine.nn.system import System, TrainingBatch
 from terrafine.nn.terms import TERMS, physics_terms
@@ -282,7 +282,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         checks, real = held_out(data), Myanmar(data, Path(folder))
         rows = {"ridgeline": row("ridgeline, no radar", "ridgeline", checks, real, guided=False)}
-        record = {"command": "python benchmarks/ablation_pimsr.py", "machine": machine(), "scale": SCALE}
+        record = {"command": "python -m benchmarks.pimsr.ablation", "machine": machine(), "scale": SCALE}
         record |= {"steps": args.steps, "held_out": dict(read_recipe(RECIPE).data.held_out), "variants": rows}
         record |= {"dates": real.dates["vv"], "myanmar_back_projected": real.interpolated()}
         for name in args.variants:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from _common import machine
+
+from benchmarks.common import machine
 
 SCALE = 4
 

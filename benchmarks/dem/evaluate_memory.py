@@ -1,6 +1,7 @@
 """Peak memory of `terrafine evaluate` over a pair of large rasters: one line, one JSON.
 
-    python benchmarks/evaluate_memory.py [--side 10000] [--source taiwan_20m] [--data DIR] [--temp DIR] [-- OPTION...]
+    python -m benchmarks.dem.evaluate_memory [--side 10000] [--source taiwan_20m] [--data DIR] [--temp DIR]
+                                                [-- OPTION...]
 
 The reference is a square of real terrain from dem/train, mirrored until it is --side cells along a side; the candidate
 is back-projected bicubic of its 4×4 block means. The command runs in a process of its own, without hydrology, which
@@ -20,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import rasterio
-from _common import RESULTS, back_projected, block_mean, data_dir, machine, read_dem, write_json
-from dem_speed import cut, mirror
+
+from benchmarks.common import RESULTS, back_projected, block_mean, data_dir, machine, read_dem, write_json
+from benchmarks.dem.speed import cut, mirror
 
 SEED = 2048  # cells along the square that is mirrored
 SCALE = 4
@@ -74,7 +76,7 @@ def main() -> None:
     default = args.side == 10_000 and not args.options
     out = args.out or (RESULTS / "evaluate_memory.json" if default else None)
     if out is not None:
-        record = {"command": "python benchmarks/evaluate_memory.py", "machine": machine(), "side": args.side}
+        record = {"command": "python -m benchmarks.dem.evaluate_memory", "machine": machine(), "side": args.side}
         write_json(out, record | {"limit_mb": LIMIT_MB, "source": source.name} | found)
         print(f"written to {out}")
     if found["peak_mb"] > LIMIT_MB:

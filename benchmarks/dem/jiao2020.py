@@ -1,6 +1,6 @@
 """The protocol of Jiao et al. 2020 (doi:10.1515/geo-2020-0207) on SRTM 30 m mountains, and what half a pixel does.
 
-    python benchmarks/jiao2020.py [--scale 3] [--model NAME_OR_PATH]... [--no-models] [--data DIR]
+    python -m benchmarks.dem.jiao2020 [--scale 3] [--model NAME_OR_PATH]... [--no-models] [--data DIR]
 
 Area: dem/test/bigtujunga_30m.tif, San Gabriel Mountains, which no model has seen. The paper's tile (29–30° N,
 117–118° E) is not among the data.
@@ -9,7 +9,7 @@ Area: dem/test/bigtujunga_30m.tif, San Gabriel Mountains, which no model has see
                        maximum (float32), made coarse, restored, scored on all of its cells; PSNR = 10 log10(ΔS²/MSE)
                        with ΔS = max − min of the image, averaged over images; MAE and RMSE in metres over all cells
     registration-exact the whole file, coarse = block mean in metres, cells at least 8 from the border, as in
-                       dem_accuracy.py
+                       benchmarks.dem.accuracy
     half a pixel       the paper's protocol for bicubic with the slips that resampling code makes
 
 The paper does not state how it made its coarse images: both protocols take the block mean. Networks get metres in
@@ -26,7 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _common import (
+from numpy.typing import NDArray
+
+from benchmarks.common import (
     EDGE,
     F64,
     RESULTS,
@@ -45,9 +47,7 @@ from _common import (
     upsample,
     write_json,
 )
-from dem_accuracy import DEFAULT_MODELS, load
-from numpy.typing import NDArray
-
+from benchmarks.dem.accuracy import DEFAULT_MODELS, load
 from terrafine.evaluation.elevation.lines import LineStats, valleys_and_ridges
 
 FILE, SIDE, SCALES = "bigtujunga_30m", 256, (2, 3, 4)
@@ -239,7 +239,7 @@ def main() -> None:
     args = parser.parse_args()
     path = data_dir(args.data) / "dem" / "test" / f"{FILE}.tif"
     models = [] if args.no_models else args.model or list(DEFAULT_MODELS)
-    record: dict[str, Any] = {"command": "python benchmarks/jiao2020.py", "file": FILE, "edge_cells": EDGE}
+    record: dict[str, Any] = {"command": "python -m benchmarks.dem.jiao2020", "file": FILE, "edge_cells": EDGE}
     record["paper_printed"] = PAPER
     for scale in args.scale or SCALES:
         record[f"x{scale}"] = run(path, scale, models, optional=not args.model)

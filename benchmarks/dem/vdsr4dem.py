@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from _common import F32, F64, Predict, back_projected, bicubic, block_mean, upsample
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor, nn
+
+from benchmarks.common import F32, F64, Predict, back_projected, bicubic, block_mean, upsample
 
 SCALE = 3
 RADIUS = 44  # fine cells: eleven convolutions of radius 4

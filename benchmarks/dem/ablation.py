@@ -1,6 +1,6 @@
 """What each choice in Ridgeline is worth: variants of its ×4 recipe, trained alike for a short while; table, JSON.
 
-    python benchmarks/ablation_ridgeline.py [--steps 400] [--variants full adamw ...] [--data DIR] [--runs DIR]
+    python -m benchmarks.dem.ablation [--steps 400] [--variants full adamw ...] [--data DIR] [--runs DIR]
 
 Every variant is the shipped recipe with one choice undone, the same seed and so the same patches, and the schedule cut
 to --steps (warm-up is a tenth of it). Scores are on the recipe's held-out terrain, never on dem/test: geometric mean
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from _common import RESULTS, ROOT, data_dir, machine, write_json
 from torch import Tensor, nn
 
+from benchmarks.common import RESULTS, ROOT, data_dir, machine, write_json
 from terrafine.nn.system import System, TrainingBatch
 from terrafine.nn.upsample import assemble, relief_of
 from terrafine.nn.weights import read_spec
@@ -180,7 +180,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     checks, system = held_out(data), find_system("ridgeline")
     rows: dict[str, Any] = {}
-    record = {"command": "python benchmarks/ablation_ridgeline.py", "machine": machine(), "scale": 4}
+    record = {"command": "python -m benchmarks.dem.ablation", "machine": machine(), "scale": 4}
     record |= {"steps": args.steps, "held_out": dict(read_recipe(RECIPE).data.held_out), "variants": rows}
     for name in args.variants:
         weights = run_variant(name, args, data)

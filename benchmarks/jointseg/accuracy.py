@@ -1,6 +1,6 @@
 """Sealed ground at 1 m from 10 m images of Dubai: JointSeg beside what needs no super-resolution, and the truth.
 
-    python benchmarks/jointseg.py [samples] [train] [score] [ohio] [features] [public] [speed] [city] [page]
+    python -m benchmarks.jointseg.accuracy [samples] [train] [score] [ohio] [features] [public] [speed] [city] [page]
                                   [--runs DIR] [--data DIR] [--threads N] [--steps N] [--image-steps N,N] [--rows A,B]
 
 samples   make the samples: tiles 4 and 5 of Dubai held out whole for the scores, tile 3 to select by
@@ -30,12 +30,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from _common import RESULTS, ROOT, data_dir, machine, write_json
-from _jointseg_data import TESTED, ohio_samples, samples
-from _jointseg_page import TABLES
-from _jointseg_picture import chosen, draw
-from _jointseg_rows import FAIR, LONG, LONGER, OURS, ROWS, UPPER
-from _jointseg_score import (
+
+from benchmarks.common import RESULTS, ROOT, data_dir, machine, write_json
+from benchmarks.jointseg.data import TESTED, ohio_samples, samples
+from benchmarks.jointseg.page import TABLES
+from benchmarks.jointseg.picture import chosen, draw
+from benchmarks.jointseg.rows import FAIR, LONG, LONGER, OURS, ROWS, UPPER
+from benchmarks.jointseg.score import (
     chances,
     compared,
     halfway,
@@ -47,8 +48,7 @@ from _jointseg_score import (
     resampled,
     scored_image,
 )
-from _jointseg_world import map_city, public_stage, public_start, speeds
-
+from benchmarks.jointseg.world import map_city, public_stage, public_start, speeds
 from terrafine.training.segmentation.data import Sample, load_samples
 
 RECIPES = ROOT / "src" / "terrafine" / "systems" / "jointseg" / "recipes"

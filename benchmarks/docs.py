@@ -1,6 +1,6 @@
 """Write the published numbers into README, model cards and benchmark pages, from the JSON that the benchmarks wrote.
 
-    python benchmarks/render_docs.py [--check]
+    python -m benchmarks.docs [--check]
 
 Replaces what stands between `<!-- numbers: NAME -->` and `<!-- /numbers -->`. --check only says whether they agree.
 """
@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import _pimsr_page
+from benchmarks.pimsr import page
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -85,7 +85,7 @@ def card(method: str) -> Callable[[], str]:
         record = load("dem_accuracy")
         if method not in record.get("x4", {}).get("files", {}):
             return ""
-        out = "`python benchmarks/dem_accuracy.py`: ratios, geometric mean over the six files of `dem/test`.\n\n"
+        out = "`python -m benchmarks.dem.accuracy`: ratios, geometric mean over the six files of `dem/test`.\n\n"
         out += ratios([method], record) + "\n" + by_file(method, record)
         return out + ("\nMean over the files:\n\n" + coverage(record) if method == "ridgeline" else "")
 
@@ -302,7 +302,7 @@ def paper_protocol() -> str:
 
 def _pimsr(name: str) -> str:
     """A section of the page on guided models."""
-    return _pimsr_page.SECTIONS[name](load("pimsr"), table)
+    return page.SECTIONS[name](load("pimsr"), table)
 
 
 SECTIONS: dict[str, Callable[[], str]] = {
@@ -320,7 +320,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "cross_source": cross,
     "evaluate_memory": evaluate_memory,
     **{m: card(m) for m in ("srcnn", "drn", "ridgeline")},
-    **{name: partial(_pimsr, name) for name in _pimsr_page.SECTIONS},
+    **{name: partial(_pimsr, name) for name in page.SECTIONS},
 }
 
 

@@ -1,11 +1,12 @@
 """Guided DEM super-resolution ×4 against unguided, on simulated and on real radar: tables, a picture, one JSON.
 
-    python benchmarks/pimsr.py [--weights FILE]... [--files bigtujunga_30m ...] [--parts terrain rtc ...]
+    python -m benchmarks.pimsr.accuracy [--weights FILE]... [--files bigtujunga_30m ...] [--parts terrain rtc ...]
                                [--draws 3] [--looks 40] [--hdf5 FILE#descending] [--data DIR] [--threads N]
 
-terrain   the files of data/dem/test as in dem_accuracy.py (block means, ×4 back to the file's own grid; where cells are
-          30 m that is 120 -> 30 m). There is no public radar over them: VV, VH and an image are simulated over the fine
-          DEM, by the simulation that the recipe trains with, at --looks looks, --draws times a file with held seeds.
+terrain   the files of data/dem/test as in benchmarks.dem.accuracy (block means, ×4 back to the file's own grid;
+          where cells are 30 m that is 120 -> 30 m). There is no public radar over them: VV, VH and an image are
+          simulated over the fine DEM, by the simulation that the recipe trains with, at --looks looks, --draws times a
+          file with held seeds.
           Heights, slopes (Horn), streams and D8 directions are scored, with 95 % intervals by spatial block bootstrap,
           paired, so that ratios have intervals of their own. Ratios are geometric means over files.
 myanmar   real Sentinel-1 over a real hillside, 120 -> 30 m, files in and surfaces out as `terrafine dem` has them
@@ -30,7 +31,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _common import (
+
+from benchmarks.common import (
     F64,
     RESULTS,
     ROOT,
@@ -48,12 +50,12 @@ from _common import (
     test_files,
     write_json,
 )
-from _pimsr_gates import draw_gates
-from _pimsr_guides import guided_predict, only, simulated
-from _pimsr_images import images
-from _pimsr_score import DRAWS, METRICS, SEED, TOLERANCE, Bootstrap, block_sums, rounded, truth_of
-from _pimsr_speed import speed
-from _pimsr_world import corrected_patches, hillside
+from benchmarks.pimsr.gates import draw_gates
+from benchmarks.pimsr.guides import guided_predict, only, simulated
+from benchmarks.pimsr.images import images
+from benchmarks.pimsr.score import DRAWS, METRICS, SEED, TOLERANCE, Bootstrap, block_sums, rounded, truth_of
+from benchmarks.pimsr.speed import speed
+from benchmarks.pimsr.world import corrected_patches, hillside
 
 SCALE = 4
 INTERPOLATIONS = ("bicubic", "back-projected bicubic")
@@ -247,7 +249,7 @@ def main() -> None:
     if not files:
         raise SystemExit("no file to score: check --files and --data")
     told = {n: {"version": r.spec.version, "sha256": r.sha256, "guides": r.spec.guides} for n, r in refs.items()}
-    record: dict[str, Any] = {"command": "python benchmarks/pimsr.py", "models": told}
+    record: dict[str, Any] = {"command": "python -m benchmarks.pimsr.accuracy", "models": told}
     record["protocol"] = {"draws": DRAWS, "seed": SEED, "stream_tolerance_cells": TOLERANCE}
     guided = {n: refs[n] for n in GUIDED if n in refs}
     if "terrain" in args.parts:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from _common import F32, F64, PAD, ROOT, Dem, Predict, padded
 from numpy.typing import NDArray
+
+from benchmarks.common import F32, F64, PAD, ROOT, Dem, Predict, padded
 
 POLARISATIONS = ("vv", "vh")
 LOOKS = ("look_east", "look_north")

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from _common import F64, Mask, back_projected, bicubic, block_mean, fill_nearest
 from numpy.typing import NDArray
 
+from benchmarks.common import F64, Mask, back_projected, bicubic, block_mean, fill_nearest
 from terrafine.raster.warp.fusion import fuse
 from terrafine.raster.warp.relief_gain import ReliefGain, local_anomaly
 

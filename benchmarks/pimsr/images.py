@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import rasterio
-from _common import F64, back_projected, bicubic, coarse_of, crop, padded, read_dem, scored_cells
-from _pimsr_guides import Run
-from _pimsr_score import Bootstrap, block_sums, truth_of
+
+from benchmarks.common import F64, back_projected, bicubic, coarse_of, crop, padded, read_dem, scored_cells
+from benchmarks.pimsr.guides import Run
+from benchmarks.pimsr.score import Bootstrap, block_sums, truth_of
 
 AREAS = ("beavercreek", "ecklund", "gutzler", "riceridge")
 BANDS = {"red": "#1", "nir": "#4"}

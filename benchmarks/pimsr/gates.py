@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _common import F64, Dem, coarse_of, crop, read_dem
-from _pimsr_guides import POLARISATIONS, Guides, myanmar, only, simulated
-from _pimsr_world import write_coarse
 from numpy.typing import NDArray
+
+from benchmarks.common import F64, Dem, coarse_of, crop, read_dem
+from benchmarks.pimsr.guides import POLARISATIONS, Guides, myanmar, only, simulated
+from benchmarks.pimsr.world import write_coarse
 
 WINDOW = (slice(200, 520), slice(400, 880))  # fine cells of the mountains that are shown
 

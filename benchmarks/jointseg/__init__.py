@@ -1,0 +1,1 @@
+"""Benchmarks of impervious surface at 1 m from Sentinel-2."""

@@ -1,0 +1,1 @@
+"""Benchmarks of DEM super-resolution that is guided by radar or an image."""

@@ -1,0 +1,1 @@
+"""Benchmarks of relief that is estimated from one image."""
