@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -13,7 +14,7 @@ from odc.geo.geobox import GeoBox
 from terrafine.errors import BandError
 from terrafine.raster.vertical import VerticalDatum
 
-__all__ = ["RasterSource", "Readable", "SourceBase"]
+__all__ = ["RasterSource", "Readable", "SourceBase", "closed_on_error"]
 
 Values = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -114,6 +115,16 @@ class RasterSource(Readable, Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+@contextlib.contextmanager
+def closed_on_error(source: RasterSource) -> Iterator[None]:
+    """What is done with a source before it is handed on: an error in the block closes it."""
+    try:
+        yield
+    except BaseException:
+        source.close()
+        raise
 
 
 class SourceBase:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -209,9 +210,15 @@ def _sharpen_xarray(source: Any, files: Callable[..., Path], uncertainty: bool) 
         )
 
 
-def _sharpen_files(
+def _sharpen_files(paths: list[str], destination: Path, **options: Any) -> Path:
+    with contextlib.ExitStack() as opened:
+        return _run_files(paths, destination, opened, **options)
+
+
+def _run_files(
     paths: list[str],
     destination: Path,
+    opened: contextlib.ExitStack,
     *,
     asked: _Asked,
     dask: Any,
@@ -234,18 +241,18 @@ def _sharpen_files(
 
     named, destination, preview = destination, follow(destination), None if preview is None else follow(preview)
     check_destinations(paths, destination, preview)
-    source: Any = open_source(paths, **reading)
+    source: Any = opened.enter_context(open_source(paths, **reading))
     target = Target(*grid)
     scale = asked.scale_or(scale_for(source, target))
     ref = asked.find(scale, engine_threads(asked.threads, destination, dask, restart))
     _only_known_bands(reading["bands"], ref)
     if ref.spec.inputs != ("elevation",):
-        source = open_source(paths, want=ref.spec.inputs, **reading)
+        source = opened.enter_context(source.with_bands(ref.spec.inputs, reading["bands"]))
     plan = _planned(source.shape, ref, asked, guides=0 if guidance is None else len(ref.spec.guides))
     source.require_valid()
     warped = _refuse_early(source, ref, target, destination)
     if guidance is not None:
-        source = open_guided(source, ref, guidance)
+        source = opened.enter_context(open_guided(source, ref, guidance))
     identity = source.identity()
     check_destinations([file["path"] for file in identity["files"]], destination, preview)
     tags = tags_of(ref, identity, SCALE=ref.spec.scale, CONSISTENCY=ref.options.consistency)

@@ -81,6 +81,7 @@ def open_guided(dem: Source, ref: ModelRef, guidance: Guidance) -> GuidedSource:
     BandError, GridError, EmptyError as `terrafine.raster.read.guides.open_guides`.
     """
     from terrafine.physics.radar import MID_SWATH
+    from terrafine.raster.protocol import closed_on_error
     from terrafine.raster.read.guides import OPTICAL, RADAR, open_guides
     from terrafine.workflows.radar import sensor_azimuth
 
@@ -93,7 +94,7 @@ def open_guided(dem: Source, ref: ModelRef, guidance: Guidance) -> GuidedSource:
     orbit = guidance.orbit or "descending"
     azimuth = sum(sensor_azimuth(dem, orbit, guidance.heading, None, angle)) % 360 if radar else 0.0
     guided = open_guides(dem, ref.spec.scale, guidance.files, azimuth=azimuth, incidence=incidence, unit=guidance.unit)
-    try:
+    with closed_on_error(guided):
         guided = guided.stating(
             {"GUIDE_FILES": ", ".join(f"{name}={len(files)}" for name, files in guidance.files.items())}
         )
@@ -101,9 +102,6 @@ def open_guided(dem: Source, ref: ModelRef, guidance: Guidance) -> GuidedSource:
             guided = _register_radar(_state_radar(guided, guidance, orbit, incidence), orbit, guidance.heading, angle)
         if "optical" in guided.guides:
             guided = _register_images(guided, guidance.sun)
-    except BaseException:
-        guided.close()
-        raise
     return guided
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -86,28 +87,31 @@ def estimate_height(
         model, 1, uncertainty=uncertainty, threads=engine_threads(threads, out, dask, restart), verb="height"
     )
     load_network(ref)
-    image = open_image(paths, sensor=sensor, bands=bands, assume_crs=assume_crs, nodata=nodata)
-    image.require_valid()
-    known = float(ref.spec.network.get("cell_m", 30.0))
-    image.require_cells(known, _CELLS[0] * known, _CELLS[1] * known, ref.name)
-    image.require_clear(max_bright)
-    ground = None if anchor is None else _anchor(anchor, image, vertical_datum)
-    # live activations: about six maps of the first width at a quarter of the cells, and the image
-    each = bytes_per_cell(ref, 64 + 12 * int(ref.spec.network.get("width", 64)))
-    plan = make_plan(image.shape, ref.spec, memory_bytes=memory, tile=tile, bytes_per_cell=each)
-    done = run_job(
-        out,
-        plan,
-        ref.spec,
-        image,
-        partial(load_model, ref),
-        partial(_publish, image, ref, ground, out),
-        outputs=ref.spec.outputs,
-        request=request_of(ref, image.identity(), anchor=None if ground is None else ground.identity()),
-        restart=restart,
-        dask=dask,
-        progress=progress,
-    )
+    with contextlib.ExitStack() as opened:
+        image = opened.enter_context(
+            open_image(paths, sensor=sensor, bands=bands, assume_crs=assume_crs, nodata=nodata)
+        )
+        image.require_valid()
+        known = float(ref.spec.network.get("cell_m", 30.0))
+        image.require_cells(known, _CELLS[0] * known, _CELLS[1] * known, ref.name)
+        image.require_clear(max_bright)
+        ground = None if anchor is None else opened.enter_context(_anchor(anchor, image, vertical_datum))
+        # live activations: about six maps of the first width at a quarter of the cells, and the image
+        each = bytes_per_cell(ref, 64 + 12 * int(ref.spec.network.get("width", 64)))
+        plan = make_plan(image.shape, ref.spec, memory_bytes=memory, tile=tile, bytes_per_cell=each)
+        done = run_job(
+            out,
+            plan,
+            ref.spec,
+            image,
+            partial(load_model, ref),
+            partial(_publish, image, ref, ground, out),
+            outputs=ref.spec.outputs,
+            request=request_of(ref, image.identity(), anchor=None if ground is None else ground.identity()),
+            restart=restart,
+            dask=dask,
+            progress=progress,
+        )
     if picture is not None:
         band = "relief" if ground is None else "elevation"
         with open_source([os.fspath(out)], want=(band,)) as made:
@@ -118,12 +122,14 @@ def estimate_height(
 
 
 def _anchor(path: PathLike, image: ImageSource, datum: str | None) -> Anchor:
+    from terrafine.raster.protocol import closed_on_error
     from terrafine.raster.read.source import open_source
     from terrafine.raster.warp.fusion import Anchor
 
     coarse = open_source(path, vertical_datum=datum)
-    coarse.require_valid()
-    return Anchor(coarse, image)
+    with closed_on_error(coarse):
+        coarse.require_valid()
+        return Anchor(coarse, image)
 
 
 def _publish(

@@ -58,9 +58,9 @@ def sharpen_image(
     out, (picture,) = outputs_for(source, destination, (preview,))
     reading = Reading(sensor, bands, assume_crs, nodata, max_bright)
     running = Running(memory, dask, restart, threads, tile, progress)
-    scene = open_scene(source, out, model, scale, None, reading, running)
-    names = scene.ref.spec.outputs
-    scene.run(out, partial(_publish, scene, out), names, 2 * len(names), report)
+    with open_scene(source, out, model, scale, None, reading, running) as scene:
+        names = scene.ref.spec.outputs
+        scene.run(out, partial(_publish, scene, out), names, 2 * len(names), report)
     if picture is not None:
         _draw(out, picture)
     return Path(destination)

@@ -90,22 +90,22 @@ def map_impervious(
     kept = ("impervious", "impervious_sigma") if sigma else ("impervious",)
     reading = Reading(sensor, bands, assume_crs, nodata, max_bright)
     running = Running(memory, dask, restart, threads, tile, progress)
-    scene = open_scene(source, out, model, SCALE, kept, reading, running, more_written=1)
-    places = None if regions is None else read_regions(regions, scene.image.geobox, region_name)
-    areas = Areas(scene.image, SCALE, places)
-    scene.run(
-        out,
-        partial(_publish, scene, threshold, areas, out, sidecars),
-        kept,
-        1 + (len(kept) if sidecars[0] is not None else 0),
-        report,
-        lambda: (areas.sentence(),),
-        map={
-            "threshold": threshold,
-            "probability": sidecars[0] is not None,
-            "regions": None if not places else places.key,
-        },
-    )
+    with open_scene(source, out, model, SCALE, kept, reading, running, more_written=1) as scene:
+        places = None if regions is None else read_regions(regions, scene.image.geobox, region_name)
+        areas = Areas(scene.image, SCALE, places)
+        scene.run(
+            out,
+            partial(_publish, scene, threshold, areas, out, sidecars),
+            kept,
+            1 + (len(kept) if sidecars[0] is not None else 0),
+            report,
+            lambda: (areas.sentence(),),
+            map={
+                "threshold": threshold,
+                "probability": sidecars[0] is not None,
+                "regions": None if not places else places.key,
+            },
+        )
     return named
 
 

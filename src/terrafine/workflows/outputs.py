@@ -70,8 +70,8 @@ def publish(
 
     whole = folder / "scratch-source-grid.tif"
     write(whole, fine, rows, overviews=False, statistics=False)
-    warped = align_to(open_source([os.fspath(whole)], want=spec.outputs), grid)
-    write(destination, grid, _row_blocks(warped, spec.outputs))
+    with align_to(open_source([os.fspath(whole)], want=spec.outputs), grid) as warped:
+        write(destination, grid, _row_blocks(warped, spec.outputs))
 
 
 def target_grid(geobox: Any, spec: ModelSpec, target: Target) -> Any:

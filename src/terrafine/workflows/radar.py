@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -102,8 +103,11 @@ def map_radar(
         incidence, origin = MID_SWATH, "mid-swath, not given"
         notes.append(f"no incidence was given: mid-swath, {MID_SWATH:g} degrees, is taken for every cell")
     opened = partial(open_source, bands=bands, assume_crs=assume_crs, nodata=nodata)
-    with opened(paths, elevation_unit=elevation_unit, pixel_size_m=pixel_size_m) as dem:
+    with contextlib.ExitStack() as files:
+        dem = files.enter_context(opened(paths, elevation_unit=elevation_unit, pixel_size_m=pixel_size_m))
         angle = _incidence(incidence, dem)
+        if not isinstance(angle, float):
+            files.enter_context(angle)
         low, high, relief = _survey(dem, angle)
         towards, turned = sensor_azimuth(dem, orbit, heading, latitude, (low + high) / 2)
         halo, reach = _halo(dem, towards + turned, relief, (low, high))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from terrafine.errors import GridError, OutputError, UsageError
 
@@ -113,6 +113,16 @@ class Scene:
             )
         return tags
 
+    def close(self) -> None:
+        """Give the image's file handles back."""
+        self.image.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def run(
         self,
         destination: Path,
@@ -169,6 +179,7 @@ def open_scene(
     """
     from terrafine.inference.job import engine_threads
     from terrafine.inference.plan import make_plan
+    from terrafine.raster.protocol import closed_on_error
     from terrafine.raster.read.reflectance import open_image
     from terrafine.systems import find_model, load_model
     from terrafine.workflows.provenance import bytes_per_cell
@@ -190,25 +201,26 @@ def open_scene(
         assume_crs=reading.assume_crs,
         nodata=reading.nodata,
     )
-    image.require_valid()
-    image.require_cells(_CELL_M, *_CELLS_M, ref.name)
-    if min(image.shape) < max(1, ref.spec.halo):
-        raise GridError(
-            f"{image.paths[0]}: {image.shape[0]} × {image.shape[1]} cells; {ref.name} looks {ref.spec.halo} cells "
-            f"around each, so expected at least {ref.spec.halo} × {ref.spec.halo}. Take a larger piece of the scene"
+    with closed_on_error(image):
+        image.require_valid()
+        image.require_cells(_CELL_M, *_CELLS_M, ref.name)
+        if min(image.shape) < max(1, ref.spec.halo):
+            raise GridError(
+                f"{image.paths[0]}: {image.shape[0]} × {image.shape[1]} cells; {ref.name} looks {ref.spec.halo} cells "
+                f"around each, so expected at least {ref.spec.halo} × {ref.spec.halo}. Take a larger piece of the scene"
+            )
+        image.require_clear(reading.max_bright)
+        wide = int(ref.spec.network.get("second", {}).get("features", 24))
+        plan = make_plan(
+            image.shape,
+            ref.spec,
+            memory_bytes=running.memory,
+            tile=running.tile,
+            bytes_per_cell=bytes_per_cell(ref, _BYTES * max(wide, 24) // 24),
+            shard_pixels=_SHARD_PIXELS,
+            more_written=more_written,
         )
-    image.require_clear(reading.max_bright)
-    wide = int(ref.spec.network.get("second", {}).get("features", 24))
-    plan = make_plan(
-        image.shape,
-        ref.spec,
-        memory_bytes=running.memory,
-        tile=running.tile,
-        bytes_per_cell=bytes_per_cell(ref, _BYTES * max(wide, 24) // 24),
-        shard_pixels=_SHARD_PIXELS,
-        more_written=more_written,
-    )
-    return Scene(image, ref, running, plan, image.identity())
+        return Scene(image, ref, running, plan, image.identity())
 
 
 def outputs_for(

@@ -107,3 +107,37 @@ def test_a_guided_source_has_its_dems_tags_and_a_change_makes_another_source(tmp
         assert dict(moved.lineage) == {"A": "b", "C": "d"} and moved.sun == 90.0
         here, there = (s.read_guide("vv", slice(10, 14), slice(10, 14))[0] for s in (source, moved))
         assert not np.array_equal(here, there)
+
+
+def test_other_bands_of_open_files_are_read_without_opening_them_again(tmp_path: Path) -> None:
+    stack = np.stack([heights((40, 40)), np.full((40, 40), 2.0, np.float32)])
+    path = make(tmp_path / "two.tif", stack, names=("elevation", "elevation_sigma"))
+    with open_source(path) as source:
+        before = handles(tmp_path)
+        with source.with_bands(("elevation", "elevation_sigma")) as both:
+            assert len(handles(tmp_path)) == len(before) == 1
+            assert both.read("elevation_sigma", slice(0, 2), slice(0, 2))[0].tolist() == [[2, 2], [2, 2]]
+            assert both.shape == source.shape and both.geobox == source.geobox
+        assert handles(tmp_path) == []
+        assert source.read("elevation", slice(0, 2), slice(0, 2))[1].all()
+        with pytest.raises(BandError, match="vv"):
+            source.with_bands(("elevation", "vv"))
+    assert handles(tmp_path) == []
+
+
+def test_a_source_that_is_refused_is_closed(tmp_path: Path) -> None:
+    from affine import Affine
+
+    from terrafine.errors import GridError, TerrafineError
+
+    source = dem(tmp_path)
+    far = make(tmp_path / "far.tif", heights((40, 40)), transform=Affine(30, 0, 9e5, 0, -30, 6e6))
+    with pytest.raises(GridError, match="overlap"):
+        align_to(open_source(far), source.geobox)
+    bright = make(tmp_path / "i.tif", np.full((3, 40, 40), 2e9, np.float32), names=("red", "green", "blue"))
+    with pytest.raises(TerrafineError):
+        open_image(bright)
+    with pytest.raises(BandError):
+        open_guides(source, 2, {"vv": [make(tmp_path / "vv.tif", heights((40, 40)))]}, azimuth=1.0, incidence=38.5)
+    source.close()
+    assert handles(tmp_path) == []

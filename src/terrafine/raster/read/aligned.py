@@ -16,7 +16,7 @@ from rasterio.warp import calculate_default_transform, transform_bounds
 from terrafine.errors import GridError, UsageError
 from terrafine.raster import grid
 from terrafine.raster.bands import band as band_of
-from terrafine.raster.protocol import RasterSource, SourceBase
+from terrafine.raster.protocol import RasterSource, SourceBase, closed_on_error
 from terrafine.raster.warp import interpolate
 from terrafine.raster.warp.transformer import Lattice
 
@@ -34,7 +34,8 @@ def align_to(source: RasterSource, geobox: GeoBox) -> AlignedSource:
 
     Raises GridError where one grid has a CRS and the other none, or where they do not overlap.
     """
-    return AlignedSource(source, geobox)
+    with closed_on_error(source):
+        return AlignedSource(source, geobox)
 
 
 class AlignedSource(SourceBase):

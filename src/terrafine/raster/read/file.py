@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,69 +15,28 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS
-from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
-from terrafine.errors import BandError, GridError, SourceError
+from terrafine.errors import GridError, SourceError
 from terrafine.raster import gdal, grid, vertical
-from terrafine.raster.bands import BANDS
 from terrafine.raster.read import integrity
+from terrafine.raster.read.choose import BandFacts, choose_bands
+from terrafine.raster.units import height_unit
 
-__all__ = ["RasterFile", "open_file", "open_quietly", "unit_factor"]
+__all__ = ["RasterFile", "Stated", "open_file", "open_quietly"]
 
-_UNITS = {
-    "": 1.0,
-    "m": 1.0,
-    "metre": 1.0,
-    "meter": 1.0,
-    "metres": 1.0,
-    "meters": 1.0,
-    "km": 1000.0,
-    "dm": 0.1,
-    "decimetre": 0.1,
-    "decimeter": 0.1,
-    "cm": 0.01,
-    "centimetre": 0.01,
-    "centimeter": 0.01,
-    "mm": 0.001,
-    "ft": 0.3048,
-    "foot": 0.3048,
-    "feet": 0.3048,
-    "international foot": 0.3048,
-    "us-ft": 1200.0 / 3937.0,
-    "ftus": 1200.0 / 3937.0,
-    "us survey foot": 1200.0 / 3937.0,
-    "us survey feet": 1200.0 / 3937.0,
-    "us_survey_foot": 1200.0 / 3937.0,
-    "foot_us": 1200.0 / 3937.0,
-    "survey foot": 1200.0 / 3937.0,
-}
 _HUGE = 1e30
 
 
-def unit_factor(unit: str, path: str) -> float:
-    """Metres in one unit of height; the international foot is 0.3048 m and the US survey foot 1200/3937 m.
-
-    Raises GridError for a unit that is not known. https://www.nist.gov/pml/us-surveyfoot
-    """
-    key = unit.strip().lower()
-    if key not in _UNITS:
-        raise GridError(
-            f"{path}: heights are in {unit!r}, a unit not known here; expected one of m, km, dm, cm, mm, ft, "
-            "us-ft. State it with elevation_unit=UNIT"
-        )
-    return _UNITS[key]
-
-
 @dataclass(frozen=True, slots=True)
-class _BandFacts:
-    index: int
-    dtype: str
-    nodata: float | None
-    mask_band: bool
-    scale: float
-    offset: float
+class Stated:
+    """What the caller says of a file, where it does not say so itself or says it wrongly."""
+
+    assume_crs: str | None = None
+    elevation_unit: str | None = None
+    nodata: float | None = None
+    metres_known: bool = False
 
 
 @dataclass(slots=True)
@@ -88,7 +47,7 @@ class RasterFile:
     transform: Affine
     shape: tuple[int, int]
     crs: CRS | None
-    facts: dict[str, _BandFacts]
+    facts: dict[str, BandFacts]
     factor: float
     unit: str
     south_up: bool
@@ -96,6 +55,7 @@ class RasterFile:
     driver: str
     area_or_point: str
     parts: tuple[str, ...]
+    stated: Stated
     _handle: Any = None
     _lock: Any = None
 
@@ -114,6 +74,20 @@ class RasterFile:
             self._handle.close()
             self._handle = None
 
+    def with_bands(self, want: Sequence[str], bands: Mapping[str, int] | None) -> RasterFile:
+        """The same open file with other bands; it takes the handle over. Raises BandError, GridError."""
+        with self._lock:
+            handle = self._open()
+            facts, unit, factor = _bands(handle, self.path, want, bands, self.crs, self.stated)
+            self._handle = None
+        return replace(self, facts=facts, unit=unit, factor=factor, _handle=handle, _lock=threading.Lock())
+
+    def _open(self) -> Any:
+        if self._handle is None:
+            with gdal.environment():  # costs milliseconds, so not around every read
+                self._handle = open_quietly(self.path)
+        return self._handle
+
     def read(self, name: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """A window inside the file: float32 (y, x) in the band's unit, 0 where bool (y, x) says not valid."""
         fact = self.facts[name]
@@ -122,11 +96,9 @@ class RasterFile:
         window = Window(cols.start, top, cols.stop - cols.start, rows.stop - rows.start)
         try:
             with self._lock:
-                if self._handle is None:
-                    with gdal.environment():  # costs milliseconds, so not around every read
-                        self._handle = open_quietly(self.path)
-                raw = self._handle.read(fact.index, window=window)
-                mask = self._handle.read_masks(fact.index, window=window) if fact.mask_band else None
+                handle = self._open()
+                raw = handle.read(fact.index, window=window)
+                mask = handle.read_masks(fact.index, window=window) if fact.mask_band else None
         except (RasterioError, OSError) as error:
             cause = error.__cause__ or error
             raise SourceError(
@@ -139,7 +111,7 @@ class RasterFile:
 
 
 def _physical(
-    raw: NDArray[Any], mask: NDArray[np.uint8] | None, fact: _BandFacts, factor: float
+    raw: NDArray[Any], mask: NDArray[np.uint8] | None, fact: BandFacts, factor: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     valid = np.ones(raw.shape, np.bool_) if mask is None else mask > 0
     floating = raw.dtype.kind == "f"
@@ -173,10 +145,7 @@ def open_file(
     path: str | os.PathLike[str],
     want: Sequence[str],
     bands: Mapping[str, int] | None,
-    assume_crs: str | None,
-    elevation_unit: str | None,
-    metres_known: bool,
-    nodata: float | None,
+    stated: Stated,
 ) -> RasterFile:
     """Open a raster, hold its size, grid, bands and units to account, and describe it.
 
@@ -199,7 +168,7 @@ def open_file(
             f"{name}: no raster that GDAL can open ({error}); expected a GeoTIFF, VRT, .hgt or the like"
         ) from None
     try:
-        return _describe(handle, name, parts, want, bands, assume_crs, elevation_unit, metres_known, nodata)
+        return _describe(handle, name, parts, want, bands, stated)
     except BaseException:
         handle.close()
         raise
@@ -221,22 +190,19 @@ def _describe(
     parts: tuple[str, ...],
     want: Sequence[str],
     bands: Mapping[str, int] | None,
-    assume_crs: str | None,
-    elevation_unit: str | None,
-    metres_known: bool,
-    nodata: float | None,
+    stated: Stated,
 ) -> RasterFile:
     if handle.count == 0:
         raise SourceError(
             f"{name}: holds {len(handle.subdatasets)} subdatasets and no band of its own; name one of them"
         )
     crs = None
-    if assume_crs is not None:
-        crs = grid.parse_crs(assume_crs, "assume_crs=", "expected for example EPSG:32633")
+    if stated.assume_crs is not None:
+        crs = grid.parse_crs(stated.assume_crs, "assume_crs=", "expected for example EPSG:32633")
     elif handle.crs:
         crs = grid.parse_crs(handle.crs.to_wkt(), name)
     transform: Affine = handle.transform
-    if transform == Affine.identity() and not metres_known:
+    if transform == Affine.identity() and not stated.metres_known:
         how = " (it has ground control points only; run gdalwarp first)" if handle.gcps[0] else ""
         raise GridError(f"{name}: no geotransform{how}; expected a georeferenced grid, or pixel_size_m=METRES")
     south_up = transform.e > 0
@@ -246,10 +212,8 @@ def _describe(
     elif south_up:  # a bare picture: rows run down, as every picture's do
         south_up, transform = False, Affine.scale(1, -1)
     shape = (int(handle.height), int(handle.width))
-    grid.check_grid(name, transform, shape, None if crs is None else vertical.horizontal(crs), metres_known)
-    index = _choose(handle, name, want, bands)
-    facts = {band: _facts(handle, i, nodata, index.values()) for band, i in index.items()}
-    unit, factor = _height_unit(handle, name, index, crs, elevation_unit)
+    grid.check_grid(name, transform, shape, None if crs is None else vertical.horizontal(crs), stated.metres_known)
+    facts, unit, factor = _bands(handle, name, want, bands, crs, stated)
     tags = {**handle.tags(), **dict(handle.tags(ns="TERRAFINE"))}
     return RasterFile(
         path=name,
@@ -264,87 +228,18 @@ def _describe(
         driver=str(handle.driver),
         area_or_point=str(handle.tags().get("AREA_OR_POINT", "Area")),
         parts=parts,
+        stated=stated,
         _handle=handle,
         _lock=threading.Lock(),
     )
 
 
-def _facts(handle: Any, index: int, nodata: float | None, chosen: Iterable[int]) -> _BandFacts:
-    flags = handle.mask_flag_enums[index - 1]
-    # A fourth band is often written as alpha and holds near infrared: asked for by number, it measures and masks not.
-    alpha = MaskFlags.alpha in flags and not any(handle.colorinterp[i - 1] == ColorInterp.alpha for i in chosen)
-    return _BandFacts(
-        index=index,
-        dtype=str(handle.dtypes[index - 1]),
-        nodata=nodata if nodata is not None else handle.nodatavals[index - 1],
-        mask_band=(MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags) or alpha,
-        scale=float(handle.scales[index - 1]),
-        offset=float(handle.offsets[index - 1]),
-    )
-
-
-def _height_unit(
-    handle: Any, name: str, index: Mapping[str, int], crs: CRS | None, stated: str | None
-) -> tuple[str, float]:
-    if "elevation" not in index:
-        return "", 1.0
-    if stated is not None:
-        return stated, unit_factor(stated, name)
-    unit = handle.units[index["elevation"] - 1] or ""
-    axis = vertical.vertical_unit(crs) if crs is not None else None
-    if not unit.strip() and axis is not None:
-        return f"{axis:.9g} m", axis
-    factor = unit_factor(unit, name)
-    if axis is not None and abs(factor - axis) > 1e-9:
-        raise GridError(
-            f"{name}: the band's unit is {unit!r} ({factor:.9g} m), but the vertical axis of its CRS measures "
-            f"{axis:.9g} m; say which is true with elevation_unit=UNIT"
-        )
-    return unit or "m", factor
-
-
-def _choose(handle: Any, name: str, want: Sequence[str], bands: Mapping[str, int] | None) -> dict[str, int]:
-    said = [(d or "").strip() for d in handle.descriptions]
-    chosen: dict[str, int] = {}
-    for band in want:
-        if bands and band in bands:
-            i = int(bands[band])
-            if not 1 <= i <= handle.count:
-                raise BandError(f'{name}: bands={{"{band}": {i}}}, but the file has bands 1 to {handle.count}')
-        else:
-            i = _by_name(handle, name, band, said, alone=len(want) == 1)
-        _suits(handle, name, band, i)
-        chosen[band] = i
-    return chosen
-
-
-def _by_name(handle: Any, name: str, band: str, said: list[str], *, alone: bool) -> int:
-    hits = [i + 1 for i, d in enumerate(said) if d.lower() == band]
-    if not hits and band in {"red", "green", "blue"}:
-        hits = [i + 1 for i, c in enumerate(handle.colorinterp) if c == ColorInterp[band]]
-    if (
-        not hits
-        and (alone or band == "elevation")
-        and (handle.count == 1 or _only_plus_alpha(handle))
-        and said[0].lower() not in BANDS
-    ):
-        hits = [1]
-    if len(hits) != 1:
-        listed = ", ".join(f"{i + 1}={d!r}" if d else f"{i + 1} (no description)" for i, d in enumerate(said))
-        problem = "more than one band is" if hits else "no band is"
-        raise BandError(
-            f'{name}: {problem} called {band!r}; the file offers {listed}. Say which with bands={{"{band}": N}}'
-        )
-    return hits[0]
-
-
-def _only_plus_alpha(handle: Any) -> bool:
-    return bool(handle.count == 2 and handle.colorinterp[1] == ColorInterp.alpha)
-
-
-def _suits(handle: Any, name: str, band: str, index: int) -> None:
-    dtype = handle.dtypes[index - 1]
-    if dtype.startswith("complex"):
-        raise BandError(f"{name}: band {index} holds {dtype}; expected real numbers for {band!r}")
-    if handle.colorinterp[index - 1] == ColorInterp.palette and band != "class":
-        raise BandError(f"{name}: band {index} is a picture with a colour table; expected measured values for {band!r}")
+def _bands(
+    handle: Any, name: str, want: Sequence[str], bands: Mapping[str, int] | None, crs: CRS | None, stated: Stated
+) -> tuple[dict[str, BandFacts], str, float]:
+    """The bands wanted, and the unit of the heights with its metres."""
+    facts = choose_bands(handle, name, want, bands, stated.nodata)
+    if "elevation" not in facts:
+        return facts, "", 1.0
+    unit = handle.units[facts["elevation"].index - 1] or ""
+    return facts, *height_unit(name, unit, crs, stated.elevation_unit)

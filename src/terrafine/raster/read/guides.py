@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
@@ -228,33 +229,34 @@ def open_guides(
     fine = subdivided(dem.geobox, scale)
     # Beside a DEM without CRS a guide without one lies in the same plane; its cells' size in metres is not asked for.
     opened = partial(open_source, pixel_size_m=1.0 if dem.geobox.crs is None else None)
-    dates: dict[str, list[AlignedSource]] = {}
-    images: list[tuple[str, AlignedSource]] = []
-    for name, paths in files.items():
-        for path in paths:
-            file, number = _numbered(os.fspath(path))
-            chosen = None if number is None else {name: number}
-            source = opened(file, want=(name,), bands=chosen, check_range=False)
-            if name in RADAR:
-                _check_unit(source, name, unit)
-                dates.setdefault(name, []).append(align_to(source, fine))
-            else:
-                _check_bright(source, name)
-                images.append((name, align_to(source, fine)))
-    angle: AlignedSource | float
-    if isinstance(incidence, (int, float)):
-        angle = float(incidence)
-        low, high, told = angle, angle, f"incidence {angle:g}°: expected degrees"
-    else:
-        source = opened(incidence, want=("incidence",))
-        low, _, high = _quantiles(source, "incidence")
-        told = (
-            f"{source.paths[0]}: incidence from {low:.4g} to {high:.4g}: expected the angle on the ellipsoid, degrees"
-        )
-        angle = align_to(source, fine)
-    if not (low >= _STEEPEST and high <= _SHALLOWEST):
-        raise BandError(f"{told} from {_STEEPEST:g} to {_SHALLOWEST:g}")
-    return GuidedSource(dem, scale, dates, images, azimuth=azimuth, incidence=angle, linear=unit == "linear")
+    with contextlib.ExitStack() as files_open:
+        dates: dict[str, list[AlignedSource]] = {}
+        images: list[tuple[str, AlignedSource]] = []
+        for name, paths in files.items():
+            for path in paths:
+                file, number = _numbered(os.fspath(path))
+                chosen = None if number is None else {name: number}
+                source = files_open.enter_context(opened(file, want=(name,), bands=chosen, check_range=False))
+                if name in RADAR:
+                    _check_unit(source, name, unit)
+                    dates.setdefault(name, []).append(align_to(source, fine))
+                else:
+                    _check_bright(source, name)
+                    images.append((name, align_to(source, fine)))
+        angle: AlignedSource | float
+        if isinstance(incidence, (int, float)):
+            angle = float(incidence)
+            low, high, told = angle, angle, f"incidence {angle:g}°: expected degrees"
+        else:
+            source = files_open.enter_context(opened(incidence, want=("incidence",)))
+            low, _, high = _quantiles(source, "incidence")
+            span = f"incidence from {low:.4g} to {high:.4g}"
+            told = f"{source.paths[0]}: {span}: expected the angle on the ellipsoid, degrees"
+            angle = align_to(source, fine)
+        if not (low >= _STEEPEST and high <= _SHALLOWEST):
+            raise BandError(f"{told} from {_STEEPEST:g} to {_SHALLOWEST:g}")
+        files_open.pop_all()
+        return GuidedSource(dem, scale, dates, images, azimuth=azimuth, incidence=angle, linear=unit == "linear")
 
 
 def _numbered(path: str) -> tuple[str, int | None]:

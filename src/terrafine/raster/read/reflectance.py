@@ -20,7 +20,7 @@ from rasterio.errors import RasterioError
 
 from terrafine.errors import BandError, EmptyError, GridError, SourceError, UsageError
 from terrafine.raster import gdal
-from terrafine.raster.protocol import SourceBase
+from terrafine.raster.protocol import SourceBase, closed_on_error
 from terrafine.raster.read.source import Source, open_source
 
 __all__ = ["COLOURS", "SENSORS", "ImageSource", "Sensor", "open_image"]
@@ -190,6 +190,13 @@ def open_image(
     described = _descriptions(first)
     named = {**_numbered(described), **(bands or {})}
     source = open_source(paths, want=want, bands=named or None, check_range=False, assume_crs=assume_crs, nodata=nodata)
+    with closed_on_error(source):
+        return _as_image(source, first, described, sensor, allowed, unless)
+
+
+def _as_image(
+    source: Source, first: str, described: list[str], sensor: str | None, allowed: Sequence[str], unless: str | None
+) -> ImageSource:
     if len(set(source.bands.values())) < len(source.bands):
         listed = ", ".join(f"{name}={index}" for name, index in source.bands.items())
         raise UsageError(f"{first}: {listed}; expected another band of the file for each")

@@ -19,7 +19,7 @@ from terrafine.raster import grid, vertical
 from terrafine.raster.bands import band as band_of
 from terrafine.raster.protocol import SourceBase
 from terrafine.raster.read import integrity, mosaic
-from terrafine.raster.read.file import RasterFile, open_file
+from terrafine.raster.read.file import RasterFile, Stated, open_file
 from terrafine.raster.vertical import VerticalDatum
 
 __all__ = ["Source", "open_source"]
@@ -65,6 +65,18 @@ class Source(SourceBase):
         """Give all file handles back; a later read opens them anew."""
         for file in self._files:
             file.close()
+
+    def with_bands(self, want: Sequence[str], bands: Mapping[str, int] | None = None) -> Source:
+        """The same open files with other bands; it takes their handles over, and this source opens them anew.
+
+        Raises BandError, GridError as `open_source`.
+        """
+        for name in want:
+            band_of(name)
+        files = [file.with_bands(want, bands) for file in self._files]
+        return Source(
+            files, self._places, self.geobox, self._crs, self.vertical, self.surface, self._stated, self._check_range
+        )
 
     def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """A window, as given or reaching outside the raster: float32 (y, x) and bool valid (y, x).
@@ -267,10 +279,11 @@ def open_source(
             raise UsageError(f"a pixel size is positive and finite; found {pixel_size_m!r}")
     for name in want:
         band_of(name)
+    options = Stated(assume_crs, elevation_unit, nodata, stated is not None)
     files: list[RasterFile] = []
     try:
         for path in listed:
-            file = open_file(path, want, bands, assume_crs, elevation_unit, stated is not None, nodata)
+            file = open_file(path, want, bands, options)
             files.append(file)
             if len(listed) > 1:
                 file.close()  # a mosaic of thousands must not hold thousands of handles

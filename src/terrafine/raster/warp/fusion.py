@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,16 @@ class Anchor:
         """Heights and validity of whole rows of k × k cells; rows may reach outside."""
         values, valid = self._coarse.read("elevation", rows, slice(0, self.shape[1]))
         return values.astype(np.float64), valid
+
+    def close(self) -> None:
+        """Give the file handles back."""
+        self._coarse.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def identity(self) -> dict[str, Any]:
         """What changes when the anchor changes."""

@@ -1,0 +1,95 @@
+"""Which bands of a file are meant, and how each stores its values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rasterio.enums import ColorInterp, MaskFlags
+
+from terrafine.errors import BandError
+from terrafine.raster.bands import BANDS
+
+__all__ = ["BandFacts", "choose_bands"]
+
+
+@dataclass(frozen=True, slots=True)
+class BandFacts:
+    """How one band stores its values: value = number · scale + offset."""
+
+    index: int
+    dtype: str
+    nodata: float | None
+    mask_band: bool
+    scale: float
+    offset: float
+
+
+def choose_bands(
+    handle: Any, name: str, want: Sequence[str], bands: Mapping[str, int] | None, nodata: float | None
+) -> dict[str, BandFacts]:
+    """The bands wanted, by number where `bands` says so, else by description; raises BandError."""
+    index = _choose(handle, name, want, bands)
+    return {band: _facts(handle, i, nodata, index.values()) for band, i in index.items()}
+
+
+def _facts(handle: Any, index: int, nodata: float | None, chosen: Iterable[int]) -> BandFacts:
+    flags = handle.mask_flag_enums[index - 1]
+    # A fourth band is often written as alpha and holds near infrared: asked for by number, it measures and masks not.
+    alpha = MaskFlags.alpha in flags and not any(handle.colorinterp[i - 1] == ColorInterp.alpha for i in chosen)
+    return BandFacts(
+        index=index,
+        dtype=str(handle.dtypes[index - 1]),
+        nodata=nodata if nodata is not None else handle.nodatavals[index - 1],
+        mask_band=(MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags) or alpha,
+        scale=float(handle.scales[index - 1]),
+        offset=float(handle.offsets[index - 1]),
+    )
+
+
+def _choose(handle: Any, name: str, want: Sequence[str], bands: Mapping[str, int] | None) -> dict[str, int]:
+    said = [(d or "").strip() for d in handle.descriptions]
+    chosen: dict[str, int] = {}
+    for band in want:
+        if bands and band in bands:
+            i = int(bands[band])
+            if not 1 <= i <= handle.count:
+                raise BandError(f'{name}: bands={{"{band}": {i}}}, but the file has bands 1 to {handle.count}')
+        else:
+            i = _by_name(handle, name, band, said, alone=len(want) == 1)
+        _suits(handle, name, band, i)
+        chosen[band] = i
+    return chosen
+
+
+def _by_name(handle: Any, name: str, band: str, said: list[str], *, alone: bool) -> int:
+    hits = [i + 1 for i, d in enumerate(said) if d.lower() == band]
+    if not hits and band in {"red", "green", "blue"}:
+        hits = [i + 1 for i, c in enumerate(handle.colorinterp) if c == ColorInterp[band]]
+    if (
+        not hits
+        and (alone or band == "elevation")
+        and (handle.count == 1 or _only_plus_alpha(handle))
+        and said[0].lower() not in BANDS
+    ):
+        hits = [1]
+    if len(hits) != 1:
+        listed = ", ".join(f"{i + 1}={d!r}" if d else f"{i + 1} (no description)" for i, d in enumerate(said))
+        problem = "more than one band is" if hits else "no band is"
+        raise BandError(
+            f'{name}: {problem} called {band!r}; the file offers {listed}. Say which with bands={{"{band}": N}}'
+        )
+    return hits[0]
+
+
+def _only_plus_alpha(handle: Any) -> bool:
+    return bool(handle.count == 2 and handle.colorinterp[1] == ColorInterp.alpha)
+
+
+def _suits(handle: Any, name: str, band: str, index: int) -> None:
+    dtype = handle.dtypes[index - 1]
+    if dtype.startswith("complex"):
+        raise BandError(f"{name}: band {index} holds {dtype}; expected real numbers for {band!r}")
+    if handle.colorinterp[index - 1] == ColorInterp.palette and band != "class":
+        raise BandError(f"{name}: band {index} is a picture with a colour table; expected measured values for {band!r}")
