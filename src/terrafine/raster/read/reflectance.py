@@ -1,16 +1,9 @@
-"""Optical images as reflectance: what Sentinel-2's and Landsat's numbers mean, stated or found, or refused.
-
-Sentinel-2: reflectance × 10,000; since processing baseline 04.00 (25 January 2022) 1,000 is added to the number.
-https://sentiwiki.copernicus.eu/web/s2-processing. Landsat 8 and 9: level 1, 2e-5 · DN - 0.1 (top of the atmosphere, the
-sun's height left in), level 2, 2.75e-5 · DN - 0.2 (surface). https://www.usgs.gov/landsat-missions/using-usgs-landsat-level-1-data-product,
-https://www.usgs.gov/faqs/how-do-i-use-a-scale-factor-landsat-level-2-science-products. In all of them 0 means no data.
-"""
+"""Optical images as reflectance: the sensor stated or detected, else refused."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,40 +14,12 @@ from rasterio.errors import RasterioError
 from terrafine.errors import BandError, EmptyError, GridError, SourceError, UsageError
 from terrafine.raster import gdal
 from terrafine.raster.protocol import SourceBase, closed_on_error
+from terrafine.raster.read.sensors import BAND_NAMES, COLOURS, SENSORS, Sensor
 from terrafine.raster.read.source import Source, open_source
 
 __all__ = ["COLOURS", "SENSORS", "ImageSource", "Sensor", "open_image"]
 
 PathLike = str | os.PathLike[str]
-COLOURS = ("red", "green", "blue")
-
-
-@dataclass(frozen=True, slots=True)
-class Sensor:
-    """How a product's numbers become reflectance: factor · number + offset; `fill` means no data."""
-
-    name: str
-    factor: float
-    offset: float
-    what: str
-    fill: float | None = 0.0
-
-
-_ALL = (
-    Sensor("sentinel2", 1e-4, 0.0, "Sentinel-2 L1C or L2A before baseline 04.00, or harmonised: reflectance × 10,000"),
-    Sensor("sentinel2-offset", 1e-4, -0.1, "Sentinel-2 L1C or L2A from baseline 04.00: reflectance × 10,000 + 1,000"),
-    Sensor("landsat-l1", 2e-5, -0.1, "Landsat 8 or 9 level 1 digital numbers"),
-    Sensor("landsat-l2", 2.75e-5, -0.2, "Landsat 8 or 9 level 2 surface reflectance, scaled"),
-    Sensor("reflectance", 1.0, 0.0, "reflectance, 0 to 1", None),
-)
-SENSORS: dict[str, Sensor] = {s.name: s for s in _ALL}
-
-_BAND_NAMES = {
-    "red": ("b4", "b04", "sr_b4"),
-    "green": ("b3", "b03", "sr_b3"),
-    "blue": ("b2", "b02", "sr_b2"),
-    "nir": ("b8", "b08"),  # Sentinel-2's
-}
 _HUGE = 1e30  # no number: what some writers leave for missing without declaring it
 _PLAUSIBLE = (-0.1, 1.6)  # of half a per cent from either end; shadow after correction, snow under a low sun
 _DARKEST = 0.45  # every scene but snow or cloud throughout has something darker
@@ -285,14 +250,14 @@ _WITH_OFFSET = (
 
 def _fitting(source: Source) -> list[str]:
     """Sensors that the range admits, the impossible ones told apart by what the air does to blue."""
-    fit = [s for s in _ALL if _fits(ImageSource(source, s))]
+    fit = [s for s in SENSORS.values() if _fits(ImageSource(source, s))]
     names = {s.name for s in fit}
     if {"sentinel2", "sentinel2-offset"} <= names:  # without the offset, something on the ground is darker than 0.1
         names.discard("sentinel2-offset" if _darkest(source) < _OFFSET_GROUND else "sentinel2")
     if {"landsat-l1", "landsat-l2"} <= names:
         red, _, blue = np.quantile(sample(ImageSource(source, SENSORS["landsat-l1"])), 0.01, axis=1)
         names.discard("landsat-l2" if blue - red > _HAZE else "landsat-l1")
-    return [s.name for s in _ALL if s.name in names]
+    return [s.name for s in SENSORS.values() if s.name in names]
 
 
 def _found(source: Source, path: str, described: list[str], allowed: Sequence[str]) -> Sensor:
@@ -350,7 +315,7 @@ def _descriptions(path: str) -> list[str]:
 def _numbered(described: list[str]) -> dict[str, int]:
     """Bands called as the products call them: B4, B04 and SR_B4 are red."""
     found = {}
-    for colour, names in _BAND_NAMES.items():
+    for colour, names in BAND_NAMES.items():
         at = [i + 1 for i, d in enumerate(described) if d in names]
         if len(at) == 1 and colour not in described:
             found[colour] = at[0]
