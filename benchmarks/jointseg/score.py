@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from terrafine.evaluation.classes.agreement import Boundaries, Confusion, measures, plain
-from terrafine.evaluation.classes.record import Judged, record
+from terrafine.evaluation.bootstrap import interval, resample_weights
+from terrafine.evaluation.classes.agreement import Boundaries, Confusion, measures
+from terrafine.evaluation.classes.record import ClassMap, record
 from terrafine.evaluation.elevation.spectrum import SpectrumStats
-from terrafine.evaluation.elevation.strata import interval, resample_weights
 from terrafine.evaluation.images.measures import measure
 from terrafine.evaluation.images.record import summary
+from terrafine.evaluation.results import finite
 from terrafine.physics.observation import observed
 from terrafine.raster.warp.resample import back_project, upsample
 from terrafine.training.segmentation.data import Sample
@@ -77,7 +78,7 @@ def interpolated(samples: Sequence[Sample], method: str) -> list[F64]:
     return out
 
 
-def judged(name: str, maps: Sequence[F32], samples: Sequence[Sample], weights: F64) -> Judged:
+def judged(name: str, maps: Sequence[F32], samples: Sequence[Sample], weights: F64) -> ClassMap:
     """The maps against the labels; samples lie one below the other, each a block, and their split is the region."""
     side = samples[0].label.shape[0]
     confusion, rims = Confusion((side * len(samples), side), side), Boundaries(DISTANCES)
@@ -87,7 +88,7 @@ def judged(name: str, maps: Sequence[F32], samples: Sequence[Sample], weights: F
         region = np.full(told.shape, _REGIONS.get(sample.split, 0))
         confusion.add(said, true, told, (i * side, 0), np.ones(side), region)
         rims.add(said, true, told, (slice(None), slice(None)), (1.0, 1.0))
-    return Judged(name, confusion, rims, confusion.drawn([0, 1], weights))
+    return ClassMap(name, confusion, rims, confusion.drawn([0, 1], weights))
 
 
 def resampled(samples: Sequence[Sample], seed: int = 1) -> F64:
@@ -96,7 +97,7 @@ def resampled(samples: Sequence[Sample], seed: int = 1) -> F64:
     return resample_weights(occupied, DRAWS, seed)
 
 
-def compared(rows: Sequence[Judged]) -> dict[str, Any]:
+def compared(rows: Sequence[ClassMap]) -> dict[str, Any]:
     """The record of every row, and paired differences of F1 between the rows that the targets speak of."""
     records = {r["name"]: r for r in record(rows, [0, 1], {0: "other", 1: "impervious"}, DISTANCES)}
     by = {row.name: row for row in rows}
@@ -111,7 +112,7 @@ def compared(rows: Sequence[Judged]) -> dict[str, Any]:
     return {"rows": records, "differences": pairs}
 
 
-def halfway(rows: Mapping[str, Judged], ours: str, fair: str, upper: str) -> dict[str, Any]:
+def halfway(rows: Mapping[str, ClassMap], ours: str, fair: str, upper: str) -> dict[str, Any]:
     """How much of the way from the fair row to the upper bound ours goes, with its interval."""
     draws = {n: measures(rows[n].drawn)["f1"][:, 1] for n in (ours, fair, upper)}
     value = {n: measures(rows[n].confusion.matrix([0, 1]))["f1"][1] for n in (ours, fair, upper)}
@@ -121,7 +122,7 @@ def halfway(rows: Mapping[str, Judged], ours: str, fair: str, upper: str) -> dic
             return np.divide(of[ours] - of[fair], of[upper] - of[fair])
 
     told = share(draws)
-    return {"value": plain(share(value)), "interval": interval(told) if np.isfinite(told).all() else None}
+    return {"value": finite(share(value)), "interval": interval(told) if np.isfinite(told).all() else None}
 
 
 def scored_image(images: Sequence[F64], samples: Sequence[Sample]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import F64, Dem, horn_slope
-from terrafine.evaluation.elevation.strata import interval, resample_weights
+from terrafine.evaluation.bootstrap import interval, resample_weights
 from terrafine.evaluation.hydrology import Drainage, default_areas_km2, drainage, streams
 from terrafine.evaluation.hydrology.d8 import OUTLET
 

@@ -114,7 +114,7 @@ def evaluate(
     Class maps are ranked by F1; their REFERENCE may be a CSV of sampled points (x, y, class). Images need --coarse,
     the image that they were made from.
     """
-    from terrafine.evaluation.elevation.compare import evaluate as compare
+    from terrafine.evaluation.elevation.compare import compare
     from terrafine.evaluation.gate import check, load_gates, raise_unless_passed
     from terrafine.evaluation.report import write_report
 

@@ -28,6 +28,7 @@ def judge(
 ) -> list[dict[str, Any]]:
     """Judge, write the report, print the table where `progress` is given; returns the gates as they were checked."""
     from terrafine.evaluation.gate import check
+    from terrafine.evaluation.report import write_report
 
     named = _named(candidates)
     drawn: list[Any] = []
@@ -40,7 +41,7 @@ def judge(
         results = _image(named, truth, coarse, names, divide_by, options, common | {"figures": figures})
     if gates:
         results["gates"] = check(results, gates)
-    written = _write(kind, results, drawn[0] if drawn else None, out)
+    written = [] if out is None else write_report(results, drawn[0] if drawn else None, out)
     if progress is not None:
         _show(results, written)
     checked: list[dict[str, Any]] = results.get("gates", [])
@@ -65,8 +66,7 @@ def _classes(
     options: Mapping[str, Any],
     common: dict[str, Any],
 ) -> dict[str, Any]:
-    from terrafine.evaluation.classes.compare import evaluate_classes
-    from terrafine.evaluation.classes.points import evaluate_sample
+    from terrafine.evaluation.classes.compare import compare
 
     if coarse or divide_by:
         raise UsageError("--coarse and --divide-by mean nothing for class maps; leave them out, or say --as image")
@@ -74,8 +74,8 @@ def _classes(
     if Path(truth).suffix.lower() == ".csv":
         if options["masks"] or options["classes"]:
             raise UsageError("--mask and --classes mean nothing for a sample of points: its strata are in the CSV")
-        return evaluate_sample(named, truth, names=known, assume_crs=common["assume_crs"], progress=common["progress"])
-    return evaluate_classes(named, truth, regions=options["classes"], masks=options["masks"], names=known, **common)
+        return compare(named, truth, class_names=known, assume_crs=common["assume_crs"], progress=common["progress"])
+    return compare(named, truth, regions=options["classes"], masks=options["masks"], class_names=known, **common)
 
 
 def _class_names(given: Sequence[str]) -> dict[int, str]:
@@ -94,25 +94,13 @@ def _image(
     options: Mapping[str, Any],
     common: dict[str, Any],
 ) -> dict[str, Any]:
-    from terrafine.evaluation.images.compare import evaluate_images
+    from terrafine.evaluation.images.compare import compare
 
     if names or options["masks"] or options["classes"]:
         raise UsageError("--class-name, --mask and --classes mean nothing for images; leave them out")
     if coarse is None:
         raise UsageError(f"{', '.join(named.values())}: images; expected --coarse, the image that they were made from")
-    return evaluate_images(named, truth, coarse, divide_by=divide_by, **common)
-
-
-def _write(kind: str, results: Mapping[str, Any], figures: Any, out: Path | None) -> list[Path]:
-    if out is None:
-        return []
-    if kind == "classes":
-        from terrafine.evaluation.report.classes import write_class_report
-
-        return write_class_report(results, figures, out)
-    from terrafine.evaluation.report.images import write_image_report
-
-    return write_image_report(results, figures, out)
+    return compare(named, truth, coarse=coarse, divide_by=divide_by, **common)
 
 
 _CLASSES = ("map", "class", "F1", "95 % from", "to", "precision", "recall", "IoU", "area bias")

@@ -16,6 +16,7 @@ Pictures are small arrays held in `Figures`; nothing in them is needed to read t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Required, TypedDict
 
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "FORMAT",
+    "FORMATS",
     "Baselines",
     "Candidate",
     "Consistency",
@@ -42,10 +43,15 @@ __all__ = [
     "Uncertainty",
     "Verdict",
     "Window",
+    "finite",
 ]
 
-FORMAT = "terrafine-evaluation/1"
-"""The value of `Results["format"]`; the number grows when a key changes its meaning."""
+FORMATS = {
+    "elevation": "terrafine-evaluation/1",
+    "classes": "terrafine-classes/1",
+    "images": "terrafine-images/1",
+}
+"""The value of `format` in results.json, for each thing compared; the number grows when a key changes its meaning."""
 
 Interval = list[float]
 """[lower, upper] of a 95 % interval."""
@@ -267,3 +273,9 @@ class Figures:
     detail: Window | None = None
     detail_box: tuple[float, float, float, float] | None = None
     """Where the detail lies in the overview: left, top, right, bottom as shares of its sides."""
+
+
+def finite(value: Any) -> float | None:
+    """Return a float for strict JSON: None where it is not finite."""
+    number = float(value)
+    return number if math.isfinite(number) else None

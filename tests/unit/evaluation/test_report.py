@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from terrafine.errors import DataError, OutputError
-from terrafine.evaluation.report import FORMAT, Figures, Results, Window, write_report
+from terrafine.evaluation.report import FORMATS, Figures, Results, Window, write_report
 from terrafine.evaluation.report.charts import sample_line
 from terrafine.evaluation.report.pictures import error_map, illumination, pack
 from terrafine.evaluation.report.svg import Scale, nice_ticks, number, short
@@ -78,7 +78,7 @@ def results() -> Results:
     """Two candidates, both baselines."""
     verdict = {"sentence": f"{NAME} is better than interpolation: 20 % less RMSE.", "better": True}
     return {  # type: ignore[return-value]
-        "format": FORMAT,
+        "format": FORMATS["elevation"],
         "terrafine": "0.1.0",
         "reference": {
             "path": "dir/lidar.tif",
@@ -223,7 +223,7 @@ def test_the_same_results_give_the_same_bytes(tmp_path: Path, written: Path) -> 
 
 def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
     bare: Results = {
-        "format": FORMAT,
+        "format": FORMATS["elevation"],
         "reference": {"path": "r.tif"},
         "verdict": {"sentence": "No baseline was given."},
         "candidates": [{"name": "a", "elevation": {"n": 0, "rmse": None}}],

@@ -11,13 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-__all__ = ["Boundaries", "Confusion", "boundary_reach", "measures", "plain"]
+__all__ = ["Boundaries", "Confusion", "boundary_reach", "measures"]
 
 F64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -46,12 +45,6 @@ def measures(matrix: F64) -> dict[str, F64]:
             "iou": right / (said + true - right),
             "area_bias": said / true - 1,
         }
-
-
-def plain(value: Any) -> float | None:
-    """A float for strict JSON: None where it is not finite."""
-    number = float(value)
-    return number if math.isfinite(number) else None
 
 
 @dataclass

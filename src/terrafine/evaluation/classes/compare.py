@@ -1,188 +1,250 @@
-"""Class maps against a reference map, or against a sample of points: one dictionary, the whole of `results.json`.
+"""Compare class maps with a reference map, or with a sample of points: the whole of `results.json` as one dictionary.
 
-Maps are judged on the reference's grid: each candidate is read at the centres of its cells, and all on the same cells,
-those known in every candidate and in the reference and not masked. Blocks stream through accumulators that merge.
+Maps are compared on the reference's grid: each candidate is read at the centres of its cells, and all on the same
+cells: those known in every candidate and in the reference, and not masked. Blocks stream through accumulators.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import terrafine
 from terrafine.errors import EmptyError, GridError, UsageError
+from terrafine.evaluation.bootstrap import block_side, resample_weights
 from terrafine.evaluation.classes.agreement import Boundaries, Confusion, boundary_reach
-from terrafine.evaluation.classes.record import Judged, record, sentence
-from terrafine.evaluation.elevation.strata import resample_weights
+from terrafine.evaluation.classes.options import Options
+from terrafine.evaluation.classes.points import compare_sample
+from terrafine.evaluation.classes.record import ClassMap, Inputs, results
+from terrafine.evaluation.inputs import Candidates, PathLike, Progress, named_candidates
 from terrafine.evaluation.overview import Overview
-from terrafine.evaluation.surfaces import Labels, pixel_size, raster_record
-from terrafine.raster.read.content_type import class_names, open_labels
+from terrafine.evaluation.surfaces import Labels, pixel_size
+from terrafine.raster.read.content_type import class_names as stated_names
+from terrafine.raster.read.content_type import open_labels
 from terrafine.raster.read.source import Source
 
-__all__ = ["FORMAT", "evaluate_classes"]
+__all__ = ["Options", "compare"]
 
-FORMAT = "terrafine-classes/1"
-PathLike = str | os.PathLike[str]
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
-_SIDE = 480
+_SIDE = 480  # cells along a side of a picture at most
 
 
 @dataclass
-class _Lane:
+class _Accumulated:
+    """One candidate: its labels on the reference's grid, and its accumulators."""
+
     labels: Labels
     confusion: Confusion
     boundaries: Boundaries
-    agreement: dict[str, F64] = field(default_factory=dict)
 
 
-def evaluate_classes(
-    candidates: Mapping[str, PathLike],
+def compare(
+    candidates: Candidates,
     reference: PathLike,
     *,
-    regions: PathLike | None = None,
     masks: Sequence[PathLike] = (),
-    names: Mapping[int, str] | None = None,
-    distances_m: Sequence[float] = (2.0, 5.0),
-    block: int = 1024,
-    bootstrap_side: int | None = None,
-    draws: int = 1000,
-    seed: int = 0,
+    regions: PathLike | None = None,
+    class_names: Mapping[int, str] | None = None,
     assume_crs: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     figures: Callable[[dict[str, Any]], None] | None = None,
+    options: Options | None = None,
+    **fields: Any,
 ) -> dict[str, Any]:
-    """Agreement of class maps with a reference map, best first.
+    """Compare class maps with a reference and rank them by F1 of class 1 of 0 and 1, else by the mean F1.
 
-    regions      a raster of integers to break the agreement down by; masks: cells other than 0 are left out
-    names        of classes by number; else those that the reference or a candidate states
-    distances_m  of boundary IoU; a distance shorter than a cell is left out with a note
-    block        cells along one side of what is read at once; shapes nothing
-    figures      called once with the pictures that `report.classes.write_class_report` takes
+    Parameters
+    ----------
+    candidates : path, sequence of paths, or mapping of name to path
+        The class maps to compare.
+    reference : path
+        A reference map; or a CSV of sampled points, from which accuracies and areas are estimated (`points`).
+    masks : sequence of paths
+        Rasters whose cells other than 0 are left out.
+    regions : path, optional
+        A raster of integers to break the agreement down by.
+    class_names : mapping of int to str, optional
+        Names of the classes; by default those that the reference or a candidate states.
+    assume_crs : str, optional
+        CRS of files that have none.
+    progress : callable, optional
+        Called with (steps done, steps in all).
+    figures : callable, optional
+        Called once with the pictures that `report.write_report` takes; not for a sample of points.
+    options : Options, optional
+        What shapes the numbers; `fields` override it by keyword.
 
-    Ranked by F1 of class 1 where the classes are 0 and 1, else by the mean of F1 over classes. Same inputs, same
-    dictionary. Raises SourceError, GridError (CRS that differ, no overlap), EmptyError, UsageError.
+    Returns
+    -------
+    dict
+        The content of results.json. The same inputs give the same dictionary.
+
+    Raises
+    ------
+    SourceError
+        If a file cannot be read.
+    GridError
+        If the CRS differ, or a candidate does not overlap the reference.
+    EmptyError
+        If no cell is known in every candidate and in the reference.
+    UsageError
+        If an option is outside its range, or masks or regions are given for a sample of points.
     """
-    if block < 64 or draws < 100 or not all(d > 0 for d in distances_m):
-        raise UsageError(
-            f"block {block}, draws {draws}, distances {list(distances_m)}; expected at least 64 cells, 100 draws and "
-            "distances above 0 m"
-        )
-    truth = open_labels(reference, assume_crs)
-    opened = {name: open_labels(path, assume_crs) for name, path in candidates.items()}
-    _overlap_or_raise(opened, truth, candidates, reference)
-    size = pixel_size(truth)
-    side = bootstrap_side or max(8, -(-max(truth.shape) // 16))
-    wanted = tuple(float(d) for d in distances_m if d >= max(size))
-    lanes = {
-        name: _Lane(Labels(source, truth.geobox, candidates[name]), Confusion(truth.shape, side), Boundaries(wanted))
-        for name, source in opened.items()
-    }
-    whole = Labels(truth, truth.geobox, reference)
-    hidden = [Labels(open_labels(m, assume_crs), truth.geobox, m) for m in masks]
-    areas = None if regions is None else Labels(open_labels(regions, assume_crs), truth.geobox, regions)
-    view = None if figures is None else Overview(truth.shape, _SIDE)
-    halo = boundary_reach(wanted, size)
-    windows = list(_windows(truth.shape, block))
-    for done, (rows, cols) in enumerate(windows, start=1):
-        _judge(lanes, whole, hidden, areas, truth, (rows, cols), halo, size, view)
-        if progress is not None:
-            progress(done, len(windows))
-    if not any(lane.confusion.cells for lane in lanes.values()):
-        raise EmptyError(
-            f"{', '.join(candidates)}: no cell is known in every candidate and in {reference}; expected at least one. "
-            "Check nodata values, masks and extents"
-        )
-    notes = [
-        f"Boundary IoU at {d:g} m is left out: a cell of the reference measures {max(size):g} m."
-        for d in distances_m
-        if d < max(size)
-    ]
-    notes += _resolution_notes(opened, size)
-    named = dict(names or {}) or class_names(truth) or next((n for s in opened.values() if (n := class_names(s))), {})
-    first = next(iter(lanes.values()))
-    weights = resample_weights(first.confusion.occupied(), draws, seed)
-    classes = sorted({c for lane in lanes.values() for c in lane.confusion.classes})
-    judged = [
-        Judged(name, lane.confusion, lane.boundaries, lane.confusion.drawn(classes, weights))
-        for name, lane in lanes.items()
-    ]
-    records = record(judged, classes, named, wanted)
-    for r in records:
-        r["path"] = Path(candidates[r["name"]]).name
-    if figures is not None and view is not None:
-        figures(_shares(view, lanes))
-    return {
-        "format": FORMAT,
-        "terrafine": terrafine.__version__,
-        "kind": "classes",
-        "reference": raster_record(reference, truth),
-        "settings": {
-            "classes": [{"value": c, "name": named.get(c, str(c))} for c in classes],
-            "boundary_distances_m": list(wanted),
-            "regions": None if regions is None else Path(regions).name,
-            "masks": [Path(m).name for m in masks],
-            "bootstrap_cells": side,
-            "bootstrap_draws": draws,
-            "seed": seed,
-        },
-        "notes": notes,
-        "verdict": {"sentence": sentence(records)},
-        "candidates": records,
-    }
-
-
-def _judge(
-    lanes: Mapping[str, _Lane],
-    whole: Labels,
-    hidden: Sequence[Labels],
-    areas: Labels | None,
-    truth: Source,
-    window: tuple[slice, slice],
-    halo: int,
-    size: tuple[float, float],
-    view: Overview | None,
-) -> None:
-    rows, cols = window
-    outer = tuple(slice(s.start - halo, s.stop + halo) for s in window)
-    inner = tuple(slice(halo, halo + s.stop - s.start) for s in window)
-    read = {name: lane.labels.read(*outer) for name, lane in lanes.items()}
-    reference = whole.read(*outer)
-    told = reference >= 0
-    for labels in read.values():
-        told &= labels >= 0
-    for mask in hidden:
-        told &= mask.read(*outer) <= 0
-    where = None if areas is None else areas.read(rows, cols)
-    metres = truth.pixel_size_m(rows)
-    here = np.s_[inner[0], inner[1]]
-    if told[here].any():
-        for name, lane in lanes.items():
-            mine = read[name]
-            lane.confusion.add(
-                mine[here], reference[here], told[here], (rows.start, cols.start), metres[0] * metres[1], where
+    named = named_candidates(candidates)
+    chosen = replace(options or Options(), **fields)
+    if Path(reference).suffix.lower() == ".csv":
+        if masks or regions is not None:
+            raise UsageError(
+                f"{reference}: a sample of points takes no masks and no regions: its strata are a column of the CSV"
             )
-            if lane.boundaries.distances_m:
-                lane.boundaries.add(mine, reference, told, (inner[0], inner[1]), size)
-    if view is not None:
+        return compare_sample(named, reference, class_names=class_names, assume_crs=assume_crs, progress=progress)
+    with ExitStack() as stack:
+        truth = stack.enter_context(open_labels(reference, assume_crs))
+        opened = {name: stack.enter_context(open_labels(path, assume_crs)) for name, path in named.items()}
+        hidden = [stack.enter_context(open_labels(m, assume_crs)) for m in masks]
+        areas = None if regions is None else stack.enter_context(open_labels(regions, assume_crs))
+        _overlap_or_raise(opened, truth, named, reference)
+        comparison = _Comparison(
+            opened=opened,
+            named=named,
+            truth=truth,
+            reference=Labels(truth, truth.geobox, reference),
+            masks=[Labels(source, truth.geobox, m) for source, m in zip(hidden, masks, strict=True)],
+            regions=None if areas is None or regions is None else Labels(areas, truth.geobox, regions),
+            options=chosen,
+            pictures=figures is not None,
+        )
+        comparison.run(progress)
+        if not comparison.cells_compared:
+            raise EmptyError(
+                f"{', '.join(map(str, named.values()))}: no cell is known in every candidate and in {reference}; "
+                "expected at least one. Check nodata values, masks and extents"
+            )
+        if figures is not None:
+            figures(comparison.pictures())
+        names = dict(class_names or {}) or stated_names(truth)
+        names = names or next((n for s in opened.values() if (n := stated_names(s))), {})
+        inputs = Inputs(named, reference, truth, masks, regions, names)
+        return results(comparison.maps(), inputs, comparison.distances_m, chosen, comparison.side, comparison.notes())
+
+
+class _Comparison:
+    """All candidates on the reference's grid, block by block."""
+
+    def __init__(
+        self,
+        opened: Mapping[str, Source],
+        named: Mapping[str, PathLike],
+        truth: Source,
+        reference: Labels,
+        masks: Sequence[Labels],
+        regions: Labels | None,
+        options: Options,
+        pictures: bool,
+    ) -> None:
+        self.opened, self.truth, self.reference = opened, truth, reference
+        self.masks, self.regions, self.options = masks, regions, options
+        self.size = pixel_size(truth)
+        self.side = block_side(truth.shape, options.bootstrap_side)
+        self.distances_m = tuple(float(d) for d in options.distances_m if d >= max(self.size))
+        self.halo = boundary_reach(self.distances_m, self.size)
+        self.candidates = {
+            name: _Accumulated(
+                Labels(source, truth.geobox, named[name]),
+                Confusion(truth.shape, self.side),
+                Boundaries(self.distances_m),
+            )
+            for name, source in opened.items()
+        }
+        self.view = Overview(truth.shape, _SIDE) if pictures else None
+
+    @property
+    def cells_compared(self) -> bool:
+        """Whether any cell was compared."""
+        return any(candidate.confusion.cells for candidate in self.candidates.values())
+
+    def run(self, progress: Progress | None) -> None:
+        """Read every block once."""
+        windows = list(_windows(self.truth.shape, self.options.block))
+        for done, window in enumerate(windows, start=1):
+            self._block(*window)
+            if progress is not None:
+                progress(done, len(windows))
+
+    def _block(self, rows: slice, cols: slice) -> None:
+        h = self.halo
+        outer = tuple(slice(s.start - h, s.stop + h) for s in (rows, cols))
+        inner = (slice(h, h + rows.stop - rows.start), slice(h, h + cols.stop - cols.start))
+        read = {name: candidate.labels.read(*outer) for name, candidate in self.candidates.items()}
+        reference = self.reference.read(*outer)
+        known = reference >= 0
+        for labels in read.values():
+            known &= labels >= 0
+        for mask in self.masks:
+            known &= mask.read(*outer) <= 0
         at = (rows.start, cols.start)
-        view.add("reference", np.where(told[here], reference[here] == 1, np.nan).astype(np.float64), at)
-        for name, labels in read.items():
-            view.add(f"said:{name}", np.where(told[here], labels[here] == 1, np.nan).astype(np.float64), at)
-            view.add(f"right:{name}", np.where(told[here], labels[here] == reference[here], np.nan).astype(float), at)
+        if known[inner].any():
+            where = None if self.regions is None else self.regions.read(rows, cols)
+            metres = self.truth.pixel_size_m(rows)
+            for name, candidate in self.candidates.items():
+                mine = read[name]
+                candidate.confusion.add(mine[inner], reference[inner], known[inner], at, metres[0] * metres[1], where)
+                if self.distances_m:
+                    candidate.boundaries.add(mine, reference, known, inner, self.size)
+        if self.view is not None:
+            _draw(self.view, {n: labels[inner] for n, labels in read.items()}, reference[inner], known[inner], at)
+
+    def maps(self) -> list[ClassMap]:
+        """Each candidate with its accumulators and its bootstrapped confusion matrices."""
+        first = next(iter(self.candidates.values()))
+        weights = resample_weights(first.confusion.occupied(), self.options.draws, self.options.seed)
+        classes = sorted({c for candidate in self.candidates.values() for c in candidate.confusion.classes})
+        return [
+            ClassMap(name, c.confusion, c.boundaries, c.confusion.drawn(classes, weights))
+            for name, c in self.candidates.items()
+        ]
+
+    def notes(self) -> list[str]:
+        """Sentences on what was left out or resampled."""
+        found = [
+            f"Boundary IoU at {d:g} m is left out: a cell of the reference measures {max(self.size):g} m."
+            for d in self.options.distances_m
+            if d < max(self.size)
+        ]
+        return found + [
+            f"{name} has cells of {max(own):.3g} m on a reference of {max(self.size):.3g} m: it is read at the "
+            "reference's cell centres."
+            for name, source in self.opened.items()
+            if abs(max(own := pixel_size(source)) / max(self.size) - 1) > 0.01
+        ]
+
+    def pictures(self) -> dict[str, Any]:
+        """Shares by block of the overview: of class 1 in the reference and in each candidate, and of agreement."""
+        view = self.view
+        if view is None:
+            return {}
+        pairs = {name: (view.mean(f"class:{name}"), view.mean(f"agreement:{name}")) for name in self.candidates}
+        return {"reference": view.mean("reference"), "factor": view.factor, "candidates": pairs}
 
 
-def _shares(view: Overview, lanes: Mapping[str, _Lane]) -> dict[str, Any]:
-    """Shares by block of the overview: of class 1 in the reference and in each candidate, and of agreement."""
-    out: dict[str, Any] = {"reference": view.mean("reference"), "factor": view.factor}
-    out["candidates"] = {name: (view.mean(f"said:{name}"), view.mean(f"right:{name}")) for name in lanes}
-    return out
+def _draw(
+    view: Overview, read: Mapping[str, I64], reference: I64, known: NDArray[np.bool_], at: tuple[int, int]
+) -> None:
+    """Add a block to the pictures."""
+    view.add("reference", _share(reference == 1, known), at)
+    for name, labels in read.items():
+        view.add(f"class:{name}", _share(labels == 1, known), at)
+        view.add(f"agreement:{name}", _share(labels == reference, known), at)
+
+
+def _share(true: NDArray[np.bool_], known: NDArray[np.bool_]) -> F64:
+    return np.where(known, true, np.nan).astype(np.float64)
 
 
 def _windows(shape: tuple[int, int], block: int) -> Iterator[tuple[slice, slice]]:
@@ -200,12 +262,3 @@ def _overlap_or_raise(
                 f"{candidates[name]}: does not overlap {reference}; expected a common area. Check both with "
                 "`terrafine info`"
             )
-
-
-def _resolution_notes(opened: Mapping[str, Source], size: tuple[float, float]) -> list[str]:
-    return [
-        f"{name} has cells of {max(own):.3g} m on a reference of {max(size):.3g} m: it is read at the reference's cell "
-        "centres."
-        for name, source in opened.items()
-        if abs(max(own := pixel_size(source)) / max(size) - 1) > 0.01
-    ]

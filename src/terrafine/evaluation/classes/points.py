@@ -1,9 +1,8 @@
-"""Class maps against a probability sample of reference points: the map is read at the points and counted whole."""
+"""Compare class maps with a probability sample of reference points: read at the points, and counted whole."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +11,28 @@ from numpy.typing import NDArray
 
 import terrafine
 from terrafine.errors import EmptyError
-from terrafine.evaluation.classes.compare import FORMAT
 from terrafine.evaluation.classes.sample import Sample, estimate, read_sample, stratum_sizes
-from terrafine.raster.read.content_type import class_names, open_labels
+from terrafine.evaluation.classes.verdict import sample_verdict
+from terrafine.evaluation.inputs import PathLike, Progress
+from terrafine.evaluation.results import FORMATS
+from terrafine.raster.read.content_type import class_names as stated_names
+from terrafine.raster.read.content_type import open_labels
 from terrafine.raster.read.source import Source
 
-__all__ = ["evaluate_sample"]
+__all__ = ["compare_sample"]
 
-PathLike = str | os.PathLike[str]
 _ROWS = 1024
 
 
-def evaluate_sample(
+def compare_sample(
     candidates: Mapping[str, PathLike],
     sample: PathLike,
     *,
-    names: Mapping[int, str] | None = None,
+    class_names: Mapping[int, str] | None = None,
     assume_crs: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Accuracies and error-adjusted areas of class maps from a CSV of points (`read_sample`), best first.
+    """Estimate accuracies and error-adjusted areas of class maps from a CSV of points (`read_sample`), best first.
 
     Points that fall on no known cell are left out with a note. Raises EmptyError where none is left, and what
     `read_sample` and `stratum_sizes` raise.
@@ -39,9 +40,8 @@ def evaluate_sample(
     points = read_sample(sample)
     records, notes, classes = [], [], set()
     for i, (name, path) in enumerate(candidates.items(), start=1):
-        source = open_labels(path, assume_crs)
-        known = dict(names or {}) or class_names(source)
-        entry, left = _one(source, points, known)
+        with open_labels(path, assume_crs) as source:
+            entry, left = _one(source, points, dict(class_names or {}) or stated_names(source))
         if left:
             notes.append(f"{name}: {left} of {len(points.x)} points fall on no known cell and are left out.")
         records.append({"name": name, "path": Path(path).name} | entry)
@@ -52,7 +52,7 @@ def evaluate_sample(
     for rank, entry in enumerate(records, start=1):
         entry["rank"] = rank
     return {
-        "format": FORMAT,
+        "format": FORMATS["classes"],
         "terrafine": terrafine.__version__,
         "kind": "sample",
         "reference": {"path": Path(sample).name, "points": len(points.x)},
@@ -62,7 +62,7 @@ def evaluate_sample(
             "stratum_sizes": "inclusion probabilities" if points.probability is not None else "the map's cells",
         },
         "notes": notes,
-        "verdict": {"sentence": _sentence(records[0])},
+        "verdict": {"sentence": sample_verdict(records[0])},
         "candidates": records,
     }
 
@@ -118,10 +118,3 @@ def _counted(source: Source) -> tuple[dict[int, float], float, float]:
         for value, count in zip(*np.unique(values[valid].astype(np.int64), return_counts=True), strict=True):
             cells[int(value)] = cells.get(int(value), 0.0) + float(count)
     return cells, sum(cells.values()), area
-
-
-def _sentence(best: Mapping[str, Any]) -> str:
-    accuracy = best["sample"]["overall_accuracy"]
-    pair = accuracy["interval"]
-    told = f" (95 % interval {pair[0]:.3f} to {pair[1]:.3f})" if pair else ""
-    return f"{best['name']}: overall accuracy {accuracy['value']:.3f}{told}, estimated from {best['n']:,} points."

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import DataError, SourceError
-from terrafine.evaluation.classes.agreement import plain
+from terrafine.evaluation.results import finite
 
 __all__ = ["Sample", "estimate", "read_sample", "stratum_sizes"]
 
@@ -155,10 +155,10 @@ def estimate(
     def told(y: F64, x: F64, scale: float = 1.0) -> dict[str, Any]:
         value, variance = design.ratio(y, x)
         error = math.sqrt(variance) if variance >= 0 else math.nan
-        low, high = plain(scale * (value - Z95 * error)), plain(scale * (value + Z95 * error))
+        low, high = finite(scale * (value - Z95 * error)), finite(scale * (value + Z95 * error))
         return {
-            "value": plain(scale * value),
-            "standard_error": plain(scale * error),
+            "value": finite(scale * value),
+            "standard_error": finite(scale * error),
             "interval": None if low is None or high is None else [low, high],
         }
 
@@ -171,7 +171,7 @@ def estimate(
                 "points": int(is_it.sum()),
                 "precision": told(says * is_it, says),
                 "recall": told(says * is_it, is_it),
-                "mapped_area_m2": plain(area_m2 * design.ratio(says, one)[0]),
+                "mapped_area_m2": finite(area_m2 * design.ratio(says, one)[0]),
                 "area_m2": told(is_it, one, area_m2),
             }
         )

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from terrafine.evaluation.bootstrap import interval
 from terrafine.evaluation.elevation.consistency import ConsistencyStats
 from terrafine.evaluation.elevation.errors import ErrorStats
 from terrafine.evaluation.elevation.lines import LINE_HALO, LineStats, valleys_and_ridges
 from terrafine.evaluation.elevation.spectrum import SpectrumStats
-from terrafine.evaluation.elevation.strata import SLOPE_EDGES, BlockSums, Strata, band_of, classify, interval
+from terrafine.evaluation.elevation.strata import SLOPE_EDGES, BlockSums, Strata, band_of, classify
 from terrafine.evaluation.elevation.terrain import HALO, Method, TerrainStats, derive
 from terrafine.evaluation.elevation.uncertainty import CoverageStats
 
-__all__ = ["BLOCK_HALO", "Derived", "Tally"]
+__all__ = ["BLOCK_HALO", "Accumulators", "Derived"]
 
 F64 = NDArray[np.float64]
 
@@ -41,7 +42,7 @@ class Derived:
 
 
 @dataclass
-class Tally:
+class Accumulators:
     """The accumulators of one surface; `add` takes blocks that do not overlap, in any order."""
 
     blocks: BlockSums

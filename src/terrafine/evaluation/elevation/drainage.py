@@ -1,7 +1,7 @@
-"""Where water goes on whole surfaces: the one measure that cannot stream, for flow routing follows it to the border.
+"""Drainage comparison of whole surfaces: the one measure that cannot stream, because water flows to the border.
 
 All surfaces of a group are read into memory as float32. What that takes is known from the shape and the number of
-surfaces, and above the limit nothing is read: the caller gets a sentence that says why.
+surfaces, and above the limit nothing is read: the caller gets a sentence with the reason.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from terrafine.evaluation.hydrology import (
     streams,
 )
 
-__all__ = ["DEFAULT_LIMIT_BYTES", "Water", "WaterOptions", "memory_needed", "trace_water"]
+__all__ = ["DEFAULT_LIMIT_BYTES", "DrainageComparison", "DrainageOptions", "memory_needed", "compare_all"]
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -45,7 +45,7 @@ class Routed(Protocol):
 
 
 @dataclass(frozen=True)
-class WaterOptions:
+class DrainageOptions:
     """Contributing areas of streams in km² (None: by the extent), flood stages in metres, and the memory allowed."""
 
     areas_km2: tuple[float, ...] | None = None
@@ -62,7 +62,7 @@ class WaterOptions:
 
 
 @dataclass(frozen=True)
-class Water:
+class DrainageComparison:
     """Records by surface for `Scores.hydrology`, and the streams (y, x) by surface and "reference" at `area_km2`."""
 
     records: Mapping[str, dict[str, Any]]
@@ -75,25 +75,25 @@ def memory_needed(shape: tuple[int, int], surfaces: int, references: int) -> int
     return hydrology_memory(shape) + shape[0] * shape[1] * (4 * (surfaces + references - 2) + surfaces + 1)
 
 
-def trace_water(
-    lanes: Sequence[Routed], read: Reader, shape: tuple[int, int], pixel_size_m: F64, options: WaterOptions
-) -> Water | str:
+def compare_all(
+    routed: Sequence[Routed], read: Reader, shape: tuple[int, int], pixel_size_m: F64, options: DrainageOptions
+) -> DrainageComparison | str:
     """Drainage of every surface against that of its reference, or the sentence that says why there is none.
 
     `read` gives windows of all surfaces and references, metres, NaN where any is void; `pixel_size_m` is (2, y),
     metres along y and x of each row. Raises MissingExtraError where numba or pyflwdir is not installed.
     """
-    keys = list(dict.fromkeys(lane.key for lane in lanes))
+    keys = list(dict.fromkeys(one.key for one in routed))
     if min(shape) < _LEAST:
-        return f"Hydrology was left out: {shape[0]} × {shape[1]} cells are too few to follow water."
-    need = memory_needed(shape, len(lanes), len(keys))
+        return f"Hydrology was left out: {shape[0]} × {shape[1]} cells are too few to route water."
+    need = memory_needed(shape, len(routed), len(keys))
     if need > options.limit_bytes:
         return (
-            f"Hydrology was left out: following water needs the whole of {len(lanes)} surfaces in memory, "
+            f"Hydrology was left out: flow routing needs the whole of {len(routed)} surfaces in memory, "
             f"{need / 2**30:.1f} GiB for {shape[0]} × {shape[1]} cells, and {options.limit_bytes / 2**30:.1f} GiB are "
             "allowed. Allow more with hydrology_memory=SIZE, or evaluate a smaller extent."
         )
-    surfaces, references = _whole(read, len(lanes), keys, shape)
+    surfaces, references = _whole(read, len(routed), keys, shape)
     valid = np.isfinite(surfaces[0])
     size = np.ascontiguousarray(pixel_size_m[::-1])  # hydrology takes x before y
     areas = options.areas_km2 or tuple(default_areas_km2(valid, size))
@@ -103,13 +103,13 @@ def trace_water(
     for key in keys:
         truth = drainage(references.pop(key), valid, size)
         masks.setdefault("reference", streams(truth, shown))
-        for lane in lanes:
-            if lane.key == key:
-                own = drainage(surfaces.pop(lanes.index(lane)), valid, size)
-                records[lane.name] = compare_drainage(own, truth, areas_km2=areas, stages_m=options.stages_m)
-                masks[lane.name] = streams(own, shown)
+        for one in routed:
+            if one.key == key:
+                own = drainage(surfaces.pop(routed.index(one)), valid, size)
+                records[one.name] = compare_drainage(own, truth, areas_km2=areas, stages_m=options.stages_m)
+                masks[one.name] = streams(own, shown)
                 del own
-    return Water(records, masks, float(shown))
+    return DrainageComparison(records, masks, float(shown))
 
 
 def _whole(

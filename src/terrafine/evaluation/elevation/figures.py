@@ -1,4 +1,4 @@
-"""The pictures of the report from a judged group: its overview as it was gathered, and one window read again."""
+"""The pictures of the report from a compared group: its overview as it was gathered, and one window read again."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def draw(group: Group) -> Figures | None:
     view = group.overview
     if view is None or min(view.shape) < 3:
         return None
-    names = ["reference", *(lane.name for lane in (*group.lanes[0], *group.lanes[1]))]
-    water = group.water
-    streams = {} if water is None else {name: pooled(mask, view) for name, mask in water.streams.items()}
+    names = ["reference", *(surface.name for surface in group.surfaces)]
+    drainage = group.drainage
+    streams = {} if drainage is None else {name: pooled(mask, view) for name, mask in drainage.streams.items()}
     k = view.factor
     title = "Whole extent" if k == 1 else f"Whole extent, {k} × {k} pixels averaged into one"
-    area = None if water is None else water.area_km2
+    area = None if drainage is None else drainage.area_km2
     overview = _window(title, k, group.size, {name: view.mean(name) for name in names}, streams, area)
     where = view.liveliest("reference", _DETAIL)
     if where is None:
         return Figures(overview)
     rows, cols = where
-    near = {} if water is None else {name: mask[rows, cols] for name, mask in water.streams.items()}
+    near = {} if drainage is None else {name: mask[rows, cols] for name, mask in drainage.streams.items()}
     found = group.shown(*group.read(rows, cols))
     detail = _window("Detail at full resolution", 1, group.size, found, near, area)
     return Figures(overview, detail, view.box(rows, cols))

@@ -1,22 +1,23 @@
-"""Candidates of one grid, and the interpolations of their coarse input, judged on the same cells, block by block."""
+"""Candidates of one grid, and the interpolations of their coarse input, compared on the same cells, block by block."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import GridError
-from terrafine.evaluation.elevation.accumulators import BLOCK_HALO, Derived, Tally
+from terrafine.evaluation.bootstrap import block_side, resample_weights
+from terrafine.evaluation.elevation.accumulators import BLOCK_HALO, Accumulators, Derived
 from terrafine.evaluation.elevation.consistency import ConsistencyStats
 from terrafine.evaluation.elevation.coregistration import Shift, estimate_shift
-from terrafine.evaluation.elevation.drainage import Water, WaterOptions, trace_water
+from terrafine.evaluation.elevation.drainage import DrainageComparison, DrainageOptions, compare_all
+from terrafine.evaluation.elevation.options import Options
 from terrafine.evaluation.elevation.spectrum import SpectrumStats, window_starts
-from terrafine.evaluation.elevation.strata import BlockSums, band_step, resample_weights
-from terrafine.evaluation.elevation.terrain import Method
+from terrafine.evaluation.elevation.strata import BlockSums, band_step
 from terrafine.evaluation.elevation.uncertainty import CoverageStats
 from terrafine.evaluation.overview import Overview
 from terrafine.evaluation.surfaces import (
@@ -31,7 +32,7 @@ from terrafine.evaluation.surfaces import (
 )
 from terrafine.raster.protocol import RasterSource
 
-__all__ = ["Group", "Lane", "Options"]
+__all__ = ["Group", "Surface"]
 
 F64 = NDArray[np.float64]
 
@@ -40,47 +41,13 @@ _STILL = 0.02  # cells: a smaller shift is not worth averaging the reference aga
 _WINDOWS = 8  # spectrum windows along each axis at most
 
 
-@dataclass(frozen=True)
-class Options:
-    """What shapes the numbers; see `compare.evaluate`."""
-
-    uncertainty: bool = True
-    coregister: bool = True
-    slope_method: str = "horn"
-    tolerance_m: float = 0.01
-    block: int = 768
-    bootstrap_side: int | None = None
-    draws: int = 1000
-    seed: int = 0
-    multipliers: Mapping[float, float] = field(default_factory=dict)
-    water: WaterOptions | None = None
-    pictures: bool = False
-
-    @property
-    def method(self) -> Method:
-        """As terrain asks for it."""
-        return cast(Method, self.slope_method)
-
-    def record(self) -> dict[str, Any]:
-        """The `settings` of results.json; the block size shapes nothing, so it is not among them."""
-        return {
-            "coregistration": "Nuth & Kääb 2011" if self.coregister else "none",
-            "slope_method": "Horn" if self.method == "horn" else "Zevenbergen–Thorne",
-            "consistency_tolerance_m": self.tolerance_m,
-            "hydrology": "left out" if self.water is None else "steepest descent (D8)",
-            "bootstrap_draws": self.draws,
-            "seed": self.seed,
-            "sigma_multiples": {str(p): float(k) for p, k in self.multipliers.items()} or "as each file states",
-        }
-
-
 @dataclass
-class Lane:
-    """One surface on its way: where it is read, how far it is moved, the reference on its moved grid, its tally."""
+class Surface:
+    """One compared surface: its source, its shift, the reference on its shifted grid, and its accumulators."""
 
     name: str
     source: Readable
-    tally: Tally
+    accumulators: Accumulators
     sigma: bool = False
     shift: Shift | None = None
     reference: Readable | None = None
@@ -90,12 +57,12 @@ class Lane:
     def summary(self, weights: F64, options: Options, class_names: Mapping[int, str] | None) -> dict[str, Any]:
         """The `Candidate` part of results.json, without rank, path and verdict."""
         shift = None if self.shift is None else self.shift.record()
-        scores = self.tally.summary(weights, options.method, class_names)
+        scores = self.accumulators.summary(weights, options.method, class_names)
         return {"name": self.name, "shift_m": shift, "hydrology": self.hydrology} | scores
 
 
 class Group:
-    """See the module; `run` yields once a step, and then `lanes` hold the tallies."""
+    """Surfaces of one grid and what is measured on them; `run` yields once a step and fills their accumulators."""
 
     def __init__(
         self,
@@ -106,6 +73,8 @@ class Group:
         classes: tuple[str, Readable] | None,
         options: Options,
         stated: Mapping[str, Mapping[float, float]] | None = None,
+        *,
+        pictures: bool = False,
     ) -> None:
         first = next(iter(candidates.values()))
         self.names, self.geobox, self.shape = list(candidates), first.geobox, first.shape
@@ -113,34 +82,45 @@ class Group:
         self.masks = [Labels(source, self.geobox, path) for path, source in masks]
         self.classes = None if classes is None else Labels(classes[1], self.geobox, classes[0])
         self.size = pixel_size(first)
-        self.bootstrap_side = options.bootstrap_side or max(8, -(-max(self.shape) // 16))
+        self.bootstrap_side = block_side(self.shape, options.bootstrap_side)
         self.notes: list[str] = []
         self.missing = "no coarse input was given"
         self.k = None if coarse is None else scale_between(self.geobox, coarse.geobox)
         self._candidates = dict(candidates)
         self._stated = stated or {}
-        self.lanes: tuple[list[Lane], list[Lane]] = ([], [])
+        self.candidates: list[Surface] = []
+        self.baselines: list[Surface] = []
         step = options.block
         self._corners = [(r, c) for r in range(0, self.shape[0], step) for c in range(0, self.shape[1], step)]
-        self.steps = len(self._corners) + 1 + (options.water is not None)
-        self.water: Water | None = None
-        self.overview = Overview(self.shape) if options.pictures else None
+        self.steps = len(self._corners) + 1 + (options.drainage is not None)
+        self.drainage: DrainageComparison | None = None
+        self.overview = Overview(self.shape) if pictures else None
+
+    @property
+    def surfaces(self) -> list[Surface]:
+        """Candidates, then baselines."""
+        return [*self.candidates, *self.baselines]
+
+    @property
+    def cells_compared(self) -> int:
+        """Number of cells on which all surfaces were compared."""
+        return self.candidates[0].accumulators.elevation.error.n if self.candidates else 0
 
     def run(self) -> Iterator[None]:
-        """Settle the shifts, stream all blocks, then spectra from windows and water from the whole; a yield a step."""
+        """Estimate shifts; then stream blocks, windows for spectra and the whole for drainage; yield once a step."""
         self._enter()
         for corner in self._corners:
             self._block(*corner)
             yield
         self._spectra()
         yield
-        if self.options.water is not None:
-            self._water(self.options.water)
+        if self.options.drainage is not None:
+            self._drainage(self.options.drainage)
             yield
 
     def weights(self) -> F64:
-        """Bootstrap draws, the same for all lanes."""
-        occupied = self.lanes[0][0].tally.blocks.sums[0] > 0
+        """Bootstrap draws, the same for all surfaces."""
+        occupied = self.candidates[0].accumulators.blocks.sums[0] > 0
         return resample_weights(occupied, self.options.draws, self.options.seed)
 
     def _enter(self) -> None:
@@ -149,30 +129,31 @@ class Group:
             (float(v) for v in np.nanpercentile(reference, [0, 100])) if np.isfinite(reference).any() else (0, 1)
         )
         step = band_step(low, high)
-        candidates = [self._lane(name, source, step) for name, source in self._candidates.items()]
-        base = [self._lane(name, source, step) for name, source in self._baselines().items()]
-        for lane in candidates:
-            lane.sigma = self.options.uncertainty and "elevation_sigma" in lane.source.bands
-            if lane.sigma:
-                multiples = {**self._stated.get(lane.name, {}), **self.options.multipliers}
-                lane.tally.uncertainty = CoverageStats(multipliers=multiples)
+        candidates = [self._surface(name, source, step) for name, source in self._candidates.items()]
+        base = [self._surface(name, source, step) for name, source in self._interpolations().items()]
+        for surface in candidates:
+            surface.sigma = self.options.uncertainty and "elevation_sigma" in surface.source.bands
+            if surface.sigma:
+                multiples = {**self._stated.get(surface.name, {}), **self.options.multipliers}
+                surface.accumulators.uncertainty = CoverageStats(multipliers=multiples)
             if self.k is not None:
-                lane.tally.consistency = ConsistencyStats(tolerance_m=self.options.tolerance_m)
-        for lane in (*candidates, *base[-1:]):
-            self._settle(lane, rows, cols, reference)
-        for lane in base[:-1]:
-            lane.shift, lane.reference, lane.key = base[-1].shift, base[-1].reference, base[-1].key
-        self.lanes = (candidates, base)
+                surface.accumulators.consistency = ConsistencyStats(tolerance_m=self.options.tolerance_m)
+        for surface in (*candidates, *base[-1:]):
+            self._settle(surface, rows, cols, reference)
+        for surface in base[:-1]:
+            surface.shift, surface.reference, surface.key = base[-1].shift, base[-1].reference, base[-1].key
+        self.candidates, self.baselines = candidates, base
         if max(pixel_size(self.reference)) > 1.05 * max(self.size):
             self.notes.append(
                 "The reference is coarser than the candidates: it was interpolated to their grid, and detail finer "
-                "than its own cells cannot be judged."
+                "than its own cells cannot be evaluated."
             )
 
-    def _lane(self, name: str, source: Readable, step: float) -> Lane:
-        return Lane(name, source, Tally(BlockSums(self.shape, self.bootstrap_side), step, self.classes is not None))
+    def _surface(self, name: str, source: Readable, step: float) -> Surface:
+        sums = BlockSums(self.shape, self.bootstrap_side)
+        return Surface(name, source, Accumulators(sums, step, self.classes is not None))
 
-    def _baselines(self) -> dict[str, Readable]:
+    def _interpolations(self) -> dict[str, Readable]:
         if self.coarse is None:
             return {}
         if self.k is None or self.k < 2:
@@ -206,27 +187,27 @@ class Group:
             raise GridError(f"{', '.join(self.names)}: the grid has no cells; expected at least one")
         return best[1:]
 
-    def _settle(self, lane: Lane, rows: slice, cols: slice, reference: F64) -> None:
-        """Estimate the shift of a lane on the sample, keep it if it lowers the spread, and read the reference there."""
-        lane.reference = aligned(self.reference, self.geobox)
+    def _settle(self, surface: Surface, rows: slice, cols: slice, reference: F64) -> None:
+        """Estimate the shift on the sample, keep it if it lowers the spread, and read the reference there."""
+        surface.reference = aligned(self.reference, self.geobox)
         if not self.options.coregister:
             return
         masked = self._masked(rows, cols)
-        own = np.where(masked, np.nan, window(lane.source, rows, cols))
+        own = np.where(masked, np.nan, window(surface.source, rows, cols))
         shift = estimate_shift(reference, own, self.size, seed=self.options.seed)
         if shift is None:
-            self.notes.append(f"{lane.name}: no shift could be told from the sample; it was compared as it lies.")
-            lane.shift = Shift()
+            self.notes.append(f"{surface.name}: no shift could be estimated from the sample; none was applied.")
+            surface.shift = Shift()
             return
         y, x = shift.cells(self.size)
         if np.hypot(y, x) >= _STILL:
             there = aligned(self.reference, moved(self.geobox, y, x))
             before, after = own - reference, own - window(there, rows, cols)
             if _nmad(after) < 0.995 * _nmad(before):
-                lane.reference, lane.key = there, (y, x)
-                lane.shift = Shift(shift.east, shift.north, -float(np.nanmedian(after)))
+                surface.reference, surface.key = there, (y, x)
+                surface.shift = Shift(shift.east, shift.north, -float(np.nanmedian(after)))
                 return
-        lane.shift = Shift(0.0, 0.0, -float(np.nanmedian(own - reference)))
+        surface.shift = Shift(0.0, 0.0, -float(np.nanmedian(own - reference)))
 
     def _masked(self, rows: slice, cols: slice) -> NDArray[np.bool_]:
         out = np.zeros((rows.stop - rows.start, cols.stop - cols.start), bool)
@@ -235,17 +216,17 @@ class Group:
         return out
 
     def read(self, rows: slice, cols: slice) -> tuple[list[F64], dict[tuple[float, float], F64]]:
-        """All lanes raised by their shift, and the reference of each key, NaN wherever any is void or masked."""
-        lanes = [*self.lanes[0], *self.lanes[1]]
+        """All surfaces raised by their shift, and the reference of each key, NaN wherever any is void or masked."""
+        compared = self.surfaces
         references: dict[tuple[float, float], F64] = {}
         surfaces = []
         void = self._masked(rows, cols)
-        for lane in lanes:
-            if lane.key not in references and lane.reference is not None:
-                references[lane.key] = window(lane.reference, rows, cols)
-                void |= ~np.isfinite(references[lane.key])
-            z = window(lane.source, rows, cols)
-            surfaces.append(z + (lane.shift.up if lane.shift else 0.0))
+        for surface in compared:
+            if surface.key not in references and surface.reference is not None:
+                references[surface.key] = window(surface.reference, rows, cols)
+                void |= ~np.isfinite(references[surface.key])
+            z = window(surface.source, rows, cols)
+            surfaces.append(z + (surface.shift.up if surface.shift else 0.0))
             void |= ~np.isfinite(z)
         for z in (*surfaces, *references.values()):
             z[void] = np.nan
@@ -261,10 +242,10 @@ class Group:
         size, method = self.grid.pixel_size_m(rows), self.options.method
         derived = {key: Derived.of(z, size, method) for key, z in references.items()}
         classes = None if self.classes is None else self.classes.read(rows, cols)
-        for lane, z in zip((*self.lanes[0], *self.lanes[1]), surfaces, strict=True):
-            sigma = window(lane.source, rows, cols, "elevation_sigma") if lane.sigma else None
+        for surface, z in zip(self.surfaces, surfaces, strict=True):
+            sigma = window(surface.source, rows, cols, "elevation_sigma") if surface.sigma else None
             own = Derived.of(z, size, method)
-            lane.tally.add(own, derived[lane.key], (row, col), classes=classes, sigma=sigma)
+            surface.accumulators.add(own, derived[surface.key], (row, col), classes=classes, sigma=sigma)
         if self.overview is not None:
             inner = np.s_[h:-h, h:-h]
             for name, z in self.shown(surfaces, references).items():
@@ -272,10 +253,10 @@ class Group:
         self._consistency(slice(row, bottom), slice(col, right))
 
     def shown(self, surfaces: Sequence[F64], references: Mapping[tuple[float, float], F64]) -> dict[str, F64]:
-        """Surfaces by name, and "reference": that of the first lane; others by their error above it, whatever shift."""
-        lanes = [*self.lanes[0], *self.lanes[1]]
-        truth = references[lanes[0].key]
-        own = {lane.name: z - references[lane.key] + truth for lane, z in zip(lanes, surfaces, strict=True)}
+        """Surfaces by name, and "reference": that of the first surface; the others as their error added to it."""
+        compared = self.surfaces
+        truth = references[compared[0].key]
+        own = {surface.name: z - references[surface.key] + truth for surface, z in zip(compared, surfaces, strict=True)}
         return {"reference": truth} | own
 
     def _consistency(self, rows: slice, cols: slice) -> None:
@@ -287,11 +268,11 @@ class Group:
         if y.start == y.stop or x.start == x.stop:
             return
         observed = window(self.coarse, y, x)
-        for lane in self.lanes[0]:
-            if lane.tally.consistency is not None:
-                fine = window(lane.source, slice(y.start * k, y.stop * k), slice(x.start * k, x.stop * k))
+        for surface in self.candidates:
+            if surface.accumulators.consistency is not None:
+                fine = window(surface.source, slice(y.start * k, y.stop * k), slice(x.start * k, x.stop * k))
                 mean = fine.reshape(y.stop - y.start, k, x.stop - x.start, k).mean(axis=(1, 3))
-                lane.tally.consistency = lane.tally.consistency.add(mean, observed)
+                surface.accumulators.consistency = surface.accumulators.consistency.add(mean, observed)
 
     def _spectra(self) -> None:
         """Windows without voids, as large as there are any, up to 256 cells a side."""
@@ -304,34 +285,34 @@ class Group:
             side //= 2
         self.notes.append("No spectrum was measured: no window of 32 × 32 cells is free of voids.")
 
-    def _water(self, options: WaterOptions) -> None:
+    def _drainage(self, options: DrainageOptions) -> None:
         """Only where a cell is compared: without one there is nothing to route."""
-        lanes = [*self.lanes[0], *self.lanes[1]]
-        if not lanes[0].tally.elevation.error.n:
+        compared = self.surfaces
+        if not self.cells_compared:
             return
         size = self.grid.pixel_size_m(slice(0, self.shape[0]))
-        found = trace_water(lanes, self.read, self.shape, size, options)
+        found = compare_all(compared, self.read, self.shape, size, options)
         if isinstance(found, str):
             self.notes.append(found)
             return
-        self.water = found
-        for lane in lanes:
-            lane.hydrology = found.records[lane.name]
+        self.drainage = found
+        for surface in compared:
+            surface.hydrology = found.records[surface.name]
 
     def _windows(self, side: int) -> int:
-        lanes = [*self.lanes[0], *self.lanes[1]]
+        compared = self.surfaces
         found = 0
-        for lane in lanes:
-            lane.tally.spectrum = SpectrumStats(side, self.size)
+        for surface in compared:
+            surface.accumulators.spectrum = SpectrumStats(side, self.size)
         for r in window_starts(self.shape[0], side, _WINDOWS):
             for c in window_starts(self.shape[1], side, _WINDOWS):
                 surfaces, references = self.read(slice(r, r + side), slice(c, c + side))
                 if not all(np.isfinite(z).all() for z in references.values()):
                     continue
                 found += 1
-                for lane, z in zip(lanes, surfaces, strict=True):
-                    spectrum = lane.tally.spectrum or SpectrumStats(side, self.size)
-                    lane.tally.spectrum = spectrum.add(z, references[lane.key])
+                for surface, z in zip(compared, surfaces, strict=True):
+                    spectrum = surface.accumulators.spectrum or SpectrumStats(side, self.size)
+                    surface.accumulators.spectrum = spectrum.add(z, references[surface.key])
         return found
 
 

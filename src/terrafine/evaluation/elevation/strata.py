@@ -1,4 +1,4 @@
-"""Errors by class of slope, band of elevation or class of a given raster; and intervals by spatial block bootstrap."""
+"""Errors by class of slope, band of elevation or class of a given raster, and sums by block for the bootstrap."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from terrafine.evaluation.elevation.errors import ErrorStats, nice_step
 
-__all__ = ["SLOPE_EDGES", "BlockSums", "Strata", "band_of", "band_step", "classify", "interval", "resample_weights"]
+__all__ = ["SLOPE_EDGES", "BlockSums", "Strata", "band_of", "band_step", "classify"]
 
 SLOPE_EDGES = (0.0, 2.0, 5.0, 10.0, 20.0, 30.0, 45.0, 90.0)
 """Slope classes in degrees: [0, 2), [2, 5) … [45, 90]."""
@@ -117,27 +117,3 @@ class BlockSums:
         n = np.where(n > 0, n, np.nan)
         mean = s / n
         return {"bias": mean, "mae": a / n, "rmse": np.sqrt(q / n), "sd": np.sqrt(np.maximum(q / n - mean**2, 0.0))}
-
-
-def resample_weights(occupied: NDArray[np.bool_], draws: int, seed: int) -> F64:
-    """How often each block is drawn: as many draws with replacement as blocks are occupied; (draws, blocks).
-
-    Spatial block bootstrap (Lahiri 2003, doi:10.1007/978-1-4757-3803-2): blocks, not cells, are independent, as long
-    as they are longer than the range of correlation of the errors. The same weights serve all candidates (paired).
-    """
-    where = np.flatnonzero(occupied)
-    weights = np.zeros((draws, occupied.size))
-    if where.size:
-        drawn = np.random.default_rng(seed).integers(0, where.size, size=(draws, where.size))
-        for i, row in enumerate(drawn):
-            weights[i, where] = np.bincount(row, minlength=where.size)
-    return weights
-
-
-def interval(samples: F64, level: float = 0.95) -> list[float] | None:
-    """[lower, upper] percentiles that hold `level` of the finite samples; None of fewer than two."""
-    s = samples[np.isfinite(samples)]
-    if s.size < 2:
-        return None
-    tail = (1 - level) / 2
-    return [float(v) for v in np.quantile(s, [tail, 1 - tail])]

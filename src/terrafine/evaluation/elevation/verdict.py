@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from terrafine.evaluation.elevation.strata import BlockSums, interval
+from terrafine.evaluation.bootstrap import interval
+from terrafine.evaluation.elevation.strata import BlockSums
 
 __all__ = ["BASELINE_NAMES", "verdict"]
 

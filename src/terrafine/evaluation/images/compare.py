@@ -1,122 +1,120 @@
-"""Super-resolved images against the truth: one dictionary, the whole of `results.json`.
+"""Compare super-resolved images with the truth: the whole of `results.json` as one dictionary.
 
-Images are judged in windows of the coarse grid without a void, each an image of its own as opensr-test's are, and the
-sums of all windows added; bicubic and back-projected bicubic of the input are judged beside them.
+Images are compared in windows of the coarse grid without nodata, each an image of its own as in opensr-test, and the
+sums of all windows are added. Bicubic and back-projected bicubic of the input are compared in the same way.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import terrafine
-from terrafine.errors import BandError, EmptyError, GridError, UsageError
-from terrafine.evaluation.images.measures import GAMMA, QUANTILE, TEMPERATURE, Measured, measure
-from terrafine.evaluation.images.record import summary
-from terrafine.evaluation.surfaces import Readable, aligned, pixel_size, raster_record, scale_between
+from terrafine.errors import BandError, EmptyError, GridError
+from terrafine.evaluation.images.measures import Measured, measure
+from terrafine.evaluation.images.options import Options
+from terrafine.evaluation.images.record import Inputs, results
+from terrafine.evaluation.inputs import Candidates, PathLike, Progress, named_candidates
+from terrafine.evaluation.surfaces import Readable, aligned, scale_between
 from terrafine.raster.read.source import Source, open_source
 from terrafine.raster.warp.resample import back_project, upsample
 
-__all__ = ["FORMAT", "evaluate_images", "full_scale"]
+__all__ = ["Options", "compare", "full_scale"]
 
-FORMAT = "terrafine-images/1"
-PathLike = str | os.PathLike[str]
 F64 = NDArray[np.float64]
 _COLOURS = ("red", "green", "blue", "nir")
 _FULL_SCALE = {"uint8": 255.0, "int16": 10_000.0, "uint16": 10_000.0}
 
 
 def full_scale(source: Source) -> float:
-    """What a file holds for a reflectance of 1, by its type: 255 of bytes, 10,000 of 16 bits, 1 of floats.
+    """Return what a file holds for a reflectance of 1: 255 for bytes, 10,000 for 16-bit integers, 1 for floats.
 
-    1 as well where the file states a scale of its own, which is applied as it is read.
+    It is 1 as well where the file states a scale, because that is applied when it is read.
     """
     first = next(iter(source.describe()["bands"].values()))
     return 1.0 if source.scaled else _FULL_SCALE.get(str(first["dtype"]), 1.0)
 
 
-def evaluate_images(
-    candidates: Mapping[str, PathLike],
+def compare(
+    candidates: Candidates,
     reference: PathLike,
-    coarse: PathLike,
     *,
-    divide_by: float | None = None,
-    window: int = 512,
-    peak: float = 1.0,
+    coarse: PathLike,
     assume_crs: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     figures: Callable[[dict[str, Any]], None] | None = None,
+    options: Options | None = None,
+    **fields: Any,
 ) -> dict[str, Any]:
-    """Measures of super-resolved images against the truth and the coarse image they were made from, best PSNR first.
+    """Compare super-resolved images with the truth and with the image they were made from, best PSNR first.
 
-    divide_by  what files hold for a reflectance of 1; by default `full_scale` of each
-    window     cells of the fine grid along a window, at most; larger windows take more memory
-    peak       the reflectance range of PSNR and SSIM
-    figures    called once with {name: (band, y, x)} of one window
+    Parameters
+    ----------
+    candidates : path, sequence of paths, or mapping of name to path
+        The images to compare; each must subdivide the coarse grid by the same whole number.
+    reference : path
+        The truth; it is averaged onto the candidates' grid.
+    coarse : path
+        The image that the candidates were made from.
+    assume_crs : str, optional
+        CRS of files that have none.
+    progress : callable, optional
+        Called with (steps done, steps in all).
+    figures : callable, optional
+        Called once with {name: (band, y, x)} of one window.
+    options : Options, optional
+        What shapes the numbers; `fields` override it by keyword.
 
-    Bands are those of red, green, blue and nir that all files name. Every candidate must subdivide the coarse grid by
-    the same whole number. Raises BandError, GridError, EmptyError (no window without a void), UsageError.
+    Returns
+    -------
+    dict
+        The content of results.json. The same inputs give the same dictionary.
+
+    Raises
+    ------
+    BandError
+        If fewer than two of red, green, blue and nir are named in all files.
+    GridError
+        If a candidate does not subdivide the coarse grid.
+    EmptyError
+        If every window holds a nodata cell.
+    UsageError
+        If an option is outside its range.
     """
-    if window < 64 or not peak > 0 or (divide_by is not None and not divide_by > 0):
-        raise UsageError(f"window {window}, peak {peak}, divide-by {divide_by}; expected at least 64, and above 0")
-    bands = _common_bands([*candidates.values(), reference, coarse], assume_crs)
-    opened = {name: _open(path, bands, assume_crs) for name, path in candidates.items()}
-    truth, low = _open(reference, bands, assume_crs), _open(coarse, bands, assume_crs)
-    k = _scale(opened, low, candidates, coarse)
-    grid = next(iter(opened.values())).geobox
-    there = aligned(truth, grid)
-    divisors = {name: divide_by or full_scale(source) for name, source in opened.items()}
-    parts: dict[str, list[Measured]] = {}
-    shown: dict[str, F64] = {}
-    places = list(_windows(low.shape, max(16, window // k)))
-    for done, (rows, cols) in enumerate(places, start=1):
-        images = _read(opened, there, low, bands, divisors, divide_by, truth, k, rows, cols)
-        if images is not None:
-            lr, hr = images.pop("coarse"), images.pop("reference")
-            for name, sr in images.items():
-                parts.setdefault(name, []).append(measure(lr, sr, hr, k, peak))
-            shown = shown or {"coarse": lr, "reference": hr, **images}
-        if progress is not None:
-            progress(done, len(places))
-    if not parts:
-        raise EmptyError(
-            f"{', '.join(map(str, candidates.values()))}: no window of {window} cells is whole in the candidates, "
-            f"{reference} and {coarse}; expected one without nodata"
-        )
-    if figures is not None:
-        figures(shown)
-    records = [{"name": name, "path": Path(candidates[name]).name} | summary(parts[name], peak) for name in candidates]
-    records.sort(key=lambda r: (-float(r["psnr"] or np.inf), r["name"]))
-    for rank, entry in enumerate(records, start=1):
-        entry["rank"] = rank
-    baselines = {name: summary(found, peak) for name, found in parts.items() if name not in candidates}
-    size = pixel_size(opened[records[0]["name"]])
-    return {
-        "format": FORMAT,
-        "terrafine": terrafine.__version__,
-        "kind": "image",
-        "reference": raster_record(reference, truth),
-        "coarse": raster_record(coarse, low),
-        "settings": {
-            "bands": list(bands),
-            "scale": k,
-            "cell_m": [size[1], size[0]],
-            "full_scale": divisors
-            | {"reference": divide_by or full_scale(truth), "coarse": divide_by or full_scale(low)},
-            "peak": peak,
-            "window_cells": window,
-            "opensr_test": {"gamma": GAMMA, "temperature": TEMPERATURE, "threshold_quantile": QUANTILE},
-        },
-        "notes": [f"{len(next(iter(parts.values())))} of {len(places)} windows are whole and were judged."],
-        "verdict": {"sentence": _sentence(records[0], baselines)},
-        "candidates": records,
-        "baselines": baselines,
-    }
+    chosen = replace(options or Options(), **fields)
+    named = named_candidates(candidates, ("reference", "coarse", "bicubic", "back_projected"))
+    bands = _common_bands([*named.values(), reference, coarse], assume_crs)
+    with ExitStack() as stack:
+        opened = {name: stack.enter_context(_open(path, bands, assume_crs)) for name, path in named.items()}
+        truth = stack.enter_context(_open(reference, bands, assume_crs))
+        low = stack.enter_context(_open(coarse, bands, assume_crs))
+        k = _scale(opened, low, named, coarse)
+        images = _Images(opened, truth, low, bands, k, chosen.divide_by)
+        parts: dict[str, list[Measured]] = {}
+        shown: dict[str, F64] = {}
+        windows = list(_windows(low.shape, max(16, chosen.window // k)))
+        for done, (rows, cols) in enumerate(windows, start=1):
+            read = images.read(rows, cols)
+            if read is not None:
+                lr, hr = read.pop("coarse"), read.pop("reference")
+                for name, sr in read.items():
+                    parts.setdefault(name, []).append(measure(lr, sr, hr, k, chosen.peak))
+                shown = shown or {"coarse": lr, "reference": hr, **read}
+            if progress is not None:
+                progress(done, len(windows))
+        if not parts:
+            raise EmptyError(
+                f"{', '.join(map(str, named.values()))}: no window of {chosen.window} cells is whole in the "
+                f"candidates, {reference} and {coarse}; expected one without nodata"
+            )
+        if figures is not None:
+            figures(shown)
+        inputs = Inputs(named, opened, reference, truth, coarse, low, bands, k, images.full_scale, len(windows))
+        return results(parts, inputs, chosen)
 
 
 def _common_bands(paths: list[PathLike], assume_crs: str | None) -> tuple[str, ...]:
@@ -165,46 +163,41 @@ def _windows(shape: tuple[int, int], side: int) -> Iterator[tuple[slice, slice]]
             yield slice(top, bottom), slice(left, right)
 
 
-def _read(
-    opened: Mapping[str, Source],
-    there: Readable,
-    low: Source,
-    bands: tuple[str, ...],
-    divisors: Mapping[str, float],
-    divide_by: float | None,
-    truth: Source,
-    k: int,
-    rows: slice,
-    cols: slice,
-) -> dict[str, F64] | None:
-    """Every image of a window in reflectance, the two baselines among them; None where a cell is void in any."""
-    fine = slice(rows.start * k, rows.stop * k), slice(cols.start * k, cols.stop * k)
-    wanted: list[tuple[str, Readable, tuple[slice, slice], float]] = [
-        ("coarse", low, (rows, cols), divide_by or full_scale(low)),
-        ("reference", there, fine, divide_by or full_scale(truth)),
-        *((name, source, fine, divisors[name]) for name, source in opened.items()),
-    ]
-    images: dict[str, F64] = {}
-    for name, source, where, full in wanted:
-        stack = []
-        for band in bands:
-            values, valid = source.read(band, *where)
-            if not valid.all():
-                return None
-            stack.append(values.astype(np.float64) / full)
-        images[name] = np.stack(stack)
-    lr = images["coarse"]
-    cubic = np.asarray(upsample(lr, k), np.float64)
-    return images | {"bicubic": cubic, "back_projected": np.asarray(back_project(cubic, lr, k), np.float64)}
+class _Images:
+    """All images on the candidates' grid, in reflectance."""
 
+    def __init__(
+        self,
+        opened: Mapping[str, Source],
+        truth: Source,
+        low: Source,
+        bands: tuple[str, ...],
+        k: int,
+        divide_by: float | None,
+    ) -> None:
+        self.opened, self.low, self.bands, self.k = opened, low, bands, k
+        self.truth = aligned(truth, next(iter(opened.values())).geobox)
+        sources = {**opened, "reference": truth, "coarse": low}
+        self.full_scale = {name: divide_by or full_scale(source) for name, source in sources.items()}
 
-def _sentence(best: Mapping[str, Any], baselines: Mapping[str, Mapping[str, Any]]) -> str:
-    base = baselines["back_projected"]
-    if best["psnr"] is None or base["psnr"] is None:
-        return f"{best['name']} equals the reference."
-    gain = best["psnr"] - base["psnr"]
-    way = "above" if gain >= 0 else "below"
-    return (
-        f"{best['name']}: PSNR {best['psnr']:.2f} dB, {abs(gain):.2f} dB {way} back-projected bicubic interpolation; "
-        f"averaged back it differs from the input by {best['consistency']['block_mean']:.4f} of reflectance."
-    )
+    def read(self, rows: slice, cols: slice) -> dict[str, F64] | None:
+        """Every image of a coarse window, with both baselines; None where a cell is nodata in any."""
+        k = self.k
+        fine = slice(rows.start * k, rows.stop * k), slice(cols.start * k, cols.stop * k)
+        wanted: list[tuple[str, Readable, tuple[slice, slice]]] = [
+            ("coarse", self.low, (rows, cols)),
+            ("reference", self.truth, fine),
+            *((name, source, fine) for name, source in self.opened.items()),
+        ]
+        images: dict[str, F64] = {}
+        for name, source, where in wanted:
+            stack = []
+            for band in self.bands:
+                values, valid = source.read(band, *where)
+                if not valid.all():
+                    return None
+                stack.append(values.astype(np.float64) / self.full_scale[name])
+            images[name] = np.stack(stack)
+        lr = images["coarse"]
+        cubic = np.asarray(upsample(lr, k), np.float64)
+        return images | {"bicubic": cubic, "back_projected": np.asarray(back_project(cubic, lr, k), np.float64)}

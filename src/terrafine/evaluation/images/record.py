@@ -1,29 +1,86 @@
-"""The record of a judged image in results.json, from what its windows measured."""
+"""The record of a comparison of images: the dictionary that becomes results.json."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from terrafine.evaluation.classes.agreement import plain
-from terrafine.evaluation.images.measures import Measured, psnr
+import numpy as np
 
-__all__ = ["summary"]
+import terrafine
+from terrafine.evaluation.images.measures import GAMMA, QUANTILE, TEMPERATURE, Measured, psnr
+from terrafine.evaluation.images.options import Options
+from terrafine.evaluation.images.verdict import verdict
+from terrafine.evaluation.inputs import PathLike
+from terrafine.evaluation.results import FORMATS, finite
+from terrafine.evaluation.surfaces import pixel_size, raster_record
+from terrafine.raster.read.source import Source
+
+__all__ = ["Inputs", "results", "summary"]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What was compared: files as they were named, their sources, bands, scale, full scales, and windows in all."""
+
+    candidates: Mapping[str, PathLike]
+    opened: Mapping[str, Source]
+    reference: PathLike
+    truth: Source
+    coarse: PathLike
+    low: Source
+    bands: Sequence[str]
+    scale: int
+    full_scale: Mapping[str, float]
+    windows: int
+
+
+def results(parts: Mapping[str, Sequence[Measured]], inputs: Inputs, options: Options) -> dict[str, Any]:
+    """Return the whole of results.json, candidates ranked by PSNR; `parts` are the measures of each window."""
+    named = inputs.candidates
+    records = [{"name": n, "path": Path(named[n]).name} | summary(parts[n], options.peak) for n in named]
+    records.sort(key=lambda r: (-float(r["psnr"] or np.inf), r["name"]))
+    for rank, entry in enumerate(records, start=1):
+        entry["rank"] = rank
+    baselines = {name: summary(found, options.peak) for name, found in parts.items() if name not in named}
+    size = pixel_size(inputs.opened[records[0]["name"]])
+    return {
+        "format": FORMATS["images"],
+        "terrafine": terrafine.__version__,
+        "kind": "image",
+        "reference": raster_record(inputs.reference, inputs.truth),
+        "coarse": raster_record(inputs.coarse, inputs.low),
+        "settings": {
+            "bands": list(inputs.bands),
+            "scale": inputs.scale,
+            "cell_m": [size[1], size[0]],
+            "full_scale": dict(inputs.full_scale),
+            "peak": options.peak,
+            "window_cells": options.window,
+            "opensr_test": {"gamma": GAMMA, "temperature": TEMPERATURE, "threshold_quantile": QUANTILE},
+        },
+        "notes": [f"{len(next(iter(parts.values())))} of {inputs.windows} windows are whole and were compared."],
+        "verdict": {"sentence": verdict(records[0], baselines)},
+        "candidates": records,
+        "baselines": baselines,
+    }
 
 
 def summary(parts: Sequence[Measured], peak: float) -> dict[str, Any]:
     """The measures of all windows together: sums over cells, shifts as their mean, correctness by cells judged."""
     n, coarse = sum(p.n for p in parts), sum(p.coarse for p in parts)
-    told = [(p.judged, p.judged[3] * p.n) for p in parts if p.judged[3] > 0]
-    weight = sum(w for _, w in told)
-    judged = [sum(j[i] * w for j, w in told) / weight if weight else math.nan for i in range(3)]
+    weighted = [(p.judged, p.judged[3] * p.n) for p in parts if p.judged[3] > 0]
+    weight = sum(w for _, w in weighted)
+    judged = [sum(j[i] * w for j, w in weighted) / weight if weight else math.nan for i in range(3)]
     shifts = [p.shift_px for p in parts if p.shift_px is not None]
     angles = sum(p.angle_n for p in parts)
     return {
         "n": n,
-        "psnr": plain(psnr(sum(p.squared for p in parts) / n, peak)),
-        "ssim": plain(sum(p.similarity for p in parts) / sum(p.similarity_n for p in parts)),
+        "psnr": finite(psnr(sum(p.squared for p in parts) / n, peak)),
+        "ssim": finite(sum(p.similarity for p in parts) / sum(p.similarity_n for p in parts)),
         "consistency": {
             "reflectance": sum(p.reflectance for p in parts) / coarse,
             "block_mean": sum(p.kept for p in parts) / coarse,
@@ -33,9 +90,9 @@ def summary(parts: Sequence[Measured], peak: float) -> dict[str, Any]:
         },
         "synthesis": sum(p.synthesis for p in parts) / n,
         "correctness": {
-            "improvement": plain(judged[0]),
-            "omission": plain(judged[1]),
-            "hallucination": plain(judged[2]),
+            "improvement": finite(judged[0]),
+            "omission": finite(judged[1]),
+            "hallucination": finite(judged[2]),
             "judged_share": weight / n,
         },
     }

@@ -1,29 +1,37 @@
 """The report: one self-contained page and its tables, rendered from `results.json` and a few small arrays.
 
-results: schema.Results   →  report/results.json, report/index.html, report/*.csv
-figures: schema.Figures   →  the pictures and profiles of the page (`elevation.figures.draw` prepares them)
+results: `results.json` of elevation models, class maps or images  →  results.json, index.html, *.csv
+figures: what `compare` hands over                                 →  the pictures and profiles of the page
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from terrafine.atomic import written
 from terrafine.errors import DataError, OutputError
-from terrafine.evaluation.report.page import render
-from terrafine.evaluation.report.tables import all_tables, to_csv
-from terrafine.evaluation.results import FORMAT, Figures, Results, Window
+from terrafine.evaluation.report import classes, elevation, images
+from terrafine.evaluation.results import FORMATS, Figures, Results, Window
 
-__all__ = ["FORMAT", "Figures", "Results", "Window", "publish", "results_text", "write_report"]
+__all__ = ["FORMATS", "Figures", "Results", "Window", "results_text", "write_report"]
+
+_TEXTS: Mapping[str, Callable[[Any, Any], dict[str, str]]] = {
+    FORMATS["elevation"]: elevation.texts,
+    FORMATS["classes"]: classes.texts,
+    FORMATS["images"]: images.texts,
+}
 
 
 def results_text(results: Results | Mapping[str, Any]) -> str:
-    """The strict JSON of `results.json`: keys in their given order, no NaN; the same results give the same bytes.
+    """Return the strict JSON of `results.json`: keys in their given order, no NaN; the same bytes for the same results.
 
-    Raises DataError where a number is NaN or infinite: what is undefined is None.
+    Raises
+    ------
+    DataError
+        If a number is NaN or infinite; what is undefined is None.
     """
     try:
         return json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -34,23 +42,40 @@ def results_text(results: Results | Mapping[str, Any]) -> str:
         ) from error
 
 
-def write_report(results: Results, figures: Figures | None, out_dir: str | Path) -> list[Path]:
-    """Write `results.json`, `index.html` and one CSV for each table into `out_dir`; returns the paths.
+def write_report(results: Results | Mapping[str, Any], figures: Any, out_dir: str | Path) -> list[Path]:
+    """Write `results.json`, `index.html` and one CSV for each table.
 
-    The page loads nothing from the network. Each file appears whole or not at all. Raises DataError for results of
-    another format, without candidates, or not strict JSON; OutputError where the folder cannot be written.
+    The page loads nothing from the network. Each file appears whole or not at all.
+
+    Parameters
+    ----------
+    results : mapping
+        What `compare` of elevation models, class maps or images returned.
+    figures : object or None
+        What that `compare` handed to its argument `figures`; None for a report without pictures.
+    out_dir : path
+        The folder; it is created where it does not exist.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    DataError
+        If the results have another format, no candidate, or a value that strict JSON cannot hold.
+    OutputError
+        If the folder cannot be written.
     """
-    if results.get("format") != FORMAT:
-        raise DataError(f"the results say format {results.get('format')!r}, expected {FORMAT!r}; evaluate again")
+    render = _TEXTS.get(str(results.get("format")))
+    if render is None:
+        raise DataError(
+            f"the results have format {results.get('format')!r}, expected one of {', '.join(_TEXTS)}; evaluate again"
+        )
     if not results.get("candidates"):
-        raise DataError("the results hold no candidate; evaluate at least one surface")
-    texts = {"results.json": results_text(results), "index.html": render(results, figures)}
-    texts |= {f"{table.name}.csv": to_csv(table) for table in all_tables(results).values()}
-    return publish(out_dir, texts)
-
-
-def publish(out_dir: str | Path, texts: Mapping[str, str]) -> list[Path]:
-    """Write files by name into a folder that is made where it is missing; raises OutputError where that fails."""
+        raise DataError("the results hold no candidate; evaluate at least one")
+    texts = {"results.json": results_text(results)} | render(results, figures)
     folder = Path(out_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from terrafine.errors import DataError
-from terrafine.evaluation.report import publish, results_text
 from terrafine.evaluation.report.pictures import error_map, shade
 from terrafine.evaluation.report.sheet import Picture, Section, sheet_texts
 from terrafine.evaluation.report.tables import Cell, Table
 
-__all__ = ["write_class_report"]
+__all__ = ["texts"]
 
 Rows = tuple[tuple[Cell, ...], ...]
 
 
-def write_class_report(
-    results: Mapping[str, Any], figures: Mapping[str, Any] | None, out_dir: str | Path
-) -> list[Path]:
-    """Write `results.json`, `index.html` and CSVs of an evaluation of class maps; returns the paths.
-
-    `figures` is what `evaluate_classes` hands over, or None. Each file appears whole or not at all. Raises DataError
-    for results of another format, OutputError where the folder cannot be written.
-    """
-    if not str(results.get("format")).startswith("terrafine-classes/"):
-        raise DataError(
-            f"the results say format {results.get('format')!r}, expected terrafine-classes/1; evaluate again"
-        )
+def texts(results: Mapping[str, Any], figures: Mapping[str, Any] | None) -> dict[str, str]:
+    """The files of the report by name: index.html and a CSV for each table."""
     title = "Class map, evaluated against " + ("a sample" if results["kind"] == "sample" else "a reference")
     sections = _sample(results) if results["kind"] == "sample" else _wall(results, figures)
-    return publish(out_dir, sheet_texts(results, title, sections, results_text(results)))
+    return sheet_texts(results, title, sections)
 
 
 def _wall(results: Mapping[str, Any], figures: Mapping[str, Any] | None) -> list[Section]:

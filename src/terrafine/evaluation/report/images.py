@@ -5,35 +5,22 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from terrafine.errors import DataError
-from terrafine.evaluation.report import publish, results_text
 from terrafine.evaluation.report.sheet import Picture, Section, sheet_texts
 from terrafine.evaluation.report.tables import Cell, Table, display_name
 
-__all__ = ["write_image_report"]
+__all__ = ["texts"]
 
 _SIDE = 512
 
 
-def write_image_report(
-    results: Mapping[str, Any], figures: Mapping[str, Any] | None, out_dir: str | Path
-) -> list[Path]:
-    """Write `results.json`, `index.html` and the table as CSV of an evaluation of images; returns the paths.
-
-    `figures` is what `evaluate_images` hands over, or None. Each file appears whole or not at all. Raises DataError
-    for results of another format, OutputError where the folder cannot be written.
-    """
-    if not str(results.get("format")).startswith("terrafine-images/"):
-        raise DataError(
-            f"the results say format {results.get('format')!r}, expected terrafine-images/1; evaluate again"
-        )
+def texts(results: Mapping[str, Any], figures: Mapping[str, Any] | None) -> dict[str, str]:
+    """The files of the report by name: index.html and a CSV for each table."""
     sections = [
         Section(
             "How good they are",
@@ -42,8 +29,7 @@ def write_image_report(
         ),
         Section("What they look like", "One window, stretched as the truth is.", (), _pictures(results, figures or {})),
     ]
-    title = "Super-resolved image, evaluated against a reference"
-    return publish(out_dir, sheet_texts(results, title, sections, results_text(results)))
+    return sheet_texts(results, "Super-resolved image, evaluated against a reference", sections)
 
 
 def _table(results: Mapping[str, Any]) -> Table:

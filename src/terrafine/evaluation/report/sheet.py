@@ -51,11 +51,9 @@ def render_sheet(results: Mapping[str, Any], title: str, sections: Sequence[Sect
     )
 
 
-def sheet_texts(
-    results: Mapping[str, Any], title: str, sections: Sequence[Section], results_text: str
-) -> dict[str, str]:
-    """The report's files by name: results.json, index.html and a CSV for each table."""
-    texts = {"results.json": results_text, "index.html": render_sheet(results, title, sections)}
+def sheet_texts(results: Mapping[str, Any], title: str, sections: Sequence[Section]) -> dict[str, str]:
+    """The report's files by name: index.html and a CSV for each table."""
+    texts = {"index.html": render_sheet(results, title, sections)}
     return texts | {f"{t.name}.csv": to_csv(t) for section in sections for t in section.tables if t.rows}
 
 

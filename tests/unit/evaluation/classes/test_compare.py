@@ -15,9 +15,8 @@ from tests.support.rasters import make
 
 from terrafine.cli import main
 from terrafine.errors import DataError, EmptyError, GridError, UsageError
-from terrafine.evaluation.classes.compare import evaluate_classes
-from terrafine.evaluation.classes.points import evaluate_sample
-from terrafine.evaluation.report.classes import write_class_report
+from terrafine.evaluation.classes.compare import compare
+from terrafine.evaluation.report import write_report
 from terrafine.raster.read.content_type import class_names, kind_of, open_labels
 
 METRE = Affine(1, 0, 500_000, 0, -1, 5_000_000)
@@ -45,7 +44,7 @@ def truth(tmp_path: Path) -> Path:
 
 def test_the_better_map_comes_first_and_the_gap_is_told_with_its_interval(tmp_path: Path, truth: Path) -> None:
     good, bad = put(tmp_path / "good.tif", flipped(town(), 0.02)), put(tmp_path / "bad.tif", flipped(town(), 0.2))
-    found = evaluate_classes({"bad": bad, "good": good}, truth, names={1: "impervious"})
+    found = compare({"bad": bad, "good": good}, truth, class_names={1: "impervious"})
     first, second = found["candidates"]
     assert (first["name"], second["name"]) == ("good", "bad")
     wrong = int((flipped(town(), 0.02) != town()).sum())
@@ -64,14 +63,14 @@ def test_only_cells_known_to_all_count_and_the_cut_shapes_nothing(tmp_path: Path
     maps = {"a": put(tmp_path / "a.tif", holed), "b": put(tmp_path / "b.tif", flipped(town(), 0.1))}
     mask = np.zeros((96, 96), np.uint8)
     mask[:, :6] = 1
-    found = evaluate_classes(maps, truth, masks=[put(tmp_path / "water.tif", mask)])
+    found = compare(maps, truth, masks=[put(tmp_path / "water.tif", mask)])
     assert {c["n"] for c in found["candidates"]} == {86 * 90}
-    assert evaluate_classes(maps, truth, masks=[tmp_path / "water.tif"], block=64) == found
+    assert compare(maps, truth, masks=[tmp_path / "water.tif"], block=64) == found
 
 
 def test_a_coarse_map_is_read_at_the_reference_s_cells(tmp_path: Path, truth: Path) -> None:
     coarse = put(tmp_path / "coarse.tif", town()[::8, ::8], cell=8)
-    found = evaluate_classes({"coarse": coarse}, truth)
+    found = compare({"coarse": coarse}, truth)
     assert found["candidates"][0]["overall_accuracy"] == 1.0
     assert "cells of 8 m" in found["notes"][0]
     assert found["candidates"][0]["classes"][1]["area_m2"] == pytest.approx(float(town().sum()))
@@ -82,9 +81,9 @@ def test_regions_break_the_agreement_down(tmp_path: Path, truth: Path) -> None:
     z[:, :48] = flipped(z, 0.2)[:, :48]
     regions = np.full((96, 96), 5, np.uint8)
     regions[:, 48:] = 9
-    found = evaluate_classes({"a": put(tmp_path / "a.tif", z)}, truth, regions=put(tmp_path / "r.tif", regions))[
-        "candidates"
-    ][0]["by_region"]
+    found = compare({"a": put(tmp_path / "a.tif", z)}, truth, regions=put(tmp_path / "r.tif", regions))["candidates"][
+        0
+    ]["by_region"]
     assert [(r["region"], r["n"]) for r in found] == [(5, 96 * 48), (9, 96 * 48)]
     assert found[0]["overall_accuracy"] < 0.9
     assert found[1]["overall_accuracy"] == 1.0
@@ -93,14 +92,14 @@ def test_regions_break_the_agreement_down(tmp_path: Path, truth: Path) -> None:
 def test_what_cannot_be_compared_is_refused(tmp_path: Path, truth: Path) -> None:
     void = put(tmp_path / "void.tif", np.full((96, 96), 255, np.uint8))
     with pytest.raises(EmptyError, match="no cell is known"):
-        evaluate_classes({"void": void}, truth)
+        compare({"void": void}, truth)
     away = make(tmp_path / "away.tif", town(), nodata=255, transform=METRE * Affine.translation(500, 0))
     with pytest.raises(GridError, match="overlap"):
-        evaluate_classes({"away": away}, truth)
+        compare({"away": away}, truth)
     with pytest.raises(GridError, match="EPSG:32634, that of the grid compared on is EPSG:32633"):
-        evaluate_classes({"c": put(tmp_path / "c.tif", town(), crs="EPSG:32634")}, truth)
+        compare({"c": put(tmp_path / "c.tif", town(), crs="EPSG:32634")}, truth)
     with pytest.raises(UsageError, match="100 draws"):
-        evaluate_classes({"void": void}, truth, draws=5)
+        compare({"void": void}, truth, draws=5)
 
 
 def test_points_are_read_on_the_map_and_weighted_by_what_it_covers(tmp_path: Path) -> None:
@@ -113,7 +112,7 @@ def test_points_are_read_on_the_map_and_weighted_by_what_it_covers(tmp_path: Pat
         for y, x in at[rng.choice(len(at), 150, replace=False)]:
             rows.append(f"{500_000 + x + 0.5},{5_000_000 - y - 0.5},{town()[y, x]}")
     (tmp_path / "points.csv").write_text("\n".join([*rows, "0,0,1"]))
-    found = evaluate_sample({"map": path}, tmp_path / "points.csv")
+    found = compare({"map": path}, tmp_path / "points.csv")
     one = found["candidates"][0]["sample"]["classes"][1]
     assert one["area_m2"]["interval"][0] < town().sum() < one["area_m2"]["interval"][1]
     assert one["mapped_area_m2"] == pytest.approx(float(mapped.sum()))
@@ -123,8 +122,8 @@ def test_points_are_read_on_the_map_and_weighted_by_what_it_covers(tmp_path: Pat
 
 def test_the_report_is_whole_and_loads_nothing(tmp_path: Path, truth: Path) -> None:
     drawn: list[dict[str, Any]] = []
-    found = evaluate_classes({"a<b": put(tmp_path / "a.tif", flipped(town(), 0.1))}, truth, figures=drawn.append)
-    paths = write_class_report(found, drawn[0], tmp_path / "report")
+    found = compare({"a<b": put(tmp_path / "a.tif", flipped(town(), 0.1))}, truth, figures=drawn.append)
+    paths = write_report(found, drawn[0], tmp_path / "report")
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8")) == found
     assert "a&lt;b" in page
@@ -133,7 +132,7 @@ def test_the_report_is_whole_and_loads_nothing(tmp_path: Path, truth: Path) -> N
     assert "http" not in page.replace("http-equiv", "")
     assert {p.name for p in paths} >= {"summary.csv", "classes.csv", "confusion_1.csv"}
     with pytest.raises(DataError, match="terrafine-classes"):
-        write_class_report(found | {"format": "x"}, None, tmp_path / "report")
+        write_report(found | {"format": "x"}, None, tmp_path / "report")
 
 
 def test_the_kind_is_told_from_the_header(tmp_path: Path) -> None:

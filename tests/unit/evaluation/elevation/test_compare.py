@@ -12,7 +12,7 @@ from scipy import ndimage
 from tests.support.fields import terrain
 
 from terrafine.errors import DatumError, EmptyError, GridError, UsageError
-from terrafine.evaluation.elevation.compare import evaluate
+from terrafine.evaluation.elevation.compare import compare
 from terrafine.evaluation.report import results_text
 
 CELL, SIDE = 10.0, 192
@@ -58,7 +58,7 @@ def noisy(truth: np.ndarray, sd: float, seed: int = 1) -> np.ndarray:
 def plain(*paths: Path, **options: Any) -> dict[str, Any]:
     """Without co-registration and hydrology, with few draws."""
     *candidates, reference = paths
-    return evaluate(candidates, reference, **({"coregister": False, "hydrology": False, "draws": 200} | options))
+    return compare(candidates, reference, **({"coregister": False, "hydrology": False, "draws": 200} | options))
 
 
 def test_a_raised_copy_has_its_rise_as_bias(tmp_path: Path, truth: np.ndarray) -> None:
@@ -94,21 +94,21 @@ def test_the_result_does_not_depend_on_the_blocks(tmp_path: Path, truth: np.ndar
     one, many = (plain(c, ref, coarse=coarse, block=b) for b in (512, 70))
     assert one["candidates"][0]["elevation"]["n"] == SIDE**2 - 250
 
-    def compare(a: Any, b: Any, where: str = "") -> None:
+    def equal(a: Any, b: Any, where: str = "") -> None:
         if isinstance(a, dict):
             assert a.keys() == b.keys(), where
             for key in a:
-                compare(a[key], b[key], f"{where}.{key}")
+                equal(a[key], b[key], f"{where}.{key}")
         elif isinstance(a, list):
             assert len(a) == len(b), where
             for i, (x, y) in enumerate(zip(a, b, strict=True)):
-                compare(x, y, f"{where}[{i}]")
+                equal(x, y, f"{where}[{i}]")
         elif isinstance(a, float):
             assert b == pytest.approx(a, rel=1e-6, abs=1e-6), where
         else:
             assert a == b, where
 
-    compare(one, many)
+    equal(one, many)
 
 
 def test_the_same_inputs_give_the_same_bytes_wherever_they_lie(tmp_path: Path, truth: np.ndarray) -> None:
@@ -117,11 +117,11 @@ def test_the_same_inputs_give_the_same_bytes_wherever_they_lie(tmp_path: Path, t
         folder.mkdir()
         c, ref = put(folder / "c.tif", noisy(truth, 2)), put(folder / "ref.tif", truth)
         coarse = put(folder / "lr.tif", mean(truth, 4), 4 * CELL)
-        texts.append(results_text(evaluate(c, ref, coarse=coarse, draws=200)))
+        texts.append(results_text(compare(c, ref, coarse=coarse, draws=200)))
     assert texts[0] == texts[1]
     assert str(tmp_path) not in texts[0]
     assert json.loads(texts[0])["format"] == "terrafine-evaluation/1"
-    other = results_text(evaluate(c, ref, coarse=coarse, draws=200, seed=1))
+    other = results_text(compare(c, ref, coarse=coarse, draws=200, seed=1))
     assert other != texts[0]
 
 
@@ -130,8 +130,8 @@ def test_a_shift_is_found_reported_and_taken_out(tmp_path: Path) -> None:
     reference = put(tmp_path / "ref.tif", fine, CELL / 2)
     # The same ground, laid 4 m too far east and 3 m too far south, and 7 m too high.
     moved = put(tmp_path / "c.tif", mean(fine, 2) + 7, origin=(500_004, 3_999_997))
-    free = evaluate(moved, reference, draws=200)["candidates"][0]
-    fixed = evaluate(moved, reference, draws=200, coregister=False)["candidates"][0]
+    free = compare(moved, reference, draws=200)["candidates"][0]
+    fixed = compare(moved, reference, draws=200, coregister=False)["candidates"][0]
     assert free["shift_m"]["x"] == pytest.approx(-4, abs=0.3)
     assert free["shift_m"]["y"] == pytest.approx(3, abs=0.3)
     assert free["shift_m"]["z"] == pytest.approx(-7, abs=0.1)
@@ -296,4 +296,4 @@ def test_options_that_cannot_be_meant_are_refused(tmp_path: Path, truth: np.ndar
     with pytest.raises(UsageError, match="block"):
         plain(c, c, block=8)
     with pytest.raises(UsageError, match="no candidate"):
-        evaluate([], c)
+        compare([], c)

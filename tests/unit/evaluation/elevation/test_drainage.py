@@ -9,7 +9,7 @@ from tests.support.drainage import compare_surfaces
 from tests.support.fields import cells, terrain
 
 from terrafine.errors import UsageError
-from terrafine.evaluation.elevation.drainage import Water, WaterOptions, memory_needed, trace_water
+from terrafine.evaluation.elevation.drainage import DrainageComparison, DrainageOptions, compare_all, memory_needed
 
 pytest.importorskip("numba")
 pytest.importorskip("pyflwdir")
@@ -41,8 +41,8 @@ def test_each_surface_is_routed_against_the_reference_on_its_own_grid() -> None:
     lanes, found, references = surfaces()
     size = cells(96, 30.0)
     size[1] = 20.0  # y 30 m, x 20 m
-    water = trace_water(lanes, reader(found, references), (96, 96), size, WaterOptions())
-    assert isinstance(water, Water)
+    water = compare_all(lanes, reader(found, references), (96, 96), size, DrainageOptions())
+    assert isinstance(water, DrainageComparison)
     for lane, z in zip(lanes, found, strict=True):
         alone = compare_surfaces(z.astype(np.float32), references[lane.key].astype(np.float32), None, size[::-1].copy())
         assert water.records[lane.name] == alone
@@ -59,15 +59,15 @@ def test_above_the_limit_nothing_is_read_and_the_reason_is_told() -> None:
 
     need = memory_needed((96, 96), 3, 2)
     lanes, found, references = surfaces()
-    told = trace_water(lanes, never, (96, 96), cells(96), WaterOptions(limit_bytes=need - 1))
+    told = compare_all(lanes, never, (96, 96), cells(96), DrainageOptions(limit_bytes=need - 1))
     assert isinstance(told, str)
     assert "96 × 96 cells" in told
     assert "hydrology_memory=" in told
-    enough = trace_water(lanes, reader(found, references), (96, 96), cells(96), WaterOptions(limit_bytes=need))
-    assert isinstance(enough, Water)
+    enough = compare_all(lanes, reader(found, references), (96, 96), cells(96), DrainageOptions(limit_bytes=need))
+    assert isinstance(enough, DrainageComparison)
 
 
 @pytest.mark.parametrize("options", [{"areas_km2": (0.0,)}, {"stages_m": (-1.0,)}, {"stages_m": ()}])
 def test_an_area_or_stage_that_cannot_be_meant_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        WaterOptions(**options)
+        DrainageOptions(**options)

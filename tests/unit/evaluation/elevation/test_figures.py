@@ -22,8 +22,9 @@ def group(z: np.ndarray, surface: np.ndarray, size: tuple[float, float], max_sid
     def shown(surfaces: Any, references: Any) -> dict[str, np.ndarray]:
         return {"reference": references[0.0, 0.0], "a": surfaces[0]}
 
-    lanes = ([SimpleNamespace(name="a")], [])
-    return SimpleNamespace(overview=view, lanes=lanes, water=None, size=size, read=read, shown=shown)
+    return SimpleNamespace(
+        overview=view, surfaces=[SimpleNamespace(name="a")], drainage=None, size=size, read=read, shown=shown
+    )
 
 
 def test_large_surfaces_are_averaged_and_a_detail_is_cut() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from terrafine.evaluation.bootstrap import interval, resample_weights
 from terrafine.evaluation.elevation.errors import ErrorStats
 from terrafine.evaluation.elevation.strata import (
     SLOPE_EDGES,
@@ -11,8 +12,6 @@ from terrafine.evaluation.elevation.strata import (
     band_of,
     band_step,
     classify,
-    interval,
-    resample_weights,
 )
 
 

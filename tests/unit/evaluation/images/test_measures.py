@@ -14,7 +14,7 @@ from tests.support.rasters import make
 
 from terrafine.cli import main
 from terrafine.errors import BandError, EmptyError, GridError, UsageError
-from terrafine.evaluation.images.compare import evaluate_images
+from terrafine.evaluation.images.compare import compare
 from terrafine.evaluation.images.measures import (
     correctness,
     harmonised,
@@ -25,7 +25,7 @@ from terrafine.evaluation.images.measures import (
     spectral_angle,
     ssim,
 )
-from terrafine.evaluation.report.images import write_image_report
+from terrafine.evaluation.report import write_report
 from terrafine.raster.warp.resample import block_mean, upsample
 
 K = 4
@@ -152,7 +152,7 @@ def files(tmp_path: Path, side: int = 256) -> tuple[Path, Path, Path]:
 def test_images_are_judged_beside_interpolation(tmp_path: Path) -> None:
     sr, hr, lr = files(tmp_path)
     drawn: list[dict[str, Any]] = []
-    found = evaluate_images({"sr": sr}, hr, lr, window=128, figures=drawn.append)
+    found = compare({"sr": sr}, hr, coarse=lr, window=128, figures=drawn.append)
     mine, base = found["candidates"][0], found["baselines"]["bicubic"]
     assert found["settings"]["full_scale"] == {"sr": 10_000, "reference": 10_000, "coarse": 10_000}
     assert mine["psnr"] > base["psnr"] + 5
@@ -161,7 +161,7 @@ def test_images_are_judged_beside_interpolation(tmp_path: Path) -> None:
     assert base["correctness"]["omission"] > mine["correctness"]["omission"]
     assert found["baselines"]["back_projected"]["consistency"]["block_mean"] < 1e-4 < base["consistency"]["block_mean"]
     assert "above back-projected" in found["verdict"]["sentence"]
-    write_image_report(found, drawn[0], tmp_path / "report")
+    write_report(found, drawn[0], tmp_path / "report")
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 5
 
@@ -171,22 +171,22 @@ def test_windows_with_a_void_are_left_out_and_all_void_is_refused(tmp_path: Path
     holed = scene(256)
     holed[:, 5, 5] = 0
     put(hr, holed, 2.5)
-    found = evaluate_images({"sr": sr}, hr, lr, window=128)
-    assert found["notes"] == ["3 of 4 windows are whole and were judged."]
+    found = compare({"sr": sr}, hr, coarse=lr, window=128)
+    assert found["notes"] == ["3 of 4 windows are whole and were compared."]
     assert found["candidates"][0]["n"] == 3 * 128**2
     put(hr, np.zeros((3, 256, 256)), 2.5)
     with pytest.raises(EmptyError, match="no window"):
-        evaluate_images({"sr": sr}, hr, lr)
+        compare({"sr": sr}, hr, coarse=lr)
 
 
 def test_images_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     sr, hr, lr = files(tmp_path, 128)
     with pytest.raises(GridError, match="subdivide"):
-        evaluate_images({"sr": sr}, hr, put(tmp_path / "odd.tif", scene(20), 16.0))
+        compare({"sr": sr}, hr, coarse=put(tmp_path / "odd.tif", scene(20), 16.0))
     with pytest.raises(BandError, match="at least two"):
-        evaluate_images({"sr": put(tmp_path / "grey.tif", scene(128), 2.5, names=("a", "b", "c"))}, hr, lr)
+        compare({"sr": put(tmp_path / "grey.tif", scene(128), 2.5, names=("a", "b", "c"))}, hr, coarse=lr)
     with pytest.raises(UsageError, match="above 0"):
-        evaluate_images({"sr": sr}, hr, lr, divide_by=-1)
+        compare({"sr": sr}, hr, coarse=lr, divide_by=-1)
 
 
 def test_the_command_line_knows_images_and_asks_for_their_input(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The page: sections from top to bottom, each left out where its numbers are absent."""
+"""The report of elevation models: sections from top to bottom, each left out where its numbers are absent."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ from terrafine.evaluation.report import charts, plates
 from terrafine.evaluation.report.payload import LINES, payload
 from terrafine.evaluation.report.plates import Plate
 from terrafine.evaluation.report.svg import number, short
-from terrafine.evaluation.report.tables import Table, all_tables, display_name, scored, to_html
+from terrafine.evaluation.report.tables import Table, all_tables, display_name, scored, to_csv, to_html
 from terrafine.evaluation.results import Figures, Results, Spectrum, Window
 
-__all__ = ["render"]
+__all__ = ["texts"]
 
 Chart = Callable[[Results], tuple[str, list[str]]]
 
 
-def render(results: Results, figures: Figures | None) -> str:
-    """The whole page as HTML text; it loads nothing from anywhere, and its policy forbids it to."""
+def texts(results: Results, figures: Figures | None) -> dict[str, str]:
+    """The files of the report by name: index.html and a CSV for each table."""
     tables = all_tables(results)
+    return {"index.html": _page(results, figures, tables)} | {f"{t.name}.csv": to_csv(t) for t in tables.values()}
+
+
+def _page(results: Results, figures: Figures | None, tables: dict[str, Table]) -> str:
+    """The whole page as HTML text; it loads nothing, and its content security policy forbids it to."""
     windows = _windows(figures)
     found = {place: plates.plates(window, place) for place, window in windows.items()}
     sections = [
