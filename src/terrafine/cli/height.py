@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from terrafine.cli.options import SENSORS, optical, running
+from terrafine.cli.options import optical, running
+from terrafine.raster.read.sensors import SENSORS
 
 __all__ = ["height"]
 
@@ -20,7 +21,7 @@ __all__ = ["height"]
 @click.option("--model", default="relief", show_default=True, metavar="NAME|FILE", help="See `terrafine models`.")
 @click.option("--uncertainty", is_flag=True, help="Add a second band: the standard error in metres.")
 @click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Also draw a hillshade.")
-@optical(SENSORS)
+@optical(tuple(SENSORS))
 @running()
 def height(sources: tuple[str, ...], destination: Path, run: dict[str, Any], **options: Any) -> None:
     """Write DST, the relief of IMAGE in metres above an unstated level; with --anchor, heights.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from terrafine.cli.options import optical, running
-from terrafine.workflows.scene import SENSORS
+from terrafine.raster.read.sensors import SENSORS_10M
 
 if TYPE_CHECKING:
     from terrafine.inference.engine import RunReport
@@ -26,7 +26,7 @@ def _residual(report: RunReport) -> str:
 @click.option("--scale", type=int, default=10, show_default=True, help="Output cells along a side of an input cell.")
 @click.option("--model", default="jointseg", show_default=True, metavar="NAME|FILE", help="See `terrafine models`.")
 @click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Also draw a small picture.")
-@optical(SENSORS)
+@optical(SENSORS_10M)
 @running(_residual)
 def image(sources: tuple[str, ...], destination: Path, run: dict[str, Any], **options: Any) -> None:
     """Write DST, the bands of IMAGE that the model reads, SCALE times as fine: int16, reflectance × 10,000.

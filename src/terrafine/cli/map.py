@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from terrafine.cli.options import optical, running
-from terrafine.workflows.scene import SENSORS
+from terrafine.raster.read.sensors import SENSORS_10M
 
 __all__ = ["map_"]
 
@@ -23,7 +23,7 @@ __all__ = ["map_"]
 @click.option("--region", "regions", metavar="VECTOR", help="Polygons: areas by region in DST_regions.csv.")
 @click.option("--region-name", metavar="FIELD", help="The field that names them.  [default: the first]")
 @click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Also draw a small picture.")
-@optical(SENSORS)
+@optical(SENSORS_10M)
 @running()
 def map_(sources: tuple[str, ...], destination: Path, run: dict[str, Any], **options: Any) -> None:
     """Write DST, impervious ground in IMAGE: 1 impervious, 0 other, 255 unknown, on a grid ten times as fine.

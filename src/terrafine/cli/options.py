@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["optical", "running", "tell"]
 
 Command = Callable[..., Any]
-SENSORS = ("sentinel2", "sentinel2-offset", "landsat-l1", "landsat-l2", "reflectance")
 
 _RUNNING = (
     click.option("--memory", type=BYTES, metavar="SIZE", help="Refuse to use more, for example 4GB."),

@@ -56,7 +56,7 @@ def estimate_height(
     anchor, a coarse elevation model, the band is `elevation`: low frequencies from the anchor, high ones from the
     image, and the mean of each cell of the anchor kept. Cells without red, green or blue stay void.
 
-    sensor          a name of `terrafine.raster.read.reflectance.SENSORS`; by default found from band names and range
+    sensor          a name of `terrafine.raster.read.sensors.SENSORS`; by default found from band names and range
     model           a name from `terrafine models`, or a .safetensors file
     uncertainty     a second band, `relief_sigma`, where the model has it; not with an anchor
     max_bright      share of the image that may look like cloud or snow

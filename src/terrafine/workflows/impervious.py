@@ -63,7 +63,8 @@ def map_impervious(
     sigma        the same of its mean over the eight mirrors and turns of the image, and their standard deviation as
                  second band: 8 times the work, and the classes are those of the mean
     regions      polygons, by whose field `region_name` areas are summed in NAME_regions.csv; its first field by default
-    sensor       a name of `terrafine.workflows.scene.SENSORS`; by default Sentinel-2 without offset, held to the values
+    sensor       one of `terrafine.raster.read.sensors.SENSORS_10M`; by default Sentinel-2 without
+                 offset, held to the values
     model        a name from `terrafine models`, or a .safetensors file
     max_bright   share of the image that may look like cloud or snow
     preview      a small picture, PNG

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from terrafine.errors import GridError, OutputError, UsageError
+from terrafine.raster.read.sensors import SENSORS_10M
 
 if TYPE_CHECKING:
     from terrafine.inference.assemble import Residuals
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
     from terrafine.raster.read.reflectance import ImageSource
     from terrafine.systems import ModelRef
 
-__all__ = ["SENSORS", "Reading", "Running", "Scene", "open_scene", "outputs_for"]
+__all__ = ["Reading", "Running", "Scene", "open_scene", "outputs_for"]
 
 PathLike = str | os.PathLike[str]
-SENSORS = ("sentinel2", "sentinel2-offset", "reflectance")
 _CELL_M, _CELLS_M = 10.0, (9.0, 11.0)
 _SHARD_PIXELS = 500_000  # some ten seconds of work on one core
 _WITH_OVERVIEWS = 1.4
@@ -184,8 +184,8 @@ def open_scene(
     from terrafine.systems import find_model, load_model
     from terrafine.workflows.provenance import bytes_per_cell
 
-    if reading.sensor not in (None, *SENSORS):
-        raise UsageError(f"sensor {reading.sensor!r}; images of 10 m are read as {', '.join(SENSORS)}")
+    if reading.sensor not in (None, *SENSORS_10M):
+        raise UsageError(f"sensor {reading.sensor!r}; images of 10 m are read as {', '.join(SENSORS_10M)}")
     threads = engine_threads(running.threads, destination, running.dask, running.restart)
     find = partial(find_model, model, scale, threads=threads, verb="map")
     ref = find()
@@ -195,8 +195,8 @@ def open_scene(
         [os.fspath(p) for p in _listed(source)],
         want=ref.spec.inputs,
         sensor=reading.sensor,
-        allowed=SENSORS,
-        unless=SENSORS[0],
+        allowed=SENSORS_10M,
+        unless=SENSORS_10M[0],
         bands=reading.bands,
         assume_crs=reading.assume_crs,
         nodata=reading.nodata,

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from terrafine.evaluation.nice import nice_step
 from terrafine.evaluation.quantiles import Quantiles
 
-__all__ = ["THRESHOLDS_M", "ErrorStats", "Moments", "nice_step"]
+__all__ = ["THRESHOLDS_M", "ErrorStats", "Moments"]
 
 THRESHOLDS_M = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 
@@ -135,9 +136,3 @@ class ErrorStats:
         edges: NDArray[np.float64] = (np.arange(-half, half + 2, dtype=np.float64) - 0.5) * step
         counts, below, above = self.quantiles.histogram(edges)
         return {"edges_m": [round(float(x), 9) for x in edges], "counts": counts, "below": below, "above": above}
-
-
-def nice_step(wanted: float) -> float:
-    """The smallest of 1, 2, 5 times a power of ten that is not below `wanted`."""
-    power = 10.0 ** math.floor(math.log10(wanted))
-    return float(next(m * power for m in (1, 2, 5, 10) if m * power >= wanted * (1 - 1e-9)))

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terrafine.evaluation.elevation.errors import ErrorStats, nice_step
+from terrafine.evaluation.elevation.errors import ErrorStats
+from terrafine.evaluation.nice import nice_step
 
 __all__ = ["SLOPE_EDGES", "BlockSums", "Strata", "band_of", "band_step", "classify"]
 

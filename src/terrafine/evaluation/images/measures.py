@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, shift
 
-from terrafine.errors import UsageError
+from terrafine.physics.ssim import ssim
 from terrafine.raster.warp.registration import estimate_offset
 from terrafine.raster.warp.resample import block_mean, upsample
 
-__all__ = ["Measured", "correctness", "harmonised", "matched", "measure", "psnr", "reduced", "spectral_angle", "ssim"]
+__all__ = ["Measured", "correctness", "harmonised", "matched", "measure", "psnr", "reduced", "spectral_angle"]
 
 F64 = NDArray[np.float64]
 
@@ -36,23 +36,6 @@ _TINY = 1e-8
 def psnr(squared_error: float, peak: float = 1.0) -> float:
     """10 log10(peak² / mean squared error), in dB; infinite where nothing differs."""
     return math.inf if squared_error == 0 else 10 * math.log10(peak**2 / squared_error)
-
-
-def ssim(a: F64, b: F64, peak: float = 1.0) -> F64:
-    """Structural similarity of (band, y, x): its map (band, y − 10, x − 10), where the window of 11 cells is whole.
-
-    Gaussian window of σ 1.5 cells, K1 = 0.01, K2 = 0.03 (Wang et al. 2004). Raises UsageError below 11 cells a side.
-    """
-    if min(a.shape[-2:]) < 11:
-        raise UsageError(f"an image of {a.shape[-2]} × {a.shape[-1]} cells; SSIM needs 11 along a side")
-
-    def mean(x: F64) -> F64:
-        return np.asarray(gaussian_filter(x, (0, 1.5, 1.5), truncate=5 / 1.5))[:, 5:-5, 5:-5]
-
-    ma, mb = mean(a), mean(b)
-    va, vb, cov = mean(a * a) - ma * ma, mean(b * b) - mb * mb, mean(a * b) - ma * mb
-    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
-    return (2 * ma * mb + c1) * (2 * cov + c2) / ((ma**2 + mb**2 + c1) * (va + vb + c2))
 
 
 def reduced(sr: F64, k: int) -> F64:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 import zlib
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from terrafine.evaluation.nice import nice_step
 from terrafine.evaluation.results import Window
 from terrafine.physics.hillshade import hillshade
 
@@ -78,10 +78,7 @@ def error_limit(window: Window) -> float:
         if seen.size:
             found.append(float(np.percentile(seen, 95)))
     worst = max(found)
-    if worst <= 0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(worst))
-    return next(m * power for m in (1, 1.5, 2, 3, 5, 7, 10) if m * power >= worst * (1 - 1e-9))
+    return nice_step(worst, (1, 1.5, 2, 3, 5, 7)) if worst > 0 else 1.0
 
 
 def error_map(error: Floats, limit_m: float) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import numpy as np
 
+from terrafine.evaluation.nice import nice_length
 from terrafine.evaluation.report.pictures import (
     Floats,
     error_limit,
@@ -85,8 +85,7 @@ def _spread(error: Floats) -> str:
 def scale_bar(window: Window, key: str = "") -> str:
     """A bar of round length, at most a third of the picture's width."""
     width = window.reference.shape[1] * window.pixel_size_m[0]
-    power = 10.0 ** math.floor(math.log10(width / 3))
-    length = max(m * power for m in (1, 2, 5) if m * power <= width / 3)
+    length = nice_length(width / 3)
     text = f"{short(length / 1000)} km" if length >= 1000 else f"{short(length)} m"
     name = f' id="{key}"' if key else ""
     wide = 100 * length / width

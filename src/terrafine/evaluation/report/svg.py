@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from terrafine.evaluation.nice import nice_step
+
 __all__ = ["Plot", "Scale", "Style", "nice_ticks", "number", "short"]
 
 MINUS = "\u2212"
@@ -43,9 +45,7 @@ def nice_ticks(lower: float, upper: float, about: int = 5) -> list[float]:
     span = upper - lower
     if not span > 0:
         return [lower]
-    rough = span / about
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
+    step = nice_step(span / about, tolerance=1e-3)
     first = math.ceil(lower / step - 1e-9)
     last = math.floor(upper / step + 1e-9)
     return [k * step for k in range(first, last + 1)]

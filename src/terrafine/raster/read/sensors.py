@@ -10,30 +10,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BAND_NAMES", "COLOURS", "SENSORS", "Sensor"]
+__all__ = ["BAND_NAMES", "COLOURS", "SENSORS", "SENSORS_10M", "Sensor"]
 
 COLOURS = ("red", "green", "blue")
 
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """How a product's numbers become reflectance: factor · number + offset; `fill` means no data."""
+    """How a product's numbers become reflectance: factor · number + offset; `fill` means no data.
+
+    at_10m  whether models of 10 m images read it
+    """
 
     name: str
     factor: float
     offset: float
     what: str
     fill: float | None = 0.0
+    at_10m: bool = False
 
 
+_SENTINEL2 = "Sentinel-2 L1C or L2A before baseline 04.00, or harmonised: reflectance × 10,000"
+_SENTINEL2_OFFSET = "Sentinel-2 L1C or L2A from baseline 04.00: reflectance × 10,000 + 1,000"
 _ALL = (
-    Sensor("sentinel2", 1e-4, 0.0, "Sentinel-2 L1C or L2A before baseline 04.00, or harmonised: reflectance × 10,000"),
-    Sensor("sentinel2-offset", 1e-4, -0.1, "Sentinel-2 L1C or L2A from baseline 04.00: reflectance × 10,000 + 1,000"),
+    Sensor("sentinel2", 1e-4, 0.0, _SENTINEL2, at_10m=True),
+    Sensor("sentinel2-offset", 1e-4, -0.1, _SENTINEL2_OFFSET, at_10m=True),
     Sensor("landsat-l1", 2e-5, -0.1, "Landsat 8 or 9 level 1 digital numbers"),
     Sensor("landsat-l2", 2.75e-5, -0.2, "Landsat 8 or 9 level 2 surface reflectance, scaled"),
-    Sensor("reflectance", 1.0, 0.0, "reflectance, 0 to 1", None),
+    Sensor("reflectance", 1.0, 0.0, "reflectance, 0 to 1", None, at_10m=True),
 )
 SENSORS: dict[str, Sensor] = {s.name: s for s in _ALL}
+SENSORS_10M: tuple[str, ...] = tuple(s.name for s in _ALL if s.at_10m)
 
 BAND_NAMES: dict[str, tuple[str, ...]] = {
     "red": ("b4", "b04", "sr_b4"),

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from terrafine.nn.dihedral import transform, transform_sizes
 from terrafine.nn.system import System, TrainingBatch
 from terrafine.nn.upsample import assemble, relief_of
+from terrafine.training.calibration import calibration_of
 
 __all__ = ["calibrate", "score", "turning_error"]
 
-_WIDER = ("0.90", "0.95")
 _EDGE = 8  # coarse cells at a patch's edge that are not scored: there the network lacks its surroundings
 _INNER = 8  # coarse cells along a patch that are scored in any case
 
@@ -40,20 +39,15 @@ def score(system: System, network: nn.Module, checks: Sequence[TrainingBatch]) -
 
 @torch.no_grad()
 def calibrate(system: System, network: nn.Module, checks: Sequence[TrainingBatch]) -> dict[str, float]:
-    """How σ must be read so that stated shares of the held-out errors lie within; {} for a network without σ.
-
-    `sigma` is the factor from the network's σ to the published one, of which ±1 covers 68 %; `0.90` and `0.95` are
-    the multiples of the published σ that cover so much. A normal distribution would give 1.65 and 1.97.
-    """
+    """As `calibration_of`, over the inner cells of held-out patches; {} for a network without σ."""
     ratios = []
     for batch in checks:
         out = _predict(system, network, batch)
         if "elevation_sigma" not in out:
             return {}
         error = (out["elevation"] - batch.fine).abs() / out["elevation_sigma"]
-        ratios.append(_inner(error, batch.scale).flatten())
-    unit, *wider = np.quantile(torch.cat(ratios).double().cpu().numpy(), (0.68, 0.90, 0.95))
-    return {"sigma": float(unit), "0.68": 1.0} | {n: float(w / unit) for n, w in zip(_WIDER, wider, strict=True)}
+        ratios.append(_inner(error, batch.scale))
+    return calibration_of(ratios)
 
 
 @torch.no_grad()

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from terrafine.errors import MissingExtraError
+from terrafine.physics.ssim import ssim
 
-__all__ = ["OBJECTIVES", "draw_tiles", "level_of", "score_tiles", "ssim"]
+__all__ = ["OBJECTIVES", "draw_tiles", "level_of", "mean_ssim", "score_tiles"]
 
 OBJECTIVES = ("global", "shift", "relief")
 _RANGE_M = 3472.300537109375 + 168.6189727783203  # of the published data: what SSIM takes for the dynamic range
@@ -43,29 +43,15 @@ def score_tiles(made: Tensor, truth: Tensor, valid: Tensor) -> dict[str, Tensor]
     return {
         "mae": error.abs().sum(dim=(1, 2, 3)) / count,
         "rmse": (square / count).sqrt(),
-        "ssim": ssim(torch.where(valid > 0, made, truth), truth),
+        "ssim": mean_ssim(torch.where(valid > 0, made, truth), truth),
         "r2": 1 - square / spread,
     }
 
 
-def ssim(a: Tensor, b: Tensor, dynamic: float = _RANGE_M) -> Tensor:
-    """Structural similarity of each tile (n, 1, y, x), Gaussian window of 11×11 and σ 1.5, by the range in metres.
-
-    Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861, equation 13, with K 0.01 and 0.03.
-    """
-    at = torch.arange(11, dtype=torch.float64) - 5
-    line = torch.exp(-(at**2) / (2 * 1.5**2))
-    kernel = torch.outer(line, line)[None, None] / line.sum() ** 2
-
-    def blur(x: Tensor) -> Tensor:
-        return functional.conv2d(x, kernel)
-
-    x, y = a.double(), b.double()
-    mx, my = blur(x), blur(y)
-    vx, vy, vxy = blur(x * x) - mx**2, blur(y * y) - my**2, blur(x * y) - mx * my
-    c1, c2 = (0.01 * dynamic) ** 2, (0.03 * dynamic) ** 2
-    index = (2 * mx * my + c1) * (2 * vxy + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
-    return index.mean(dim=(1, 2, 3)).float()
+def mean_ssim(a: Tensor, b: Tensor, data_range: float = _RANGE_M) -> Tensor:
+    """Mean structural similarity of each tile (n, 1, y, x), by the range in metres; (n,)."""
+    x, y = (tiles[:, 0].double().cpu().numpy() for tiles in (a, b))
+    return torch.from_numpy(ssim(x, y, data_range).mean(axis=(1, 2))).float().to(a.device)
 
 
 def draw_tiles(rows: Sequence[tuple[Tensor, Tensor, Tensor]], path: Path) -> None:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +14,7 @@ from terrafine.nn.blocks import channels_last
 from terrafine.nn.task import Adversarial, ImageBatch, Settings
 from terrafine.systems import find_system
 from terrafine.training.adversarial import Players, read_players, run
+from terrafine.training.calibration import calibration_of
 from terrafine.training.curve import draw_curve
 from terrafine.training.height.data import ImageSampler, Scene, all_tiles, cut, load_scenes, split_scenes, stack
 from terrafine.training.height.recipe import ImageRecipe, read_image_recipe
@@ -174,7 +174,7 @@ def _publish(
 def _calibrate(
     game: Adversarial, network: nn.Module, checks: Sequence[ImageBatch], objective: str, settings: Settings
 ) -> dict[str, float]:
-    """Factor from the network's σ to one of which ±1 covers 68 % of held-out error, and multiples for 90 and 95 %."""
+    """As `calibration_of`, over valid cells of held-out tiles."""
     ratios = []
     unit = float(game.metres(torch.ones(1, 1, 1, 1), settings) - game.metres(torch.zeros(1, 1, 1, 1), settings))
     for batch in checks:
@@ -182,5 +182,4 @@ def _calibrate(
         surface = level_free(game.metres(made, settings), batch, objective)
         error = (surface - level_of(batch.target, batch.valid, objective)).abs()
         ratios.append((error / (made[:, 1:2].exp() * unit))[batch.valid > 0])
-    one, *wider = np.quantile(torch.cat(ratios).double().numpy(), (0.68, 0.90, 0.95)).tolist()
-    return {"sigma": one, "0.68": 1.0, "0.90": wider[0] / one, "0.95": wider[1] / one}
+    return calibration_of(ratios)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.fields import terrain
 
-from terrafine.evaluation.elevation.errors import ErrorStats, Moments, nice_step
+from terrafine.evaluation.elevation.errors import ErrorStats, Moments
+from terrafine.evaluation.nice import nice_step
 
 STATISTICS = ("bias", "median", "mae", "rmse", "nmad", "sd", "le90", "le95")
 

@@ -23,9 +23,9 @@ from terrafine.evaluation.images.measures import (
     psnr,
     reduced,
     spectral_angle,
-    ssim,
 )
 from terrafine.evaluation.report import write_report
+from terrafine.physics.ssim import ssim
 from terrafine.raster.warp.resample import block_mean, upsample
 
 K = 4

@@ -11,7 +11,8 @@ from rasterio.transform import from_origin
 from tests.support.paths import DATA
 
 from terrafine.errors import BandError, EmptyError, GridError, UsageError
-from terrafine.raster.read.reflectance import SENSORS, open_image
+from terrafine.raster.read.reflectance import open_image
+from terrafine.raster.read.sensors import SENSORS
 
 NAMES = ("red", "green", "blue")
 

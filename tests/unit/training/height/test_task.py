@@ -19,7 +19,7 @@ from terrafine.systems.sat2dem.normalise import HIGH_M, LOW_M
 from terrafine.training.height.data import ImageSampler, load_scenes, split_scenes
 from terrafine.training.height.published import block_split, pair_tiles, read_split
 from terrafine.training.height.recipe import read_image_recipe
-from terrafine.training.height.scores import _RANGE_M, level_of, score_tiles, ssim
+from terrafine.training.height.scores import _RANGE_M, level_of, mean_ssim, score_tiles
 from terrafine.training.start import train
 
 RECIPE = """
@@ -206,7 +206,7 @@ def test_a_tiles_own_mean_has_no_r2_and_truth_has_all_scores() -> None:
     torch.testing.assert_close(perfect["ssim"], torch.ones(2))
     mean = truth - level_of(truth, valid, "relief")
     torch.testing.assert_close(score_tiles(mean, truth, valid)["r2"], torch.zeros(2), atol=1e-5, rtol=0)
-    assert bool((ssim(truth + 800, truth) < 0.99).all())
+    assert bool((mean_ssim(truth + 800, truth) < 0.99).all())
 
 
 def test_shift_is_height_above_the_lowest_known_cell() -> None:
