@@ -1,27 +1,18 @@
-"""Small real files to feed to the command line."""
+"""What the tests of the command line share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-from tests.support.cli_files import write_dem
-
-from terrafine.cli import main
-
-Run = Callable[..., Result]
+from tests.support.cli import Run, terrafine
+from tests.support.rasters import write_dem
 
 
 @pytest.fixture
 def run() -> Run:
     """`run("dem", a, b)` is `terrafine dem a b` in this process."""
-
-    def run_(*arguments: object) -> Result:
-        return CliRunner().invoke(main, [str(a) for a in arguments])
-
-    return run_
+    return terrafine
 
 
 @pytest.fixture

@@ -1,26 +1,14 @@
 """`terrafine dem` on good input: a whole file, its summary, its options."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import rasterio
-from click.testing import Result
-from tests.support.cli_files import hills, write_dem
-
-Run = Callable[..., Result]
+from tests.support.cli import Run
+from tests.support.rasters import read_band, write_dem
+from tests.support.surfaces import block_means, hills
 
 BICUBIC = ("--model", "backprojected", "--threads", "1")
-
-
-def read(path: Path, band: int = 1) -> np.ndarray:
-    with rasterio.open(path) as dataset:
-        return dataset.read(band)
-
-
-def block_means(fine: np.ndarray, k: int) -> np.ndarray:
-    y, x = fine.shape
-    return fine.astype(np.float64).reshape(y // k, k, x // k, k).mean(axis=(1, 3))
 
 
 def test_the_output_is_a_finer_cog_whose_block_means_are_the_input(dem: Path, tmp_path: Path, run: Run) -> None:
@@ -33,7 +21,7 @@ def test_the_output_is_a_finer_cog_whose_block_means_are_the_input(dem: Path, tm
         assert fine.dtypes == ("float32",)
         assert fine.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert fine.tags(ns="TERRAFINE")["SCALE"] == "4"
-    np.testing.assert_allclose(block_means(read(tmp_path / "fine.tif"), 4), hills(), atol=0.01)
+    np.testing.assert_allclose(block_means(read_band(tmp_path / "fine.tif"), 4), hills(), atol=0.01)
 
 
 def test_the_summary_says_size_time_rate_and_residual(dem: Path, tmp_path: Path, run: Run) -> None:
@@ -70,8 +58,8 @@ def test_several_files_are_one_mosaic(tmp_path: Path, run: Run) -> None:
     both = write_dem(tmp_path / "both.tif", whole)
     assert run("dem", left, right, tmp_path / "a.tif", *BICUBIC).exit_code == 0
     assert run("dem", both, tmp_path / "b.tif", *BICUBIC).exit_code == 0
-    np.testing.assert_array_equal(read(tmp_path / "a.tif"), read(tmp_path / "b.tif"))
-    assert np.ptp(read(tmp_path / "a.tif")) > 100
+    np.testing.assert_array_equal(read_band(tmp_path / "a.tif"), read_band(tmp_path / "b.tif"))
+    assert np.ptp(read_band(tmp_path / "a.tif")) > 100
 
 
 def test_another_grid_is_written_as_asked(dem: Path, tmp_path: Path, run: Run) -> None:
@@ -117,7 +105,7 @@ def test_feet_are_converted_where_the_option_says_so(dem: Path, tmp_path: Path, 
     assert run("dem", dem, tmp_path / "m.tif", *BICUBIC).exit_code == 0
     result = run("dem", dem, tmp_path / "ft.tif", *BICUBIC, "--elevation-unit", "ft")
     assert result.exit_code == 0, result.stderr
-    np.testing.assert_allclose(read(tmp_path / "ft.tif"), read(tmp_path / "m.tif") * 0.3048, atol=0.01)
+    np.testing.assert_allclose(read_band(tmp_path / "ft.tif"), read_band(tmp_path / "m.tif") * 0.3048, atol=0.01)
 
 
 def test_a_file_without_crs_is_read_with_the_size_of_its_cells(tmp_path: Path, run: Run) -> None:
@@ -141,5 +129,5 @@ def test_the_band_is_chosen_by_name(tmp_path: Path, run: Run) -> None:
     for n in (1, 2):
         result = run("dem", path, tmp_path / f"{n}.tif", *BICUBIC, "--band", f"elevation={n}")
         assert result.exit_code == 0, result.stderr
-        means.append(read(tmp_path / f"{n}.tif").mean(dtype=np.float64))
+        means.append(read_band(tmp_path / f"{n}.tif").mean(dtype=np.float64))
     np.testing.assert_allclose(means[1] - means[0], 1000, atol=0.01)

@@ -14,7 +14,9 @@ import pytest
 import rasterio
 import torch
 from click.testing import Result
-from tests.support.cli_files import hills, write_dem
+from tests.support.cli import Run
+from tests.support.rasters import write_dem
+from tests.support.surfaces import hills
 
 from terrafine.errors import (
     BandError,
@@ -37,7 +39,6 @@ from terrafine.nn import weights
 from terrafine.nn.spec import ModelSpec
 from terrafine.systems import find_model
 
-Run = Callable[..., Result]
 Make = Callable[[Path], Path]
 
 
@@ -96,8 +97,7 @@ def no_crs(folder: Path) -> Path:
 
 
 def no_geotransform(folder: Path) -> Path:
-    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
-        return write_dem(folder / "bare.tif", crs=None, transform=rasterio.Affine.identity())
+    return write_dem(folder / "bare.tif", crs=None, transform=rasterio.Affine.identity())
 
 
 def crs_without_metres(folder: Path) -> Path:

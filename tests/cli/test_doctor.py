@@ -3,12 +3,10 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from click.testing import Result
+from tests.support.cli import Run
 
 from terrafine.cli import checks
 from terrafine.cli.checks import Check
-
-Run = Callable[..., Result]
 
 
 def test_a_whole_installation_is_0(run: Run) -> None:

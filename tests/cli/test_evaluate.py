@@ -1,18 +1,16 @@
 """`terrafine evaluate`: the table, the verdict, the report, the refusals."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
-from click.testing import Result
 from rasterio.transform import from_origin
 from scipy import ndimage
-from tests.support.cli_files import hills, write_dem
-
-Run = Callable[..., Result]
+from tests.support.cli import Run
+from tests.support.rasters import write_dem
+from tests.support.surfaces import hills
 
 OPTIONS = ("--no-coregistration", "--no-hydrology")
 

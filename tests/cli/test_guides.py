@@ -10,7 +10,7 @@ import rasterio
 import torch
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
-from rasterio.transform import from_origin
+from tests.support.rasters import write_raster
 
 from terrafine.cli import main
 from terrafine.nn.weights import save
@@ -58,13 +58,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write(path: Path, values: NDArray[np.floating], cell: float, band: str, west: float = 500_000) -> None:
-    profile = {"driver": "GTiff", "dtype": "float32", "count": 1, "nodata": np.nan, "crs": "EPSG:32633"}
-    height, width = values.shape
-    with rasterio.open(
-        path, "w", height=height, width=width, transform=from_origin(west, 5_000_000, cell, cell), **profile
-    ) as f:
-        f.write(values.astype(np.float32), 1)
-        f.set_band_description(1, band)
+    where = {"cell": cell, "origin": (west, 5_000_000), "nodata": np.nan}
+    write_raster(path, values.astype(np.float32), names=(band,), **where)
 
 
 def dem(place: Path, out: Path, *options: str) -> Result:

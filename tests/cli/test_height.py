@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import rasterio
 import torch
 from click.testing import CliRunner
 from rasterio.transform import from_origin
+from tests.support.rasters import write_raster
 
 from terrafine.cli import main
 from terrafine.nn.weights import save
@@ -19,13 +21,9 @@ LOCAL = {"width": 4, "depth": 3, "norm": "none", "up": "resize", "head": "linear
 WHOLE = {"width": 4, "depth": 4, "tile": 32, "normalisation": "shift"}
 
 
-def write(path: Path, values: np.ndarray, names: tuple[str, ...], cell: float = 30.0, **more: object) -> Path:
-    where = {"crs": "EPSG:32612", "transform": from_origin(4e5, 4e6, cell, cell)}
-    profile = {"driver": "GTiff", "dtype": str(values.dtype), "count": len(values), **where, **more}
-    with rasterio.open(path, "w", height=values.shape[1], width=values.shape[2], **profile) as f:
-        f.write(values)
-        f.descriptions = names
-    return path
+def write(path: Path, values: np.ndarray, names: tuple[str, ...], cell: float = 30.0, **more: Any) -> Path:
+    where = {"cell": cell, "crs": "EPSG:32612", "origin": (4e5, 4e6), "nodata": None}
+    return write_raster(path, values, names=names, **(where | more))
 
 
 def numbers(rows: int = 90, cols: int = 110) -> np.ndarray:

@@ -1,18 +1,17 @@
 """`info` shows what a file says about itself, and refuses what is none."""
 
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rasterio
 import torch
-from click.testing import Result
+from tests.support.cli import Run
+from tests.support.rasters import write_dem
 
 from terrafine.nn import weights
 from terrafine.nn.spec import ModelSpec
-
-Run = Callable[..., Result]
 
 SPEC = ModelSpec(
     "srcnn",
@@ -97,9 +96,6 @@ def test_what_is_no_raster_is_3(content: bytes | None, tmp_path: Path, run: Run)
 def test_a_raster_of_another_kind_shows_its_own_bands(
     name: str, unit: str, band: str, kind: str, tmp_path: Path, run: Run
 ) -> None:
-    import numpy as np
-    from tests.support.cli_files import write_dem
-
     path = write_dem(tmp_path / "c.tif", np.ones((8, 9), np.uint8), nodata=255)
     with rasterio.open(path, "r+") as file:
         file.set_band_description(1, name)
@@ -111,9 +107,6 @@ def test_a_raster_of_another_kind_shows_its_own_bands(
 
 
 def test_a_probability_is_not_judged_as_heights(tmp_path: Path, run: Run) -> None:
-    import numpy as np
-    from tests.support.cli_files import write_dem
-
     path = write_dem(tmp_path / "p.tif", np.full((8, 9), 0.4, np.float32))
     with rasterio.open(path, "r+") as file:
         file.set_band_description(1, "impervious")

@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ import pytest
 import rasterio
 import torch
 from click.testing import Result
-from rasterio.transform import from_origin
+from tests.support.cli import Run
+from tests.support.rasters import write_raster
 
 import terrafine.systems
 from terrafine.errors import UsageError
@@ -24,7 +24,6 @@ from terrafine.nn.weights import load, save
 from terrafine.raster.read.content_type import kind_of
 from terrafine.systems import ModelRef, find_system
 
-Run = Callable[..., Result]
 NAMES = ("red", "green", "blue", "nir")
 SIZE = {"blocks": 1, "features": 4, "growth": 2}
 TINY = {"first": SIZE, "second": SIZE, "width": 4, "depth": 2}
@@ -33,12 +32,8 @@ HALO = 16  # of JointSeg
 
 
 def write(path: Path, values: np.ndarray, names: tuple[str, ...] = NAMES[:3], cell: float = 10.0, **more: Any) -> Path:
-    profile = {"driver": "GTiff", "dtype": str(values.dtype), "count": len(values), "crs": "EPSG:32631", **more}
-    where = {"transform": from_origin(4.5e5, 5.4e6, cell, cell)}
-    with rasterio.open(path, "w", height=values.shape[1], width=values.shape[2], **profile, **where) as file:
-        file.write(values)
-        file.descriptions = names
-    return path
+    where = {"cell": cell, "crs": "EPSG:32631", "origin": (4.5e5, 5.4e6), "nodata": None}
+    return write_raster(path, values, names=names, **(where | more))
 
 
 def reflectance(shape: tuple[int, int] = SHAPE) -> np.ndarray:

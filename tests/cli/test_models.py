@@ -1,12 +1,8 @@
 """`models` lists what can be named after `--model`."""
 
-from collections.abc import Callable
-
-from click.testing import Result
+from tests.support.cli import Run
 
 from terrafine.systems import list_models
-
-Run = Callable[..., Result]
 
 
 def test_every_model_is_listed_once_with_its_scales(run: Run) -> None:

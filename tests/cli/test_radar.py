@@ -1,31 +1,23 @@
 """`terrafine radar`: the bands, the tags, the tiles, the refusals."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
-from click.testing import Result
 from rasterio.transform import from_origin
-from tests.support.cli_files import hills, write_dem
+from tests.support.cli import Run
+from tests.support.rasters import read_bands, write_dem
+from tests.support.surfaces import hills
 
 import terrafine.workflows.radar
 from terrafine.physics.shadow import radar_masks
-
-Run = Callable[..., Result]
 
 
 def steep(rows: int = 40, columns: int = 60) -> np.ndarray:
     """Hills so steep that some ground is laid over and some in shadow."""
     return (hills(rows, columns) * 3).astype(np.float32)
-
-
-def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    with rasterio.open(path) as file:
-        values = file.read(masked=True).filled(np.nan)
-        return dict(zip(file.descriptions, values, strict=True)), file.tags(ns="TERRAFINE")
 
 
 def tilted(path: Path, slope: float, **profile: object) -> Path:
@@ -50,7 +42,7 @@ def test_the_output_is_four_bands_on_the_dem_s_grid(dem: Path, tmp_path: Path, r
         assert file.descriptions == ("local_incidence", "layover", "shadow", "backscatter")
         assert file.units == ("degree", "1", "1", "dB")
         assert (file.transform, file.crs, file.shape) == (source.transform, source.crs, source.shape)
-    bands, tags = read(out)
+    bands, tags = read_bands(out)
     assert set(np.unique(bands["layover"])) <= {0, 1}
     assert np.isfinite(bands["backscatter"]).all()
     assert tags["ORBIT"] == "descending"
@@ -65,7 +57,7 @@ def test_ground_that_faces_the_sensor_is_bright_and_its_local_incidence_small(tm
     seen = {}
     for orbit in ("ascending", "descending"):
         assert run("radar", plane, "-o", tmp_path / f"{orbit}.tif", "--orbit", orbit, "--incidence", 40).exit_code == 0
-        seen[orbit], _ = read(tmp_path / f"{orbit}.tif")
+        seen[orbit], _ = read_bands(tmp_path / f"{orbit}.tif")
     assert seen["descending"]["local_incidence"] == pytest.approx(25.4, abs=0.5)
     assert seen["ascending"]["local_incidence"] == pytest.approx(54.7, abs=0.5)
     assert seen["descending"]["backscatter"].mean() > seen["ascending"]["backscatter"].mean() + 3
@@ -76,13 +68,13 @@ def test_layover_begins_at_the_incidence(slope: float, laid_over: bool, tmp_path
     out = tmp_path / "radar.tif"
     plane = tilted(tmp_path / "plane.tif", slope)
     assert run("radar", plane, "-o", out, "--orbit", "descending", "--incidence", 40).exit_code == 0
-    assert (read(out)[0]["layover"][3:-3, 3:-3] == laid_over).all()
+    assert (read_bands(out)[0]["layover"][3:-3, 3:-3] == laid_over).all()
 
 
 def test_a_heading_turns_the_sensor(dem: Path, tmp_path: Path, run: Run) -> None:
     out = tmp_path / "radar.tif"
     run("radar", dem, "-o", out, "--orbit", "ascending", "--heading", 350, "--incidence", 39)
-    _, tags = read(out)
+    _, tags = read_bands(out)
     assert float(tags["SENSOR_AZIMUTH_DEG"]) == 260
     assert tags["HEADING"] == "350"
 
@@ -93,7 +85,7 @@ def test_without_incidence_mid_swath_is_taken_with_a_warning_and_a_tag(dem: Path
     assert result.exit_code == 0, result.output
     assert result.stdout == ""
     assert "warning: no incidence was given: mid-swath, 38.5 degrees" in result.stderr
-    assert read(out)[1]["INCIDENCE_SOURCE"] == "mid-swath, not given"
+    assert read_bands(out)[1]["INCIDENCE_SOURCE"] == "mid-swath, not given"
 
 
 def test_an_incidence_raster_says_the_same_as_its_number(dem: Path, tmp_path: Path, run: Run) -> None:
@@ -101,8 +93,8 @@ def test_an_incidence_raster_says_the_same_as_its_number(dem: Path, tmp_path: Pa
     for name, given in (("a", angle), ("b", 41)):
         result = run("radar", dem, "-o", tmp_path / f"{name}.tif", "--orbit", "ascending", "--incidence", given)
         assert result.exit_code == 0, result.output
-    a, tags = read(tmp_path / "a.tif")
-    b, _ = read(tmp_path / "b.tif")
+    a, tags = read_bands(tmp_path / "a.tif")
+    b, _ = read_bands(tmp_path / "b.tif")
     for name in a:
         np.testing.assert_array_equal(a[name], b[name])
     assert tags["INCIDENCE_SOURCE"] == "angle.tif"
@@ -113,7 +105,7 @@ def test_cells_without_incidence_are_missing(dem: Path, tmp_path: Path, run: Run
     values[:, 20:] = -32768
     angle = write_incidence(tmp_path / "angle.tif", values)
     assert run("radar", dem, "-o", tmp_path / "a.tif", "--orbit", "ascending", "--incidence", angle).exit_code == 0
-    for values in read(tmp_path / "a.tif")[0].values():
+    for values in read_bands(tmp_path / "a.tif")[0].values():
         assert np.isnan(values[:, 20:]).all()
         assert np.isfinite(values[:, :20]).all()
 
@@ -126,7 +118,7 @@ def test_a_void_and_the_cells_beside_it_are_missing(tmp_path: Path, run: Run) ->
     assert run("radar", dem, "-o", out, "--orbit", "ascending", "--incidence", 40).exit_code == 0
     missing = np.zeros((24, 32), bool)
     missing[9:12, 11:14] = True
-    for values in read(out)[0].values():
+    for values in read_bands(out)[0].values():
         np.testing.assert_array_equal(np.isnan(values), missing)
 
 
@@ -137,7 +129,7 @@ def test_tiles_make_no_difference(tile, tmp_path: Path, run: Run, monkeypatch) -
     assert run("radar", dem, "-o", tmp_path / "whole.tif", *options).exit_code == 0
     monkeypatch.setattr(terrafine.workflows.radar, "_TILE", tile)
     assert run("radar", dem, "-o", tmp_path / "tiled.tif", *options).exit_code == 0
-    whole, tiled = read(tmp_path / "whole.tif")[0], read(tmp_path / "tiled.tif")[0]
+    whole, tiled = read_bands(tmp_path / "whole.tif")[0], read_bands(tmp_path / "tiled.tif")[0]
     for name in whole:
         np.testing.assert_array_equal(whole[name], tiled[name])
     assert whole["layover"].any()
@@ -146,7 +138,7 @@ def test_tiles_make_no_difference(tile, tmp_path: Path, run: Run, monkeypatch) -
     assert (whole["layover"] == expected.layover).mean() > 0.99
     monkeypatch.setattr(terrafine.workflows.radar, "_halo", lambda *_: ((1, 1), 0.0))
     assert run("radar", dem, "-o", tmp_path / "short.tif", *options).exit_code == 0
-    assert (read(tmp_path / "short.tif")[0]["layover"] != whole["layover"]).any()
+    assert (read_bands(tmp_path / "short.tif")[0]["layover"] != whole["layover"]).any()
 
 
 def test_reach_beyond_the_longest_halo_is_said(tmp_path: Path, run: Run, monkeypatch) -> None:  # type: ignore[no-untyped-def]
@@ -160,7 +152,7 @@ def test_the_grid_s_north_need_not_be_the_true_one(tmp_path: Path, run: Run) -> 
     # 5 degrees east of zone 33's central meridian at 60 N, true north lies 4.3 degrees west of the grid's.
     away = write_dem(tmp_path / "away.tif", transform=from_origin(778_000, 6_660_000, 30, 30))
     assert run("radar", away, "-o", tmp_path / "r.tif", "--orbit", "ascending", "--incidence", 40).exit_code == 0
-    tags = read(tmp_path / "r.tif")[1]
+    tags = read_bands(tmp_path / "r.tif")[1]
     turned = float(tags["SENSOR_AZIMUTH_GRID_DEG"]) - float(tags["SENSOR_AZIMUTH_DEG"])
     expected = -math.atan(math.tan(math.radians(5)) * math.sin(math.radians(60)))
     assert turned == pytest.approx(math.degrees(expected), abs=0.1)
@@ -169,7 +161,7 @@ def test_the_grid_s_north_need_not_be_the_true_one(tmp_path: Path, run: Run) -> 
 def test_a_geographic_dem_is_seen_from_its_own_latitude(tmp_path: Path, run: Run) -> None:
     dem = write_dem(tmp_path / "d.tif", crs="EPSG:4326", transform=from_origin(11, -35, 1 / 3600, 1 / 3600))
     assert run("radar", dem, "-o", tmp_path / "r.tif", "--orbit", "ascending").exit_code == 0
-    assert float(read(tmp_path / "r.tif")[1]["SENSOR_AZIMUTH_DEG"]) == pytest.approx(253.8, abs=0.2)
+    assert float(read_bands(tmp_path / "r.tif")[1]["SENSOR_AZIMUTH_DEG"]) == pytest.approx(253.8, abs=0.2)
 
 
 REFUSED = [

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from tests.support.rasters import everything, heights, make, utm_grid
+from tests.support.rasters import heights, read_all, utm_grid, write_raster
 
 from terrafine.raster.read.integrity import read_directories
 from terrafine.raster.read.source import open_source
@@ -129,10 +129,10 @@ def test_a_window_is_the_padded_whole_cut(
         there = utm_grid(*shape).affine
         if south_up:
             there = type(there)(there.a, 0, there.c, 0, -there.e, there.f + there.e * shape[0])
-        path = make(Path(folder) / "a.tif", z[::-1].copy() if south_up else z, transform=there)
+        path = write_raster(Path(folder) / "a.tif", z[::-1].copy() if south_up else z, transform=there)
         with open_source(path) as source:
             values, valid = source.read("elevation", slice(top, top + tall), slice(left, left + wide))
-            whole, known = everything(source)
+            whole, known = read_all(source)
     np.testing.assert_array_equal(whole[known], z[z != -9999])
     pad = 110
     cut = np.s_[top + pad : top + tall + pad, left + pad : left + wide + pad]
@@ -155,7 +155,7 @@ def test_what_is_published_reads_back_and_is_laid_out_in_order(
         write_cog(path, utm_grid(height, width), rows, band_names=names, units=["m"] * bands, threads=1)
         with open_source(path, want=names, check_range=False) as source:
             for band, name in zip(z, names, strict=True):
-                values, valid = everything(source, name)
+                values, valid = read_all(source, name)
                 np.testing.assert_array_equal(valid, ~np.isnan(band))
                 np.testing.assert_array_equal(values[valid], band[valid])
         found = read_directories(str(path))

@@ -12,6 +12,8 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.errors import NotGeoreferencedWarning
 
+from tests.support.surfaces import hills
+
 UTM = "EPSG:32633"
 
 
@@ -22,11 +24,13 @@ def heights(shape: tuple[int, int] = (40, 50), seed: int = 0) -> np.ndarray:
     return (500 + np.cumsum(np.cumsum(steps, 0), 1) / 10).astype(np.float32)
 
 
-def make(
+def write_raster(
     path: Path,
     values: np.ndarray,
     *,
     crs: Any = UTM,
+    cell: float = 30.0,
+    origin: tuple[float, float] = (500_000, 5_000_000),
     transform: Affine | None = None,
     nodata: float | None = -9999.0,
     unit: str = "",
@@ -36,9 +40,14 @@ def make(
     offset: float = 0.0,
     **profile: Any,
 ) -> Path:
-    """Write (y, x) or (band, y, x) as a raster of 30 m cells whose corner is at 500,000 E 5,000,000 N."""
+    """Write (y, x) or (band, y, x) as a raster of square cells whose upper left corner is the origin.
+
+    NaN is written as the nodata value of a floating-point raster that has one. Other settings go to GDAL.
+    """
     stack = values[None] if values.ndim == 2 else values
-    transform = Affine(30, 0, 500_000, 0, -30, 5_000_000) if transform is None else transform
+    if nodata is not None and np.issubdtype(stack.dtype, np.floating):
+        stack = np.where(np.isnan(stack), stack.dtype.type(nodata), stack)
+    transform = Affine(cell, 0, origin[0], 0, -cell, origin[1]) if transform is None else transform
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(
@@ -48,7 +57,7 @@ def make(
             count=stack.shape[0],
             height=stack.shape[1],
             width=stack.shape[2],
-            dtype=str(stack.dtype),
+            dtype=profile.pop("dtype", str(stack.dtype)),
             crs=crs,
             transform=transform,
             nodata=nodata,
@@ -65,11 +74,39 @@ def make(
     return path
 
 
+def write_dem(path: Path, values: np.ndarray | None = None, **more: Any) -> Path:
+    """Write a one-band DEM of 30 m cells, `hills` unless other heights are given."""
+    settings: dict[str, Any] = {"origin": (500_000, 5_200_000), "nodata": -32768}
+    return write_raster(path, hills() if values is None else values, **(settings | more))
+
+
+def write_surface(
+    path: Path, z: np.ndarray, cell: float = 10.0, *, bands: tuple[str, ...] = ("elevation",), **more: Any
+) -> Path:
+    """Write (y, x) or (band, y, x), NaN where there is no data, as a surface to evaluate, 10 m cells."""
+    settings: dict[str, Any] = {"origin": (500_000, 4_000_000), "nodata": -32768} | more
+    return write_raster(path, np.asarray(z, dtype=np.float32), cell=cell, names=bands, **settings)
+
+
+def read_band(path: Path, band: int = 1) -> np.ndarray:
+    """Read one band (y, x), NaN where a floating-point raster has nodata."""
+    with rasterio.open(path) as file:
+        values = file.read(band, masked=True)
+    return np.asarray(values.filled(np.nan) if np.issubdtype(values.dtype, np.floating) else values.data)
+
+
+def read_bands(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Read all bands by name, NaN where nodata, and the tags that Terrafine wrote."""
+    with rasterio.open(path) as file:
+        names, tags = file.descriptions, file.tags(ns="TERRAFINE")
+    return {name: read_band(path, i) for i, name in enumerate(names, 1)}, tags
+
+
 def utm_grid(height: int, width: int, cell: float = 30.0) -> GeoBox:
     """A north-up grid in UTM 33 N."""
     return GeoBox((height, width), Affine(cell, 0, 500_000, 0, -cell, 5_000_000), UTM)
 
 
-def everything(source: Any, band: str = "elevation") -> tuple[np.ndarray, np.ndarray]:
-    """The whole of a small source."""
+def read_all(source: Any, band: str = "elevation") -> tuple[np.ndarray, np.ndarray]:
+    """The values and the mask of the whole of a small source."""
     return source.read(band, slice(0, source.shape[0]), slice(0, source.shape[1]))

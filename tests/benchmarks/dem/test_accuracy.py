@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.transform import from_origin
-from tests.support.fields import cells, terrain
+from tests.support.surfaces import cells, terrain
 
 from benchmarks import common
 from terrafine.evaluation.elevation.terrain import slope_degrees

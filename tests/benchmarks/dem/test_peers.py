@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.support.fields import cells, terrain
+from tests.support.surfaces import cells, terrain
 
 from benchmarks.dem import ablation, vdsr4dem
 from terrafine.systems import find_system

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.support.fields import cells, terrain
+from tests.support.surfaces import cells, terrain
 
 from benchmarks import common
 from benchmarks.dem import cross_source, jiao2020

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.support.fields import terrain
 from tests.support.paths import DATA
+from tests.support.surfaces import terrain
 
 from benchmarks.pimsr import ablation
 from terrafine.nn.system import System, TrainingBatch

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.support.fields import terrain
+from tests.support.surfaces import terrain
 
 from terrafine.evaluation.overview import Overview, pooled
 

@@ -9,7 +9,7 @@ import pytest
 import rasterio
 import torch
 from tests.support.paths import DATA
-from tests.support.physics_fields import plane, rough
+from tests.support.surfaces import plane, rough
 from torch import Tensor
 
 from terrafine.physics.backscatter import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.support.physics_fields import plane, rough
+from tests.support.surfaces import plane, rough
 from torch import Tensor
 
 from terrafine.physics.flow import (

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from tests.support.physics_fields import cone, plane, rough
+from tests.support.surfaces import cone, plane, rough
 from torch import Tensor
 
 from terrafine.physics.hillshade import hillshade

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from tests.support.physics_fields import cone, plane, rough
+from tests.support.surfaces import cone, plane, rough
 from torch import Tensor
 
 from terrafine.evaluation.elevation import terrain as judged

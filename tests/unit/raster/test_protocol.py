@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.rasters import heights, make
+from tests.support.rasters import heights, write_raster
 
 from terrafine.errors import BandError
 from terrafine.raster.grid import subdivided
@@ -21,14 +21,14 @@ from terrafine.raster.read.source import open_source
 
 
 def dem(folder: Path) -> RasterSource:
-    return open_source(make(folder / "dem.tif", heights((40, 40)), tags={"AUTHOR": "x"}))
+    return open_source(write_raster(folder / "dem.tif", heights((40, 40)), tags={"AUTHOR": "x"}))
 
 
 def mosaic(folder: Path) -> RasterSource:
     from affine import Affine
 
-    one = make(folder / "a.tif", heights((40, 40)))
-    two = make(folder / "b.tif", heights((40, 40), 1), transform=Affine(30, 0, 501_200, 0, -30, 5_000_000))
+    one = write_raster(folder / "a.tif", heights((40, 40)))
+    two = write_raster(folder / "b.tif", heights((40, 40), 1), transform=Affine(30, 0, 501_200, 0, -30, 5_000_000))
     return open_source([one, two])
 
 
@@ -39,14 +39,14 @@ def aligned(folder: Path) -> RasterSource:
 
 def image(folder: Path) -> RasterSource:
     values = np.random.default_rng(0).uniform(300, 3000, (3, 40, 40)).astype(np.uint16)
-    path = make(folder / "image.tif", values, nodata=0, names=("red", "green", "blue"))
+    path = write_raster(folder / "image.tif", values, nodata=0, names=("red", "green", "blue"))
     return open_image(path, sensor="sentinel2")
 
 
 def guided(folder: Path) -> RasterSource:
-    source = open_source(make(folder / "dem.tif", heights((40, 40)), tags={"AUTHOR": "x"}))
+    source = open_source(write_raster(folder / "dem.tif", heights((40, 40)), tags={"AUTHOR": "x"}))
     speckle = np.random.default_rng(0).normal(-12, 2, (40, 40)).astype(np.float32)
-    vv = make(folder / "vv.tif", speckle, names=("vv",))
+    vv = write_raster(folder / "vv.tif", speckle, names=("vv",))
     return open_guides(source, 2, {"vv": [vv]}, azimuth=100.0, incidence=38.5).stating({"A": "b"}, "a note")
 
 
@@ -111,7 +111,7 @@ def test_a_guided_source_has_its_dems_tags_and_a_change_makes_another_source(tmp
 
 def test_other_bands_of_open_files_are_read_without_opening_them_again(tmp_path: Path) -> None:
     stack = np.stack([heights((40, 40)), np.full((40, 40), 2.0, np.float32)])
-    path = make(tmp_path / "two.tif", stack, names=("elevation", "elevation_sigma"))
+    path = write_raster(tmp_path / "two.tif", stack, names=("elevation", "elevation_sigma"))
     with open_source(path) as source:
         before = handles(tmp_path)
         with source.with_bands(("elevation", "elevation_sigma")) as both:
@@ -131,13 +131,15 @@ def test_a_source_that_is_refused_is_closed(tmp_path: Path) -> None:
     from terrafine.errors import GridError, TerrafineError
 
     source = dem(tmp_path)
-    far = make(tmp_path / "far.tif", heights((40, 40)), transform=Affine(30, 0, 9e5, 0, -30, 6e6))
+    far = write_raster(tmp_path / "far.tif", heights((40, 40)), transform=Affine(30, 0, 9e5, 0, -30, 6e6))
     with pytest.raises(GridError, match="overlap"):
         align_to(open_source(far), source.geobox)
-    bright = make(tmp_path / "i.tif", np.full((3, 40, 40), 2e9, np.float32), names=("red", "green", "blue"))
+    bright = write_raster(tmp_path / "i.tif", np.full((3, 40, 40), 2e9, np.float32), names=("red", "green", "blue"))
     with pytest.raises(TerrafineError):
         open_image(bright)
     with pytest.raises(BandError):
-        open_guides(source, 2, {"vv": [make(tmp_path / "vv.tif", heights((40, 40)))]}, azimuth=1.0, incidence=38.5)
+        open_guides(
+            source, 2, {"vv": [write_raster(tmp_path / "vv.tif", heights((40, 40)))]}, azimuth=1.0, incidence=38.5
+        )
     source.close()
     assert handles(tmp_path) == []

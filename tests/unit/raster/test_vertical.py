@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import rasterio
 from pyproj import CRS
-from tests.support.rasters import heights, make, utm_grid
+from tests.support.rasters import heights, utm_grid, write_raster
 
 from terrafine.errors import DatumError
 from terrafine.raster import vertical
@@ -61,7 +61,7 @@ def test_other_names_tell_nothing(file: str) -> None:
 
 
 def test_a_compound_crs_is_read_and_written_back(tmp_path: Path) -> None:
-    source = open_source(make(tmp_path / "a.tif", heights(), crs="EPSG:9518", transform=GEOGRAPHIC))
+    source = open_source(write_raster(tmp_path / "a.tif", heights(), crs="EPSG:9518", transform=GEOGRAPHIC))
     assert source.vertical is not None and (source.vertical.name, source.vertical.epsg) == ("EGM2008", 3855)
     assert CRS.from_user_input(source.geobox.crs.to_wkt()).to_epsg() == 4326  # the grid itself is flat
     done = write_cog(
@@ -96,19 +96,19 @@ def test_a_three_dimensional_crs_stands_on_its_ellipsoid(tmp_path: Path) -> None
 
 
 def test_the_option_fills_in_overrules_guesses_and_never_statements(tmp_path: Path) -> None:
-    plain = make(tmp_path / "a.tif", heights())
+    plain = write_raster(tmp_path / "a.tif", heights())
     assert open_source(plain).vertical is None
     given = open_source(plain, vertical_datum="egm2008").vertical
     assert given is not None and given.name == "EGM2008"
-    guessed = make(tmp_path / "NASADEM_x.tif", heights())
+    guessed = write_raster(tmp_path / "NASADEM_x.tif", heights())
     found = open_source(guessed).vertical
     assert found is not None and found.name == "EGM96"
     over = open_source(guessed, vertical_datum="NAVD88").vertical
     assert over is not None and over.name == "NAVD88"
-    stated = make(tmp_path / "b.tif", heights(), crs="EPSG:32633+3855")
+    stated = write_raster(tmp_path / "b.tif", heights(), crs="EPSG:32633+3855")
     with pytest.raises(DatumError, match=r"EGM2008.*says EGM96"):
         open_source(stated, vertical_datum="EGM96")
-    tagged = make(tmp_path / "c.tif", heights(), tags={"VERTICAL_DATUM": "EGM96"})
+    tagged = write_raster(tmp_path / "c.tif", heights(), tags={"VERTICAL_DATUM": "EGM96"})
     found = open_source(tagged).vertical
     assert found is not None and found.name == "EGM96"
 

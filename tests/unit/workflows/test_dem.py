@@ -6,9 +6,9 @@ from collections import namedtuple
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
 from PIL import Image
 from tests.support.fakes import terrain
+from tests.support.rasters import read_band, write_raster
 
 import terrafine
 from terrafine.errors import (
@@ -37,26 +37,9 @@ def smooth(shape=(50, 40), void=True):
     return values
 
 
-def write_tif(path, values, *, crs="EPSG:32633", pixel=30.0, **more):
-    profile = {
-        "driver": "GTiff",
-        "count": 1,
-        "dtype": "float32",
-        "height": values.shape[0],
-        "width": values.shape[1],
-        "crs": crs,
-        "nodata": VOID,
-        "transform": Affine(pixel, 0, 500_000 if pixel > 1 else 12.0, 0, -pixel, 5_200_000 if pixel > 1 else 47.0),
-        **more,
-    }
-    with rasterio.open(path, "w", **profile) as file:
-        file.write(np.where(np.isnan(values), np.float32(VOID), values), 1)
-    return path
-
-
-def read(path, band=1):
-    with rasterio.open(path) as file:
-        return file.read(band, masked=True).filled(np.nan)
+def write_tif(path, values, *, pixel=30.0, **more):
+    origin = (500_000, 5_200_000) if pixel > 1 else (12.0, 47.0)
+    return write_raster(path, values, cell=pixel, origin=origin, **({"nodata": VOID, "dtype": "float32"} | more))
 
 
 @pytest.fixture
@@ -84,10 +67,10 @@ def test_a_file_becomes_a_finer_file_on_the_same_extent(tmp_path, coarse):
 
 def test_the_observation_is_kept_and_missing_stays_missing(tmp_path, coarse):
     terrafine.sharpen_dem(coarse, tmp_path / "fine.tif", model="bicubic")
-    means = read(tmp_path / "fine.tif").astype(float).reshape(50, 4, 40, 4).mean(axis=(1, 3))
+    means = read_band(tmp_path / "fine.tif").astype(float).reshape(50, 4, 40, 4).mean(axis=(1, 3))
     np.testing.assert_allclose(means, smooth(), atol=0.01)
     unkept = terrafine.sharpen_dem(coarse, tmp_path / "none.tif", model="bicubic", consistency="none")
-    means = read(unkept).astype(float).reshape(50, 4, 40, 4).mean(axis=(1, 3))
+    means = read_band(unkept).astype(float).reshape(50, 4, 40, 4).mean(axis=(1, 3))
     with pytest.raises(AssertionError):
         np.testing.assert_allclose(means, smooth(), atol=0.01)
 
@@ -96,7 +79,7 @@ def test_file_and_array_give_the_same_heights(tmp_path, coarse):
     terrafine.sharpen_dem(coarse, tmp_path / "fine.tif", model="bicubic", scale=2)
     array = terrafine.sharpen_dem(smooth(), model="bicubic", scale=2, pixel_size_m=30.0)
     assert array.dtype == np.float32
-    np.testing.assert_array_equal(read(tmp_path / "fine.tif"), array)
+    np.testing.assert_array_equal(read_band(tmp_path / "fine.tif"), array)
 
 
 def test_the_tile_does_not_matter(tmp_path):
@@ -125,7 +108,7 @@ def test_a_data_array_keeps_its_georeference_and_attributes(tmp_path, coarse, so
     bounds = (a.rio.set_spatial_dims("lon", "lat").rio.bounds() for a in (north_up, before))
     np.testing.assert_allclose(*bounds)
     terrafine.sharpen_dem(coarse, tmp_path / "fine.tif", model="bicubic", scale=2)
-    np.testing.assert_array_equal(north_up.values, read(tmp_path / "fine.tif"))
+    np.testing.assert_array_equal(north_up.values, read_band(tmp_path / "fine.tif"))
 
 
 def test_another_grid_is_reached_by_a_warp(tmp_path):
@@ -137,7 +120,7 @@ def test_another_grid_is_reached_by_a_warp(tmp_path):
         assert fine.crs.to_epsg() == 32633
         assert fine.res == (10.0, 10.0)
         assert fine.tags(ns="TERRAFINE")["SCALE"] == "4"  # 31 m in y: ×3 is 10.3 m, not as fine as asked
-    values = read(out)
+    values = read_band(out)
     assert 490 < np.nanmin(values) < np.nanmax(values) < 710
     assert not list(tmp_path.glob("*.job"))
 
@@ -253,7 +236,7 @@ def test_a_changed_input_is_refused_unless_told_to_restart(tmp_path, coarse, mon
     with pytest.raises(JobError, match=r"request\.inputs"):
         terrafine.sharpen_dem(coarse, tmp_path / "fine.tif", model="bicubic")
     terrafine.sharpen_dem(coarse, tmp_path / "fine.tif", model="bicubic", restart=True)
-    assert np.nanmax(read(tmp_path / "fine.tif")) > 700
+    assert np.nanmax(read_band(tmp_path / "fine.tif")) > 700
 
 
 def test_the_preview_is_a_picture_of_the_result(tmp_path, coarse):
@@ -283,7 +266,7 @@ def test_an_output_that_is_a_link_replaces_what_it_leads_to_and_stays_a_link(tmp
         assert (tmp_path / name).is_symlink()
         assert not (tmp_path / "disk" / name).is_symlink()
     assert sorted(p.name for p in (tmp_path / "disk").iterdir()) == ["fine.png", "fine.tif"]
-    assert read(out).shape == (200, 160)
+    assert read_band(out).shape == (200, 160)
 
 
 def test_masked_cells_of_a_numpy_array_are_missing(tmp_path):
@@ -311,7 +294,7 @@ def test_a_cell_size_that_the_model_gives_anyway_is_not_resampled(tmp_path, coar
     for i, more in enumerate([{}, {"target_crs": "EPSG:32633"}]):
         out = tmp_path / f"{i}.tif"
         terrafine.sharpen_dem(coarse, out, model="bicubic", target_resolution=(7.5, 7.5), report=done.append, **more)
-        np.testing.assert_array_equal(read(out), read(tmp_path / "fine.tif"))
+        np.testing.assert_array_equal(read_band(out), read_band(tmp_path / "fine.tif"))
     assert [r.warped_to for r in done] == [None, None]
 
 
@@ -320,7 +303,7 @@ def test_the_report_knows_the_shape_that_was_warped_to(tmp_path, coarse):
     out = terrafine.sharpen_dem(
         coarse, tmp_path / "fine.tif", model="bicubic", target_resolution=(20.0, 10.0), report=done.append
     )
-    assert done[0].warped_to == read(out).shape != done[0].plan.output_shape
+    assert done[0].warped_to == read_band(out).shape != done[0].plan.output_shape
 
 
 @pytest.mark.parametrize(

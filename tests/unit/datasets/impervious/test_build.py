@@ -13,7 +13,7 @@ import rasterio
 from affine import Affine
 from click.testing import CliRunner
 from PIL import Image
-from tests.support.rasters import make
+from tests.support.rasters import write_raster
 
 from terrafine.cli import main
 from terrafine.datasets.impervious.build import build_dataset
@@ -111,8 +111,8 @@ def put(folder: Path, n: int = 4, side: int = 200) -> tuple[list[Path], Path]:
         image, sealed = town(side, i)
         where = Affine(1, 0, 500_000 + 4000 * i, 0, -1, 5_000_000)
         name = f"t{i}.tif"
-        images.append(make(folder / "images" / name, image, transform=where, nodata=None, names=COLOURS))
-        make(folder / "labels" / name, sealed, transform=where, nodata=None)
+        images.append(write_raster(folder / "images" / name, image, transform=where, nodata=None, names=COLOURS))
+        write_raster(folder / "labels" / name, sealed, transform=where, nodata=None)
     return images, folder / "labels"
 
 
@@ -161,11 +161,11 @@ def test_a_real_coarse_image_is_registered(tmp_path: Path) -> None:
     cells = np.kron(rng.random((100, 100)), np.ones((10, 10)))
     fine = np.stack([cells * 100 + 50 + 3 * b for b in range(3)]).astype(np.uint8)
     at = Affine(1, 0, 500_000, 0, -1, 5_000_000)
-    image = make(tmp_path / "f.tif", fine, transform=at, nodata=None, names=COLOURS)
-    label = make(tmp_path / "l.tif", (cells > 0.5).astype(np.uint8), transform=at, nodata=None)
+    image = write_raster(tmp_path / "f.tif", fine, transform=at, nodata=None, names=COLOURS)
+    label = write_raster(tmp_path / "l.tif", (cells > 0.5).astype(np.uint8), transform=at, nodata=None)
     low = np.pad(block_mean(fine / 255.0, None, 10)[0] * 10_000, ((0, 0), (5, 5), (5, 5)), mode="reflect")
     moved = at * Affine.translation(-50 + 20, -50) * Affine.scale(10)  # two cells too far east
-    real = make(tmp_path / "s2.tif", low.astype(np.uint16), transform=moved, nodata=None, names=COLOURS)
+    real = write_raster(tmp_path / "s2.tif", low.astype(np.uint16), transform=moved, nodata=None, names=COLOURS)
     index = build_dataset([image], [label], tmp_path / "out", side=100, count=8, coarse=real, block_m=200.0)
     dy, dx = index["samples"][0]["registered_cells"]
     assert (abs(dy), abs(dx - 2)) < (0.1, 0.1)
@@ -181,7 +181,9 @@ def test_a_real_coarse_image_is_registered(tmp_path: Path) -> None:
 def test_the_histogram_of_another_image_is_taken_on(tmp_path: Path) -> None:
     images, labels = put(tmp_path, 2)
     rng = np.random.default_rng(0)
-    like = make(tmp_path / "s2.tif", rng.normal(2000, 300, (3, 64, 64)).astype(np.uint16), nodata=None, names=COLOURS)
+    like = write_raster(
+        tmp_path / "s2.tif", rng.normal(2000, 300, (3, 64, 64)).astype(np.uint16), nodata=None, names=COLOURS
+    )
     build_dataset(images, [labels], tmp_path / "out", side=100, spacing_m=0.0, histogram_of=like, shares={})
     coarse = np.concatenate([read(p).ravel() for p in sorted((tmp_path / "out").glob("*_coarse.tif"))])
     assert coarse.mean() == pytest.approx(2000, rel=0.1)  # as stored it would be 3,400
@@ -194,8 +196,8 @@ def test_pictures_without_a_crs_are_split_by_folder_and_that_is_said(tmp_path: P
         (tmp_path / tile).mkdir()
         image, sealed = town(120, i)
         bare: dict[str, Any] = {"crs": None, "transform": Affine.identity(), "nodata": None}
-        images.append(make(tmp_path / tile / f"p{i}.tif", image, names=COLOURS, **bare))
-        make(marks / f"p{i}.tif", sealed, **bare)
+        images.append(write_raster(tmp_path / tile / f"p{i}.tif", image, names=COLOURS, **bare))
+        write_raster(marks / f"p{i}.tif", sealed, **bare)
     index = build_dataset(
         images,
         [marks],
@@ -220,7 +222,7 @@ def tiles(root: Path) -> tuple[list[Path], dict[str, np.ndarray]]:
     for i, tile in enumerate(("tile_3", "tile_4")):
         (root / tile / "images").mkdir(parents=True)
         (root / tile / "masks").mkdir()
-        images.append(make(root / tile / "images" / "part.tif", town(120, i)[0], names=COLOURS, **BARE))
+        images.append(write_raster(root / tile / "images" / "part.tif", town(120, i)[0], names=COLOURS, **BARE))
         numbers = np.random.default_rng(i).choice([0, 1, 2, 4] if i else [0, 1, 4], (120, 120)).astype(np.uint8)
         numbers[:30, :30] = 3
         painted[tile] = numbers

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from affine import Affine
 from click.testing import Result
-from tests.support.rasters import make
+from tests.support.rasters import write_raster
 
 from terrafine.cli import main
 from terrafine.errors import DataError, EmptyError, GridError, UsageError
@@ -34,7 +34,7 @@ def flipped(truth: np.ndarray, share: float, seed: int = 1) -> np.ndarray:
 
 
 def put(path: Path, values: np.ndarray, cell: float = 1.0, **more: Any) -> Path:
-    return make(path, values, transform=METRE * Affine.scale(cell), nodata=255, **more)
+    return write_raster(path, values, transform=METRE * Affine.scale(cell), nodata=255, **more)
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path, truth: Path) -> None
     void = put(tmp_path / "void.tif", np.full((96, 96), 255, np.uint8))
     with pytest.raises(EmptyError, match="no cell is known"):
         compare({"void": void}, truth)
-    away = make(tmp_path / "away.tif", town(), nodata=255, transform=METRE * Affine.translation(500, 0))
+    away = write_raster(tmp_path / "away.tif", town(), nodata=255, transform=METRE * Affine.translation(500, 0))
     with pytest.raises(GridError, match="overlap"):
         compare({"away": away}, truth)
     with pytest.raises(GridError, match="EPSG:32634, that of the grid compared on is EPSG:32633"):
@@ -137,12 +137,12 @@ def test_the_report_is_whole_and_loads_nothing(tmp_path: Path, truth: Path) -> N
 
 def test_the_kind_is_told_from_the_header(tmp_path: Path) -> None:
     assert kind_of(put(tmp_path / "bytes.tif", town())) == "classes"
-    assert kind_of(make(tmp_path / "dem.tif", town().astype(np.int16))) == "elevation"
+    assert kind_of(write_raster(tmp_path / "dem.tif", town().astype(np.int16))) == "elevation"
     assert kind_of(put(tmp_path / "z.tif", town(), names=("elevation",))) == "elevation"
     assert kind_of(put(tmp_path / "m.tif", town(), unit="m")) == "elevation"
-    assert kind_of(make(tmp_path / "named.tif", town().astype(np.int16), names=("class",))) == "classes"
+    assert kind_of(write_raster(tmp_path / "named.tif", town().astype(np.int16), names=("class",))) == "classes"
     rgb = np.zeros((3, 16, 16), np.uint16)
-    assert kind_of(make(tmp_path / "rgb.tif", rgb, nodata=None, names=("red", "green", "blue"))) == "image"
+    assert kind_of(write_raster(tmp_path / "rgb.tif", rgb, nodata=None, names=("red", "green", "blue"))) == "image"
 
 
 def test_names_of_classes_are_those_of_the_tag(tmp_path: Path) -> None:

@@ -7,43 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from rasterio.transform import from_origin
 from scipy import ndimage
-from tests.support.fields import terrain
+from tests.support.rasters import write_surface
+from tests.support.surfaces import block_means, terrain
 
 from terrafine.errors import DatumError, EmptyError, GridError, UsageError
 from terrafine.evaluation.elevation.compare import compare
 from terrafine.evaluation.report import results_text
 
 CELL, SIDE = 10.0, 192
-
-
-def put(
-    path: Path,
-    z: np.ndarray,
-    cell: float = CELL,
-    *,
-    origin: tuple[float, float] = (500_000, 4_000_000),
-    crs: str = "EPSG:32633",
-    bands: tuple[str, ...] = ("elevation",),
-    **tags: str,
-) -> Path:
-    """A GeoTIFF of (y, x) or (band, y, x), NaN where void, cells of `cell` metres."""
-    layers = np.asarray(z, dtype=np.float32)
-    layers = layers[None] if layers.ndim == 2 else layers
-    count, height, width = layers.shape
-    profile = {"driver": "GTiff", "dtype": "float32", "count": count, "height": height, "width": width}
-    with rasterio.open(path, "w", **profile, crs=crs, transform=from_origin(*origin, cell, cell), nodata=-32768) as dst:
-        dst.write(np.where(np.isnan(layers), -32768, layers))
-        dst.update_tags(**tags)
-        for i, name in enumerate(bands, start=1):
-            dst.set_band_description(i, name)
-    return path
-
-
-def mean(z: np.ndarray, k: int) -> np.ndarray:
-    y, x = (n // k for n in z.shape)
-    return z.reshape(y, k, x, k).mean(axis=(1, 3))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +34,7 @@ def plain(*paths: Path, **options: Any) -> dict[str, Any]:
 
 
 def test_a_raised_copy_has_its_rise_as_bias(tmp_path: Path, truth: np.ndarray) -> None:
-    r = plain(put(tmp_path / "up.tif", truth + 3), put(tmp_path / "ref.tif", truth))
+    r = plain(write_surface(tmp_path / "up.tif", truth + 3), write_surface(tmp_path / "ref.tif", truth))
     e = r["candidates"][0]["elevation"]
     assert e["n"] == SIDE**2
     assert e["bias"] == pytest.approx(3, abs=1e-4)
@@ -72,7 +44,9 @@ def test_a_raised_copy_has_its_rise_as_bias(tmp_path: Path, truth: np.ndarray) -
 
 
 def test_a_noisy_copy_has_the_noise_in_every_stratum(tmp_path: Path, truth: np.ndarray) -> None:
-    r = plain(put(tmp_path / "c.tif", noisy(truth, 2)), put(tmp_path / "ref.tif", truth))["candidates"][0]
+    r = plain(write_surface(tmp_path / "c.tif", noisy(truth, 2)), write_surface(tmp_path / "ref.tif", truth))[
+        "candidates"
+    ][0]
     assert r["elevation"]["rmse"] == pytest.approx(2, rel=0.02)
     low, high = r["elevation"]["intervals"]["rmse"]
     assert low < r["elevation"]["rmse"] < high
@@ -89,8 +63,8 @@ def test_a_noisy_copy_has_the_noise_in_every_stratum(tmp_path: Path, truth: np.n
 def test_the_result_does_not_depend_on_the_blocks(tmp_path: Path, truth: np.ndarray) -> None:
     z = noisy(truth, 2)
     z[50:60, 70:95] = np.nan
-    c, ref = put(tmp_path / "c.tif", z), put(tmp_path / "ref.tif", truth)
-    coarse = put(tmp_path / "lr.tif", mean(truth, 4), 4 * CELL)
+    c, ref = write_surface(tmp_path / "c.tif", z), write_surface(tmp_path / "ref.tif", truth)
+    coarse = write_surface(tmp_path / "lr.tif", block_means(truth, 4), 4 * CELL)
     one, many = (plain(c, ref, coarse=coarse, block=b) for b in (512, 70))
     assert one["candidates"][0]["elevation"]["n"] == SIDE**2 - 250
 
@@ -115,8 +89,8 @@ def test_the_same_inputs_give_the_same_bytes_wherever_they_lie(tmp_path: Path, t
     texts = []
     for folder in (tmp_path / "a", tmp_path / "b"):
         folder.mkdir()
-        c, ref = put(folder / "c.tif", noisy(truth, 2)), put(folder / "ref.tif", truth)
-        coarse = put(folder / "lr.tif", mean(truth, 4), 4 * CELL)
+        c, ref = write_surface(folder / "c.tif", noisy(truth, 2)), write_surface(folder / "ref.tif", truth)
+        coarse = write_surface(folder / "lr.tif", block_means(truth, 4), 4 * CELL)
         texts.append(results_text(compare(c, ref, coarse=coarse, draws=200)))
     assert texts[0] == texts[1]
     assert str(tmp_path) not in texts[0]
@@ -127,9 +101,9 @@ def test_the_same_inputs_give_the_same_bytes_wherever_they_lie(tmp_path: Path, t
 
 def test_a_shift_is_found_reported_and_taken_out(tmp_path: Path) -> None:
     fine = ndimage.gaussian_filter(terrain(512, rough=2.2), 1.5, mode="wrap")
-    reference = put(tmp_path / "ref.tif", fine, CELL / 2)
+    reference = write_surface(tmp_path / "ref.tif", fine, CELL / 2)
     # The same ground, laid 4 m too far east and 3 m too far south, and 7 m too high.
-    moved = put(tmp_path / "c.tif", mean(fine, 2) + 7, origin=(500_004, 3_999_997))
+    moved = write_surface(tmp_path / "c.tif", block_means(fine, 2) + 7, origin=(500_004, 3_999_997))
     free = compare(moved, reference, draws=200)["candidates"][0]
     fixed = compare(moved, reference, draws=200, coregister=False)["candidates"][0]
     assert free["shift_m"]["x"] == pytest.approx(-4, abs=0.3)
@@ -142,19 +116,19 @@ def test_a_shift_is_found_reported_and_taken_out(tmp_path: Path) -> None:
 
 def test_the_reference_is_averaged_and_never_sampled(tmp_path: Path, truth: np.ndarray) -> None:
     checker = np.indices(truth.shape).sum(axis=0) % 2 * 20.0 - 10.0
-    c = put(tmp_path / "c.tif", mean(truth, 2), 2 * CELL)
-    e = plain(c, put(tmp_path / "ref.tif", truth + checker))["candidates"][0]["elevation"]
+    c = write_surface(tmp_path / "c.tif", block_means(truth, 2), 2 * CELL)
+    e = plain(c, write_surface(tmp_path / "ref.tif", truth + checker))["candidates"][0]["elevation"]
     assert e["rmse"] < 1e-3
-    sampled = put(tmp_path / "s.tif", (truth + checker)[::2, ::2], 2 * CELL)
+    sampled = write_surface(tmp_path / "s.tif", (truth + checker)[::2, ::2], 2 * CELL)
     assert plain(sampled, tmp_path / "ref.tif")["candidates"][0]["elevation"]["rmse"] > 5
 
 
 def test_baselines_are_scored_on_the_same_cells_and_the_verdict_tells(tmp_path: Path, truth: np.ndarray) -> None:
-    coarse = put(tmp_path / "lr.tif", mean(truth, 4), 4 * CELL)
+    coarse = write_surface(tmp_path / "lr.tif", block_means(truth, 4), 4 * CELL)
     holed = noisy(truth, 0.2)
     holed[20:40, 20:40] = np.nan
-    good, bad = put(tmp_path / "good.tif", holed), put(tmp_path / "bad.tif", noisy(truth, 30))
-    r = plain(bad, good, put(tmp_path / "ref.tif", truth), coarse=coarse)
+    good, bad = write_surface(tmp_path / "good.tif", holed), write_surface(tmp_path / "bad.tif", noisy(truth, 30))
+    r = plain(bad, good, write_surface(tmp_path / "ref.tif", truth), coarse=coarse)
     assert [c["name"] for c in r["candidates"]] == ["good", "bad"]
     assert [c["rank"] for c in r["candidates"]] == [1, 2]
     counts = {s["elevation"]["n"] for s in (*r["candidates"], *r["baselines"].values())}
@@ -174,31 +148,31 @@ def test_baselines_are_scored_on_the_same_cells_and_the_verdict_tells(tmp_path: 
 
 
 def test_interpolation_itself_cannot_be_told_from_interpolation(tmp_path: Path, truth: np.ndarray) -> None:
-    coarse = put(tmp_path / "lr.tif", mean(truth, 4), 4 * CELL)
-    first = plain(put(tmp_path / "c.tif", truth), put(tmp_path / "ref.tif", truth), coarse=coarse)
+    coarse = write_surface(tmp_path / "lr.tif", block_means(truth, 4), 4 * CELL)
+    first = plain(write_surface(tmp_path / "c.tif", truth), write_surface(tmp_path / "ref.tif", truth), coarse=coarse)
     rmse = first["baselines"]["back_projected"]["elevation"]["rmse"]
     rng = np.random.default_rng(3)
     error = np.kron(rng.choice([-1.0, 1.0], (16, 16)) * rng.uniform(0.2, 1.7, (16, 16)), np.ones((12, 12)))
     error *= rmse / np.sqrt(np.mean(error**2))
     for factor, told in ((1.01, "cannot be told from"), (1.0, "is as good as")):
-        r = plain(put(tmp_path / "d.tif", truth + factor * error), tmp_path / "ref.tif", coarse=coarse)
+        r = plain(write_surface(tmp_path / "d.tif", truth + factor * error), tmp_path / "ref.tif", coarse=coarse)
         assert r["verdict"]["better"] is None
         assert told in r["verdict"]["sentence"]
 
 
 def test_without_a_coarse_input_the_verdict_does_not_guess(tmp_path: Path, truth: np.ndarray) -> None:
-    r = plain(put(tmp_path / "c.tif", noisy(truth, 2)), put(tmp_path / "ref.tif", truth))
+    r = plain(write_surface(tmp_path / "c.tif", noisy(truth, 2)), write_surface(tmp_path / "ref.tif", truth))
     assert r["verdict"]["better"] is None
     assert "no coarse input was given" in r["verdict"]["sentence"]
     assert r["baselines"] == {}
 
 
 def test_consistency_tells_a_kept_observation_from_a_lost_one(tmp_path: Path, truth: np.ndarray) -> None:
-    coarse = put(tmp_path / "lr.tif", mean(truth, 4), 4 * CELL)
+    coarse = write_surface(tmp_path / "lr.tif", block_means(truth, 4), 4 * CELL)
     off = truth.copy()
     off[8:12, 8:12] += 0.5
-    kept, lost = put(tmp_path / "kept.tif", truth), put(tmp_path / "lost.tif", off)
-    r = plain(kept, lost, put(tmp_path / "ref.tif", truth), coarse=coarse, block=70)
+    kept, lost = write_surface(tmp_path / "kept.tif", truth), write_surface(tmp_path / "lost.tif", off)
+    r = plain(kept, lost, write_surface(tmp_path / "ref.tif", truth), coarse=coarse, block=70)
     found = {c["name"]: c["consistency"] for c in r["candidates"]}
     assert found["kept"]["n"] == found["lost"]["n"] == (SIDE // 4) ** 2
     assert found["kept"]["max_abs"] < 1e-3
@@ -210,10 +184,10 @@ def test_consistency_tells_a_kept_observation_from_a_lost_one(tmp_path: Path, tr
 def test_a_sigma_band_is_judged(tmp_path: Path, truth: np.ndarray) -> None:
     bands = ("elevation", "elevation_sigma")
     z = noisy(truth, 2)
-    honest = put(tmp_path / "honest.tif", np.stack((z, np.full_like(z, 2.0))), bands=bands)
-    bold = put(tmp_path / "bold.tif", np.stack((z, np.full_like(z, 0.5))), bands=bands)
-    none = put(tmp_path / "none.tif", z)
-    r = plain(honest, bold, none, put(tmp_path / "ref.tif", truth))
+    honest = write_surface(tmp_path / "honest.tif", np.stack((z, np.full_like(z, 2.0))), bands=bands)
+    bold = write_surface(tmp_path / "bold.tif", np.stack((z, np.full_like(z, 0.5))), bands=bands)
+    none = write_surface(tmp_path / "none.tif", z)
+    r = plain(honest, bold, none, write_surface(tmp_path / "ref.tif", truth))
     found = {c["name"]: c["uncertainty"] for c in r["candidates"]}
     assert found["honest"]["coverage_68"] == pytest.approx(0.68, abs=0.01)
     assert found["honest"]["coverage_90"] == pytest.approx(0.90, abs=0.01)
@@ -226,10 +200,11 @@ def test_the_multiples_of_sigma_are_the_file_s_own_unless_others_are_asked_for(
 ) -> None:
     z = noisy(truth, 2)
     layers, bands = np.stack((z, np.full_like(z, 1.0))), ("elevation", "elevation_sigma")
-    told = put(tmp_path / "told.tif", layers, bands=bands)
+    told = write_surface(tmp_path / "told.tif", layers, bands=bands)
     with rasterio.open(told, "r+") as file:
         file.update_tags(ns="TERRAFINE", SIGMA_COVERS="0.68:1.989 0.90:3.29")
-    silent, ref = put(tmp_path / "silent.tif", layers, bands=bands), put(tmp_path / "ref.tif", truth)
+    silent = write_surface(tmp_path / "silent.tif", layers, bands=bands)
+    ref = write_surface(tmp_path / "ref.tif", truth)
     found = {c["name"]: c["uncertainty"] for c in plain(told, silent, ref)["candidates"]}
     assert found["told"]["coverage_68"] == pytest.approx(0.68, abs=0.01)
     assert found["told"]["coverage_90"] == pytest.approx(0.90, abs=0.01)
@@ -243,9 +218,9 @@ def test_masks_leave_cells_out_and_classes_break_errors_down(tmp_path: Path, tru
     left = np.zeros_like(truth)
     left[:, :96] = 1
     z = np.where(left == 1, truth + 10, noisy(truth, 1))
-    c, ref = put(tmp_path / "c.tif", z), put(tmp_path / "ref.tif", truth)
-    mask = put(tmp_path / "water.tif", left)
-    cover = put(tmp_path / "cover.tif", np.kron(np.array([[10.0, 20.0]]), np.ones((12, 6))), 16 * CELL)
+    c, ref = write_surface(tmp_path / "c.tif", z), write_surface(tmp_path / "ref.tif", truth)
+    mask = write_surface(tmp_path / "water.tif", left)
+    cover = write_surface(tmp_path / "cover.tif", np.kron(np.array([[10.0, 20.0]]), np.ones((12, 6))), 16 * CELL)
     r = plain(c, ref, classes=cover, class_names={10: "lake"})["candidates"][0]
     assert [(s["label"], s["n"]) for s in r["by_class"]] == [("lake", 96 * SIDE), ("20", 96 * SIDE)]
     assert r["by_class"][0]["bias"] == pytest.approx(10, abs=1e-3)
@@ -256,20 +231,27 @@ def test_masks_leave_cells_out_and_classes_break_errors_down(tmp_path: Path, tru
 
 
 def test_candidates_on_two_grids_are_each_judged_on_their_own(tmp_path: Path, truth: np.ndarray) -> None:
-    a, b = put(tmp_path / "a.tif", noisy(truth, 1)), put(tmp_path / "b.tif", mean(truth, 2) + 5, 2 * CELL)
-    r = plain(a, b, put(tmp_path / "ref.tif", truth))
+    a = write_surface(tmp_path / "a.tif", noisy(truth, 1))
+    b = write_surface(tmp_path / "b.tif", block_means(truth, 2) + 5, 2 * CELL)
+    r = plain(a, b, write_surface(tmp_path / "ref.tif", truth))
     assert [(c["name"], c["elevation"]["n"]) for c in r["candidates"]] == [("a", SIDE**2), ("b", SIDE**2 // 4)]
     assert any("different grids" in note for note in r["notes"])
 
 
 def test_progress_reaches_its_total(tmp_path: Path, truth: np.ndarray) -> None:
     seen: list[tuple[int, int]] = []
-    plain(put(tmp_path / "c.tif", truth), put(tmp_path / "r.tif", truth), block=100, progress=lambda *p: seen.append(p))
+    plain(
+        write_surface(tmp_path / "c.tif", truth),
+        write_surface(tmp_path / "r.tif", truth),
+        block=100,
+        progress=lambda *p: seen.append(p),
+    )
     assert seen == [(i, 5) for i in range(1, 6)]
 
 
 def test_surfaces_that_do_not_overlap_are_refused(tmp_path: Path, truth: np.ndarray) -> None:
-    c, far = put(tmp_path / "c.tif", truth), put(tmp_path / "far.tif", truth, origin=(600_000, 4_000_000))
+    c = write_surface(tmp_path / "c.tif", truth)
+    far = write_surface(tmp_path / "far.tif", truth, origin=(600_000, 4_000_000))
     with pytest.raises(GridError, match="overlap"):
         plain(c, far)
 
@@ -278,19 +260,19 @@ def test_nothing_in_common_is_refused(tmp_path: Path, truth: np.ndarray) -> None
     top, bottom = truth.copy(), truth.copy()
     top[96:], bottom[:96] = np.nan, np.nan
     with pytest.raises(EmptyError, match="no cell is valid"):
-        plain(put(tmp_path / "top.tif", top), put(tmp_path / "bottom.tif", bottom))
+        plain(write_surface(tmp_path / "top.tif", top), write_surface(tmp_path / "bottom.tif", bottom))
 
 
 def test_a_reference_of_another_datum_is_refused_and_an_unknown_one_is_told(tmp_path: Path, truth: np.ndarray) -> None:
-    a = put(tmp_path / "a.tif", truth, VERTICAL_DATUM="EGM96")
+    a = write_surface(tmp_path / "a.tif", truth, tags={"VERTICAL_DATUM": "EGM96"})
     with pytest.raises(DatumError):
-        plain(a, put(tmp_path / "b.tif", truth, VERTICAL_DATUM="EGM2008"))
-    r = plain(a, put(tmp_path / "c.tif", truth))
+        plain(a, write_surface(tmp_path / "b.tif", truth, tags={"VERTICAL_DATUM": "EGM2008"}))
+    r = plain(a, write_surface(tmp_path / "c.tif", truth))
     assert any("c.tif does not say above which datum" in note for note in r["notes"])
 
 
 def test_options_that_cannot_be_meant_are_refused(tmp_path: Path, truth: np.ndarray) -> None:
-    c = put(tmp_path / "c.tif", truth)
+    c = write_surface(tmp_path / "c.tif", truth)
     with pytest.raises(UsageError, match="slope method"):
         plain(c, c, slope_method="sobel")
     with pytest.raises(UsageError, match="block"):

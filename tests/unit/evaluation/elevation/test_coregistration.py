@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 from scipy import ndimage
-from tests.support.fields import terrain
+from tests.support.surfaces import terrain
 
 from terrafine.errors import MissingExtraError
 from terrafine.evaluation.elevation.coregistration import Shift, estimate_shift

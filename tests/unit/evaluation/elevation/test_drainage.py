@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.support.drainage import compare_surfaces
-from tests.support.fields import cells, terrain
+from tests.support.surfaces import cells, terrain
 
 from terrafine.errors import UsageError
 from terrafine.evaluation.elevation.drainage import DrainageComparison, DrainageOptions, compare_all, memory_needed

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.fields import terrain
+from tests.support.surfaces import terrain
 
 from terrafine.evaluation.elevation.errors import ErrorStats, Moments
 from terrafine.evaluation.nice import nice_step

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from tests.support.fields import terrain
+from tests.support.surfaces import terrain
 
 from terrafine.evaluation.elevation.lines import LINE_HALO, LineStats, ridges, valleys
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import ndimage
-from tests.support.fields import terrain
+from tests.support.surfaces import terrain
 
 from terrafine.evaluation.elevation.spectrum import SpectrumStats, window_starts
 

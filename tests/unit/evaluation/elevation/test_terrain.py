@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.support.fields import cells, terrain
+from tests.support.surfaces import cells, terrain
 
 from terrafine.evaluation.elevation.terrain import (
     MEASURES,

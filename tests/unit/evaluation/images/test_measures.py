@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from affine import Affine
-from tests.support.fields import terrain
-from tests.support.rasters import make
+from tests.support.rasters import write_raster
+from tests.support.surfaces import terrain
 
 from terrafine.cli import main
 from terrafine.errors import BandError, EmptyError, GridError, UsageError
@@ -139,7 +139,7 @@ def test_a_shift_and_a_tint_show_in_the_consistency() -> None:
 def put(path: Path, image: np.ndarray, cell: float, **more: Any) -> Path:
     stored = np.round(image * 10_000).astype(np.uint16)
     options = {"nodata": 0, "names": ("red", "green", "blue")} | more
-    return make(path, stored, transform=Affine(cell, 0, 500_000, 0, -cell, 5_000_000), **options)
+    return write_raster(path, stored, transform=Affine(cell, 0, 500_000, 0, -cell, 5_000_000), **options)
 
 
 def files(tmp_path: Path, side: int = 256) -> tuple[Path, Path, Path]:

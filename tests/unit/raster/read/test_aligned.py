@@ -10,7 +10,7 @@ import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
-from tests.support.rasters import UTM, everything, heights, make, utm_grid
+from tests.support.rasters import UTM, heights, read_all, utm_grid, write_raster
 
 from terrafine.errors import GridError, UsageError
 from terrafine.raster.read.aligned import AlignedSource, align_to, warp_grid
@@ -25,7 +25,7 @@ def plane(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def sloping(tmp_path: Path, shape: tuple[int, int] = (120, 150), cell: float = 30.0) -> Source:
     y, x = (np.arange(n) + 0.5 for n in shape)
     z = plane(500_000 + cell * x[None, :], 5_000_000 - cell * y[:, None]).astype(np.float32)
-    return open_source(make(tmp_path / "plane.tif", z, transform=utm_grid(*shape, cell=cell).affine))
+    return open_source(write_raster(tmp_path / "plane.tif", z, transform=utm_grid(*shape, cell=cell).affine))
 
 
 def centres(box: GeoBox) -> tuple[np.ndarray, np.ndarray]:
@@ -43,7 +43,7 @@ def centres(box: GeoBox) -> tuple[np.ndarray, np.ndarray]:
 def test_a_slope_lies_where_the_projection_says(tmp_path: Path, crs: str | None, resolution: object) -> None:
     source = sloping(tmp_path)
     box = warp_grid(source.geobox, crs, resolution)  # type: ignore[arg-type]
-    values, valid = everything(align_to(source, box))  # type: ignore[arg-type]
+    values, valid = read_all(align_to(source, box))  # type: ignore[arg-type]
     x, y = centres(box)
     inner = valid & (x > 500_200) & (x < 504_300) & (y < 4_999_800) & (y > 4_996_600)
     assert inner.sum() > 200
@@ -56,9 +56,9 @@ def test_a_slope_lies_where_the_projection_says(tmp_path: Path, crs: str | None,
 def test_windows_equal_the_whole(tmp_path: Path, crs: str | None, resolution: float | None) -> None:
     z = heights((200, 260))
     z[50:80, 60:90] = -9999
-    source = open_source(make(tmp_path / "a.tif", z))
+    source = open_source(write_raster(tmp_path / "a.tif", z))
     aligned = align_to(source, warp_grid(source.geobox, crs, resolution))
-    whole = everything(aligned)  # type: ignore[arg-type]
+    whole = read_all(aligned)  # type: ignore[arg-type]
     assert whole[1].any() and not whole[1].all()
     height, width = aligned.shape
     again = pickle.loads(pickle.dumps(aligned))
@@ -74,10 +74,10 @@ def test_windows_equal_the_whole(tmp_path: Path, crs: str | None, resolution: fl
 def test_missing_cells_stay_missing_and_weigh_nothing(tmp_path: Path) -> None:
     z = np.full((60, 60), 100, np.float32)
     z[20:30, 20:30] = -9999
-    source = open_source(make(tmp_path / "a.tif", z))
+    source = open_source(write_raster(tmp_path / "a.tif", z))
     shifted = GeoBox((60, 60), Affine(30, 0, 500_010, 0, -30, 4_999_990), UTM)
     for box in (shifted, warp_grid(source.geobox, None, 10.0), warp_grid(source.geobox, None, 90.0)):
-        values, valid = everything(align_to(source, box))  # type: ignore[arg-type]
+        values, valid = read_all(align_to(source, box))  # type: ignore[arg-type]
         np.testing.assert_allclose(values[valid], 100, rtol=1e-5)
         assert not values[~valid].any()
         x, y = centres(box)
@@ -87,17 +87,17 @@ def test_missing_cells_stay_missing_and_weigh_nothing(tmp_path: Path) -> None:
 
 def test_a_shared_lattice_is_read_without_resampling(tmp_path: Path) -> None:
     z = heights((30, 40))
-    source = open_source(make(tmp_path / "a.tif", z))
+    source = open_source(write_raster(tmp_path / "a.tif", z))
     moved = GeoBox((20, 20), Affine(30, 0, 500_000 + 30 * 25, 0, -30, 5_000_000 - 30 * 15), UTM)
-    values, valid = everything(align_to(source, moved))  # type: ignore[arg-type]
+    values, valid = read_all(align_to(source, moved))  # type: ignore[arg-type]
     np.testing.assert_array_equal(values[:15, :15], z[15:, 25:])
     assert valid.sum() == 15 * 15
 
 
 def test_going_coarser_averages(tmp_path: Path) -> None:
     z = heights((60, 80))
-    source = open_source(make(tmp_path / "a.tif", z))
-    values, _ = everything(align_to(source, utm_grid(6, 8, 300.0)))  # type: ignore[arg-type]
+    source = open_source(write_raster(tmp_path / "a.tif", z))
+    values, _ = read_all(align_to(source, utm_grid(6, 8, 300.0)))  # type: ignore[arg-type]
     np.testing.assert_allclose(values, z.reshape(6, 10, 8, 10).mean((1, 3)), rtol=1e-5)
 
 
@@ -112,11 +112,11 @@ def test_grids_without_a_common_area_or_crs_are_refused(tmp_path: Path) -> None:
 
 
 def test_grids_without_crs_share_a_plane(tmp_path: Path) -> None:
-    source = open_source(make(tmp_path / "a.tif", heights(), crs=None), pixel_size_m=(3.0, 6.0))
+    source = open_source(write_raster(tmp_path / "a.tif", heights(), crs=None), pixel_size_m=(3.0, 6.0))
     half = GeoBox((80, 100), Affine(15, 0, 500_000, 0, -15, 5_000_000), None)
     aligned = align_to(source, half)
     assert aligned.pixel_size_m(slice(0, 1))[:, 0].tolist() == [1.5, 3.0]
-    assert everything(aligned)[1].all()  # type: ignore[arg-type]
+    assert read_all(aligned)[1].all()  # type: ignore[arg-type]
 
 
 def test_an_aligned_source_answers_as_a_source_does(tmp_path: Path) -> None:
@@ -131,11 +131,11 @@ def test_an_aligned_source_answers_as_a_source_does(tmp_path: Path) -> None:
 
 def test_a_source_across_the_antimeridian_is_found_from_both_sides(tmp_path: Path) -> None:
     z = np.full((40, 60), 50, np.float32)
-    path = make(tmp_path / "a.tif", z, crs="EPSG:4326", transform=Affine(0.01, 0, 179.7, 0, -0.01, -16.5))
+    path = write_raster(tmp_path / "a.tif", z, crs="EPSG:4326", transform=Affine(0.01, 0, 179.7, 0, -0.01, -16.5))
     source = open_source(path)
     # Fiji's grid runs across 180 degrees: EPSG:3460.
     box = warp_grid(GeoBox((40, 60), source.geobox.affine, "EPSG:4326"), "EPSG:3460", 1000.0)
-    values, valid = everything(align_to(source, box))  # type: ignore[arg-type]
+    values, valid = read_all(align_to(source, box))  # type: ignore[arg-type]
     assert valid.mean() > 0.8
     np.testing.assert_allclose(values[valid], 50, rtol=1e-5)
 

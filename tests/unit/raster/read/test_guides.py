@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rasterio
 from numpy.typing import NDArray
-from rasterio.transform import from_origin
+from tests.support.rasters import write_raster
 
 from terrafine.errors import BandError, EmptyError
 from terrafine.raster.read.guides import GuidedSource, open_guides
@@ -22,13 +21,7 @@ INNER = (slice(20, 100), slice(20, 100))
 
 
 def write(path: Path, values: NDArray[Any], cell: float, band: str) -> Path:
-    height, width = values.shape
-    profile = {"driver": "GTiff", "dtype": "float32", "count": 1, "nodata": np.nan, "crs": "EPSG:32633"}
-    place = from_origin(500_000, 5_000_000, cell, cell)
-    with rasterio.open(path, "w", height=height, width=width, transform=place, **profile) as f:
-        f.write(values.astype(np.float32), 1)
-        f.set_band_description(1, band)
-    return path
+    return write_raster(path, values.astype(np.float32), cell=cell, names=(band,), nodata=np.nan)
 
 
 def radar(dy: float = 0, dx: float = 0) -> NDArray[Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from tests.support.rasters import everything, heights, make
+from tests.support.rasters import heights, read_all, write_raster
 
 from terrafine.errors import SourceError
 from terrafine.raster.read.integrity import check_parts, check_whole, content_digest, read_directories
@@ -20,12 +20,12 @@ TILED = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate
 @pytest.mark.parametrize("more", [{}, TILED, {**TILED, "bigtiff": "YES"}, {"compress": "lzw"}])
 @pytest.mark.parametrize("kept", [0.999, 0.7, 0.3, 0.01])
 def test_a_tiff_cut_anywhere_is_refused(tmp_path: Path, more: dict[str, object], kept: float) -> None:
-    path = make(tmp_path / "a.tif", heights((300, 300)), **more)  # type: ignore[arg-type]
+    path = write_raster(tmp_path / "a.tif", heights((300, 300)), **more)  # type: ignore[arg-type]
     check_whole(str(path))
     with open(path, "r+b") as file:
         file.truncate(int(path.stat().st_size * kept))
     with pytest.raises(SourceError, match=r"a\.tif"):
-        everything(open_source(path))
+        read_all(open_source(path))
 
 
 def test_a_tiff_none_of_whose_blocks_was_written_is_refused(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_tiff_none_of_whose_blocks_was_written_is_refused(tmp_path: Path) -> N
 
 
 def test_damaged_data_is_an_error_when_read(tmp_path: Path) -> None:
-    path = make(tmp_path / "a.tif", heights((200, 200)), **TILED)  # type: ignore[arg-type]
+    path = write_raster(tmp_path / "a.tif", heights((200, 200)), **TILED)  # type: ignore[arg-type]
     data = bytearray(path.read_bytes())
     found = read_directories(str(path))
     assert found is not None
@@ -48,12 +48,12 @@ def test_damaged_data_is_an_error_when_read(tmp_path: Path) -> None:
     data[at : at + n] = bytes(n)
     path.write_bytes(bytes(data))
     with pytest.raises(SourceError, match="cannot be read"):
-        everything(open_source(path))
+        read_all(open_source(path))
 
 
 def test_directories_agree_with_gdal(tmp_path: Path) -> None:
     for name, more in (("c.tif", {}), ("b.tif", {"bigtiff": "YES"}), ("m.tif", {"endianness": "BIG"})):
-        path = make(tmp_path / name, heights((200, 150)), **TILED, **more)  # type: ignore[arg-type]
+        path = write_raster(tmp_path / name, heights((200, 150)), **TILED, **more)  # type: ignore[arg-type]
         found = read_directories(str(path))
         assert found is not None and len(found) == 1
         with rasterio.open(path) as file:
@@ -105,11 +105,11 @@ def vrt_of(path: Path, *names: str) -> Path:
 
 def test_a_vrt_whose_part_is_missing_is_refused_with_the_name_of_the_part(tmp_path: Path) -> None:
     for name in ("a.tif", "b.tif"):
-        make(tmp_path / name, heights((40, 30)))
+        write_raster(tmp_path / name, heights((40, 30)))
     inner = vrt_of(tmp_path / "inner.vrt", "a.tif", "b.tif")
     outer = vrt_of(tmp_path / "outer.vrt", "inner.vrt")
     check_parts(str(outer))
-    assert everything(open_source(inner))[1].all()
+    assert read_all(open_source(inner))[1].all()
     (tmp_path / "b.tif").unlink()
     for path in (inner, outer):
         with pytest.raises(SourceError, match=r"inner\.vrt: names 2 files, and 1 .*b\.tif") as refusal:

@@ -13,7 +13,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from PIL import Image
 from pyproj import Transformer
-from tests.support.rasters import make, utm_grid
+from tests.support.rasters import utm_grid, write_raster
 
 from terrafine.errors import GridError, MissingExtraError, SourceError, UsageError
 from terrafine.raster.metric_grid import coarser, earth_position, metre_grid
@@ -86,12 +86,12 @@ def test_what_is_no_vector_or_no_metres_is_refused(tmp_path: Path) -> None:
 def test_classes_and_colours_say_the_same(tmp_path: Path) -> None:
     labels = np.array([[1, 1, 0], [2, 0, 9]], np.uint8).repeat(2, 0).repeat(2, 1)
     grid = Affine(1, 0, 500_000, 0, -1, 5_000_000)
-    numbers = make(tmp_path / "c.tif", labels, transform=grid, nodata=None)
+    numbers = write_raster(tmp_path / "c.tif", labels, transform=grid, nodata=None)
     colours = {0: (1, 2, 3), 1: (0x3C, 0x10, 0x98), 2: (0x6E, 0xC1, 0xE4), 9: (0x9B, 0x9B, 0x9B)}
     painted = np.stack([np.vectorize(lambda v, i=i: colours[v][i])(labels).astype(np.uint8) for i in range(3)])
-    mask = make(tmp_path / "m.tif", painted, transform=grid, nodata=None, names=("red", "green", "blue"))
+    mask = write_raster(tmp_path / "m.tif", painted, transform=grid, nodata=None, names=("red", "green", "blue"))
     expected = np.where(labels == 9, UNKNOWN, np.isin(labels, (1, 2)))
-    tabled = make(tmp_path / "t.tif", labels, transform=grid, nodata=None, photometric="palette")
+    tabled = write_raster(tmp_path / "t.tif", labels, transform=grid, nodata=None, photometric="palette")
     with rasterio.open(tabled, "r+") as file:
         file.write_colormap(1, colours)
     here = utm_grid(4, 6, 1.0)
@@ -118,14 +118,14 @@ def test_what_a_colour_table_leaves_transparent_is_unknown(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("marks", [([], ["1"]), (["1"], ["#FFFFFF"]), (["forest"], []), (["#12"], [])])
 def test_marks_that_cannot_be_meant_are_refused(tmp_path: Path, marks: tuple[list[str], list[str]]) -> None:
-    path = make(tmp_path / "c.tif", np.zeros((3, 4, 4), np.uint8), nodata=None, names=("red", "green", "blue"))
+    path = write_raster(tmp_path / "c.tif", np.zeros((3, 4, 4), np.uint8), nodata=None, names=("red", "green", "blue"))
     with pytest.raises(UsageError, match="expected"):
         open_label_raster(path, *marks)
 
 
 def test_labels_of_another_crs_are_refused(tmp_path: Path) -> None:
     labels = open_label_raster(
-        make(tmp_path / "c.tif", np.zeros((4, 4), np.uint8), crs="EPSG:32634", nodata=None), ["1"]
+        write_raster(tmp_path / "c.tif", np.zeros((4, 4), np.uint8), crs="EPSG:32634", nodata=None), ["1"]
     )
     with pytest.raises(GridError, match="another CRS"):
         labels.burn(utm_grid(4, 4, 1.0))
@@ -133,13 +133,13 @@ def test_labels_of_another_crs_are_refused(tmp_path: Path) -> None:
 
 def test_the_metre_grid_lies_inside_an_image_of_metres_and_covers_one_of_degrees(tmp_path: Path) -> None:
     image = np.zeros((100, 120), np.int16)
-    inside = make(tmp_path / "u.tif", image, transform=Affine(0.6, 0, 500_000.3, 0, -0.6, 5_000_000.1))
+    inside = write_raster(tmp_path / "u.tif", image, transform=Affine(0.6, 0, 500_000.3, 0, -0.6, 5_000_000.1))
     grid = metre_grid(open_source(inside))
     assert (grid.shape[0], grid.shape[1]) == (59, 71)
     assert (grid.affine.c, grid.affine.f) == (500_001, 5_000_000)
-    degrees = make(tmp_path / "d.tif", image, crs="EPSG:4326", transform=Affine(9e-6, 0, 15, 0, -9e-6, 45))
+    degrees = write_raster(tmp_path / "d.tif", image, crs="EPSG:4326", transform=Affine(9e-6, 0, 15, 0, -9e-6, 45))
     assert metre_grid(open_source(degrees)).crs.epsg == 32633
-    bare = make(tmp_path / "b.tif", image, crs=None, transform=Affine(1, 0, 0, 0, -1, 0))
+    bare = write_raster(tmp_path / "b.tif", image, crs=None, transform=Affine(1, 0, 0, 0, -1, 0))
     assert tuple(metre_grid(open_source(bare, pixel_size_m=0.5)).shape) == (50, 60)
     assert tuple(coarser(grid, 10).shape) == (5, 7)
 

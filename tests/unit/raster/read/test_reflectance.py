@@ -9,6 +9,7 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 from tests.support.paths import DATA
+from tests.support.rasters import write_raster
 
 from terrafine.errors import BandError, EmptyError, GridError, UsageError
 from terrafine.raster.read.reflectance import open_image
@@ -27,12 +28,8 @@ def ground(seed: int = 0, haze: float = 0.0) -> np.ndarray:
 def write(
     path: Path, numbers: np.ndarray, names: tuple[str, ...] = NAMES, dtype: str = "uint16", **more: float
 ) -> Path:
-    profile = {"driver": "GTiff", "dtype": dtype, "count": len(numbers), "crs": "EPSG:32612", **more}
-    shape = {"height": numbers.shape[1], "width": numbers.shape[2], "transform": from_origin(4e5, 4e6, 30, 30)}
-    with rasterio.open(path, "w", **profile, **shape) as f:
-        f.write(numbers.astype(dtype))
-        f.descriptions = names
-    return path
+    where = {"crs": "EPSG:32612", "origin": (4e5, 4e6), "nodata": None}
+    return write_raster(path, numbers.astype(dtype), names=names, **(where | more))
 
 
 def numbers(sensor: str, reflectance: np.ndarray) -> np.ndarray:

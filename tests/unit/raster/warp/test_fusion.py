@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
-from rasterio.transform import from_origin
+from tests.support.rasters import write_raster
 
 from terrafine.errors import GridError
 from terrafine.raster.read.source import open_source
@@ -18,12 +17,8 @@ K = 4
 
 
 def write(path: Path, z: np.ndarray, cell: float, name: str, x: float = 4e5) -> Path:
-    profile = {"driver": "GTiff", "dtype": "float32", "count": 1, "crs": "EPSG:32612", "nodata": -9999.0}
-    shape = {"height": z.shape[0], "width": z.shape[1], "transform": from_origin(x, 4e6, cell, cell)}
-    with rasterio.open(path, "w", **profile, **shape) as f:
-        f.write(np.nan_to_num(z, nan=-9999.0).astype(np.float32), 1)
-        f.descriptions = (name,)
-    return path
+    where = {"cell": cell, "crs": "EPSG:32612", "origin": (x, 4e6)}
+    return write_raster(path, z.astype(np.float32), names=(name,), **where)
 
 
 def truth(rows: int = 96, cols: int = 80) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import rasterio
 from tests.support.paths import ROOT
-from tests.support.rasters import everything, heights, utm_grid
+from tests.support.rasters import heights, read_all, utm_grid
 
 from terrafine.errors import DiskError, OutputError, TerrafineError
 from terrafine.raster.read.integrity import read_directories
@@ -51,7 +51,7 @@ def leftovers(folder: Path) -> list[str]:
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     z = surface()
     done = write(tmp_path / "o.tif", z, tags={"MODEL": "ridgeline"})
-    values, valid = everything(open_source(done.path))
+    values, valid = read_all(open_source(done.path))
     np.testing.assert_array_equal(valid, ~np.isnan(z[0]))
     np.testing.assert_array_equal(values[valid], z[0][valid])
     content = done.path.read_bytes()
@@ -92,7 +92,7 @@ def test_a_file_of_more_than_four_gigabytes_would_be_bigtiff(tmp_path: Path, mon
     z = surface()
     path = write(tmp_path / "o.tif", z).path
     assert path.read_bytes()[:4] == b"II\x2b\0"
-    values, valid = everything(open_source(path))
+    values, valid = read_all(open_source(path))
     np.testing.assert_array_equal(values[valid], z[0][valid])
 
 
@@ -144,7 +144,7 @@ def test_missing_cells_take_the_given_nodata_and_no_others_do(tmp_path: Path, no
     if not huge:  # a measured value that looks missing
         z[0, 0, 0] = -9999.0 if nodata is None or np.isnan(nodata) else nodata
     path = write(tmp_path / "o.tif", z, nodata=nodata).path
-    values, valid = everything(open_source(path, check_range=False))
+    values, valid = read_all(open_source(path, check_range=False))
     np.testing.assert_array_equal(valid, ~np.isnan(z[0]))
     if nodata == 0:
         assert 0 < abs(values[0, 0]) < 1e-30
@@ -158,7 +158,7 @@ def test_grids_without_crs_or_overviews_are_written(tmp_path: Path) -> None:
     path = write_cog(tmp_path / "o.tif", grid, [z], band_names=["elevation"], units=["m"], statistics=False).path
     with rasterio.open(path) as file:
         assert file.crs is None and file.overviews(1) == [] and "STATISTICS_MEAN" not in file.tags(1)
-    np.testing.assert_array_equal(everything(open_source(path, pixel_size_m=30.0))[0], z[0])
+    np.testing.assert_array_equal(read_all(open_source(path, pixel_size_m=30.0))[0], z[0])
 
 
 @pytest.mark.parametrize("old", [None, b"what was there before"])
@@ -272,7 +272,7 @@ def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
         yield from blocks(surface())
 
     write_cog(path, utm_grid(*SHAPE), rows(), band_names=["elevation"], units=["m"])
-    assert everything(open_source(path))[1].sum() == (~np.isnan(surface())).sum()
+    assert read_all(open_source(path))[1].sum() == (~np.isnan(surface())).sum()
 
 
 def test_what_a_killed_writer_left_is_swept(tmp_path: Path) -> None:
@@ -335,7 +335,7 @@ def test_a_scale_is_stated_and_undone_by_whoever_reads(tmp_path: Path) -> None:
     with open_cog(tmp_path / "r.tif", utm_grid(40, 50), encoding=encoding, band_names=("red",), units=("1",)) as writer:
         writer.push(z)
     source = open_source(tmp_path / "r.tif", want=("red",))
-    values, valid = everything(source, "red")
+    values, valid = read_all(source, "red")
     assert source.scaled
     np.testing.assert_array_equal(valid, ~np.isnan(z[0]))
     np.testing.assert_allclose(values[valid], z[0][valid], atol=5.1e-5)

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rasterio
 import torch
-from rasterio.transform import from_origin
+from tests.support.rasters import write_raster
 
 from terrafine.errors import DataError, RecipeError
 from terrafine.nn.weights import load, read_spec
@@ -83,12 +82,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write(path: Path, values: np.ndarray, cell: float, names: tuple[str, ...] = ()) -> None:
-    profile = {"driver": "GTiff", "dtype": str(values.dtype), "count": len(values), "crs": "EPSG:32612"}
-    shape = {"height": values.shape[1], "width": values.shape[2], "transform": from_origin(4e5, 4e6, cell, cell)}
-    with rasterio.open(path, "w", **profile, **shape) as f:
-        f.write(values)
-        if names:
-            f.descriptions = names
+    write_raster(path, values, cell=cell, crs="EPSG:32612", origin=(4e5, 4e6), nodata=None, names=names)
 
 
 PAIRS = {"a_image.tif": "a_dem.tif", "b_image.tif": "b_dem.tif"}
