@@ -1,6 +1,7 @@
 """Terrafine turns free, coarse satellite data into fine maps of the Earth.
 
-Public names are imported on first use, so `import terrafine` loads neither torch nor rasterio.
+Every command of `terrafine` that makes something is a function here, with the same words for its options. Public names
+are imported on first use, so `import terrafine` loads neither torch nor rasterio.
 """
 
 from __future__ import annotations
@@ -14,18 +15,40 @@ if TYPE_CHECKING:
     from terrafine.workflows.height import estimate_height as estimate_height
     from terrafine.workflows.image import sharpen_image as sharpen_image
     from terrafine.workflows.impervious import map_impervious as map_impervious
+    from terrafine.workflows.options import Guidance as Guidance
+    from terrafine.workflows.options import ReadOptions as ReadOptions
+    from terrafine.workflows.options import RunOptions as RunOptions
+    from terrafine.workflows.options import TargetGrid as TargetGrid
+    from terrafine.workflows.radar import map_radar as map_radar
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Guidance": "terrafine.workflows.options",
+    "ReadOptions": "terrafine.workflows.options",
+    "RunOptions": "terrafine.workflows.options",
+    "TargetGrid": "terrafine.workflows.options",
+    "TerrafineError": "terrafine.errors",
     "estimate_height": "terrafine.workflows.height",
     "map_impervious": "terrafine.workflows.impervious",
+    "map_radar": "terrafine.workflows.radar",
     "sharpen_dem": "terrafine.workflows.dem",
     "sharpen_image": "terrafine.workflows.image",
-    "TerrafineError": "terrafine.errors",
 }
 
-__all__ = ["TerrafineError", "__version__", "estimate_height", "map_impervious", "sharpen_dem", "sharpen_image"]
+__all__ = [
+    "Guidance",
+    "ReadOptions",
+    "RunOptions",
+    "TargetGrid",
+    "TerrafineError",
+    "__version__",
+    "estimate_height",
+    "map_impervious",
+    "map_radar",
+    "sharpen_dem",
+    "sharpen_image",
+]
 
 
 def __getattr__(name: str) -> Any:

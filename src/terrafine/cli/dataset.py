@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from terrafine.cli.kinds import BAND
+from terrafine.cli.parameter_types import BAND
 from terrafine.errors import UsageError
 
 __all__ = ["dataset"]

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from terrafine.cli.kinds import GUIDE, at_most
+from terrafine.cli.defaults import option_of
 from terrafine.cli.options import running
+from terrafine.cli.parameter_types import GUIDE, at_most
 from terrafine.errors import UsageError
+from terrafine.workflows.dem import sharpen_dem
+from terrafine.workflows.options import ENGINES, Guidance, RunOptions
 
 if TYPE_CHECKING:
     from terrafine.inference.engine import RunReport
@@ -31,35 +34,23 @@ def _residual(report: RunReport) -> str:
 @click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Also draw a hillshade.")
 @click.option("--tr", "target_resolution", nargs=2, type=float, metavar="X Y", help="Output cell size, in CRS units.")
 @click.option("--t-srs", "target_crs", metavar="CRS", help="Output CRS, for example EPSG:32633.")
-@click.option(
+@option_of(
+    sharpen_dem,
+    "consistency",
     "--consistency",
     type=click.Choice(["hard", "soft", "none"]),
-    default="hard",
-    show_default=True,
-    help="hard: block means equal the input; soft: within --tolerance, for noisy input; none: as the model says.",
+    help="hard: block means equal the input; soft: within --tolerance, for noisy input; none: as the model gives.",
 )
-@click.option(
-    "--tolerance",
-    "tolerance_m",
-    type=float,
-    default=1.0,
-    show_default=True,
-    metavar="M",
-    help="For --consistency soft.",
-)
+@option_of(sharpen_dem, "tolerance_m", "--tolerance", type=float, metavar="M", help="For --consistency soft.")
 @click.option("--self-ensemble", is_flag=True, help="Mean over the 8 mirrored and rotated inputs: 8 times the work.")
-@click.option(
-    "--engine",
-    type=click.Choice(["torch", "openvino", "onnx"]),
-    default="torch",
-    show_default=True,
-    help="Runs the network.",
-)
+@option_of(RunOptions, "engine", "--engine", type=click.Choice(ENGINES), help="Runs the network.")
 @click.option("--vertical-datum", metavar="NAME", help="Datum of the heights, where the file does not say.")
 @click.option(
     "--elevation-unit", metavar="UNIT", help="Unit of the heights, where the file does not say: m, ft, us-ft."
 )
-@click.option("--pixel-size", type=float, metavar="M", help="Metres of a cell, where the file has no CRS.")
+@click.option(
+    "--pixel-size", "pixel_size_m", type=float, metavar="M", help="Metres of a cell, where the file has no CRS."
+)
 @click.option(
     "--guide",
     "guides",
@@ -71,39 +62,30 @@ def _residual(report: RunReport) -> str:
 @click.option("--orbit", type=click.Choice(["ascending", "descending"]), help="Of the radar's pass.")
 @click.option("--heading", type=float, metavar="DEG", help="Of the radar's track.  [default: Sentinel-1's]")
 @click.option("--sun", type=float, metavar="DEG", help="Azimuth of the image's sun.  [default: found from relief]")
-@click.option(
-    "--guide-unit", type=click.Choice(["dB", "linear"]), default="dB", show_default=True, help="Of the radar."
-)
+@option_of(Guidance, "unit", "--guide-unit", type=click.Choice(["dB", "linear"]), help="Of the radar.")
 @running(_residual)
 def dem(
     sources: tuple[str, ...],
     destination: Path,
-    model: str | None,
-    pixel_size: float | None,
     guides: tuple[tuple[str, str], ...],
     orbit: str | None,
     heading: float | None,
     sun: float | None,
-    guide_unit: str,
-    run: dict[str, Any],
+    unit: str,
     **options: Any,
 ) -> None:
     """Write DST, a finer elevation model of SRC (several files are read as one mosaic).
 
-    DST is a Cloud-Optimized GeoTIFF: float32 metres, nodata kept, overviews inside. A run that was cut off goes on
-    when the same command is given again.
+    DST is a Cloud-Optimized GeoTIFF: float32 metres, nodata kept, overviews inside. The same command resumes a run
+    that was cut off.
     """
     if not guides and (orbit is not None or heading is not None or sun is not None):
         raise UsageError("--orbit, --heading and --sun are of guides, and none is given; add --guide, or leave them")
-    from terrafine.workflows.dem import sharpen_dem
     from terrafine.workflows.guidance import parse_guides
 
     sharpen_dem(
         sources,
         destination,
-        model=model or ("pimsr" if guides else "ridgeline"),
-        pixel_size_m=pixel_size,
-        guidance=parse_guides(guides, orbit=orbit, heading=heading, unit=guide_unit, sun=sun) if guides else None,
+        guidance=parse_guides(guides, orbit=orbit, heading=heading, unit=unit, sun=sun) if guides else None,
         **options,
-        **run,
     )

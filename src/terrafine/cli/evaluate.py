@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from terrafine.cli.judge import judge
-from terrafine.cli.kinds import BYTES
+from terrafine.cli.parameter_types import BYTES
 from terrafine.cli.table import columns
 from terrafine.errors import OutputError, UsageError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from terrafine.cli.kinds import human_bytes
+from terrafine.cli.parameter_types import human_bytes
 
 __all__ = ["export"]
 

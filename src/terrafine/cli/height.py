@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from terrafine.cli.defaults import option_of
 from terrafine.cli.options import optical, running
 from terrafine.raster.read.sensors import SENSORS
+from terrafine.workflows.height import estimate_height
 
 __all__ = ["height"]
 
@@ -18,17 +20,15 @@ __all__ = ["height"]
 @click.argument("destination", metavar="DST", type=click.Path(path_type=Path))
 @click.option("--anchor", metavar="DEM", help="Coarse elevation model: heights become absolute.")
 @click.option("--vertical-datum", metavar="NAME", help="Datum of the anchor, where the file does not say.")
-@click.option("--model", default="relief", show_default=True, metavar="NAME|FILE", help="See `terrafine models`.")
+@option_of(estimate_height, "model", "--model", metavar="NAME|FILE", help="See `terrafine models`.")
 @click.option("--uncertainty", is_flag=True, help="Add a second band: the standard error in metres.")
 @click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Also draw a hillshade.")
 @optical(tuple(SENSORS))
 @running()
-def height(sources: tuple[str, ...], destination: Path, run: dict[str, Any], **options: Any) -> None:
+def height(sources: tuple[str, ...], destination: Path, **options: Any) -> None:
     """Write DST, the relief of IMAGE in metres above an unstated level; with --anchor, heights.
 
-    IMAGE has red, green and blue of Sentinel-2 or Landsat 8/9 (several files are read as one mosaic). A run that was
-    cut off goes on when the same command is given again.
+    IMAGE has red, green and blue of Sentinel-2 or Landsat 8/9 (several files are read as one mosaic). The same command
+    resumes a run that was cut off.
     """
-    from terrafine.workflows.height import estimate_height
-
-    estimate_height(sources, destination, **options, **run)
+    estimate_height(sources, destination, **options)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from terrafine.cli.kinds import human_bytes
+from terrafine.cli.parameter_types import human_bytes
 from terrafine.cli.table import columns
 
 if TYPE_CHECKING:

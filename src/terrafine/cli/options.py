@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from terrafine.cli.advice import as_options
-from terrafine.cli.kinds import BAND, BYTES, human_bytes
+from terrafine.cli.parameter_types import BAND, BYTES, human_bytes
 
 if TYPE_CHECKING:
     from terrafine.inference.engine import RunReport
 
-__all__ = ["optical", "running", "tell"]
+__all__ = ["optical", "print_summary", "running"]
 
 Command = Callable[..., Any]
-
 _RUNNING = (
     click.option("--memory", type=BYTES, metavar="SIZE", help="Refuse to use more, for example 4GB."),
     click.option("--dask", metavar="ADDRESS", help="Run on this Dask scheduler, for example tcp://scheduler:8786."),
@@ -28,9 +27,9 @@ _RUNNING = (
     ),
     click.option("--assume-crs", metavar="CRS", help="CRS of the input, where the file has none or a wrong one."),
     click.option(
-        "--nodata", type=float, metavar="VALUE", help="The value that means missing, where the file is silent."
+        "--nodata", type=float, metavar="VALUE", help="The value that means missing, where the file does not state it."
     ),
-    click.option("--restart", is_flag=True, help="Throw away an unfinished run of the same output."),
+    click.option("--restart", is_flag=True, help="Start from scratch instead of resuming an unfinished run."),
     click.option("--tile", type=click.IntRange(min=1), metavar="N", help="Input cells along one side of a tile."),
     click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads.  [default: all]"),
     click.option("--quiet", is_flag=True, help="No progress, no summary."),
@@ -38,37 +37,27 @@ _RUNNING = (
 
 
 def running(*extra: Callable[[RunReport], str]) -> Callable[[Command], Command]:
-    """Options of every verb that runs a model over files; the verb is called with `run`, arguments for the library.
-
-    `extra` makes further lines of the closing summary; the verb has an argument `destination`.
-    """
+    """Options of every verb that runs a model over files; `extra` makes further lines of the closing summary."""
 
     def decorate(verb: Command) -> Command:
         @functools.wraps(verb)
         def wrapped(destination: Path, bands: tuple[tuple[str, int], ...], quiet: bool, **given: Any) -> Any:
-            from terrafine.inference.progress import Bar
-
-            run = {name: given.pop(name) for name in _PASSED}
-            run["bands"] = dict(bands) or None
-            run["progress"] = None if quiet else Bar(disable=None)
-            run["report"] = None if quiet else partial(tell, destination, extra)
-            return verb(destination=destination, run=run, **given)
+            summary = None if quiet else partial(print_summary, destination, extra)
+            return verb(destination=destination, bands=dict(bands) or None, progress=not quiet, report=summary, **given)
 
         return _with(_RUNNING, wrapped)
 
     return decorate
 
 
-_PASSED = ("memory", "dask", "assume_crs", "nodata", "restart", "tile", "threads")
-
-
 def optical(sensors: tuple[str, ...]) -> Callable[[Command], Command]:
     """Options of every verb that reads an optical image."""
+    from terrafine.cli.defaults import option_of
+    from terrafine.workflows.height import estimate_height
+
     options = (
         click.option("--sensor", type=click.Choice(sensors), help="What the numbers mean.  [default: found]"),
-        click.option(
-            "--max-bright", type=float, default=0.3, show_default=True, help="Share that may look like cloud."
-        ),
+        option_of(estimate_height, "max_bright", "--max-bright", type=float, help="Share that may look like cloud."),
     )
     return partial(_with, options)
 
@@ -79,7 +68,7 @@ def _with(options: tuple[Callable[[Command], Command], ...], verb: Command) -> C
     return verb
 
 
-def tell(destination: Path, extra: tuple[Callable[[RunReport], str], ...], report: RunReport) -> None:
+def print_summary(destination: Path, extra: tuple[Callable[[RunReport], str], ...], report: RunReport) -> None:
     """The closing summary: size, time and rate, then what the verb adds; notes on the input to standard error."""
     rows, columns = report.plan.output_shape
     rate = rows * columns / 1e6 / max(report.seconds_total, 1e-9)

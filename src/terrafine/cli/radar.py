@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from terrafine.cli.kinds import BAND, human_bytes
+from terrafine.cli.parameter_types import BAND, human_bytes
 
 if TYPE_CHECKING:
     from terrafine.workflows.radar import RadarReport

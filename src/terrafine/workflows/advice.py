@@ -7,13 +7,19 @@ read, what to do to the file stands in its place. The command line writes argume
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from inspect import signature
+from typing import Any, ParamSpec, TypeVar
 
 from terrafine.errors import TerrafineError
 
-__all__ = ["INSTEAD", "adapted", "advice_for", "arguments_in", "rewritten"]
+__all__ = ["INSTEAD", "adapted", "advice_for", "arguments_in", "arguments_of", "names_own_arguments", "rewritten"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 INSTEAD = {
     "anchor": "a coarse elevation model",
@@ -85,3 +91,34 @@ def advice_for(has: Collection[str]) -> Iterator[None]:
     except TerrafineError as error:
         error.args = (adapted(str(error), has),)
         raise
+
+
+def names_own_arguments(fields: Any = None, also: Collection[str] = ()) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A decorator of verbs: their errors name only their own arguments.
+
+    Parameters
+    ----------
+    fields
+        TypedDict of the keywords that the verb takes besides its named parameters.
+    also
+        Names that its parameters have inside, such as the fields of a `Guidance`.
+    """
+
+    def decorate(verb: Callable[P, R]) -> Callable[P, R]:
+        own = {name for name, p in signature(verb).parameters.items() if p.kind is not p.VAR_KEYWORD}
+        has = frozenset(own | set(also) | set(() if fields is None else fields.__annotations__))
+
+        @functools.wraps(verb)
+        def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+            with advice_for(has):
+                return verb(*args, **kwargs)
+
+        wrapped.__dict__["arguments"] = has
+        return wrapped
+
+    return decorate
+
+
+def arguments_of(verb: Callable[..., Any]) -> frozenset[str]:
+    """Every argument of a verb that advice may name."""
+    return frozenset(verb.__dict__["arguments"])

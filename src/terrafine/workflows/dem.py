@@ -9,112 +9,113 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Unpack
 
 from terrafine.errors import BandError, EmptyError, UsageError
+from terrafine.workflows.advice import names_own_arguments
+from terrafine.workflows.fields import GUIDANCE_FIELDS, DemFields, merge_options
+from terrafine.workflows.options import ReadOptions, RunOptions, TargetGrid
 
 if TYPE_CHECKING:
-    from terrafine.inference.engine import RunReport
-    from terrafine.inference.progress import Progress
+    import numpy as np
+    from numpy.typing import NDArray
+
     from terrafine.systems import ModelRef
     from terrafine.workflows.guidance import Guidance
-    from terrafine.workflows.outputs import Target
 
 __all__ = ["sharpen_dem"]
 
 PathLike = str | os.PathLike[str]
 
 
+@names_own_arguments(DemFields, also=GUIDANCE_FIELDS)
 def sharpen_dem(
     source: Any,
     destination: PathLike | None = None,
     *,
     scale: int | None = None,
-    model: PathLike = "ridgeline",
+    model: PathLike | None = None,
     consistency: str = "hard",
     tolerance_m: float = 1.0,
     uncertainty: bool = False,
     self_ensemble: bool = False,
-    engine: str = "torch",
-    memory: int | None = None,
-    dask: Any = None,
-    restart: bool = False,
-    target_resolution: tuple[float, float] | None = None,
-    target_crs: str | None = None,
     preview: PathLike | None = None,
-    bands: Mapping[str, int] | None = None,
-    vertical_datum: str | None = None,
-    assume_crs: str | None = None,
-    nodata: float | None = None,
-    elevation_unit: str | None = None,
-    pixel_size_m: float | tuple[float, float] | NDArray[np.float64] | None = None,
     guidance: Guidance | None = None,
-    progress: Progress | None = None,
-    report: Callable[[RunReport], None] | None = None,
-    threads: int | None = None,
-    tile: int | None = None,
+    target: TargetGrid | None = None,
+    read: ReadOptions | None = None,
+    run: RunOptions | None = None,
+    **fields: Unpack[DemFields],
 ) -> Any:
-    """A DEM super-resolved on its own grid: each cell subdivided, its mean kept, its georeference exact.
+    """Super-resolve an elevation model: subdivide each cell, keep its mean and the georeference exactly.
 
-    source  a path, or several read as one mosaic  -> `destination`, a Cloud-Optimized GeoTIFF, and its Path returned
-            an xarray.DataArray (y, x) with a georeference through `rio` or `odc` -> a DataArray on the finer grid
-            a numpy array (y, x), NaN where void, with `pixel_size_m` -> a float32 array, the bare model
-    With `uncertainty` there is a second band, `elevation_sigma`, the standard error in metres, and arrays are
-    (band, y, x). Void cells stay void. Heights stay above the datum they came in.
+    Nodata stays nodata, and heights keep the vertical datum of the input.
 
-    scale              2, 3 or 4; by default 4, or what the weights serve
-    model              a name from `terrafine models`, or a .safetensors file
-    consistency        `hard`: block means equal the input; `soft`: within `tolerance_m`; `none`: as the model gives
-    self_ensemble      mean over the eight mirrors and rotations
-    memory             bytes that this process, or each Dask worker, may use; refused when the projection is above
-    dask               scheduler address or distributed.Client; workers share the file system of the output
-    restart            drop an unfinished run of the same output instead of going on with it
-    target_resolution  (x, y) cell size in units of `target_crs`, and
-    target_crs         by default the source's: the model runs on the source's grid, with the smallest scale of 2, 3, 4
-                       that is at least as fine as asked (4 if none is), and its output is warped to the grid asked for,
-                       by area mean where that is coarser and by cubic convolution where it is not
-    preview            also write this PNG, a hillshade
-    nodata             the value that means missing, and
-    elevation_unit     the unit of the heights, m, ft or us-ft, where the file does not say
-    guidance           radar files that guide the DEM, and their geometry, for a model such as pimsr; not for numpy
-    pixel_size_m       of numpy heights, or of a file without CRS: one number, or (y, x); numpy: or float64 (2, y)
-    threads            of the engine; part of what a resumed run must have in common with the first
+    Parameters
+    ----------
+    source
+        A path, or several that are read as one mosaic; an xarray.DataArray (y, x) with a georeference through `rio` or
+        `odc`; or a numpy array (y, x) of metres, NaN where missing, with `pixel_size_m`.
+    destination
+        The GeoTIFF to write; only for files.
+    scale
+        Output cells along one side of an input cell: 2, 3 or 4. By default 4, or what the weights serve.
+    model
+        A name from `terrafine models`, or a .safetensors file. By default ridgeline; pimsr with `guidance`.
+    consistency
+        `hard`: block means equal the input; `soft`: within `tolerance_m`; `none`: as the model gives.
+    tolerance_m
+        Metres that a block mean may differ from the input with consistency `soft`.
+    uncertainty
+        Add a second band, `elevation_sigma`, the standard error in metres; arrays are then (band, y, x).
+    self_ensemble
+        Take the mean over the eight mirrored and rotated inputs.
+    preview
+        Also write a hillshade to this PNG; only for files.
+    guidance
+        Radar or images that guide the model; not for numpy.
+    target
+        Grid to write instead of the input's subdivided. The model runs on the input's grid with the smallest scale
+        that is at least as fine, and its output is warped: by area mean where the target is coarser, else by cubic
+        convolution.
+    read, run
+        How the input is read and how the run goes.
+    **fields
+        Fields of `ReadOptions` but `sensor`, and of `RunOptions`; `target_resolution` and `target_crs` of `target`.
 
-    Raises UsageError, SourceError and its kin, WeightsError, NoModelError, ResourceError, DiskError, OutputError,
-    JobError; no output file then exists that did not exist before.
+    Returns
+    -------
+    Path or DataArray or ndarray
+        The path that was written; or an array like the input on the finer grid, float32 metres.
+
+    Raises
+    ------
+    UsageError, SourceError, BandError, GridError, DatumError, EmptyError
+        For arguments or an input that cannot serve.
+    WeightsError, NoModelError, MissingExtraError
+        For a model or an engine that cannot.
+    ResourceError, DiskError, OutputError, JobError
+        For a run that cannot be made. No output file then exists that did not exist before.
+
+    Examples
+    --------
+    >>> terrafine.sharpen_dem("glo30.tif", "fine.tif", scale=4)  # doctest: +SKIP
     """
-    asked = _Asked(
-        scale, os.fspath(model), consistency, tolerance_m, uncertainty, self_ensemble, engine, threads, tile, memory
-    )
+    import numpy as np
+
+    reading, running = merge_options(sharpen_dem, DemFields, read, run, fields)
+    grid = _target(target, fields)
+    chosen = model or ("ridgeline" if guidance is None else "pimsr")
+    asked = _Request(scale, os.fspath(chosen), consistency, tolerance_m, uncertainty, self_ensemble, running)
     if isinstance(source, np.ndarray):
-        _only_for_files(destination=destination, preview=preview, dask=dask, target_crs=target_crs, guidance=guidance)
-        _only_for_files(target_resolution=target_resolution, bands=bands, nodata=nodata, assume_crs=assume_crs)
-        _only_for_files(vertical_datum=vertical_datum, elevation_unit=elevation_unit)
-        return _sharpen_array(source, pixel_size_m, asked)
-    files = partial(
-        _sharpen_files,
-        asked=asked,
-        dask=dask,
-        restart=restart,
-        grid=(target_resolution, target_crs),
-        preview=None if preview is None else Path(preview),
-        guidance=guidance,
-        reading={
-            "bands": bands,
-            "vertical_datum": vertical_datum,
-            "assume_crs": assume_crs,
-            "nodata": nodata,
-            "elevation_unit": elevation_unit,
-            "pixel_size_m": pixel_size_m,
-        },
-        progress=progress,
-        report=report,
-    )
-    if isinstance(pixel_size_m, np.ndarray):
+        _only_for_files(destination=destination, preview=preview, dask=running.dask, guidance=guidance)
+        _only_for_files(target_crs=grid.crs, target_resolution=grid.resolution, bands=reading.bands)
+        _only_for_files(nodata=reading.nodata, assume_crs=reading.assume_crs)
+        _only_for_files(vertical_datum=reading.vertical_datum, elevation_unit=reading.elevation_unit)
+        return _sharpen_array(source, reading.pixel_size_m, asked)
+    if isinstance(reading.pixel_size_m, np.ndarray):
         raise UsageError("pixel_size_m by row is for numpy heights; for a file without CRS give one number, or (y, x)")
+    grid.check()
+    files = partial(_sharpen_files, asked=asked, grid=grid, preview=preview, guidance=guidance, reading=reading)
     if isinstance(source, (str, os.PathLike)) or (isinstance(source, Sequence) and source):
         if destination is None:
             raise UsageError("a DEM in a file needs a destination, the path of the GeoTIFF to write")
@@ -126,8 +127,14 @@ def sharpen_dem(
     raise UsageError(f"a DEM cannot be a {type(source).__name__}; expected a path, a DataArray or a numpy array")
 
 
+def _target(target: TargetGrid | None, fields: DemFields) -> TargetGrid:
+    """The grid to write from the object and from keywords, which override."""
+    base = target or TargetGrid()
+    return TargetGrid(fields.get("target_resolution", base.resolution), fields.get("target_crs", base.crs))
+
+
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Request:
     """The options that a model is found and planned with."""
 
     scale: int | None
@@ -136,10 +143,7 @@ class _Asked:
     tolerance_m: float
     uncertainty: bool
     self_ensemble: bool
-    engine: str
-    threads: int | None
-    tile: int | None
-    memory: int | None
+    run: RunOptions
 
     def find(self, scale: int, threads: int | None) -> ModelRef:
         """The model that serves them."""
@@ -152,7 +156,7 @@ class _Asked:
             tolerance_m=self.tolerance_m,
             self_ensemble=self.self_ensemble,
             uncertainty=self.uncertainty,
-            engine=self.engine,
+            engine=self.run.engine,
             threads=threads,
         )
 
@@ -167,7 +171,9 @@ class _Asked:
         return otherwise
 
 
-def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: _Asked) -> NDArray[np.float32]:
+def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: _Request) -> NDArray[np.float32]:
+    import numpy as np
+
     from terrafine.inference.engine import run_in_memory
     from terrafine.raster.bands import band
     from terrafine.raster.read.array import ArraySource
@@ -193,7 +199,7 @@ def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: _Asked) -> ND
             f"the array holds heights from {known.min():g} to {known.max():g} m; expected {low:g} to {high:g}, and NaN "
             "where missing"
         )
-    ref = asked.find(asked.scale_or(4), asked.threads)
+    ref = asked.find(asked.scale_or(4), asked.run.threads)
     plan = _planned((values.shape[0], values.shape[1]), ref, asked)
     grid = ArraySource({"elevation": values}, sizes)
     out, _ = run_in_memory(plan, ref.spec, grid, load_model(ref), outputs=ref.spec.outputs)
@@ -220,41 +226,47 @@ def _run_files(
     destination: Path,
     opened: contextlib.ExitStack,
     *,
-    asked: _Asked,
-    dask: Any,
-    restart: bool,
-    grid: tuple[tuple[float, float] | None, str | None],
-    preview: Path | None,
+    asked: _Request,
+    grid: TargetGrid,
+    preview: PathLike | None,
     guidance: Guidance | None,
-    reading: Mapping[str, Any],
-    progress: Progress | None,
-    report: Callable[[RunReport], None] | None,
+    reading: ReadOptions,
 ) -> Path:
     from terrafine.inference.engine import run_job
     from terrafine.inference.job import engine_threads
     from terrafine.raster.read.source import open_source
     from terrafine.systems import load_model
     from terrafine.workflows.guidance import open_guided
-    from terrafine.workflows.outputs import Target, check_destinations, follow, publish, scale_for
+    from terrafine.workflows.outputs import check_destinations, follow, publish, scale_for
     from terrafine.workflows.preview import write_preview
     from terrafine.workflows.provenance import request_of, tags_of
 
-    named, destination, preview = destination, follow(destination), None if preview is None else follow(preview)
-    check_destinations(paths, destination, preview)
-    source: Any = opened.enter_context(open_source(paths, **reading))
-    target = Target(*grid)
-    scale = asked.scale_or(scale_for(source, target))
-    ref = asked.find(scale, engine_threads(asked.threads, destination, dask, restart))
-    _only_known_bands(reading["bands"], ref)
+    run = asked.run
+    named, destination, picture = destination, follow(destination), None if preview is None else follow(Path(preview))
+    check_destinations(paths, destination, picture)
+    source: Any = opened.enter_context(
+        open_source(
+            paths,
+            bands=reading.bands,
+            vertical_datum=reading.vertical_datum,
+            assume_crs=reading.assume_crs,
+            nodata=reading.nodata,
+            elevation_unit=reading.elevation_unit,
+            pixel_size_m=reading.pixel_size_m,  # type: ignore[arg-type]  # an array is refused before
+        )
+    )
+    scale = asked.scale_or(scale_for(source, grid))
+    ref = asked.find(scale, engine_threads(run.threads, destination, run.dask, run.restart))
+    _only_known_bands(reading.bands, ref)
     if ref.spec.inputs != ("elevation",):
-        source = opened.enter_context(source.with_bands(ref.spec.inputs, reading["bands"]))
+        source = opened.enter_context(source.with_bands(ref.spec.inputs, reading.bands))
     plan = _planned(source.shape, ref, asked, guides=0 if guidance is None else len(ref.spec.guides))
     source.require_valid()
-    warped = _refuse_early(source, ref, target, destination)
+    warped = _refuse_early(source, ref, grid, destination)
     if guidance is not None:
         source = opened.enter_context(open_guided(source, ref, guidance))
     identity = source.identity()
-    check_destinations([file["path"] for file in identity["files"]], destination, preview)
+    check_destinations([file["path"] for file in identity["files"]], destination, picture)
     tags = tags_of(ref, identity, SCALE=ref.spec.scale, CONSISTENCY=ref.options.consistency)
     done = run_job(
         destination,
@@ -262,18 +274,18 @@ def _run_files(
         ref.spec,
         source,
         partial(load_model, ref),
-        partial(publish, source, tags | dict(source.lineage), ref.spec, target, destination),
+        partial(publish, source, tags | dict(source.lineage), ref.spec, grid, destination),
         outputs=ref.spec.outputs,
-        request=request_of(ref, identity, target=dataclasses.asdict(target)),
-        restart=restart,
-        dask=dask,
-        progress=progress,
+        request=request_of(ref, identity, target=dataclasses.asdict(grid)),
+        restart=run.restart,
+        dask=run.dask,
+        progress=run.reporter,
     )
-    if preview is not None:
+    if picture is not None:
         with open_source([os.fspath(destination)]) as made:
-            write_preview(preview, made)
-    if report is not None:
-        report(dataclasses.replace(done, warped_to=warped, notes=source.notes))
+            write_preview(picture, made)
+    if run.report is not None:
+        run.report(dataclasses.replace(done, warped_to=warped, notes=source.notes))
     return named
 
 
@@ -283,22 +295,24 @@ def _only_known_bands(bands: Mapping[str, int] | None, ref: ModelRef) -> None:
         raise UsageError(f"band {', '.join(strange)}: model {ref.name} asks for {known}; name no other")
 
 
-def _refuse_early(source: Any, ref: ModelRef, target: Target, destination: Path) -> tuple[int, int] | None:
+def _refuse_early(source: Any, ref: ModelRef, grid: TargetGrid, destination: Path) -> tuple[int, int] | None:
     """What would stop the run is found before anything is written; the shape that its output is warped to, if it is."""
     from terrafine.systems import load_network
     from terrafine.workflows.outputs import warped_shape
 
     if ref.path is not None:
         load_network(ref)
-    return warped_shape(source.geobox, ref.spec, target, destination)
+    return warped_shape(source.geobox, ref.spec, grid, destination)
 
 
-def _planned(shape: tuple[int, int], ref: ModelRef, asked: _Asked, guides: int = 0) -> Any:
+def _planned(shape: tuple[int, int], ref: ModelRef, asked: _Request, guides: int = 0) -> Any:
     from terrafine.inference.plan import make_plan
     from terrafine.workflows.provenance import bytes_per_cell
 
     each = bytes_per_cell(ref, 4096)
-    return make_plan(shape, ref.spec, memory_bytes=asked.memory, tile=asked.tile, guides=guides, bytes_per_cell=each)
+    return make_plan(
+        shape, ref.spec, memory_bytes=asked.run.memory_bytes, tile=asked.run.tile, guides=guides, bytes_per_cell=each
+    )
 
 
 def _only_for_files(**given: Any) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from terrafine.errors import BandError, EmptyError, UsageError
+from terrafine.workflows.options import Guidance
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,25 +33,6 @@ _SUN_ELEVATION = 45.0  # degrees, of the shading that an image is held against: 
 _LIT = 0.1  # correlation with the light of the best sun below which an image does not tell where its sun stands
 _CLEAR = 0.15  # correlation by which the other orbit must explain the radar better before it is refused
 _UNKNOWN = "not looked for: too little of the guide or of relief in the raster's middle"
-
-
-@dataclass(frozen=True, slots=True)
-class Guidance:
-    """Radar files and images, and their geometry.
-
-    files      band (vv, vh; red, green, blue, nir) -> files, each a date; `file.tif#2` names a band number
-    sun        azimuth of the images' sun, degrees from true north; None: found from how they light the relief
-    orbit      ascending or descending; heading of the track in degrees, by default Sentinel-1's at that latitude
-    incidence  degrees on the ellipsoid: a number, a file, or None for the middle of the swath
-    unit       dB or linear power
-    """
-
-    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    orbit: str | None = None
-    heading: float | None = None
-    incidence: str | float | None = None
-    unit: str = "dB"
-    sun: float | None = None
 
 
 def parse_guides(pairs: tuple[tuple[str, str], ...], **geometry: Any) -> Guidance:
@@ -83,7 +63,7 @@ def open_guided(dem: Source, ref: ModelRef, guidance: Guidance) -> GuidedSource:
     from terrafine.physics.radar import MID_SWATH
     from terrafine.raster.protocol import closed_on_error
     from terrafine.raster.read.guides import OPTICAL, RADAR, open_guides
-    from terrafine.workflows.radar import sensor_azimuth
+    from terrafine.workflows.look_direction import sensor_azimuth
 
     _refuse_unheard(guidance, ref, OPTICAL)
     radar = any(guidance.files.get(name) for name in RADAR)
@@ -121,7 +101,7 @@ def _state_radar(guided: GuidedSource, guidance: Guidance, orbit: str, incidence
 def _register_radar(guided: GuidedSource, orbit: str, heading: float | None, incidence: float) -> GuidedSource:
     """The radar registered to the DEM; refused where the other orbit's light explains it better."""
     from terrafine.physics.backscatter import simulate_db
-    from terrafine.workflows.radar import sensor_azimuth
+    from terrafine.workflows.look_direction import sensor_azimuth
 
     other = "descending" if orbit == "ascending" else "ascending"
     mirrored = None if heading is None else (180 - heading) % 360  # one track crosses the meridian as the other does
@@ -161,7 +141,7 @@ def _shifted(guided: GuidedSource, own: Offset, prefix: str) -> GuidedSource:
 def _register_images(guided: GuidedSource, sun: float | None) -> GuidedSource:
     """The images' sun, found where it is not given, and the images registered to the DEM."""
     from terrafine.physics.shading import find_sun, shade_db
-    from terrafine.workflows.radar import grid_north
+    from terrafine.workflows.look_direction import grid_north
 
     z, pixel, db, seen = _middle(guided, "optical")
     if int(seen.sum()) < _ENOUGH:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Unpack
 
 from terrafine.errors import UsageError
+from terrafine.workflows.advice import advice_for, names_own_arguments
+from terrafine.workflows.fields import HeightFields, merge_options
+from terrafine.workflows.options import ReadOptions, RunOptions
+from terrafine.workflows.scene import MAX_BRIGHT
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from terrafine.inference.assemble import Residuals
-    from terrafine.inference.engine import RunReport
-    from terrafine.inference.progress import Progress
     from terrafine.raster.read.reflectance import ImageSource
     from terrafine.raster.warp.fusion import Anchor
     from terrafine.systems import ModelRef
@@ -25,45 +27,65 @@ if TYPE_CHECKING:
 __all__ = ["estimate_height"]
 
 PathLike = str | os.PathLike[str]
+_OF_ANCHOR = frozenset({"vertical_datum", "elevation_unit"})  # arguments that its reader takes
 _CELLS = (0.3, 3.0)  # of the cell that a model was trained on
 
 
+@names_own_arguments(HeightFields)
 def estimate_height(
     source: PathLike | Sequence[PathLike],
     destination: PathLike,
     *,
     anchor: PathLike | None = None,
-    sensor: str | None = None,
     model: PathLike = "relief",
     uncertainty: bool = False,
-    max_bright: float = 0.3,
-    memory: int | None = None,
-    dask: Any = None,
-    restart: bool = False,
+    max_bright: float = MAX_BRIGHT,
     preview: PathLike | None = None,
-    bands: Mapping[str, int] | None = None,
-    assume_crs: str | None = None,
-    nodata: float | None = None,
-    vertical_datum: str | None = None,
-    progress: Progress | None = None,
-    report: Callable[[RunReport], None] | None = None,
-    threads: int | None = None,
-    tile: int | None = None,
+    read: ReadOptions | None = None,
+    run: RunOptions | None = None,
+    **fields: Unpack[HeightFields],
 ) -> Path:
-    """Relief of the ground in an image of red, green and blue, on the image's grid; its path.
+    """Estimate relief from one optical image of red, green and blue, on the image's grid.
 
-    Without `anchor` the band is `relief`: metres above a level that is nobody's, one for the whole raster. With an
-    anchor, a coarse elevation model, the band is `elevation`: low frequencies from the anchor, high ones from the
-    image, and the mean of each cell of the anchor kept. Cells without red, green or blue stay void.
+    Without `anchor` the band is `relief`: metres above an unknown level, one for the whole raster. With an anchor, a
+    coarse elevation model, the band is `elevation`: low frequencies from the anchor, high ones from the image, and the
+    mean of each cell of the anchor kept. Cells without red, green or blue are nodata.
 
-    sensor          a name of `terrafine.raster.read.sensors.SENSORS`; by default found from band names and range
-    model           a name from `terrafine models`, or a .safetensors file
-    uncertainty     a second band, `relief_sigma`, where the model has it; not with an anchor
-    max_bright      share of the image that may look like cloud or snow
-    vertical_datum  of the anchor, where it does not say
+    Parameters
+    ----------
+    source
+        An image, or several files that are read as one mosaic.
+    destination
+        The GeoTIFF to write.
+    anchor
+        A coarse elevation model.
+    model
+        A name from `terrafine models`, or a .safetensors file.
+    uncertainty
+        Add a second band, `relief_sigma`, where the model has it; not with an anchor.
+    max_bright
+        Share of the image that may look like cloud or snow.
+    preview
+        Also write a hillshade to this PNG.
+    read, run
+        How the input is read and how the run goes. `sensor` is by default found from band names and range.
+    **fields
+        `bands`, `nodata`, `assume_crs` and `sensor` of `ReadOptions`, for the image; `elevation_unit` and
+        `vertical_datum`, for the anchor; fields of `RunOptions` but `engine`.
 
-    Other arguments as `terrafine.sharpen_dem`. Raises UsageError, SourceError and its kin, WeightsError, NoModelError,
-    ResourceError, DiskError, OutputError, JobError; no output file then exists that did not exist before.
+    Returns
+    -------
+    Path
+        The path that was written.
+
+    Raises
+    ------
+    UsageError, SourceError, BandError, GridError, DatumError, EmptyError
+        For arguments or an input that cannot serve.
+    WeightsError, NoModelError, MissingExtraError
+        For a model that cannot.
+    ResourceError, DiskError, OutputError, JobError
+        For a run that cannot be made. What was there before is then as it was.
     """
     from terrafine.inference.engine import run_job
     from terrafine.inference.job import engine_threads
@@ -75,6 +97,7 @@ def estimate_height(
     from terrafine.workflows.preview import write_preview
     from terrafine.workflows.provenance import bytes_per_cell, request_of
 
+    reading, running = merge_options(estimate_height, HeightFields, read, run, fields)
     paths = [os.fspath(p) for p in ([source] if isinstance(source, (str, os.PathLike)) else source)]
     named, out = Path(destination), follow(Path(destination))
     picture = None if preview is None else follow(Path(preview))
@@ -84,21 +107,29 @@ def estimate_height(
             "uncertainty=True is of the relief alone; with anchor=DEM low frequencies come from it. Give one of them"
         )
     ref = find_model(
-        model, 1, uncertainty=uncertainty, threads=engine_threads(threads, out, dask, restart), verb="height"
+        model,
+        1,
+        uncertainty=uncertainty,
+        threads=engine_threads(running.threads, out, running.dask, running.restart),
+        verb="height",
     )
     load_network(ref)
     with contextlib.ExitStack() as opened:
         image = opened.enter_context(
-            open_image(paths, sensor=sensor, bands=bands, assume_crs=assume_crs, nodata=nodata)
+            open_image(
+                paths, sensor=reading.sensor, bands=reading.bands, assume_crs=reading.assume_crs, nodata=reading.nodata
+            )
         )
         image.require_valid()
         known = float(ref.spec.network.get("cell_m", 30.0))
         image.require_cells(known, _CELLS[0] * known, _CELLS[1] * known, ref.name)
         image.require_clear(max_bright)
-        ground = None if anchor is None else opened.enter_context(_anchor(anchor, image, vertical_datum))
+        ground = None if anchor is None else opened.enter_context(_anchor(anchor, image, reading))
         # live activations: about six maps of the first width at a quarter of the cells, and the image
         each = bytes_per_cell(ref, 64 + 12 * int(ref.spec.network.get("width", 64)))
-        plan = make_plan(image.shape, ref.spec, memory_bytes=memory, tile=tile, bytes_per_cell=each)
+        plan = make_plan(
+            image.shape, ref.spec, memory_bytes=running.memory_bytes, tile=running.tile, bytes_per_cell=each
+        )
         done = run_job(
             out,
             plan,
@@ -108,27 +139,29 @@ def estimate_height(
             partial(_publish, image, ref, ground, out),
             outputs=ref.spec.outputs,
             request=request_of(ref, image.identity(), anchor=None if ground is None else ground.identity()),
-            restart=restart,
-            dask=dask,
-            progress=progress,
+            restart=running.restart,
+            dask=running.dask,
+            progress=running.reporter,
         )
     if picture is not None:
         band = "relief" if ground is None else "elevation"
         with open_source([os.fspath(out)], want=(band,)) as made:
             write_preview(picture, made, (band,))
-    if report is not None:
-        report(done)
+    if running.report is not None:
+        running.report(done)
     return named
 
 
-def _anchor(path: PathLike, image: ImageSource, datum: str | None) -> Anchor:
+def _anchor(path: PathLike, image: ImageSource, read: ReadOptions) -> Anchor:
     from terrafine.raster.protocol import closed_on_error
     from terrafine.raster.read.source import open_source
     from terrafine.raster.warp.fusion import Anchor
 
-    coarse = open_source(path, vertical_datum=datum)
+    with advice_for(_OF_ANCHOR):
+        coarse = open_source(path, vertical_datum=read.vertical_datum, elevation_unit=read.elevation_unit)
+        with closed_on_error(coarse):
+            coarse.require_valid()
     with closed_on_error(coarse):
-        coarse.require_valid()
         return Anchor(coarse, image)
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
-import numpy as np
-from numpy.typing import NDArray
-
-from terrafine.workflows.scene import Reading, Running, Scene, open_scene, outputs_for
+from terrafine.workflows.advice import names_own_arguments
+from terrafine.workflows.fields import ImageFields, merge_options
+from terrafine.workflows.options import ReadOptions, RunOptions
+from terrafine.workflows.scene import MAX_BRIGHT, Scene, open_scene, outputs_for
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from terrafine.inference.assemble import Residuals
-    from terrafine.inference.engine import RunReport
-    from terrafine.inference.progress import Progress
 
 __all__ = ["sharpen_image"]
 
@@ -24,49 +25,71 @@ PathLike = str | os.PathLike[str]
 _LOWEST, _HIGHEST = -0.2, 3.0  # what an image may be read with: `terrafine.raster.bands`
 
 
+@names_own_arguments(ImageFields)
 def sharpen_image(
     source: PathLike | Sequence[PathLike],
     destination: PathLike,
     *,
     scale: int = 10,
-    sensor: str | None = None,
     model: PathLike = "jointseg",
-    max_bright: float = 0.3,
-    memory: int | None = None,
-    dask: Any = None,
-    restart: bool = False,
+    max_bright: float = MAX_BRIGHT,
     preview: PathLike | None = None,
-    bands: Mapping[str, int] | None = None,
-    assume_crs: str | None = None,
-    nodata: float | None = None,
-    progress: Progress | None = None,
-    report: Callable[[RunReport], None] | None = None,
-    threads: int | None = None,
-    tile: int | None = None,
+    read: ReadOptions | None = None,
+    run: RunOptions | None = None,
+    **fields: Unpack[ImageFields],
 ) -> Path:
-    """The bands that the model reads of a 10 m image, `scale` times as fine, reflectance kept; its path.
+    """Sharpen a 10 m image: the bands that the model reads, `scale` times as fine, reflectance kept.
 
-    Files only. `destination` is int16: reflectance × 10,000 with that scale stated in the file, so that readers that
-    mind scales give reflectance; -32768 where a cell of the image misses a band. Low frequencies are held to the
-    observation, and the tags say how closely; what is finer is the model's guess. Shadows may come out below 0 by as
-    much as the observation's noise, which is why the numbers are signed.
+    The output is int16, reflectance × 10,000 with that scale stated in the file; -32768 where a cell of the image
+    lacks a band. Low frequencies are held to the observation, and the tags state how closely; finer detail is the
+    model's estimate. Shadows may come out below 0 by as much as the observation's noise, so the numbers are signed.
 
-    scale    10, or 4 where the model makes that too
+    Parameters
+    ----------
+    source
+        A file with 10 m cells, or several that are read as one mosaic.
+    destination
+        The GeoTIFF to write.
+    scale
+        10, or 4 where the model makes that too.
+    model
+        A name from `terrafine models`, or a .safetensors file.
+    max_bright
+        Share of the image that may look like cloud or snow.
+    preview
+        Also write a small picture to this PNG.
+    read, run
+        How the image is read and how the run goes.
+    **fields
+        `bands`, `nodata`, `assume_crs` and `sensor` of `ReadOptions`; fields of `RunOptions` but `engine`.
 
-    Other arguments as `terrafine.map_impervious`, and the same errors.
+    Returns
+    -------
+    Path
+        The path that was written.
+
+    Raises
+    ------
+    UsageError, SourceError, BandError, GridError, EmptyError
+        For arguments or an input that cannot serve.
+    WeightsError, NoModelError, MissingExtraError
+        For a model that cannot.
+    ResourceError, DiskError, OutputError, JobError
+        For a run that cannot be made. What was there before is then as it was.
     """
+    reading, running = merge_options(sharpen_image, ImageFields, read, run, fields)
     out, (picture,) = outputs_for(source, destination, (preview,))
-    reading = Reading(sensor, bands, assume_crs, nodata, max_bright)
-    running = Running(memory, dask, restart, threads, tile, progress)
-    with open_scene(source, out, model, scale, None, reading, running) as scene:
+    with open_scene(source, out, model, scale, None, reading, running, max_bright=max_bright) as scene:
         names = scene.ref.spec.outputs
-        scene.run(out, partial(_publish, scene, out), names, 2 * len(names), report)
+        scene.process(out, partial(_publish, scene, out), names, 2 * len(names))
     if picture is not None:
         _draw(out, picture)
     return Path(destination)
 
 
 def _publish(scene: Scene, out: Path, rows: Iterator[NDArray[np.float32]], residuals: Residuals, folder: Path) -> None:
+    import numpy as np
+
     from terrafine.raster.grid import subdivided
     from terrafine.raster.write.class_style import REFLECTANCE
     from terrafine.raster.write.cog_writer import open_cog

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Unpack
 
 from terrafine.errors import UsageError
-from terrafine.workflows.scene import Reading, Running, Scene, open_scene, outputs_for
+from terrafine.workflows.advice import names_own_arguments
+from terrafine.workflows.fields import ImageFields, merge_options
+from terrafine.workflows.options import ReadOptions, RunOptions
+from terrafine.workflows.scene import MAX_BRIGHT, Scene, open_scene, outputs_for
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from terrafine.atomic import Publish
     from terrafine.inference.assemble import Residuals
-    from terrafine.inference.engine import RunReport
-    from terrafine.inference.progress import Progress
     from terrafine.raster.read.areas import Areas
 
 __all__ = ["SCALE", "map_impervious"]
@@ -28,6 +29,7 @@ PathLike = str | os.PathLike[str]
 SCALE = 10
 
 
+@names_own_arguments(ImageFields)
 def map_impervious(
     source: PathLike | Sequence[PathLike],
     destination: PathLike,
@@ -37,45 +39,67 @@ def map_impervious(
     sigma: bool = False,
     regions: PathLike | None = None,
     region_name: str | None = None,
-    sensor: str | None = None,
     model: PathLike = "jointseg",
-    max_bright: float = 0.3,
-    memory: int | None = None,
-    dask: Any = None,
-    restart: bool = False,
+    max_bright: float = MAX_BRIGHT,
     preview: PathLike | None = None,
-    bands: Mapping[str, int] | None = None,
-    assume_crs: str | None = None,
-    nodata: float | None = None,
-    progress: Progress | None = None,
-    report: Callable[[RunReport], None] | None = None,
-    threads: int | None = None,
-    tile: int | None = None,
+    read: ReadOptions | None = None,
+    run: RunOptions | None = None,
+    **fields: Unpack[ImageFields],
 ) -> Path:
-    """Impervious ground in a 10 m image of red, green and blue (and near infrared, where the model reads it); its path.
+    """Map impervious surface in a 10 m image of red, green and blue (and near infrared, where the model reads it).
 
-    Files only. `destination` is uint8: 1 impervious, 0 other, 255 where a cell of the image misses a band; palette and
-    names are inside, and the style for QGIS is beside it (.qml). Its cells are a tenth of the image's, corner for
-    corner: a 1 m grid, which is not a resolution of 1 m. Tiles overlap, and their probabilities are blended, never the
-    classes; the class is 1 where the blend is at least `threshold`.
+    The output is uint8: 1 impervious, 0 other, 255 where a cell of the image lacks a band; palette and names are
+    inside, and a QGIS style is beside it (.qml). Its cells are a tenth of the image's: a 1 m grid, which is not a
+    resolution of 1 m. Tiles overlap, and their probabilities are blended, never the classes. All files of a run are
+    published together.
 
-    probability  also write NAME_probability.tif: whole per cent, 255 unknown
-    sigma        the same of its mean over the eight mirrors and turns of the image, and their standard deviation as
-                 second band: 8 times the work, and the classes are those of the mean
-    regions      polygons, by whose field `region_name` areas are summed in NAME_regions.csv; its first field by default
-    sensor       one of `terrafine.raster.read.sensors.SENSORS_10M`; by default Sentinel-2 without
-                 offset, held to the values
-    model        a name from `terrafine models`, or a .safetensors file
-    max_bright   share of the image that may look like cloud or snow
-    preview      a small picture, PNG
+    Parameters
+    ----------
+    source
+        A file with 10 m cells, or several that are read as one mosaic.
+    destination
+        The GeoTIFF to write.
+    threshold
+        Probability from which a cell counts as impervious.
+    probability
+        Also write NAME_probability.tif: whole per cent, 255 unknown.
+    sigma
+        The same of the mean over the eight mirrors and rotations of the image, with their standard deviation as a
+        second band: 8 times the work, and the classes are those of the mean.
+    regions
+        Polygons whose areas are summed in NAME_regions.csv.
+    region_name
+        Field that names them; by default the first.
+    model
+        A name from `terrafine models`, or a .safetensors file.
+    max_bright
+        Share of the image that may look like cloud or snow.
+    preview
+        Also write a small picture to this PNG.
+    read, run
+        How the image is read and how the run goes. `sensor` is a name of
+        `terrafine.raster.read.sensors.SENSORS_10M`; by default Sentinel-2 without offset, compared with the values.
+    **fields
+        `bands`, `nodata`, `assume_crs` and `sensor` of `ReadOptions`; fields of `RunOptions` but `engine`.
 
-    Other arguments as `terrafine.sharpen_dem`. Raises UsageError, SourceError and its kin, WeightsError, NoModelError,
-    ResourceError, DiskError, OutputError, JobError; what was there before is then as it was. All files of a run are
-    published together: see `_publish`.
+    Returns
+    -------
+    Path
+        The path of the class map.
+
+    Raises
+    ------
+    UsageError, SourceError, BandError, GridError, EmptyError
+        For arguments or an input that cannot serve.
+    WeightsError, NoModelError, MissingExtraError
+        For a model that cannot.
+    ResourceError, DiskError, OutputError, JobError
+        For a run that cannot be made. What was there before is then as it was.
     """
     from terrafine.raster.read.areas import Areas, read_regions
     from terrafine.raster.write.class_style import style_path
 
+    reading, running = merge_options(map_impervious, ImageFields, read, run, fields)
     if not 0 < threshold < 1:
         raise UsageError(f"threshold {threshold:g}; expected a probability above 0 and below 1")
     if region_name is not None and regions is None:
@@ -89,17 +113,14 @@ def map_impervious(
     )
     out, sidecars = outputs_for(source, named, beside, (regions,))
     kept = ("impervious", "impervious_sigma") if sigma else ("impervious",)
-    reading = Reading(sensor, bands, assume_crs, nodata, max_bright)
-    running = Running(memory, dask, restart, threads, tile, progress)
-    with open_scene(source, out, model, SCALE, kept, reading, running, more_written=1) as scene:
+    with open_scene(source, out, model, SCALE, kept, reading, running, max_bright=max_bright, more_written=1) as scene:
         places = None if regions is None else read_regions(regions, scene.image.geobox, region_name)
         areas = Areas(scene.image, SCALE, places)
-        scene.run(
+        scene.process(
             out,
             partial(_publish, scene, threshold, areas, out, sidecars),
             kept,
             1 + (len(kept) if sidecars[0] is not None else 0),
-            report,
             lambda: (areas.sentence(),),
             map={
                 "threshold": threshold,
@@ -130,6 +151,8 @@ def _publish(
     the map last: whenever the run is killed, a map that exists has the sidecar files that were written with it. A
     failure leaves the old map and its sidecar files as they were.
     """
+    import numpy as np
+
     from terrafine.atomic import PublishSet
     from terrafine.raster.grid import subdivided
     from terrafine.raster.write.class_style import IMPERVIOUS, PERCENT, class_tags, write_style

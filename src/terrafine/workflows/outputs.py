@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ from terrafine.nn.spec import ModelSpec
 from terrafine.raster.bands import band
 from terrafine.raster.grid import subdivided
 from terrafine.raster.read.source import open_source
+from terrafine.workflows.options import TargetGrid
 
-__all__ = ["SCALES", "Target", "check_destinations", "follow", "publish", "scale_for", "target_grid", "warped_shape"]
+__all__ = ["SCALES", "check_destinations", "follow", "publish", "scale_for", "target_grid", "warped_shape"]
 
 SCALES = (2, 3, 4)
 _SAME = 0.01  # cells that two grids of one corner may drift apart over their whole length and count as one
@@ -28,22 +28,11 @@ _FINEST, _COARSEST = 100, 1000
 _WITH_OVERVIEWS = 1.4
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The grid asked for, where it is not the source's subdivided."""
-
-    resolution: tuple[float, float] | None
-    crs: str | None
-
-    def __bool__(self) -> bool:
-        return self.resolution is not None or self.crs is not None
-
-
 def publish(
     source: Any,
     tags: Mapping[str, str],
     spec: ModelSpec,
-    target: Target,
+    target: TargetGrid,
     destination: Path,
     rows: Iterator[NDArray[np.float32]],
     residuals: Residuals,
@@ -74,7 +63,7 @@ def publish(
         write(destination, grid, _row_blocks(warped, spec.outputs))
 
 
-def target_grid(geobox: Any, spec: ModelSpec, target: Target) -> Any:
+def target_grid(geobox: Any, spec: ModelSpec, target: TargetGrid) -> Any:
     """The grid to warp to, snapped to whole multiples of its cells; None for the source's subdivided.
 
     Raises UsageError for cells that are 100 times finer or 1,000 times coarser than the model's: degrees meant as
@@ -100,7 +89,7 @@ def target_grid(geobox: Any, spec: ModelSpec, target: Target) -> Any:
     return grid
 
 
-def warped_shape(geobox: Any, spec: ModelSpec, target: Target, destination: Path) -> tuple[int, int] | None:
+def warped_shape(geobox: Any, spec: ModelSpec, target: TargetGrid, destination: Path) -> tuple[int, int] | None:
     """Shape (y, x) of the grid to warp to, None without; DiskError where the disk is too small."""
     from terrafine.raster.write.cog_writer import check_free_space
 
@@ -135,7 +124,7 @@ def _row_blocks(source: Any, names: tuple[str, ...]) -> Iterator[NDArray[np.floa
         yield block
 
 
-def scale_for(source: Any, target: Target) -> int:
+def scale_for(source: Any, target: TargetGrid) -> int:
     """The smallest of 2, 3, 4 that makes cells at least as fine as the target's on the ground; 4 if none does."""
     if target.resolution is None:
         return SCALES[-1]

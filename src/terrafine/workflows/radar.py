@@ -1,28 +1,31 @@
-"""`map_radar`: what Sentinel-1 sees of an elevation model; `terrafine radar` calls it."""
+"""`map_radar`: layover, shadow and simulated backscatter of an elevation model. `terrafine radar` calls it."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 import terrafine
-from terrafine.errors import BandError, EmptyError, GridError, UsageError
+from terrafine.errors import BandError, EmptyError, UsageError
+from terrafine.workflows.advice import advice_for, names_own_arguments
+from terrafine.workflows.fields import RadarFields, merge_options
+from terrafine.workflows.look_direction import sensor_azimuth
+from terrafine.workflows.options import ReadOptions
 
 if TYPE_CHECKING:
     from terrafine.physics.backscatter import Backscatter
     from terrafine.raster.read.aligned import AlignedSource
     from terrafine.raster.read.source import Source
 
-__all__ = ["BANDS", "INCIDENCES", "RadarReport", "grid_north", "map_radar", "sensor_azimuth"]
+__all__ = ["BANDS", "INCIDENCES", "RadarReport", "map_radar"]
 
 PathLike = str | os.PathLike[str]
 
@@ -32,12 +35,25 @@ INCIDENCES = (10.0, 60.0)
 
 _TILE = (256, 1024)
 _MOST_HALO = 1024  # cells; higher ground farther away than this casts nothing
-_TURN = 5.0  # degrees by which the grid's north may turn over the extent
 
 
 @dataclass(frozen=True, slots=True)
 class RadarReport:
-    """What was taken and found: directions and angles in degrees, shares of the valid cells, and what to know."""
+    """Result of `map_radar`.
+
+    Attributes
+    ----------
+    sensor_azimuth
+        Direction to the sensor, degrees clockwise from north.
+    incidence
+        Smallest and largest incidence on the ellipsoid, degrees.
+    layover_share, shadow_share
+        Shares of the valid cells.
+    reach_m
+        Distance to which shadow and layover were followed.
+    notes
+        Remarks about the input.
+    """
 
     sensor_azimuth: float
     incidence: tuple[float, float]
@@ -57,6 +73,7 @@ class _View:
     halo: tuple[int, int]
 
 
+@names_own_arguments(RadarFields)
 def map_radar(
     source: PathLike | Sequence[PathLike],
     destination: PathLike,
@@ -66,35 +83,61 @@ def map_radar(
     incidence: PathLike | float | None = None,
     latitude: float | None = None,
     parameters: Backscatter | None = None,
-    bands: Mapping[str, int] | None = None,
-    assume_crs: str | None = None,
-    nodata: float | None = None,
-    elevation_unit: str | None = None,
-    pixel_size_m: float | tuple[float, float] | None = None,
+    read: ReadOptions | None = None,
+    **fields: Unpack[RadarFields],
 ) -> RadarReport:
-    """Write local incidence, layover, shadow and simulated backscatter on the DEM's own grid, a verified COG.
+    """Map layover, shadow and simulated backscatter of a DEM as Sentinel-1, which looks right, would observe it.
 
-    Bands (y, x): `local_incidence` degrees from the normal to the sensor; `layover` and `shadow` 1 or 0, the ground's
-    own and what it casts; `backscatter` dB of uniform ground, without speckle. A cell that is void or beside a void, or
-    without incidence, is nodata. The sensor is Sentinel-1, which looks right.
+    Bands on the DEM's own grid: `local_incidence`, degrees between the normal and the sensor; `layover` and `shadow`,
+    1 or 0, the ground's own and what it casts; `backscatter`, dB of uniform ground, without speckle. A cell that is
+    nodata or beside nodata, or without incidence, is nodata. The DEM is read in tiles with a halo as far as the relief
+    can cast (at most 1024 cells), so memory does not grow with the raster.
 
-    heading    of the track, degrees clockwise from north; by default from the orbit at the latitude of the centre
-    incidence  on the ellipsoid, degrees: a number, or a file with a band `incidence`; by default mid-swath, with a note
-    latitude   degrees, for files without CRS
-    parameters of the backscatter model; they go to the tags
+    Parameters
+    ----------
+    source
+        A DEM, or several files that are read as one mosaic.
+    destination
+        The GeoTIFF to write.
+    orbit
+        Direction of the pass: `ascending` or `descending`.
+    heading
+        Heading of the track, degrees clockwise from north; by default from the orbit at the latitude of the centre.
+    incidence
+        Incidence on the ellipsoid in degrees: a number, or a file with a band `incidence`; by default mid-swath.
+    latitude
+        Degrees, for files without CRS.
+    parameters
+        Parameters of the backscatter model; the tags state them.
+    read
+        How the DEM is read.
+    **fields
+        `bands`, `nodata`, `elevation_unit`, `assume_crs` and `pixel_size_m` of `ReadOptions`.
 
-    Read in tiles with a halo as far as the relief can cast (at most 1024 cells), so memory does not grow with the
-    raster. Raises UsageError, SourceError and its kin, DiskError, OutputError.
+    Returns
+    -------
+    RadarReport
+        Directions, angles and shares of layover and shadow.
+
+    Raises
+    ------
+    UsageError, SourceError, BandError, GridError, EmptyError
+        For arguments or an input that cannot serve.
+    DiskError, OutputError
+        For an output that cannot be written.
     """
+    reading, _ = merge_options(map_radar, RadarFields, read, None, fields)
     from terrafine.physics.backscatter import Backscatter
     from terrafine.physics.radar import MID_SWATH, ORBITS
     from terrafine.raster.read.source import open_source
     from terrafine.raster.write.cog_writer import check_free_space, write_cog
-    from terrafine.workflows.outputs import check_destinations
+    from terrafine.workflows.outputs import check_destinations, follow
 
+    if isinstance(reading.pixel_size_m, np.ndarray):
+        raise UsageError("pixel_size_m by row is for numpy heights; for a file without CRS give one number, or (y, x)")
     if orbit not in ORBITS:
         raise UsageError(f"no orbit is called {orbit!r}; expected 'ascending' or 'descending'")
-    target, params, notes = Path(destination), parameters or Backscatter(), []
+    target, params, notes = follow(Path(destination)), parameters or Backscatter(), []
     paths = [os.fspath(p) for p in ([source] if isinstance(source, (str, os.PathLike)) else source)]
     guides = [os.fspath(incidence)] if isinstance(incidence, (str, os.PathLike)) else []
     check_destinations([*paths, *guides], target, None)
@@ -102,9 +145,17 @@ def map_radar(
     if incidence is None:
         incidence, origin = MID_SWATH, "mid-swath, not given"
         notes.append(f"no incidence was given: mid-swath, {MID_SWATH:g} degrees, is taken for every cell")
-    opened = partial(open_source, bands=bands, assume_crs=assume_crs, nodata=nodata)
     with contextlib.ExitStack() as files:
-        dem = files.enter_context(opened(paths, elevation_unit=elevation_unit, pixel_size_m=pixel_size_m))
+        dem = files.enter_context(
+            open_source(
+                paths,
+                bands=reading.bands,
+                assume_crs=reading.assume_crs,
+                nodata=reading.nodata,
+                elevation_unit=reading.elevation_unit,
+                pixel_size_m=reading.pixel_size_m,
+            )
+        )
         angle = _incidence(incidence, dem)
         if not isinstance(angle, float):
             files.enter_context(angle)
@@ -135,7 +186,8 @@ def _incidence(given: PathLike | float, dem: Source) -> AlignedSource | float:
     from terrafine.raster.read.source import open_source
 
     if isinstance(given, (str, os.PathLike)):
-        return align_to(open_source(given, want=("incidence",)), dem.geobox)
+        with advice_for(()):
+            return align_to(open_source(given, want=("incidence",)), dem.geobox)
     if not INCIDENCES[0] <= given <= INCIDENCES[1]:
         raise UsageError(
             f"incidence {given:g} degrees; expected {INCIDENCES[0]:g} to {INCIDENCES[1]:g}, on the ellipsoid"
@@ -166,56 +218,6 @@ def _survey(dem: Source, angle: AlignedSource | float) -> tuple[float, float, fl
                 f"{INCIDENCES[1]:g}: the angle on the ellipsoid, not the local one, in degrees, not radians"
             )
     return low, high, top - bottom
-
-
-def sensor_azimuth(
-    dem: Source, orbit: str, heading: float | None, latitude: float | None, incidence: float
-) -> tuple[float, float]:
-    """Direction to the sensor from true north, and what to add to have it from the grid's north, degrees."""
-    from terrafine.physics.radar import look_azimuth
-
-    where, turned = _north(dem)
-    if latitude is not None and not abs(latitude) <= 90:
-        raise UsageError(f"latitude {latitude:g}; expected -90 to 90 degrees")
-    latitude = where if latitude is None else latitude
-    if latitude is None and heading is None:
-        raise UsageError(
-            f"{dem.paths[0]}: has no CRS, so where it lies under the orbit is not known; give latitude=, or heading="
-        )
-    try:
-        return look_azimuth(orbit, latitude or 0.0, heading, incidence=incidence), turned  # type: ignore[arg-type]
-    except ValueError as error:
-        raise UsageError(f"{dem.paths[0]}: {error}") from None
-
-
-def grid_north(dem: Source) -> float:
-    """Degrees clockwise to add to a direction from true north to have it from the grid's north; 0 without CRS."""
-    return _north(dem)[1]
-
-
-def _north(dem: Source) -> tuple[float | None, float]:
-    """Latitude of the centre, and where on the grid true north points, degrees clockwise; (None, 0) without CRS."""
-    from pyproj import CRS, Transformer
-
-    if dem.geobox.crs is None:
-        return None, 0.0
-    crs = CRS.from_user_input(dem.geobox.crs.to_wkt())
-    box, step = dem.geobox.boundingbox, 1e-4
-    x = np.array([(box.left + box.right) / 2, box.left, box.right, box.left, box.right])
-    y = np.array([(box.bottom + box.top) / 2, box.bottom, box.bottom, box.top, box.top])
-    if crs.is_geographic:
-        return float(y[0]), 0.0
-    there = Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
-    lon, lat = there.transform(x, y)
-    x1, y1 = there.transform(lon, lat + step, direction="INVERSE")
-    turn = np.degrees(np.arctan2(x1 - x, y1 - y))
-    spread = np.abs((turn - turn[0] + 180) % 360 - 180)
-    if not (np.isfinite(turn).all() and spread.max() <= _TURN):
-        raise GridError(
-            f"{dem.paths[0]}: the grid's north turns by {spread.max():.0f} degrees over the extent; expected at most "
-            f"{_TURN:g}. Cut it, or bring it to a local grid: gdalwarp -t_srs EPSG:326xx"
-        )
-    return float(lat[0]), float(turn[0])
 
 
 def _reach(relief: float, low: float, high: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING, Any, Self
 
 from terrafine.errors import GridError, OutputError, UsageError
 from terrafine.raster.read.sensors import SENSORS_10M
+from terrafine.workflows.options import ReadOptions, RunOptions
 
 if TYPE_CHECKING:
     from terrafine.inference.assemble import Residuals
-    from terrafine.inference.engine import PublishOutput, RunReport
+    from terrafine.inference.engine import PublishOutput
     from terrafine.inference.plan import Plan
-    from terrafine.inference.progress import Progress
     from terrafine.raster.read.reflectance import ImageSource
     from terrafine.systems import ModelRef
 
-__all__ = ["Reading", "Running", "Scene", "open_scene", "outputs_for"]
+__all__ = ["MAX_BRIGHT", "Scene", "open_scene", "outputs_for"]
 
 PathLike = str | os.PathLike[str]
+MAX_BRIGHT = 0.3
+"""Share of an image that may look like cloud or snow, where no other is given."""
 _CELL_M, _CELLS_M = 10.0, (9.0, 11.0)
 _SHARD_PIXELS = 500_000  # some ten seconds of work on one core
 _WITH_OVERVIEWS = 1.4
@@ -33,35 +35,12 @@ _BYTES = 60_000  # live activations for one input cell where stage 2 is 24 featu
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """How the input is read; see `terrafine.raster.read.reflectance.open_image`."""
-
-    sensor: str | None = None
-    bands: Mapping[str, int] | None = None
-    assume_crs: str | None = None
-    nodata: float | None = None
-    max_bright: float = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """How the run goes; none of it but `threads` and `tile` is in the output."""
-
-    memory: int | None = None
-    dask: Any = None
-    restart: bool = False
-    threads: int | None = None
-    tile: int | None = None
-    progress: Progress | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Scene:
     """An image and the model that it goes through."""
 
     image: ImageSource
     ref: ModelRef
-    running: Running
+    run: RunOptions
     plan: Plan
     identity: dict[str, Any] = field(default_factory=dict)
 
@@ -123,13 +102,12 @@ class Scene:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def run(
+    def process(
         self,
         destination: Path,
         publish: PublishOutput,
         outputs: tuple[str, ...],
         bytes_each: int,
-        report: Callable[[RunReport], None] | None = None,
         findings: Callable[[], tuple[str, ...]] = tuple,
         **request: Any,
     ) -> None:
@@ -151,13 +129,13 @@ class Scene:
             publish,
             outputs=outputs,
             request=request_of(self.ref, self.identity, **request),
-            restart=self.running.restart,
-            dask=self.running.dask,
-            progress=self.running.progress,
+            restart=self.run.restart,
+            dask=self.run.dask,
+            progress=self.run.reporter,
             output_bytes=int(_WITH_OVERVIEWS * bytes_each * math.prod(self.plan.output_shape)),
         )
-        if report is not None:
-            report(dataclasses.replace(done, findings=(self.grid, *findings())))
+        if self.run.report is not None:
+            self.run.report(dataclasses.replace(done, findings=(self.grid, *findings())))
 
 
 def open_scene(
@@ -166,9 +144,10 @@ def open_scene(
     model: PathLike,
     scale: int,
     outputs: tuple[str, ...] | None,
-    reading: Reading,
-    running: Running,
+    read: ReadOptions,
+    run: RunOptions,
     *,
+    max_bright: float,
     more_written: int = 0,
 ) -> Scene:
     """The image with the bands that the model asks for, and the plan of a run.
@@ -184,9 +163,9 @@ def open_scene(
     from terrafine.systems import find_model, load_model
     from terrafine.workflows.provenance import bytes_per_cell
 
-    if reading.sensor not in (None, *SENSORS_10M):
-        raise UsageError(f"sensor {reading.sensor!r}; images of 10 m are read as {', '.join(SENSORS_10M)}")
-    threads = engine_threads(running.threads, destination, running.dask, running.restart)
+    if read.sensor not in (None, *SENSORS_10M):
+        raise UsageError(f"sensor {read.sensor!r}; images of 10 m are read as {', '.join(SENSORS_10M)}")
+    threads = engine_threads(run.threads, destination, run.dask, run.restart)
     find = partial(find_model, model, scale, threads=threads, verb="map")
     ref = find()
     ref = find(outputs=ref.spec.inputs if outputs is None else outputs)
@@ -194,12 +173,12 @@ def open_scene(
     image = open_image(
         [os.fspath(p) for p in _listed(source)],
         want=ref.spec.inputs,
-        sensor=reading.sensor,
+        sensor=read.sensor,
         allowed=SENSORS_10M,
         unless=SENSORS_10M[0],
-        bands=reading.bands,
-        assume_crs=reading.assume_crs,
-        nodata=reading.nodata,
+        bands=read.bands,
+        assume_crs=read.assume_crs,
+        nodata=read.nodata,
     )
     with closed_on_error(image):
         image.require_valid()
@@ -209,18 +188,18 @@ def open_scene(
                 f"{image.paths[0]}: {image.shape[0]} × {image.shape[1]} cells; {ref.name} looks {ref.spec.halo} cells "
                 f"around each, so expected at least {ref.spec.halo} × {ref.spec.halo}. Take a larger piece of the scene"
             )
-        image.require_clear(reading.max_bright)
+        image.require_clear(max_bright)
         wide = int(ref.spec.network.get("second", {}).get("features", 24))
         plan = make_plan(
             image.shape,
             ref.spec,
-            memory_bytes=running.memory,
-            tile=running.tile,
+            memory_bytes=run.memory_bytes,
+            tile=run.tile,
             bytes_per_cell=bytes_per_cell(ref, _BYTES * max(wide, 24) // 24),
             shard_pixels=_SHARD_PIXELS,
             more_written=more_written,
         )
-        return Scene(image, ref, running, plan, image.identity())
+        return Scene(image, ref, run, plan, image.identity())
 
 
 def outputs_for(

@@ -7,9 +7,10 @@ import re
 
 import click
 
-__all__ = ["BAND", "BYTES", "GUIDE", "at_most", "human_bytes"]
+from terrafine.errors import UsageError
+from terrafine.workflows.options import parse_size
 
-_FACTOR = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+__all__ = ["BAND", "BYTES", "GUIDE", "at_most", "human_bytes"]
 
 
 class _Bytes(click.ParamType):  # type: ignore[type-arg]  # generic only in late versions of click
@@ -18,12 +19,10 @@ class _Bytes(click.ParamType):  # type: ignore[type-arg]  # generic only in late
     name = "size"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", str(value), re.IGNORECASE)
-        if match is None or (size := int(float(match[1]) * _FACTOR[(match[2] or "").lower()])) <= 0:
-            self.fail(f"{value!r} is no size; expected for example 4GB, 512MiB or 2000000000", param, ctx)
-        return size
+        try:
+            return parse_size(value if isinstance(value, int) else str(value))
+        except UsageError as e:
+            self.fail(str(e), param, ctx)
 
 
 class _Band(click.ParamType):  # type: ignore[type-arg]

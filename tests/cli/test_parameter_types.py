@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terrafine.cli.kinds import BAND, BYTES, at_most, human_bytes
+from terrafine.cli.parameter_types import BAND, BYTES, at_most, human_bytes
 from terrafine.cli.table import columns
 
 

@@ -1,0 +1,135 @@
+"""Keywords of each verb that are fields of its option objects, and how they are merged with the objects."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from inspect import signature
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+
+from terrafine.errors import UsageError
+from terrafine.workflows.options import Guidance, ReadOptions, RunOptions
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from terrafine.inference.engine import RunReport
+    from terrafine.inference.progress import Progress
+
+__all__ = [
+    "GUIDANCE_FIELDS",
+    "DemFields",
+    "HeightFields",
+    "ImageFields",
+    "RadarFields",
+    "ReadFields",
+    "RunFields",
+    "merge_options",
+]
+
+GUIDANCE_FIELDS = tuple(field.name for field in dataclasses.fields(Guidance))
+Part = TypeVar("Part", ReadOptions, RunOptions)
+
+
+class ReadFields(TypedDict, total=False):
+    """Fields of `ReadOptions` that every verb takes."""
+
+    bands: Mapping[str, int] | None
+    nodata: float | None
+    assume_crs: str | None
+
+
+class RunFields(TypedDict, total=False):
+    """Fields of `RunOptions` that every verb takes which runs a model."""
+
+    device: str
+    memory: int | str | None
+    threads: int | None
+    tile: int | None
+    dask: Any
+    restart: bool
+    progress: Progress | bool | None
+    report: Callable[[RunReport], None] | None
+
+
+class ImageFields(ReadFields, RunFields, total=False):
+    """Keywords of `map_impervious` and `sharpen_image`."""
+
+    sensor: str | None
+
+
+class HeightFields(ImageFields, total=False):
+    """Keywords of `estimate_height`; unit and datum are of the anchor's heights."""
+
+    elevation_unit: str | None
+    vertical_datum: str | None
+
+
+class RadarFields(ReadFields, total=False):
+    """Keywords of `map_radar`."""
+
+    elevation_unit: str | None
+    pixel_size_m: float | tuple[float, float] | NDArray[np.float64] | None
+
+
+class DemFields(RadarFields, RunFields, total=False):
+    """Keywords of `sharpen_dem`."""
+
+    vertical_datum: str | None
+    engine: str
+    target_resolution: tuple[float, float] | None
+    target_crs: str | None
+
+
+def merge_options(
+    verb: Callable[..., Any],
+    accepted: Any,
+    read: ReadOptions | None,
+    run: RunOptions | None,
+    given: Mapping[str, Any],
+) -> tuple[ReadOptions, RunOptions]:
+    """Options of a verb from its `read`, its `run` and its keywords, of which a keyword overrides.
+
+    Parameters
+    ----------
+    verb
+        The function that was called.
+    accepted
+        TypedDict of the keywords that it takes.
+    read, run
+        Options as objects.
+    given
+        Keywords as they were given.
+
+    Raises
+    ------
+    UsageError
+        For a keyword or a field that the verb does not take, naming the closest that it does.
+    """
+    known = set(accepted.__annotations__)
+    for kind, value in ((ReadOptions, read), (RunOptions, run)):
+        if value is not None and not isinstance(value, kind):
+            raise UsageError(f"{verb.__name__}: found a {type(value).__name__}; expected {kind.__name__}")
+    for name in given:
+        if name not in known:
+            raise UsageError(_unknown(verb, name, known))
+    options = read or ReadOptions(), run or RunOptions()
+    for part in options:
+        for field in dataclasses.fields(part):
+            if field.name not in known and getattr(part, field.name) is not field.default:
+                raise UsageError(f"{verb.__name__} does not use {field.name} of {type(part).__name__}; leave it out")
+    return _replaced(options[0], given), _replaced(options[1], given)
+
+
+def _replaced(part: Part, given: Mapping[str, Any]) -> Part:
+    own = {field.name for field in dataclasses.fields(part)}
+    return dataclasses.replace(part, **{name: value for name, value in given.items() if name in own})
+
+
+def _unknown(verb: Callable[..., Any], name: str, known: set[str]) -> str:
+    own = [p.name for p in signature(verb).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    close = get_close_matches(name, [*own, *sorted(known)], n=3, cutoff=0.5)
+    hint = f"closest are {', '.join(close)}" if close else f"expected one of {', '.join([*own, *sorted(known)])}"
+    return f"{verb.__name__} has no argument {name!r}; {hint}"

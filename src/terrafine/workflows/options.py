@@ -1,0 +1,245 @@
+"""Options that verbs share: how an input is read, how a run goes, and which grid is written.
+
+A verb takes `read` and `run`, and their fields as keywords too (`terrafine.workflows.fields`):
+`sharpen_dem(a, b, elevation_unit="ft", memory="4GB")`.
+"""
+
+from __future__ import annotations
+
+import numbers
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from terrafine.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from terrafine.inference.engine import RunReport
+    from terrafine.inference.progress import Progress
+
+__all__ = ["ENGINES", "Guidance", "ReadOptions", "RunOptions", "TargetGrid", "parse_size"]
+
+ENGINES = ("torch", "openvino", "onnx")
+_FACTOR = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How an input is read, where the file does not state it.
+
+    Parameters
+    ----------
+    bands
+        Number of each band in the file, counted from 1: `{"red": 3}`. By default bands are found by their names.
+    nodata
+        The value that means missing. By default what the file states.
+    elevation_unit
+        Unit of heights: m, ft, us-ft or another that `terrafine.raster.read.file` knows.
+    vertical_datum
+        Datum of heights, for example EGM2008.
+    assume_crs
+        CRS of files that have none or a wrong one, for example "EPSG:32633".
+    pixel_size_m
+        Metres along a cell where there is no CRS: one number, or (y, x). For numpy heights also float64 (2, y).
+    sensor
+        Sensor of an optical image, a name of `terrafine.raster.read.sensors.SENSORS`.
+
+    Raises
+    ------
+    UsageError
+        For a value that no verb can use.
+    """
+
+    bands: Mapping[str, int] | None = None
+    nodata: float | None = None
+    elevation_unit: str | None = None
+    vertical_datum: str | None = None
+    assume_crs: str | None = None
+    pixel_size_m: float | tuple[float, float] | NDArray[np.float64] | None = None
+    sensor: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.bands is not None and not isinstance(self.bands, Mapping):
+            raise UsageError(f"bands={self.bands!r}; expected numbers by name, as {{'red': 3}}")
+        for name, number in (self.bands or {}).items():
+            if not _is_whole(number) or number < 1:
+                raise UsageError(f"band {name} is number {number!r}; expected a whole number, counted from 1")
+        if self.nodata is not None and not _is_number(self.nodata):
+            raise UsageError(f"nodata={self.nodata!r}; expected a number")
+        for name in ("elevation_unit", "vertical_datum", "sensor"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise UsageError(f"{name}={value!r}; expected text")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a run goes; of these only `engine`, `threads` and `tile` can affect the bytes of the output.
+
+    Parameters
+    ----------
+    device
+        Models run on the CPU; `cpu` is the only value.
+    engine
+        Runs the network: torch, openvino or onnx; the last two need an extra of the same name.
+    memory
+        Limit in bytes, or as text such as "4GB", of this process or of each Dask worker. A run whose projection is
+        above it is refused. By default no limit.
+    threads
+        CPU threads of the engine. By default all, or those of the run that is resumed.
+    tile
+        Input cells along one side of a tile. By default as large as fits.
+    dask
+        Address of a scheduler, or a distributed.Client; its workers share the file system of the output.
+    restart
+        Start from scratch instead of resuming an unfinished run of the same output.
+    progress
+        True for a progress bar, or an object with the methods of `terrafine.inference.progress.Progress`.
+    report
+        Called with a `RunReport` at the end.
+
+    Raises
+    ------
+    UsageError
+        For a value that no verb can use.
+    """
+
+    device: str = "cpu"
+    engine: str = "torch"
+    memory: int | str | None = None
+    threads: int | None = None
+    tile: int | None = None
+    dask: Any = None
+    restart: bool = False
+    progress: Progress | bool | None = None
+    report: Callable[[RunReport], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.device != "cpu":
+            raise UsageError(f'device={self.device!r}: models run on the CPU; expected device="cpu"')
+        if self.engine not in ENGINES:
+            raise UsageError(f"engine {self.engine!r}: expected one of {', '.join(ENGINES)}")
+        if self.memory is not None:
+            parse_size(self.memory)
+        for name in ("threads", "tile"):
+            value = getattr(self, name)
+            if value is not None and (not _is_whole(value) or value < 1):
+                raise UsageError(f"{name}={value!r}; expected a whole number of at least 1")
+        if not isinstance(self.restart, bool):
+            raise UsageError(f"restart={self.restart!r}; expected True or False")
+        if self.dask is not None and not isinstance(self.dask, str) and not hasattr(self.dask, "submit"):
+            raise UsageError(
+                f"dask={self.dask!r}; expected an address such as tcp://host:8786, or a distributed.Client"
+            )
+        if not isinstance(self.progress, bool | None) and not hasattr(self.progress, "advance"):
+            raise UsageError(f"progress {self.progress!r}: expected True, False or an object with start, advance, stop")
+        if self.report is not None and not callable(self.report):
+            raise UsageError(f"report {self.report!r}: expected a function of one RunReport")
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The memory limit in bytes."""
+        return None if self.memory is None else parse_size(self.memory)
+
+    @property
+    def reporter(self) -> Progress | None:
+        """What progress goes to: a bar for True, nothing for False."""
+        if self.progress is True:
+            from terrafine.inference.progress import Bar
+
+            return Bar(disable=None)
+        return self.progress or None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetGrid:
+    """The grid to write, where it is not the input's own subdivided.
+
+    Parameters
+    ----------
+    resolution
+        Cell size (x, y) in units of `crs`.
+    crs
+        CRS of the output; by default the input's.
+
+    Raises
+    ------
+    UsageError
+        For a cell size that is not two numbers above 0.
+    """
+
+    resolution: tuple[float, float] | None = None
+    crs: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.resolution is not None:
+            pair = self.resolution
+            if not hasattr(pair, "__len__") or len(pair) != 2 or not all(_is_number(v) and v > 0 for v in pair):
+                raise UsageError(f"target_resolution={pair!r}; expected two sizes above 0, (x, y)")
+
+    def __bool__(self) -> bool:
+        return self.resolution is not None or self.crs is not None
+
+    def check(self) -> None:
+        """Refuse a CRS that cannot be written to, before anything is read; raises GridError."""
+        if self.crs is not None:
+            from terrafine.errors import GridError
+            from terrafine.raster.grid import parse_crs
+
+            crs = parse_crs(self.crs, "target_crs=", "expected for example EPSG:32633")
+            if crs.is_compound or crs.is_vertical or crs.is_geocentric:
+                raise GridError(
+                    f"target_crs=: {crs.name!r} is not a horizontal CRS; expected for example EPSG:32633. Heights keep "
+                    "the vertical datum of the input"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """Radar files and images that guide a DEM, and their geometry.
+
+    Parameters
+    ----------
+    files
+        Band (vv, vh; red, green, blue, nir) to its files, each a date; `file.tif#2` states a band number.
+    orbit
+        Direction of the radar's pass: ascending or descending.
+    heading
+        Heading of the track, degrees clockwise from north; by default Sentinel-1's at that latitude.
+    incidence
+        Incidence on the ellipsoid: degrees, a file, or None for the middle of the swath.
+    unit
+        Unit of the radar: dB or linear power.
+    sun
+        Azimuth of the images' sun, degrees from true north; by default found from how they light the relief.
+    """
+
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    orbit: str | None = None
+    heading: float | None = None
+    incidence: str | float | None = None
+    unit: str = "dB"
+    sun: float | None = None
+
+
+def parse_size(value: int | str) -> int:
+    """Bytes of `4GB` (powers of ten), `512MiB` (powers of two) or a number; raises UsageError."""
+    match = None
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", value, re.IGNORECASE)
+    size = int(float(match[1]) * _FACTOR[(match[2] or "").lower()]) if match else value
+    if isinstance(size, str) or not _is_whole(size) or size <= 0:
+        raise UsageError(f"{value!r} is not a size; expected for example 4GB, 512MiB or 2000000000")
+    return int(size)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
