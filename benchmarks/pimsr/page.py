@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-Record = Mapping[str, Any]
-Table = Callable[[list[str], list[list[str]]], str]
+from benchmarks.markdown import Record, Section, number, result, table
 
 NAMES = {"rmse": "RMSE", "mae": "MAE", "slope_rmse": "slope", "stream_f1": "stream F1", "d8": "D8"}
 UNITS = {"rmse": "RMSE, m", "mae": "MAE, m", "slope_rmse": "slope RMSE, °", "stream_f1": "stream F1", "d8": "D8"}
@@ -30,37 +30,34 @@ def ordered(part: Record) -> list[tuple[str, Any]]:
     return sorted(part.items(), key=lambda item: place(item[0]))
 
 
-def told(value: Record | None, digits: int = 3, *, interval: bool = True) -> str:
+def measured(value: Record | None, digits: int = 3, *, interval: bool = True) -> str:
     """A value with its interval."""
-    if value is None or value["value"] is None:
-        return "not told"
-    text = f"{value['value']:.{digits}f}"
-    if interval and value["interval"] is not None:
-        low, high = value["interval"]
-        text += f" ({low:.{digits}f}–{high:.{digits}f})" if low != high else ""
-    return text
+    if value is None:
+        return "undefined"
+    return number(value["value"], value["interval"] if interval else None, digits)
 
 
-def ratios(part: Record, table: Table, base: str) -> str:
+def ratios(part: Record, base: str) -> str:
     """Every method against one base."""
-    rows = [[name, *(told(by[base][m]) for m in NAMES)] for name, by in ordered(part) if base in by and name != base]
+    known = [(name, by[base]) for name, by in ordered(part) if base in by and name != base]
+    rows = [[name, *(measured(scores[m]) for m in NAMES)] for name, scores in known]
     return table([f"ratio to {base}", *NAMES.values()], rows)
 
 
-def terrain(record: Record, table: Table) -> str:
+def terrain(record: Record) -> str:
     """Geometric means over dem/test, and the targets."""
     if "terrain" not in record:
         return ""
     part = record["terrain"]
     out = f"{part['looks']:g} looks, {part['draws']} draws of radar for each file, unless the row says otherwise.\n\n"
     for base in ("bicubic", "ridgeline"):
-        out += ratios(part["ratios"], table, base) + "\n"
+        out += ratios(part["ratios"], base) + "\n"
     if part["ratios_30m"]:
-        out += "120 m → 30 m, the two files of 30 m cells:\n\n" + ratios(part["ratios_30m"], table, "bicubic")
+        out += "120 m → 30 m, the two files of 30 m cells:\n\n" + ratios(part["ratios_30m"], "bicubic")
     return out
 
 
-def by_ground(record: Record, table: Table) -> str:
+def by_ground(record: Record) -> str:
     """Each measure of each method, file by file."""
     if "terrain" not in record:
         return ""
@@ -69,14 +66,14 @@ def by_ground(record: Record, table: Table) -> str:
     for metric, unit in UNITS.items():
         digits = 2 if metric == "slope_rmse" else 3
         rows = [
-            [name, *(told(by[f][metric], digits, interval=metric == "rmse") for f in stems)]
+            [name, *(measured(by[f][metric], digits, interval=metric == "rmse") for f in stems)]
             for name, by in ordered(part["files"])
         ]
         out.append(table([unit, *(f"{part['ground'][f]} (`{f}`)" for f in stems)], rows))
     return "\n".join(out)
 
 
-def hillside(record: Record, table: Table) -> str:
+def hillside(record: Record) -> str:
     """The real hillside: errors, ratios, single dates."""
     if "myanmar" not in record:
         return ""
@@ -86,11 +83,11 @@ def hillside(record: Record, table: Table) -> str:
         f"{part['days']} dates; relief {relief['range_m']:.0f} m, mean slope {relief['mean_slope_deg']:.1f}°. Beside "
         "each value its 95 % interval.\n\n"
     )
-    rows = [[name, *(told(by["myanmar"][m]) for m in UNITS)] for name, by in ordered(part["files"])]
+    rows = [[name, *(measured(by["myanmar"][m]) for m in UNITS)] for name, by in ordered(part["files"])]
     out += table(["", *UNITS.values()], rows) + "\n"
     for base in ("bicubic", "ridgeline", "pimsr, no guide"):
         if any(base in by for by in part["ratios"].values()):
-            out += ratios(part["ratios"], table, base) + "\n"
+            out += ratios(part["ratios"], base) + "\n"
     for name, one in part["single_dates"].items():
         errors = one["rmse"].values()
         out += (
@@ -100,7 +97,7 @@ def hillside(record: Record, table: Table) -> str:
     return out
 
 
-def registration(record: Record, table: Table) -> str:
+def registration(record: Record) -> str:
     """What was found of where the radar lies, as it is and displaced on purpose."""
     if "myanmar" not in record:
         return ""
@@ -118,7 +115,9 @@ def registration(record: Record, table: Table) -> str:
     for p in part["planted"]:
         found = p["found"]
         known = found["down"] is not None and rest["down"] is not None
-        moved = f"{found['down'] - rest['down']:+.2f}, {found['right'] - rest['right']:+.2f}" if known else "not told"
+        moved = "not identifiable"
+        if known:
+            moved = f"{found['down'] - rest['down']:+.2f}, {found['right'] - rest['right']:+.2f}"
         rows.append(
             [
                 f"{p['down']:+g}, {p['right']:+g}",
@@ -131,7 +130,7 @@ def registration(record: Record, table: Table) -> str:
     return out + table(head, rows)
 
 
-def backscatter(record: Record, table: Table) -> str:
+def backscatter(record: Record) -> str:
     """The fitted parameters."""
     if "myanmar" not in record:
         return ""
@@ -153,19 +152,19 @@ def backscatter(record: Record, table: Table) -> str:
     )
 
 
-def images(record: Record, table: Table) -> str:
+def images(record: Record) -> str:
     """Real images: errors by area, ratios, suns and shifts."""
     if "images" not in record:
         return ""
     part = record["images"]
     areas = list(part["told"])
     rows = [
-        [name, *(f"{told(by[a]['rmse'])}; {told(by[a]['slope_rmse'], 2, interval=False)}" for a in areas)]
+        [name, *(f"{measured(by[a]['rmse'])}; {measured(by[a]['slope_rmse'], 2, interval=False)}" for a in areas)]
         for name, by in part["files"].items()
     ]
     out = table(["RMSE, m; slope RMSE, °", *areas], rows) + "\n"
     for base in ("bicubic", "pimsr, no guide"):
-        out += ratios(part["ratios"], table, base) + "\n"
+        out += ratios(part["ratios"], base) + "\n"
     rows = []
     for area, by in part["told"].items():
         for bands, said in by.items():
@@ -176,7 +175,7 @@ def images(record: Record, table: Table) -> str:
     return out + table(["area", "bands", "sun's azimuth", "correlation with its light", "shift, fine cells"], rows)
 
 
-def patches(record: Record, table: Table) -> str:
+def patches(record: Record) -> str:
     """The terrain-corrected patches."""
     if "rtc" not in record:
         return ""
@@ -192,7 +191,7 @@ def patches(record: Record, table: Table) -> str:
     return table(head, rows)
 
 
-def speed(record: Record, table: Table) -> str:
+def speed(record: Record) -> str:
     """Rates beside ridgeline's."""
     if "speed" not in record:
         return ""
@@ -205,7 +204,7 @@ def speed(record: Record, table: Table) -> str:
     return out + "date, medians of one run.\n\n" + table(["", "output Mpx/s", "times ridgeline"], rows)
 
 
-def models(record: Record, table: Table) -> str:
+def models(record: Record) -> str:
     """Which weights were scored, and what they can hear."""
     rows = [
         [n, str(m["version"]), f"`{m['sha256'][:12]}`", ", ".join(m["guides"]) or "none"]
@@ -214,7 +213,36 @@ def models(record: Record, table: Table) -> str:
     return table(["model", "version", "SHA-256 begins with", "guides"], rows) if rows else ""
 
 
-SECTIONS: dict[str, Callable[[Record, Table], str]] = {
+def _section(part: Callable[[Record], str]) -> str:
+    """A part of the page from the result file."""
+    return part(result("pimsr"))
+
+
+def ablation() -> str:
+    """Each variant of PIMSR on simulated radar over held-out terrain, and on the real hillside."""
+    record = result("ablation_pimsr")
+    if not record:
+        return ""
+    variants = record["variants"]
+    terms = list(next(iter(variants.values()))["terms"])
+    rows = []
+    for r in variants.values():
+        held, real = r["held_out"], r["myanmar"]
+        cells = [held["to_bicubic"], held["slope_to_bicubic"], *(r["terms"][t] for t in terms)]
+        share = f"{r['share_dem']:.2f}" if "share_dem" in r else ""
+        scores = (f"{v:.4f}" for v in (*cells, real["to_bicubic"], real["slope_to_bicubic"]))
+        rows.append([r["label"], share, *scores])
+    head = ["variant", "share of heights", "RMSE", "slope", *(t.replace("_", " ") for t in terms)]
+    head += ["real: RMSE", "real: slope"]
+    base = record["myanmar_back_projected"]
+    return (
+        f"×4, {record['steps']} steps each. RMSE and slope error over bicubic's, terms of physics over those of the "
+        f"consistent cubic surface; *real* is the Myanmar hillside with {record['dates']} dates, over bicubic's, where "
+        f"back-projected bicubic has {base['to_bicubic']:.3f} and {base['slope_to_bicubic']:.3f}.\n\n"
+    ) + table(head, rows)
+
+
+PARTS: dict[str, Callable[[Record], str]] = {
     "pimsr_models": models,
     "pimsr_terrain": terrain,
     "pimsr_ground": by_ground,
@@ -224,4 +252,8 @@ SECTIONS: dict[str, Callable[[Record, Table], str]] = {
     "pimsr_images": images,
     "pimsr_patches": patches,
     "pimsr_speed": speed,
+}
+SECTIONS: dict[str, Section] = {
+    **{name: partial(_section, part) for name, part in PARTS.items()},
+    "ablation_pimsr": ablation,
 }

@@ -1,13 +1,11 @@
 """Relief from one image on five Landsat scenes: what it is worth, beside what needs no image.
 
-    python -m benchmarks.sat2dem.accuracy [areas] [table] [leakage] [page] [--runs DIR] [--data DIR]
-                                         [--threads N] [--most N]
+    python -m benchmarks.sat2dem.accuracy [areas] [table] [leakage] [--runs DIR] [--data DIR] [--threads N] [--most N]
 
 areas     leave one area out: the shipped recipe is trained on the other four (or found trained in RUNS) and read on the
           fifth, under both objectives, at three tile sizes, on coarse DEMs of 900 and 90 m, and turned against the sun
 table     architecture × attention × loss × normalisation at a laptop's size, three seeds; Gutzler and Ecklund scored
 leakage   the same network on tiles split at random among neighbours, and by blocks of ground
-page      write the tables into docs/benchmarks/sat2dem.md; every part writes benchmarks/results/sat2dem.json
 
 Everything resumes: a run that was cut off goes on in its folder, and a finished cell of the table is one line of
 RUNS/table.jsonl. --most stops the table after so many new cells.
@@ -18,7 +16,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import re
 import time
 from pathlib import Path
 from typing import Any
@@ -40,14 +37,14 @@ from benchmarks.sat2dem.heights import (
     tiles,
     turned,
 )
+from benchmarks.sat2dem.page import KINDS
 
 RECIPES = ROOT / "src" / "terrafine" / "systems" / "sat2dem" / "recipes"
 OUT = RESULTS / "sat2dem.json"
-PAGE = ROOT / "docs" / "benchmarks" / "sat2dem.md"
 GAMES, ATTENTION = ("unet", "pix2pix", "drpan"), ("none", "cbam", "gam", "simam")
-LOSSES, KINDS, SEEDS = ("plain", "gradient"), ("global", "shift"), (1, 2, 3)
+LOSSES, SEEDS = ("plain", "gradient"), (1, 2, 3)
+PARTS = ("areas", "table", "leakage")
 SCORED = ("gutzler", "ecklund")
-KNOWING = ("constant", "relief above its own lowest cell", "tile mean", "relief, mean known", "plane fit")
 
 
 def trained(recipe: str, data: Path, runs: Path, threads: int) -> tuple[Path, float]:
@@ -225,91 +222,10 @@ def dealt(data: Path, how: str, seed: int, side: int, block: int = 3) -> tuple[l
     return [s for s in training if s.terrain.zones], kept_out
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """Markdown."""
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows])
-
-
-def shift_table(areas: dict[str, Any]) -> str:
-    """MAE in metres by area, tile and method."""
-    rows = []
-    for name, found in areas.items():
-        for side in sorted(found["shift"], key=int):
-            methods = {m: found["shift"][side][m] for m in KNOWING}
-            ratio = methods["relief, mean known"]["mae"] / methods["tile mean"]["mae"]
-            cells = [f"{m['mae']:.1f}" for m in methods.values()]
-            rows.append([name, side, *cells, f"{ratio:.3f}", f"{methods['relief, mean known']['r2']:.2f}"])
-    return table(["held out", "tile", *KNOWING, "relief / tile mean", "R² of relief, mean known"], rows)
-
-
-def anchored_table(areas: dict[str, Any]) -> str:
-    """RMSE, MAE, SSIM and R² by area and anchor."""
-    rows = []
-    for name, found in areas.items():
-        for metres in sorted(found["anchored"], key=int, reverse=True):
-            methods = found["anchored"][metres]
-            base = methods["back-projected bicubic"]["rmse"]
-            for method, s in sorted(methods.items(), key=lambda m: -m[1]["rmse"]):
-                values = [f"{s['rmse']:.2f}", f"{s['mae']:.2f}", f"{s['ssim']:.4f}", f"{s['r2']:.4f}"]
-                rows.append([name, f"{metres} m", method, *values, f"{s['rmse'] / base:.3f}"])
-    return table(["held out", "anchor", "method", "RMSE", "MAE", "SSIM", "R²", "RMSE / back-projected"], rows)
-
-
-def turned_table(areas: dict[str, Any]) -> str:
-    """R² and correlation of relief finer than 900 m, by the angle that the image is turned by."""
-    angles = [str(90 * q) for q in range(4)]
-    cells = [[f["turned"][a] for a in angles] for f in areas.values()]
-    rows = [
-        [n, *(f"{t['r2_band']:.2f} ({t['correlation']:+.2f})" for t in row)]
-        for n, row in zip(areas, cells, strict=True)
-    ]
-    return table(["held out", *(f"{a}°" for a in angles)], rows)
-
-
-def game_table(done: list[dict[str, Any]]) -> str:
-    """MAE under the network's own objective, mean ± spread over seeds."""
-    rows = []
-    for key in sorted({(c["game"], c["attend"], c["loss"], c["up"]) for c in done}):
-        row = list(key)
-        for kind in KINDS:
-            found = [c for c in done if (c["game"], c["attend"], c["loss"], c["up"], c["kind"]) == (*key, kind)]
-            for score in ("mae", "level_known", "checker"):
-                values = [c[score] for c in found]
-                digits = 3 if score == "checker" else 1
-                row.append(
-                    f"{np.mean(values):.{digits}f} ± {np.std(values):.{digits}f} ({len(values)})" if found else "-"
-                )
-        rows.append(row)
-    head = ["network", "attention", "loss", "way up"]
-    return table([*head, *(f"{k}: {m}" for k in KINDS for m in ("MAE", "MAE, level known", "checkerboard"))], rows)
-
-
-def leakage_table(record: dict[str, Any]) -> str:
-    """MAE over that of the tile's own mean, for each seed."""
-    rows = [[key, f"{r['mae']:.1f}", f"{r['mae'] / r['tile_mean']:.3f}", f"{r['r2']:.2f}"] for key, r in record.items()]
-    return table(["split, seed", "Shift MAE", "MAE / tile mean", "R²"], rows)
-
-
-def write_page(record: dict[str, Any]) -> None:
-    """Put the tables between their marks."""
-    made = {
-        "shift": shift_table(record["areas"]) if record.get("areas") else "",
-        "anchored": anchored_table(record["areas"]) if record.get("areas") else "",
-        "turned": turned_table(record["areas"]) if record.get("areas") else "",
-        "games": game_table(record["table"]) if record.get("table") else "",
-        "leakage": leakage_table(record["leakage"]) if record.get("leakage") else "",
-    }
-    text = PAGE.read_text(encoding="utf-8")
-    for name, body in made.items():
-        mark = re.compile(rf"(<!-- sat2dem: {name} -->\n).*?(<!-- /sat2dem -->)", re.DOTALL)
-        text = mark.sub(lambda m, body=body: m[1] + (body or "*not run yet*") + "\n" + m[2], text)
-    PAGE.write_text(text, encoding="utf-8")
-
-
 def main() -> None:
     """Parse, run, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", choices=["areas", "table", "leakage", "page"], default=["areas", "page"])
+    parser.add_argument("parts", nargs="*", choices=PARTS, default=["areas"])
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "sat2dem")
     parser.add_argument("--data")
     parser.add_argument("--threads", type=int, default=1)
@@ -324,11 +240,9 @@ def main() -> None:
         record["table"] = run_table(data, args.runs, args.threads, args.most)
     if "leakage" in args.parts:
         record["leakage"] = run_leakage(data, args.runs, args.threads)
-    record |= {"command": "python -m benchmarks.sat2dem.accuracy areas table leakage page", "machine": machine()}
+    record |= {"command": "python -m benchmarks.sat2dem.accuracy areas table leakage", "machine": machine()}
     record = (json.loads(OUT.read_text()) if OUT.exists() else {}) | record  # other parts may have run meanwhile
     write_json(OUT, record)
-    if "page" in args.parts:
-        write_page(record)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import rasterio
 import torch
 from rasterio.transform import from_origin
 
-from benchmarks import common, docs
+from benchmarks import common
 from benchmarks.pimsr import accuracy, gates, guides, page, score, world
 from terrafine.evaluation.hydrology import drainage
 from terrafine.evaluation.hydrology.streams import direction_agreement, overlap, streams
@@ -196,9 +196,9 @@ def test_the_real_hillside_is_scored_registered_and_told(hillside: Path, weights
         == part["files"]["pimsr, one date"]["myanmar"]["rmse"]["value"]
     )
     for name in ("pimsr_hillside", "pimsr_registration", "pimsr_backscatter"):
-        assert page.SECTIONS[name]({}, docs.table) == ""
-        assert page.SECTIONS[name](record, docs.table).count("\n| ") >= 3
-    assert f"{part['files']['pimsr, all dates']['myanmar']['rmse']['value']:.3f}" in page.hillside(record, docs.table)
+        assert page.PARTS[name]({}) == ""
+        assert page.PARTS[name](record).count("\n| ") >= 3
+    assert f"{part['files']['pimsr, all dates']['myanmar']['rmse']['value']:.3f}" in page.hillside(record)
 
 
 def test_terrain_corrected_patches_are_scored_with_either_orbit(tmp_path: Path, weights: dict[str, Path]) -> None:
@@ -216,7 +216,7 @@ def test_terrain_corrected_patches_are_scored_with_either_orbit(tmp_path: Path, 
     assert len({v["rmse"] for v in found["files"].values()}) == 4
     assert all(abs(c) < 0.2 for by in found["correlation"].values() for c in by.values())
     assert found["relief"]["range_m"] == pytest.approx(np.ptp(z), abs=1e-3)
-    assert f"{found['files']['bicubic']['rmse']:.3f}" in page.patches({"rtc": {"a": found}}, docs.table)
+    assert f"{found['files']['bicubic']['rmse']:.3f}" in page.patches({"rtc": {"a": found}})
 
 
 def test_terrain_is_scored_by_every_method_and_told(tmp_path: Path, weights: dict[str, Path]) -> None:
@@ -240,9 +240,9 @@ def test_terrain_is_scored_by_every_method_and_told(tmp_path: Path, weights: dic
     values = [by["ground_30m"]["rmse"]["value"] for by in part["files"].values()]
     assert len(set(values)) == len(values)
     assert part["ratios"] == part["ratios_30m"]
-    text = page.terrain({"terrain": part}, docs.table)
+    text = page.terrain({"terrain": part})
     assert f"{part['ratios']['pimsr, VV']['bicubic']['rmse']['value']:.3f}" in text
-    assert f"{values[0]:.3f}" in page.by_ground({"terrain": part}, docs.table)
+    assert f"{values[0]:.3f}" in page.by_ground({"terrain": part})
 
 
 def test_weights_of_no_known_name_are_refused(weights: dict[str, Path]) -> None:
