@@ -137,6 +137,29 @@ def layer_violations(sources: dict[str, str]) -> list[str]:
     return found
 
 
+# children of evaluation -> what they may import of other children. All may import the modules beside the folders.
+EVALUATION: dict[str, set[str]] = {
+    "elevation": {"hydrology"},
+    "classes": set(),
+    "images": set(),
+    "hydrology": set(),
+    "report": set(),
+}
+
+
+def evaluation_violations(sources: dict[str, str]) -> list[str]:
+    """Elevation, classes and images are parallel: none imports another, and none imports the report."""
+    found = []
+    for i in all_imports(sources):
+        a, b = i.module.split("."), i.target.removeprefix("terrafine.").split(".")
+        if a[0] != "evaluation" or b[0] != "evaluation" or len(b) < 2 or b[1] not in EVALUATION:
+            continue
+        own = a[1] if len(a) > 1 and a[1] in EVALUATION else ""
+        if b[1] != own and b[1] not in EVALUATION.get(own, set()):
+            found.append(f"{i.module}:{i.line} imports {i.target}")
+    return found
+
+
 def _sibling_system(module: str, target: str) -> bool:
     """Two folders of `systems`: the second may not be imported by the first."""
     a, b = module.split("."), target.split(".")
@@ -245,6 +268,7 @@ def test_every_part_has_a_rule() -> None:
     "rule",
     [
         layer_violations,
+        evaluation_violations,
         third_party_violations,
         temporary_file_violations,
         named_networks,
@@ -265,6 +289,14 @@ PLANTED = [
     (layer_violations, "systems.srcnn.bad", "from ..drn.net import Drn"),
     (layer_violations, "inference.bad", "from terrafine.systems import find_model"),
     (layer_violations, "evaluation.bad", "from terrafine import nn"),
+    (evaluation_violations, "evaluation.classes.bad", "from terrafine.evaluation.elevation.strata import Strata"),
+    (
+        evaluation_violations,
+        "evaluation.elevation.bad",
+        "def f():\n    import terrafine.evaluation.report.svg",
+    ),
+    (evaluation_violations, "evaluation.report.bad", "from terrafine.evaluation.images.measures import psnr"),
+    (evaluation_violations, "evaluation.bootstrap", "from terrafine.evaluation.classes import agreement"),
     (layer_violations, "training.bad", "from terrafine.cli import main"),
     (
         layer_violations,

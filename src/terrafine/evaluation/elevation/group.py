@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from terrafine.errors import GridError
 from terrafine.evaluation.bootstrap import block_side, resample_weights
-from terrafine.evaluation.elevation.accumulators import BLOCK_HALO, Accumulators, Derived
-from terrafine.evaluation.elevation.consistency import ConsistencyStats
+from terrafine.evaluation.elevation.accumulators import Accumulators
+from terrafine.evaluation.elevation.blocks import BLOCK_HALO, Block, Derived
 from terrafine.evaluation.elevation.coregistration import Shift, estimate_shift
 from terrafine.evaluation.elevation.drainage import DrainageComparison, DrainageOptions, compare_all
 from terrafine.evaluation.elevation.options import Options
-from terrafine.evaluation.elevation.spectrum import SpectrumStats, window_starts
+from terrafine.evaluation.elevation.spectrum import window_starts
 from terrafine.evaluation.elevation.strata import BlockSums, band_step
-from terrafine.evaluation.elevation.uncertainty import CoverageStats
+from terrafine.evaluation.metrics import Context, elevation_metrics
 from terrafine.evaluation.overview import Overview
 from terrafine.evaluation.surfaces import (
     Interpolated,
@@ -48,6 +48,7 @@ class Surface:
     name: str
     source: Readable
     accumulators: Accumulators
+    context: Context
     sigma: bool = False
     shift: Shift | None = None
     reference: Readable | None = None
@@ -57,7 +58,7 @@ class Surface:
     def summary(self, weights: F64, options: Options, class_names: Mapping[int, str] | None) -> dict[str, Any]:
         """The `Candidate` part of results.json, without rank, path and verdict."""
         shift = None if self.shift is None else self.shift.record()
-        scores = self.accumulators.summary(weights, options.method, class_names)
+        scores = self.accumulators.summary(weights, options.slope_name, class_names)
         return {"name": self.name, "shift_m": shift, "hydrology": self.hydrology} | scores
 
 
@@ -87,6 +88,7 @@ class Group:
         self.missing = "no coarse input was given"
         self.k = None if coarse is None else scale_between(self.geobox, coarse.geobox)
         self._candidates = dict(candidates)
+        self._metrics = elevation_metrics()
         self._stated = stated or {}
         self.candidates: list[Surface] = []
         self.baselines: list[Surface] = []
@@ -104,7 +106,7 @@ class Group:
     @property
     def cells_compared(self) -> int:
         """Number of cells on which all surfaces were compared."""
-        return self.candidates[0].accumulators.elevation.error.n if self.candidates else 0
+        return self.candidates[0].accumulators.cells if self.candidates else 0
 
     def run(self) -> Iterator[None]:
         """Estimate shifts; then stream blocks, windows for spectra and the whole for drainage; yield once a step."""
@@ -129,15 +131,9 @@ class Group:
             (float(v) for v in np.nanpercentile(reference, [0, 100])) if np.isfinite(reference).any() else (0, 1)
         )
         step = band_step(low, high)
-        candidates = [self._surface(name, source, step) for name, source in self._candidates.items()]
-        base = [self._surface(name, source, step) for name, source in self._interpolations().items()]
-        for surface in candidates:
-            surface.sigma = self.options.uncertainty and "elevation_sigma" in surface.source.bands
-            if surface.sigma:
-                multiples = {**self._stated.get(surface.name, {}), **self.options.multipliers}
-                surface.accumulators.uncertainty = CoverageStats(multipliers=multiples)
-            if self.k is not None:
-                surface.accumulators.consistency = ConsistencyStats(tolerance_m=self.options.tolerance_m)
+        interpolated = self._interpolations()  # first: it settles whether the grid subdivides that of the coarse input
+        candidates = [self._surface(name, source, step, True) for name, source in self._candidates.items()]
+        base = [self._surface(name, source, step, False) for name, source in interpolated.items()]
         for surface in (*candidates, *base[-1:]):
             self._settle(surface, rows, cols, reference)
         for surface in base[:-1]:
@@ -149,9 +145,15 @@ class Group:
                 "than its own cells cannot be evaluated."
             )
 
-    def _surface(self, name: str, source: Readable, step: float) -> Surface:
+    def _surface(self, name: str, source: Readable, step: float, candidate: bool) -> Surface:
+        """A surface with empty accumulators; σ band and consistency are evaluated for candidates alone."""
+        sigma = candidate and self.options.uncertainty and "elevation_sigma" in source.bands
+        multiples = {**self._stated.get(name, {}), **self.options.multipliers} if sigma else None
+        context = Context(
+            self.options, self.size, step, self.classes is not None, candidate and self.k is not None, multiples
+        )
         sums = BlockSums(self.shape, self.bootstrap_side)
-        return Surface(name, source, Accumulators(sums, step, self.classes is not None))
+        return Surface(name, source, Accumulators(sums, self._metrics, context), context, sigma)
 
     def _interpolations(self) -> dict[str, Readable]:
         if self.coarse is None:
@@ -245,7 +247,7 @@ class Group:
         for surface, z in zip(self.surfaces, surfaces, strict=True):
             sigma = window(surface.source, rows, cols, "elevation_sigma") if surface.sigma else None
             own = Derived.of(z, size, method)
-            surface.accumulators.add(own, derived[surface.key], (row, col), classes=classes, sigma=sigma)
+            surface.accumulators.add_block(Block(own, derived[surface.key], classes, sigma), (row, col))
         if self.overview is not None:
             inner = np.s_[h:-h, h:-h]
             for name, z in self.shown(surfaces, references).items():
@@ -269,10 +271,9 @@ class Group:
             return
         observed = window(self.coarse, y, x)
         for surface in self.candidates:
-            if surface.accumulators.consistency is not None:
-                fine = window(surface.source, slice(y.start * k, y.stop * k), slice(x.start * k, x.stop * k))
-                mean = fine.reshape(y.stop - y.start, k, x.stop - x.start, k).mean(axis=(1, 3))
-                surface.accumulators.consistency = surface.accumulators.consistency.add(mean, observed)
+            fine = window(surface.source, slice(y.start * k, y.stop * k), slice(x.start * k, x.stop * k))
+            mean = fine.reshape(y.stop - y.start, k, x.stop - x.start, k).mean(axis=(1, 3))
+            surface.accumulators.add_coarse(mean, observed)
 
     def _spectra(self) -> None:
         """Windows without voids, as large as there are any, up to 256 cells a side."""
@@ -303,7 +304,7 @@ class Group:
         compared = self.surfaces
         found = 0
         for surface in compared:
-            surface.accumulators.spectrum = SpectrumStats(side, self.size)
+            surface.accumulators.start_windows(replace(surface.context, window_cells=side))
         for r in window_starts(self.shape[0], side, _WINDOWS):
             for c in window_starts(self.shape[1], side, _WINDOWS):
                 surfaces, references = self.read(slice(r, r + side), slice(c, c + side))
@@ -311,8 +312,7 @@ class Group:
                     continue
                 found += 1
                 for surface, z in zip(compared, surfaces, strict=True):
-                    spectrum = surface.accumulators.spectrum or SpectrumStats(side, self.size)
-                    surface.accumulators.spectrum = spectrum.add(z, references[surface.key])
+                    surface.accumulators.add_window(z, references[surface.key])
         return found
 
 

@@ -82,6 +82,11 @@ class Options:
         return cast(Method, self.slope_method)
 
     @property
+    def slope_name(self) -> str:
+        """The slope method as results.json names it."""
+        return _METHODS[self.slope_method]
+
+    @property
     def drainage(self) -> DrainageOptions | None:
         """Options of the drainage comparison; None where hydrology is left out."""
         if not self.hydrology:
@@ -93,7 +98,7 @@ class Options:
         """Return the `settings` of results.json; the block size changes no result, so it is not among them."""
         return {
             "coregistration": "Nuth & Kääb 2011" if self.coregister else "none",
-            "slope_method": _METHODS[self.slope_method],
+            "slope_method": self.slope_name,
             "consistency_tolerance_m": self.tolerance_m,
             "hydrology": "steepest descent (D8)" if self.hydrology else "left out",
             "bootstrap_draws": self.draws,

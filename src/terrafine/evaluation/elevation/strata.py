@@ -13,10 +13,22 @@ from numpy.typing import NDArray
 from terrafine.evaluation.elevation.errors import ErrorStats
 from terrafine.evaluation.nice import nice_step
 
-__all__ = ["SLOPE_EDGES", "BlockSums", "Strata", "band_of", "band_step", "classify"]
+__all__ = [
+    "SLOPE_EDGES",
+    "STRATUM_COLUMNS",
+    "BlockSums",
+    "Strata",
+    "band_of",
+    "band_step",
+    "classify",
+    "stratum_rows",
+]
 
 SLOPE_EDGES = (0.0, 2.0, 5.0, 10.0, 20.0, 30.0, 45.0, 90.0)
 """Slope classes in degrees: [0, 2), [2, 5) … [45, 90]."""
+
+STRATUM_COLUMNS = ("label", "lower", "upper", "n", "bias", "mae", "rmse", "nmad", "le90")
+"""Columns of a table of errors by class."""
 
 _SEA_LEVEL = 1 << 40
 
@@ -83,8 +95,13 @@ class Strata:
 
     def by_class(self, names: Mapping[int, str] | None = None) -> list[dict[str, Any]]:
         """One record a class value, labelled by `names` or by the number."""
-        told = names or {}
-        return [{"label": told.get(k, str(k))} | stats.summary() for k, stats in sorted(self.parts.items())]
+        known = names or {}
+        return [{"label": known.get(k, str(k))} | stats.summary() for k, stats in sorted(self.parts.items())]
+
+
+def stratum_rows(part: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    """Rows of such a table, from the records of the classes."""
+    return [tuple(stratum.get(column) for column in STRATUM_COLUMNS) for stratum in part]
 
 
 @dataclass

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from terrafine.evaluation.metrics import Cell
 from terrafine.evaluation.report.pictures import error_map, shade
 from terrafine.evaluation.report.sheet import Picture, Section, sheet_texts
-from terrafine.evaluation.report.tables import Cell, Table
+from terrafine.evaluation.report.tables import Table
 
 __all__ = ["texts"]
 

@@ -17,6 +17,13 @@ from terrafine.evaluation.results import Figures, Results, Spectrum, Window
 
 __all__ = ["texts"]
 
+_ELSEWHERE = {"summary", "gates", "histogram", "spectrum", "streams", "flood", "hydrology"} | {
+    "consistency",
+    "uncertainty",
+    "reliability",
+}
+"""Tables with a place of their own; those of all other metrics stand under the charts of errors."""
+
 Chart = Callable[[Results], tuple[str, list[str]]]
 
 
@@ -206,7 +213,7 @@ def _errors(results: Results, tables: dict[str, Table]) -> str:
         _figure(charts.histogram_chart(results), results, "Distribution of errors; narrow and centred is good."),
         _figure(charts.by_slope_chart(results), results, "Error by slope: steep ground is always harder."),
     )
-    body += "".join(_folded(tables, name) for name in ("by_slope", "by_elevation", "by_class", "terrain"))
+    body += "".join(_folded(tables, name) for name in tables if name not in _ELSEWHERE)
     return _section("errors", "Where the errors lie", "All errors are candidate minus reference.", body)
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from terrafine.evaluation.metrics import Cell
 from terrafine.evaluation.report.sheet import Picture, Section, sheet_texts
-from terrafine.evaluation.report.tables import Cell, Table, display_name
+from terrafine.evaluation.report.tables import Table, display_name
 
 __all__ = ["texts"]
 

@@ -1,0 +1,1 @@
+"""The metrics of elevation models, one module each; see `terrafine.evaluation.metrics`."""
