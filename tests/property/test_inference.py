@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.fakes import Box, Nearest, TileMean, source, spec, terrain
+from tests.support.fakes import Box, Nearest, TileMean, noisy_heights, source, spec
 
 from terrafine.inference.engine import run_in_memory
 from terrafine.inference.plan import make_plan
@@ -36,7 +36,7 @@ grids = st.tuples(st.integers(1, 60), st.integers(1, 60))
     batch=st.integers(1, 3),
 )
 def test_the_tile_size_does_not_change_the_result(shape, seed, halo, multiple, tiles, voids, batch):
-    values = terrain(shape, seed, voids)
+    values = noisy_heights(shape, seed, voids)
     a_spec = spec(halo=halo, multiple=multiple, tile=multiple)
     one, two = (sharpened(values, a_spec, Box, multiple * t, batch) for t in tiles)
     np.testing.assert_allclose(one, two, **CLOSE)
@@ -45,7 +45,7 @@ def test_the_tile_size_does_not_change_the_result(shape, seed, halo, multiple, t
 
 
 def test_one_cell_of_halo_too_few_is_seen():
-    values = terrain((60, 60))
+    values = noisy_heights((60, 60))
     honest, lying = spec(halo=4, tile=16), spec(halo=3, tile=16)
     model = Box(honest)
     plans = [make_plan((60, 60), s) for s in (honest, lying)]
@@ -65,7 +65,7 @@ def test_one_cell_of_halo_too_few_is_seen():
     tiling=st.sampled_from(["exact", "blend"]),
 )
 def test_a_cell_is_void_exactly_where_its_coarse_cell_is(shape, seed, voids, tiling):
-    values = terrain(shape, seed, voids)
+    values = noisy_heights(shape, seed, voids)
     out = sharpened(values, spec(scale=3, halo=4, tiling=tiling, tile=8), Nearest, 8)
     np.testing.assert_array_equal(np.isnan(out), np.repeat(np.repeat(np.isnan(values), 3, 0), 3, 1))
 
@@ -73,7 +73,7 @@ def test_a_cell_is_void_exactly_where_its_coarse_cell_is(shape, seed, voids, til
 @settings(max_examples=25, deadline=None)
 @given(shape=grids, seed=st.integers(0, 9), tile=st.integers(8, 20))
 def test_blending_keeps_the_observation(shape, seed, tile):
-    values = terrain(shape, seed, 0.05)
+    values = noisy_heights(shape, seed, 0.05)
     a_spec = spec(scale=2, halo=6, tiling="blend", tile=8)
     plan = make_plan(shape, a_spec, tile=tile)
     out, residual = run_in_memory(plan, a_spec, source(values), Nearest(a_spec), outputs=("elevation",))
@@ -82,7 +82,7 @@ def test_blending_keeps_the_observation(shape, seed, tile):
 
 
 def test_blending_leaves_no_step_at_tile_borders():
-    values = terrain((96, 96)) * 0 + np.linspace(0, 1000, 96, dtype=np.float32)
+    values = noisy_heights((96, 96)) * 0 + np.linspace(0, 1000, 96, dtype=np.float32)
     exact = sharpened(values, spec(tile=32), TileMean, 32)
     blended = sharpened(values, spec(tile=32, halo=16, tiling="blend"), TileMean, 32)
     assert np.abs(np.diff(exact, axis=1)).max() > 300
@@ -90,7 +90,7 @@ def test_blending_leaves_no_step_at_tile_borders():
 
 
 def test_the_residual_is_that_of_the_output():
-    values = terrain((40, 40), voids=0.1)
+    values = noisy_heights((40, 40), gaps=0.1)
     a_spec = spec(halo=2)
     plan = make_plan((40, 40), a_spec)
     out, residual = run_in_memory(plan, a_spec, source(values), Box(a_spec), outputs=("elevation",))
@@ -101,7 +101,7 @@ def test_the_residual_is_that_of_the_output():
 @settings(max_examples=15, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_shards_in_any_order_give_the_same_bytes(random):
-    values = terrain((70, 50), 3, 0.05)
+    values = noisy_heights((70, 50), 3, 0.05)
     a_spec = spec(halo=3, tile=16)
     plan = make_plan(values.shape, a_spec)
     model = Box(a_spec)

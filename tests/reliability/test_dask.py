@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.support import killed_child
-from tests.support.fakes import Box, Nearest, run, write_dem
+from tests.support.fakes import Box, Nearest, run, write_dem_with_gaps
 from tests.support.paths import ROOT
 
 import terrafine
@@ -166,7 +166,7 @@ def test_a_scheduler_that_does_not_answer_is_an_error(tmp_path, small_shards):
 
 
 def test_a_whole_dem_on_dask_is_the_file_of_one_process(tmp_path, cluster):
-    coarse = write_dem(tmp_path / "coarse.tif")
+    coarse = write_dem_with_gaps(tmp_path / "coarse.tif")
     serial = terrafine.sharpen_dem(coarse, tmp_path / "serial.tif", model="bicubic", tile=16, threads=1)
     remote = terrafine.sharpen_dem(
         coarse, tmp_path / "dask.tif", model="bicubic", tile=16, dask=cluster.scheduler_address

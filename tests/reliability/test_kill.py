@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.support import killed_child
-from tests.support.fakes import write_dem
+from tests.support.fakes import write_dem_with_gaps
 from tests.support.paths import ROOT
 
 from terrafine.inference.job import job_folder
@@ -108,7 +108,7 @@ def command(coarse, out):
 
 @pytest.mark.slow
 def test_the_command_killed_at_random_and_given_again(tmp_path):
-    coarse = write_dem(tmp_path / "coarse.tif", (200, 180))
+    coarse = write_dem_with_gaps(tmp_path / "coarse.tif", (200, 180))
     calm, out = tmp_path / "calm.tif", tmp_path / "out.tif"
     process = command(coarse, calm)
     _, stderr = process.communicate(timeout=100)

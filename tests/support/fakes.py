@@ -15,9 +15,11 @@ from terrafine.inference.engine import run_job
 from terrafine.inference.plan import make_plan
 from terrafine.nn.spec import ModelSpec
 from terrafine.raster.read.array import ArraySource
+from tests.support.rasters import write_raster
 
 
 def spec(scale=2, halo=0, multiple=1, tiling="exact", tile=16, outputs=("elevation",), name="fake"):
+    """The spec of a fake model, x2 without a halo unless other values are given."""
     return ModelSpec(name, name, "1", ("elevation",), outputs, scale, halo, multiple, tiling, tile)
 
 
@@ -90,12 +92,12 @@ def source(values, pixel_size_m=30.0):
     return ArraySource({"elevation": values}, np.stack([sizes, sizes / 2]))
 
 
-def terrain(shape, seed=0, voids=0.0):
-    """A rough surface (y, x); a share of blobs is void."""
+def noisy_heights(shape, seed=0, gaps=0.0):
+    """A rough surface (y, x), NaN in one block and in that share of the cells."""
     rng = np.random.default_rng(seed)
     values = rng.normal(500, 100, shape).astype(np.float32)
-    if voids:
-        values[rng.random(shape) < voids] = np.nan
+    if gaps:
+        values[rng.random(shape) < gaps] = np.nan
         y, x = (int(rng.integers(0, n)) for n in shape)
         values[y : y + 9, x : x + 7] = np.nan
     return values
@@ -130,14 +132,6 @@ def run(path, grid, a_spec, model=Nearest, *, request=None, **options):
     )
 
 
-def write_dem(path, shape=(90, 70)):
-    """A DEM with voids as GeoTIFF."""
-    import rasterio
-    from affine import Affine
-
-    values = terrain(shape, 1, 0.02)
-    profile = {"driver": "GTiff", "count": 1, "dtype": "float32", "height": shape[0], "width": shape[1]}
-    where = {"crs": "EPSG:32633", "transform": Affine(30, 0, 500_000, 0, -30, 5_200_000), "nodata": -9999.0}
-    with rasterio.open(path, "w", **profile, **where) as file:
-        file.write(np.nan_to_num(values, nan=-9999.0), 1)
-    return path
+def write_dem_with_gaps(path, shape=(90, 70)):
+    """Write a DEM with cells of nodata as GeoTIFF."""
+    return write_raster(path, noisy_heights(shape, 1, 0.02), origin=(500_000, 5_200_000))

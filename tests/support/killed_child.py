@@ -10,15 +10,16 @@ from pathlib import Path
 
 from terrafine import atomic
 from terrafine.inference import engine, job, plan
-from tests.support.fakes import Slow, ToFile, run, source, spec, terrain
+from tests.support.fakes import Slow, ToFile, noisy_heights, run, source, spec
 
 
 def job_options():
     """Grid, spec and options of the one job that all runs of these tests share."""
-    return source(terrain((90, 70), 1, 0.02)), spec(scale=2, halo=3, tile=16), {"batch": 2}
+    return source(noisy_heights((90, 70), 1, 0.02)), spec(scale=2, halo=3, tile=16), {"batch": 2}
 
 
 def dying(function, n, *, after):
+    """The function, whose process is killed at its n-th call, before or after the work."""
     calls = []
 
     @wraps(function)
@@ -57,6 +58,8 @@ def arm(place, n):
 
 
 def dying_rows(function, n):
+    """A generator function, whose process is killed at its n-th block."""
+
     def rows(work):
         for i, block in enumerate(function(work), 1):
             if i == n:

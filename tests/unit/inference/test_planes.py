@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tests.support.fakes import Nearest, run, source, spec, terrain
+from tests.support.fakes import Nearest, noisy_heights, run, source, spec
 
 
 class Tilted(Nearest):
@@ -37,7 +37,7 @@ def without_plane(values):
 
 @pytest.mark.parametrize("voids", [0.0, 0.03])
 def test_levels_and_tilts_are_solved_jointly_and_leave_the_surface(tmp_path, voids):
-    values = terrain((70, 85), voids=voids)
+    values = noisy_heights((70, 85), gaps=voids)
     run(tmp_path / "out.npy", source(values), relative(), Tilted)
     found = np.load(tmp_path / "out.npy")[0]
     np.testing.assert_array_equal(np.isnan(found), np.isnan(values))
@@ -45,14 +45,14 @@ def test_levels_and_tilts_are_solved_jointly_and_leave_the_surface(tmp_path, voi
 
 
 def test_without_the_planes_the_seams_are_there(tmp_path):
-    values = terrain((70, 85))
+    values = noisy_heights((70, 85))
     run(tmp_path / "out.npy", source(values), dataclasses.replace(relative(), relative=False), Tilted)
     found = np.load(tmp_path / "out.npy")[0]
     assert np.abs(without_plane(found) - without_plane(values.astype(np.float64))).max() > 20
 
 
 def test_two_grounds_that_never_touch_keep_each_its_own_level(tmp_path):
-    values = terrain((48, 112))
+    values = noisy_heights((48, 112))
     values[:, 40:72] = np.nan
     run(tmp_path / "out.npy", source(values), relative(), Tilted)
     found = np.load(tmp_path / "out.npy")[0]
@@ -61,7 +61,7 @@ def test_two_grounds_that_never_touch_keep_each_its_own_level(tmp_path):
 
 
 def test_a_standard_error_has_no_level(tmp_path):
-    values = terrain((40, 50))
+    values = noisy_heights((40, 50))
     both = relative(outputs=("relief", "relief_sigma"))
     run(tmp_path / "out.npy", source(values), both, Tilted)
     relief, sigma = np.load(tmp_path / "out.npy")

@@ -4,7 +4,7 @@ import errno
 
 import numpy as np
 import pytest
-from tests.support.fakes import Box, Nearest, ToFile, run, source, spec, terrain
+from tests.support.fakes import Box, Nearest, ToFile, noisy_heights, run, source, spec
 
 from terrafine.errors import DiskError, JobError, WeightsError
 from terrafine.inference import shardfile
@@ -18,7 +18,7 @@ from terrafine.nn.model import RESIDUAL
 @pytest.mark.parametrize("tiling", ["exact", "blend"])
 @pytest.mark.parametrize("outputs", [("elevation",), ("elevation", "elevation_sigma")])
 def test_a_job_gives_what_memory_gives(tmp_path, tiling, outputs):
-    values = terrain((75, 60), voids=0.05)
+    values = noisy_heights((75, 60), gaps=0.05)
     values[:30, :40] = np.nan
     a_spec = spec(scale=3, halo=4, tile=8, tiling=tiling, outputs=outputs)
     report = run(tmp_path / "out.npy", source(values), a_spec, Box)
@@ -39,7 +39,7 @@ def test_void_tiles_never_meet_the_model(tmp_path):
             type(self).tiles += tiles.shape[0]
             return super().__call__(tiles)
 
-    values = terrain((64, 64))
+    values = noisy_heights((64, 64))
     values[:32] = np.nan
     a_spec = spec(tile=16)
     plan = make_plan(values.shape, a_spec, batch=3)
@@ -55,7 +55,7 @@ class Tells(Nearest):
 
 
 def test_what_a_model_says_of_its_residual_is_told_tile_by_tile(tmp_path):
-    values = terrain((32, 48))
+    values = noisy_heights((32, 48))
     values[:16, :16] = np.nan
     found = []
 
@@ -95,12 +95,12 @@ class NotFinite(Nearest):
 )
 def test_a_model_that_breaks_its_spec_is_refused(tmp_path, model, message):
     with pytest.raises(WeightsError, match=message):
-        run(tmp_path / "out.npy", source(terrain((20, 20))), spec(), model)
+        run(tmp_path / "out.npy", source(noisy_heights((20, 20))), spec(), model)
     assert not (tmp_path / "out.npy").exists()
 
 
 def test_a_full_disk_is_told_and_the_job_goes_on_after(tmp_path, monkeypatch):
-    values, a_spec = terrain((64, 64)), spec(tile=16)
+    values, a_spec = noisy_heights((64, 64)), spec(tile=16)
     calls = []
 
     def full(fd):
@@ -125,7 +125,7 @@ def test_a_failed_publication_keeps_the_shards(tmp_path):
         next(rows)
         raise DiskError("full")
 
-    grid, a_spec = source(terrain((64, 64))), spec(tile=16)
+    grid, a_spec = source(noisy_heights((64, 64))), spec(tile=16)
     with pytest.raises(DiskError):
         run(tmp_path / "out.npy", grid, a_spec, publish=publish)
     report = run(tmp_path / "out.npy", grid, a_spec)
@@ -145,7 +145,7 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path, monkeypatch):
     monkeypatch.setattr("terrafine.inference.plan._SHARD_PIXELS", 2000)
     monkeypatch.setitem(globals(), "Interrupted", Interrupted)
     Interrupted.__qualname__ = "Interrupted"
-    grid, a_spec = source(terrain((64, 64), voids=0.01)), spec(tile=16, halo=3)
+    grid, a_spec = source(noisy_heights((64, 64), gaps=0.01)), spec(tile=16, halo=3)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "out.npy", grid, a_spec, Interrupted)
     assert not list(job_folder(tmp_path / "out.npy").glob(".*.part"))
@@ -159,7 +159,7 @@ def test_another_request_is_refused_by_the_run(tmp_path):
     def publish(rows, residual, folder):
         raise DiskError("full")
 
-    grid = source(terrain((20, 20)))
+    grid = source(noisy_heights((20, 20)))
     with pytest.raises(DiskError):
         run(tmp_path / "out.npy", grid, spec(), publish=publish)
     with pytest.raises(JobError, match=r'request\.name: was "test", now "other"'):
@@ -168,7 +168,7 @@ def test_another_request_is_refused_by_the_run(tmp_path):
 
 
 def test_the_bar_reaches_its_end(tmp_path, capsys):
-    run(tmp_path / "out.npy", source(terrain((64, 64))), spec(tile=16), progress=Bar())
+    run(tmp_path / "out.npy", source(noisy_heights((64, 64))), spec(tile=16), progress=Bar())
     shown = capsys.readouterr().err
     assert "fake: 100%" in shown
     assert "writing: 100%" in shown
@@ -192,7 +192,7 @@ def test_progress_counts_every_pixel(tmp_path):
     count = Count()
     run(
         tmp_path / "out.npy",
-        source(terrain((50, 43))),
+        source(noisy_heights((50, 43))),
         spec(tile=16),
         progress=count,
         publish=ToFile(tmp_path / "out.npy"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.unit.training.conftest import write_recipe
+from tests.support.recipes import write_recipe
 
 from terrafine.errors import RecipeError
 from terrafine.nn.weights import digest

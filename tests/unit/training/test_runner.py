@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.unit.training.conftest import RIDGELINE, write_recipe
+from tests.support.recipes import RIDGELINE, write_recipe
 
 from terrafine.errors import DataError, RecipeError, WeightsError
 from terrafine.nn.weights import digest, load, read_spec

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 from PIL import Image
-from tests.support.fakes import terrain
+from tests.support.fakes import noisy_heights
 from tests.support.rasters import read_band, write_raster
 
 import terrafine
@@ -83,7 +83,7 @@ def test_file_and_array_give_the_same_heights(tmp_path, coarse):
 
 
 def test_the_tile_does_not_matter(tmp_path):
-    values = terrain((70, 60), 2, 0.03)
+    values = noisy_heights((70, 60), 2, 0.03)
     one = terrafine.sharpen_dem(values, model="bicubic", pixel_size_m=(30.0, 20.0), tile=64)
     two = terrafine.sharpen_dem(values, model="bicubic", pixel_size_m=(30.0, 20.0), tile=16)
     np.testing.assert_allclose(one, two, atol=2e-4)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.unit.training.conftest import write_recipe
+from tests.support.recipes import write_recipe
 
 from terrafine.errors import DataError, MissingExtraError, RecipeError, SourceError
 from terrafine.nn.weights import read_spec

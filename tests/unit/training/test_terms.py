@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.training.conftest import write_recipe
+from tests.support.recipes import write_recipe
 
 from terrafine.errors import RecipeError
 from terrafine.training.runner import train
