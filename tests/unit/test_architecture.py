@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -354,3 +355,23 @@ def test_a_planted_cycle_is_seen() -> None:
 def test_a_lazy_import_makes_no_cycle() -> None:
     a, b = "from terrafine.nn.b import x", "def f():\n    import terrafine.nn.a"
     assert load_cycle({"nn": "", "nn.a": a, "nn.b": b}) == []
+
+
+CONTRIBUTING = ROOT.parents[1] / "CONTRIBUTING.md"
+
+
+def documented(text: str) -> dict[str, set[str]]:
+    """The table of folders in CONTRIBUTING: part -> parts that it may import."""
+    rows = [line.strip().strip("|").split("|") for line in text.splitlines() if line.startswith("| `")]
+    named = [[set(re.findall(r"`([\w.]+)`", cell)) for cell in (row[0], row[-1])] for row in rows if len(row) == 3]
+    return {"" if part == {"__init__"} else next(iter(part)): allowed for part, allowed in named}
+
+
+def test_contributing_states_who_may_import_whom() -> None:
+    assert documented(CONTRIBUTING.read_text(encoding="utf-8")) == ALLOWED
+
+
+def test_a_changed_row_of_contributing_is_seen() -> None:
+    text = CONTRIBUTING.read_text(encoding="utf-8")
+    assert documented(text.replace("| `raster`, `nn` |", "| `raster` |")) != ALLOWED
+    assert documented(text.replace("| `datasets` | training", "| `data` | training")) != ALLOWED

@@ -16,9 +16,6 @@ sys.modules["check_words"] = check_words
 _spec.loader.exec_module(check_words)
 
 PENDING: tuple[str, ...] = (
-    "README.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
     "benchmarks/",
     "docs/",
     "src/",

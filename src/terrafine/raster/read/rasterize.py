@@ -127,7 +127,7 @@ def _ogr(path: str) -> tuple[Sequence[tuple[Any, Mapping[str, Any]]], CRS]:
         from pyogrio.raw import read  # type: ignore[import-untyped,unused-ignore]
     except ImportError as error:
         raise MissingExtraError(
-            f"{path}: reading this format needs pyogrio: pip install pyogrio; GeoJSON is read without it"
+            f"{path}: this format needs an extra: pip install 'terrafine[vector]'; GeoJSON is read without it"
         ) from error
     if not Path(path).exists():
         raise SourceError(f"{path}: there is no such file")
