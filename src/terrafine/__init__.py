@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from terrafine.errors import TerrafineError as TerrafineError
+    from terrafine.workflows.dataset import build_dataset as build_dataset
     from terrafine.workflows.dem import sharpen_dem as sharpen_dem
+    from terrafine.workflows.evaluate import Evaluation as Evaluation
+    from terrafine.workflows.evaluate import evaluate as evaluate
     from terrafine.workflows.height import estimate_height as estimate_height
     from terrafine.workflows.image import sharpen_image as sharpen_image
     from terrafine.workflows.impervious import map_impervious as map_impervious
@@ -20,34 +23,43 @@ if TYPE_CHECKING:
     from terrafine.workflows.options import RunOptions as RunOptions
     from terrafine.workflows.options import TargetGrid as TargetGrid
     from terrafine.workflows.radar import map_radar as map_radar
+    from terrafine.workflows.train import train as train
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Evaluation": "terrafine.workflows.evaluate",
     "Guidance": "terrafine.workflows.options",
     "ReadOptions": "terrafine.workflows.options",
     "RunOptions": "terrafine.workflows.options",
     "TargetGrid": "terrafine.workflows.options",
     "TerrafineError": "terrafine.errors",
+    "build_dataset": "terrafine.workflows.dataset",
     "estimate_height": "terrafine.workflows.height",
+    "evaluate": "terrafine.workflows.evaluate",
     "map_impervious": "terrafine.workflows.impervious",
     "map_radar": "terrafine.workflows.radar",
     "sharpen_dem": "terrafine.workflows.dem",
     "sharpen_image": "terrafine.workflows.image",
+    "train": "terrafine.workflows.train",
 }
 
 __all__ = [
+    "Evaluation",
     "Guidance",
     "ReadOptions",
     "RunOptions",
     "TargetGrid",
     "TerrafineError",
     "__version__",
+    "build_dataset",
     "estimate_height",
+    "evaluate",
     "map_impervious",
     "map_radar",
     "sharpen_dem",
     "sharpen_image",
+    "train",
 ]
 
 

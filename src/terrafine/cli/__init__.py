@@ -33,11 +33,11 @@ __all__ = ["main"]
 INTERRUPTED = 130
 UNEXPECTED = 1
 _RESUME = {
-    "height": ": run the same command again and it goes on where it stopped",
-    "dem": ": run the same command again and it goes on where it stopped",
-    "map": ": run the same command again and it goes on where it stopped",
-    "image": ": run the same command again and it goes on where it stopped",
-    "train": ": run the same command again and it goes on from its last checkpoint",
+    "height": ": run the same command again and it resumes where it stopped",
+    "dem": ": run the same command again and it resumes where it stopped",
+    "map": ": run the same command again and it resumes where it stopped",
+    "image": ": run the same command again and it resumes where it stopped",
+    "train": ": run the same command again and it resumes from its last checkpoint",
 }
 
 

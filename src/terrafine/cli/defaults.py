@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
+from importlib import import_module
 from inspect import signature
 from typing import Any
 
 import click
 
-__all__ = ["library_default", "option_of"]
+__all__ = ["LibraryOption", "library_default", "option_of"]
 
 Command = Callable[..., Any]
 
@@ -26,3 +27,30 @@ def option_of(owner: Any, name: str, *declarations: str, **more: Any) -> Callabl
     """A click option for the parameter `name` of a verb, or for a field of its options, with the library's default."""
     default = library_default(owner, name)
     return click.option(*declarations, name, default=default, show_default=default is not None, **more)
+
+
+class LibraryOption(click.Option):
+    """An option that is passed only where it is given; its help shows the default of `module:name`, loaded for it."""
+
+    def __init__(self, *args: Any, owner: str, **more: Any) -> None:
+        super().__init__(*args, **{"default": None, **more})
+        self.owner = owner
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The line of the help, with the default of the library."""
+        record = super().get_help_record(ctx)
+        module, _, name = self.owner.partition(":")
+        default = library_default(getattr(import_module(module), name), self.name or "")
+        if record is None or default is None:
+            return record
+        return record[0], f"{record[1]}  [default: {_shown(self, default)}]"
+
+
+def _shown(option: click.Option, default: Any) -> str:
+    if isinstance(default, bool):
+        return (option.opts if default else option.secondary_opts)[0].removeprefix("--")
+    if isinstance(default, tuple | list):
+        return ", ".join(f"{value:g}" for value in default)
+    if isinstance(default, int) and default >= 2**30 and default % 2**30 == 0:
+        return f"{default // 2**30}GiB"
+    return str(default)

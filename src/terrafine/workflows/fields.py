@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from inspect import signature
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GUIDANCE_FIELDS",
     "DemFields",
+    "EvaluateFields",
     "HeightFields",
     "ImageFields",
     "RadarFields",
@@ -81,6 +82,28 @@ class DemFields(RadarFields, RunFields, total=False):
     engine: str
     target_resolution: tuple[float, float] | None
     target_crs: str | None
+
+
+class EvaluateFields(TypedDict, total=False):
+    """Keywords of `evaluate`."""
+
+    assume_crs: str | None
+    elevation_unit: str | None
+    vertical_datum: str | None
+    coregister: bool
+    slope_method: str
+    hydrology: bool
+    hydrology_memory: int | str
+    stream_areas_km2: Sequence[float]
+    stages_m: Sequence[float]
+    uncertainty: bool
+    multipliers: Mapping[float, float]
+    tolerance_m: float
+    block: int
+    bootstrap_side: int
+    draws: int
+    seed: int
+    divide_by: float
 
 
 def merge_options(

@@ -14,7 +14,8 @@ from terrafine.inference.progress import Bar
 from terrafine.workflows.fields import DemFields, ImageFields, merge_options
 from terrafine.workflows.options import parse_size
 
-VERBS = ("estimate_height", "map_impervious", "map_radar", "sharpen_dem", "sharpen_image")
+TAKE_FIELDS = ("estimate_height", "evaluate", "map_impervious", "map_radar", "sharpen_dem", "sharpen_image")
+VERBS = (*TAKE_FIELDS, "build_dataset", "train")
 ARGUMENTS: dict[str, dict[str, Any]] = {"map_radar": {"orbit": "ascending"}}
 
 
@@ -37,11 +38,13 @@ def test_the_help_of_a_verb_explains_every_parameter(name: str) -> None:
         assert parameter in text
 
 
-@pytest.mark.parametrize("name", VERBS)
+@pytest.mark.parametrize("name", TAKE_FIELDS)
 def test_an_unknown_keyword_is_refused_with_the_closest(name: str) -> None:
     with pytest.raises(UsageError, match=rf"{name} has no argument 'assume_csr'; closest are assume_crs"):
         verb(name)("a.tif", "b.tif", assume_csr="EPSG:32633", **ARGUMENTS.get(name, {}))
-    with pytest.raises(UsageError, match=r"has no argument 'zzz'; expected one of source, destination"):
+    with pytest.raises(
+        UsageError, match=r"has no argument 'zzz'; expected one of (source, destination|candidates, reference)"
+    ):
         verb(name)("a.tif", "b.tif", zzz=1, **ARGUMENTS.get(name, {}))
 
 

@@ -1,0 +1,261 @@
+"""`evaluate`: candidates and a reference into a verdict, by what the files hold. `terrafine evaluate` calls it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import fields as fields_of
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from terrafine.errors import OutputError, UsageError
+from terrafine.workflows.advice import names_own_arguments
+from terrafine.workflows.fields import EvaluateFields, merge_options
+from terrafine.workflows.options import ReadOptions, parse_size
+from terrafine.workflows.step_bar import step_progress
+
+if TYPE_CHECKING:
+    from terrafine.evaluation.inputs import Candidates
+
+__all__ = ["KINDS", "Evaluation", "evaluate"]
+
+PathLike = str | os.PathLike[str]
+KINDS = ("elevation", "classes", "image")
+_PLURAL = {"elevation": "elevation models", "classes": "class maps", "image": "images"}
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Result of `evaluate`.
+
+    Attributes
+    ----------
+    kind
+        What the candidates hold: elevation, classes or image.
+    results
+        The content of results.json.
+    files
+        The files that were written.
+    """
+
+    kind: str
+    results: Mapping[str, Any]
+    files: tuple[Path, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one sentence."""
+        return str(self.results["verdict"]["sentence"])
+
+    def raise_unless_passed(self) -> None:
+        """Raise GateError naming every gate that was not passed."""
+        from terrafine.evaluation.gate import raise_unless_passed
+
+        raise_unless_passed(self.results.get("gates", []))
+
+
+@names_own_arguments(EvaluateFields)
+def evaluate(
+    candidates: Candidates,
+    reference: PathLike,
+    *,
+    kind: str | None = None,
+    coarse: PathLike | None = None,
+    out: PathLike | None = None,
+    gate: PathLike | None = None,
+    masks: Sequence[PathLike] = (),
+    classes: PathLike | None = None,
+    class_names: Mapping[int, str] | None = None,
+    progress: Callable[[int, int], None] | bool | None = None,
+    read: ReadOptions | None = None,
+    **fields: Unpack[EvaluateFields],
+) -> Evaluation:
+    """Compare one or several candidates with a reference and rank them.
+
+    Elevation models are ranked by RMSE, class maps by F1 and images by PSNR, all on the same cells.
+
+    Parameters
+    ----------
+    candidates
+        One file, several, or {name: file}.
+    reference
+        The truth; for class maps also a CSV of sampled points (x, y, class).
+    kind
+        What the files hold: `elevation`, `classes` or `image`; by default as the first candidate's header states.
+    coarse
+        What the candidates were made from. Elevation models: adds the consistency with it, and bicubic and
+        back-projected bicubic interpolation of it. Images need it. Not for class maps.
+    out
+        Folder for results.json, index.html and tables as CSV.
+    gate
+        TOML file of limits on the results; `Evaluation.raise_unless_passed` raises where one is not kept.
+    masks
+        Rasters whose cells other than 0 are left out; not for images.
+    classes
+        Raster of integers to break the errors down by; not for images.
+    class_names
+        Names of the classes of class maps.
+    progress
+        True for a progress bar, or a function of (steps done, steps in all).
+    read
+        How the files are read.
+    **fields
+        `assume_crs` of `ReadOptions`; for elevation models also `elevation_unit`, `vertical_datum`, and the fields of
+        `terrafine.evaluation.elevation.options.Options`; for images `divide_by`.
+
+    Returns
+    -------
+    Evaluation
+        The results, and the files that were written.
+
+    Raises
+    ------
+    UsageError
+        For an argument that does not apply to what the files hold.
+    SourceError, BandError, GridError, DatumError, EmptyError, DataError
+        For files that cannot be compared.
+    MissingExtraError
+        For a comparison that needs an extra, such as xdem for coregistration.
+    OutputError
+        For a report that cannot be written.
+    """
+    reading, _ = merge_options(evaluate, EvaluateFields, read, None, fields)
+    given: dict[str, Any] = {k: v for k, v in fields.items() if k not in {f.name for f in fields_of(ReadOptions)}}
+    named = _named(candidates)
+    from terrafine.evaluation.gate import check, load_gates
+    from terrafine.evaluation.report import write_report
+
+    gates = load_gates(gate) if gate else []
+    if out is not None and Path(out).exists() and not Path(out).is_dir():
+        raise OutputError(f"{out}: is a file; expected a folder for the report, or a name that is free")
+    held = _kind(named, reference, kind)
+    drawn: list[Any] = []
+    common = {"assume_crs": reading.assume_crs, "progress": step_progress(progress)}
+    common["figures"] = None if out is None else drawn.append
+    compare = {"elevation": _elevation, "classes": _classes, "image": _images}[held]
+    results: Any = compare(named, reference, coarse, masks, classes, class_names, reading, given, common)
+    if gates:
+        results["gates"] = check(results, gates)
+    written = [] if out is None else write_report(results, drawn[0] if drawn else None, Path(out))
+    return Evaluation(held, results, tuple(written))
+
+
+def _named(candidates: Candidates) -> dict[str, PathLike]:
+    """The candidates by name, each file once."""
+    from terrafine.evaluation.elevation.verdict import BASELINE_NAMES
+    from terrafine.evaluation.inputs import named_candidates
+
+    listed = [candidates] if isinstance(candidates, (str, os.PathLike)) else candidates
+    if not isinstance(listed, Mapping):
+        paths = [os.fspath(p) for p in listed]
+        if len(set(paths)) < len(paths):
+            raise UsageError(f"{', '.join(paths)}: a file is named twice; expected each once")
+    return named_candidates(candidates, {"reference", *BASELINE_NAMES})
+
+
+def _kind(named: Mapping[str, PathLike], reference: PathLike, kind: str | None) -> str:
+    """What the files hold: as stated, else as the first candidate's header has it."""
+    from terrafine.raster.read.content_type import kind_of
+
+    if kind is not None:
+        if kind not in KINDS:
+            raise UsageError(f"kind {kind!r}: expected one of {', '.join(KINDS)}")
+        return kind
+    held = kind_of(next(iter(named.values())))
+    for path in (*named.values(), reference):
+        if Path(path).suffix.lower() != ".csv" and kind_of(path) == "probability":
+            raise UsageError(
+                f"{path}: holds a probability, which cannot be compared; give the class map that was made of it, or "
+                "state what the files are with kind=KIND"
+            )
+    return held
+
+
+def _refuse(held: str, given: Mapping[str, Any], **more: Any) -> None:
+    """An argument that does not apply to what the files hold is an error where it is given."""
+    strange = [*given, *(name for name, value in more.items() if value)]
+    if strange:
+        raise UsageError(
+            f"{', '.join(f'{name}=' for name in strange)} cannot be used with {_PLURAL[held]}; leave it out, or state "
+            "what the files are with kind=KIND"
+        )
+
+
+def _elevation(
+    named: Mapping[str, PathLike],
+    reference: PathLike,
+    coarse: PathLike | None,
+    masks: Sequence[PathLike],
+    classes: PathLike | None,
+    class_names: Mapping[int, str] | None,
+    read: ReadOptions,
+    given: Mapping[str, Any],
+    common: dict[str, Any],
+) -> dict[str, Any]:
+    from terrafine.evaluation.elevation.compare import compare
+    from terrafine.evaluation.elevation.options import Options
+
+    known = {f.name for f in fields_of(Options)}
+    _refuse("elevation", {n: v for n, v in given.items() if n not in known})
+    chosen = {n: v for n, v in given.items() if v is not None}
+    if "hydrology_memory" in chosen:
+        chosen["hydrology_memory"] = parse_size(chosen["hydrology_memory"])
+    return compare(
+        named,
+        reference,
+        coarse=coarse,
+        masks=masks,
+        classes=classes,
+        class_names=class_names,
+        elevation_unit=read.elevation_unit,
+        vertical_datum=read.vertical_datum,
+        **common,
+        **chosen,
+    )
+
+
+def _classes(
+    named: Mapping[str, PathLike],
+    reference: PathLike,
+    coarse: PathLike | None,
+    masks: Sequence[PathLike],
+    classes: PathLike | None,
+    class_names: Mapping[int, str] | None,
+    read: ReadOptions,
+    given: Mapping[str, Any],
+    common: dict[str, Any],
+) -> dict[str, Any]:
+    from terrafine.evaluation.classes.compare import compare
+
+    heights = {"elevation_unit": read.elevation_unit, "vertical_datum": read.vertical_datum}
+    _refuse("classes", given, coarse=coarse, **heights)
+    if Path(reference).suffix.lower() == ".csv":
+        if masks or classes:
+            raise UsageError("masks= and classes= do not apply to a sample of points: its strata are in the CSV")
+        del common["figures"]
+        return compare(named, reference, class_names=class_names, **common)
+    return compare(named, reference, regions=classes, masks=masks, class_names=class_names, **common)
+
+
+def _images(
+    named: Mapping[str, PathLike],
+    reference: PathLike,
+    coarse: PathLike | None,
+    masks: Sequence[PathLike],
+    classes: PathLike | None,
+    class_names: Mapping[int, str] | None,
+    read: ReadOptions,
+    given: Mapping[str, Any],
+    common: dict[str, Any],
+) -> dict[str, Any]:
+    from terrafine.evaluation.images.compare import compare
+
+    heights = {"elevation_unit": read.elevation_unit, "vertical_datum": read.vertical_datum}
+    others = {n: v for n, v in given.items() if n != "divide_by"}
+    _refuse("image", others, masks=masks, classes=classes, class_names=class_names, **heights)
+    if coarse is None:
+        raise UsageError(
+            f"{', '.join(map(str, named.values()))}: images; expected coarse=FILE, the image that they were made from"
+        )
+    return compare(named, reference, coarse=coarse, divide_by=given.get("divide_by"), **common)

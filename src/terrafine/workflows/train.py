@@ -1,0 +1,86 @@
+"""`train`: a recipe into weights. `terrafine train` calls it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from terrafine.errors import UsageError
+from terrafine.workflows.advice import names_own_arguments
+from terrafine.workflows.step_bar import step_progress
+
+if TYPE_CHECKING:
+    from terrafine.training.runner import TrainingResult
+
+__all__ = ["DEVICES", "train"]
+
+PathLike = str | os.PathLike[str]
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@names_own_arguments()
+def train(
+    recipe: PathLike,
+    *,
+    out: PathLike | None = None,
+    data_root: PathLike = ".",
+    device: str = "auto",
+    restart: bool = False,
+    threads: int | None = None,
+    progress: Callable[[int, int, dict[str, float]], None] | bool | None = None,
+) -> TrainingResult:
+    """Train the model that a recipe describes and write one safetensors file.
+
+    The same recipe, data and seed give the same weights on one CPU core. A run that was cut off is resumed from its
+    last checkpoint.
+
+    Parameters
+    ----------
+    recipe
+        A TOML file, or the name of a shipped recipe, as ridgeline-x4.toml, or of a variant of it.
+    out
+        Run folder; by default runs/RECIPE.
+    data_root
+        Folder that the recipe's file names start from.
+    device
+        auto, cpu or cuda.
+    restart
+        Start from scratch where `out` holds a checkpoint.
+    threads
+        CPU threads; by default all.
+    progress
+        True for a progress bar, or a function of (step, steps, losses and scores by name).
+
+    Returns
+    -------
+    TrainingResult
+        The weights file, the number of steps and the held-out scores.
+
+    Raises
+    ------
+    RecipeError
+        For a recipe that is incomplete or contradicts itself.
+    DataError
+        For data that cannot serve.
+    WeightsError
+        For weights to start from that do not fit.
+    UsageError
+        For an argument that cannot be used.
+    """
+    if device not in DEVICES:
+        raise UsageError(f"device {device!r}: expected one of {', '.join(DEVICES)}")
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise UsageError(f"threads={threads!r}; expected a whole number of at least 1")
+    from terrafine.training.start import train as start
+
+    return start(
+        recipe,
+        data_root=data_root,
+        out=Path("runs") / Path(recipe).stem if out is None else out,
+        device=device,
+        resume=not restart,
+        threads=threads,
+        progress=step_progress(progress),
+    )
