@@ -18,8 +18,8 @@ from safetensors.torch import save_file
 
 from terrafine.raster.warp.resample import back_project, block_mean, upsample
 from terrafine.systems.jointseg.perceptual import LiteFeatures
+from terrafine.systems.jointseg.pretrained import efficientnet_lite0, load_exactly, real_esrgan_x4
 from terrafine.systems.jointseg.rrdb import FULL, RrdbNet
-from terrafine.training.pretrained import efficientnet_lite0, load_exactly, real_esrgan_x4
 
 
 def main() -> None:

@@ -19,8 +19,8 @@ from benchmarks.jointseg.picture import draw_city
 from benchmarks.jointseg.score import network_of
 from terrafine.evaluation.images.measures import psnr
 from terrafine.physics.observation import agree
+from terrafine.systems.jointseg.pretrained import load_exactly, real_esrgan_x4
 from terrafine.systems.jointseg.rrdb import COMPACT, FULL, SLIM, RrdbNet, multiply_adds
-from terrafine.training.pretrained import load_exactly, real_esrgan_x4
 from terrafine.training.segmentation.data import Sample, SampleSampler
 
 __all__ = ["map_city", "public_stage", "public_start", "speeds"]

@@ -149,8 +149,9 @@ def cell_scores(model: Any, areas: list[Any], kind: str, side: int = 64) -> dict
 
 def run_leakage(data: Path, runs: Path, threads: int) -> dict[str, Any]:
     """Tiles of four areas dealt at random, as the public splits are, and by blocks of ground; three seeds."""
-    from terrafine.systems import find_system
     from terrafine.training.adversarial import Players, read_players, run
+
+    from terrafine.systems import find_system
     from terrafine.training.height.data import ImageSampler, cut, stack
     from terrafine.training.height.recipe import read_image_recipe
     from terrafine.training.height.scores import level_of, score_tiles

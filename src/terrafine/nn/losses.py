@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from terrafine.errors import RecipeError
 from terrafine.nn.system import TrainingBatch
 from terrafine.nn.terms import SETTINGS, physics_terms
 
-__all__ = ["refuse_unknown", "relief_loss", "relief_terms"]
+__all__ = ["refuse_unknown", "relief_terms"]
 
 _FLOOR = 0.002  # of the fine pixel size: below it, relief is noise, and its relative error means nothing
 _WEIGHTS = {"rmse": 0.5, "mae": 0.5, "slope": 0.5, "sigma": 0.1}
@@ -23,12 +23,6 @@ def refuse_unknown(settings: Mapping[str, float], known: Collection[str]) -> Non
     """Raise RecipeError for a name in [loss] that a loss does not know: a misspelt term must not count as nothing."""
     if unknown := sorted(set(settings) - set(known)):
         raise RecipeError(f"[loss] {unknown}: no such terms; known are {sorted(known)}")
-
-
-def relief_loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, float]) -> dict[str, Tensor]:
-    """`relief_terms` of a network that takes heights and pixel sizes alone."""
-    relief, detail, log_sigma = net(batch.coarse, batch.pixel_size_m)
-    return relief_terms(relief, detail, log_sigma, batch, settings)
 
 
 def relief_terms(

@@ -15,6 +15,7 @@ from terrafine.nn.losses import refuse_unknown
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.subcell import context_kernel, forward_differences, on_differences
 from terrafine.nn.system import Options, System, TrainingBatch
+from terrafine.nn.task import Discriminators, Losses, Settings, Training
 from terrafine.nn.upsample import assemble, interpolation_radius, relief_of
 
 __all__ = ["PreUpsampled", "preupsampled_system"]
@@ -59,22 +60,28 @@ def _adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> Elevatio
     return with_engine(ElevationModel(spec, net, forward, options))
 
 
-def _predict(net: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:
+def _forward(net: nn.Module, batch: TrainingBatch, settings: Settings) -> Tensor:
+    """Relief (n, k², y, x) in metres."""
+    out: Tensor = net(batch.coarse, batch.pixel_size_m, batch.scale)
+    return out
+
+
+def _predict(net: nn.Module, batch: TrainingBatch, settings: Settings) -> dict[str, Tensor]:
     """Heights as the network gives them, back-projected as `terrafine dem` would; (n, 1, k·y, k·x) m."""
-    relief = net(batch.coarse, batch.pixel_size_m, batch.scale)
+    relief = _forward(net, batch, settings)
     return {"elevation": assemble(batch.coarse, relief - relief.mean(dim=1, keepdim=True), batch.scale)}
 
 
-def _residual_loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, float]) -> dict[str, Tensor]:
+def _residual_loss(found: Discriminators, batch: TrainingBatch, output: Tensor, settings: Settings) -> Losses:
     """Mean over patches of MSE / MSE of bicubic: squared error as published, each patch with an equal say.
 
-    settings: `edge`, coarse cells at a patch's border that are left out. Raises RecipeError for any other.
+    `[loss]`: `edge`, coarse cells at a patch's border that are left out. Raises RecipeError for any other.
     """
-    refuse_unknown(settings, ("edge",))
-    k, edge = batch.scale, int(settings.get("edge", 0))
+    refuse_unknown(settings["loss"], ("edge",))
+    k, edge = batch.scale, int(settings["loss"].get("edge", 0))
     cells = batch.coarse.double().repeat_interleave(k, dim=-2).repeat_interleave(k, dim=-1)
     truth = functional.pixel_unshuffle((batch.fine.double() - cells).float(), k)
-    relief = net(batch.coarse, batch.pixel_size_m, k).float()
+    relief = output.float()
     floor = (0.002 * batch.pixel_size_m.mean(dim=(1, 2, 3)) / k).square()
     inner = slice(edge, -edge or None)
     error, plain = (
@@ -118,6 +125,5 @@ def preupsampled_system(
         build=build,
         describe=describe,
         adapt=_adapt,
-        loss=_residual_loss,
-        predict=_predict,
+        training=Training("dem", _forward, _residual_loss, _predict),
     )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from terrafine.nn.model import Model
     from terrafine.nn.spec import ModelSpec
-    from terrafine.nn.task import Adversarial, JointGame
+    from terrafine.nn.task import Training
 
 __all__ = ["Options", "System", "TrainingBatch"]
 
@@ -55,16 +55,24 @@ class TrainingBatch:
 class System:
     """One system; every member is a plain function of its folder.
 
-    build      (network arguments, scale) -> the torch network; None for a system without weights
-    describe   (network, network arguments, scale) -> ModelSpec without provenance
-    adapt      (spec, network, options) -> a Model
-    loss       (network, batch, loss settings) -> {"total": scalar, and any parts to log}; a part that the settings name
-               is in the total by the weight that they give it
-    predict    (network, batch) -> {"elevation": (n, 1, k·y, k·x), optional "elevation_sigma"}, metres
-    variants   names of the models that need no weights
-    verb       of the command line that runs its models: `dem` from elevation, `height` from an image
-    adversarial  how it is trained on pairs of image and target, instead of by `loss`
-    joint      how it is trained on samples of coarse image, fine image and label, instead of by `loss`
+    Attributes
+    ----------
+    name, summary
+        Of the folder, and in one line.
+    scales
+        That its models serve; the last is the one that weights of several scales are described by.
+    build
+        (network arguments, scale) -> the torch network; None for a system without weights.
+    describe
+        (network, network arguments, scale) -> ModelSpec without provenance.
+    adapt
+        (spec, network, options) -> a Model.
+    training
+        How it is trained; None for a system without weights.
+    variants
+        Names of the models that need no weights.
+    verb
+        Of the command line that runs its models: `dem` from elevation, `height` from an image, `map` to classes.
     """
 
     name: str
@@ -73,9 +81,6 @@ class System:
     adapt: Callable[[ModelSpec, nn.Module | None, Options], Model]
     describe: Callable[[nn.Module | None, Mapping[str, Any], int], ModelSpec]
     build: Callable[[Mapping[str, Any], int], nn.Module] | None = None
-    loss: Callable[[nn.Module, TrainingBatch, Mapping[str, float]], dict[str, Tensor]] | None = None
-    predict: Callable[[nn.Module, TrainingBatch], dict[str, Tensor]] | None = None
+    training: Training | None = None
     variants: tuple[str, ...] = ()
     verb: str = "dem"
-    adversarial: Adversarial | None = None
-    joint: JointGame | None = None

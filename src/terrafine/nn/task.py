@@ -1,4 +1,4 @@
-"""What a system offers the adversarial loop: its batches, discriminators, and who is told what."""
+"""What a system gives the training loop: its batches, its forward pass, its losses and its predictions."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["Adversarial", "Discriminators", "Game", "ImageBatch", "JointGame", "SampleBatch", "Settings"]
+__all__ = ["Discriminators", "ImageBatch", "Losses", "SampleBatch", "Settings", "Training"]
 
 Discriminators = Mapping[str, nn.Module]
+Losses = dict[str, Tensor]
 Settings = Mapping[str, Any]
+"""The recipe's `network`, `loss`, `adversary`, `scale`, `phases`, and `frozen`: the networks of `Training.frozen`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageBatch:
-    """image (n, bands, y, x) in the bands' units · target (n, c, k·y, k·x) · valid (n, 1, k·y, k·x), 1 where known.
+    """Images and the heights under them.
 
-    Where not valid, target holds 0 and image its band's mean over the scene.
+    Attributes
+    ----------
+    image
+        (n, band, y, x), in the bands' units; the band's mean over the scene where not valid.
+    target
+        (n, c, k·y, k·x), metres; 0 where not valid.
+    valid
+        (n, 1, k·y, k·x), 1 where the target is known, else 0.
     """
 
     image: Tensor
@@ -28,9 +37,18 @@ class ImageBatch:
 
 @dataclass(frozen=True, slots=True)
 class SampleBatch:
-    """coarse (n, bands, y, x) and fine (n, bands, k·y, k·x) reflectance · label (n, k·y, k·x), 255 where not known.
+    """Coarse images, fine images and labels.
 
-    phase  what is learnt at this step: weights of losses by name, as the recipe's phase states them
+    Attributes
+    ----------
+    coarse
+        (n, band, y, x), reflectance.
+    fine
+        (n, band, k·y, k·x), reflectance.
+    label
+        (n, k·y, k·x), class number, 255 where not known.
+    phase
+        Weights of losses by name, as the recipe's phase of this step states them.
     """
 
     coarse: Tensor
@@ -39,41 +57,54 @@ class SampleBatch:
     phase: Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Game:
-    """Plain functions of a system's folder; without discriminators the same loop is ordinary regression.
+def _no_networks(settings: Settings) -> dict[str, nn.Module]:
+    return {}
 
-    build           (network arguments) -> the generator
-    discriminators  (settings) -> name -> discriminator; may be empty
-    make            (generator, batch, settings) -> what the generator makes of the batch, graph attached
-    judge           (discriminators, batch, made, settings) -> name -> that discriminator's loss; it detaches `made`
-    please          (discriminators, batch, made, settings) -> {"total": the generator's loss, and parts to log}
-    """
 
-    build: Callable[[Mapping[str, Any]], nn.Module]
-    discriminators: Callable[[Settings], dict[str, nn.Module]]
-    make: Callable[[nn.Module, Any, Settings], Any]
-    judge: Callable[[Discriminators, Any, Any, Settings], dict[str, Tensor]]
-    please: Callable[[Discriminators, Any, Any, Settings], dict[str, Tensor]]
+def _no_losses(discriminators: Discriminators, batch: Any, output: Any, settings: Settings) -> Losses:
+    return {}
+
+
+def _full_rate(batch: Any) -> Mapping[str, float]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
-class Adversarial(Game):
-    """Heights from images: batches are `ImageBatch`.
+class Training:
+    """How a system is trained: plain functions of its folder. Only the first four are needed for regression.
 
-    metres  (made, settings) -> the surface in metres, to be scored and drawn
+    Attributes
+    ----------
+    task
+        Folder of `terrafine.training` that reads the recipe and the data and scores the result: `dem`, `height` or
+        `segmentation`.
+    forward
+        (network, batch, settings) -> the network's output, graph attached.
+    loss
+        (discriminators, batch, output, settings) -> {"total": scalar, and parts to log}. A part that `[loss]` names is
+        in the total by the weight given there.
+    predict
+        (network, batch, settings) -> what the task scores. `dem` and `height`: `elevation` (n, 1, k·y, k·x) in metres
+        and optionally `elevation_sigma`; `segmentation`: `image` (n, band, k·y, k·x) and `logits` (n, 2, k·y, k·x).
+    discriminators
+        (settings) -> discriminators by name, each trained by its own optimiser.
+    discriminator_losses
+        (discriminators, batch, output, settings) -> loss of each discriminator; the output is detached.
+    frozen
+        (settings) -> networks that the loss uses and that are neither trained nor saved.
+    rate_factors
+        (batch) -> factor of the learning rate for each child of the network; 1 for a child that is not named.
     """
 
-    metres: Callable[[Any, Settings], Tensor]
+    task: str
+    forward: Callable[[nn.Module, Any, Settings], Any]
+    loss: Callable[[Discriminators, Any, Any, Settings], Losses]
+    predict: Callable[[nn.Module, Any, Settings], dict[str, Tensor]]
+    discriminators: Callable[[Settings], dict[str, nn.Module]] = _no_networks
+    discriminator_losses: Callable[[Discriminators, Any, Any, Settings], Losses] = _no_losses
+    frozen: Callable[[Settings], dict[str, nn.Module]] = _no_networks
+    rate_factors: Callable[[Any], Mapping[str, float]] = _full_rate
 
-
-@dataclass(frozen=True, slots=True)
-class JointGame(Game):
-    """Fine images and classes from coarse images: batches are `SampleBatch`.
-
-    show    (generator, coarse) -> the fine image (n, bands, k·y, k·x) and the logits (n, 2, k·y, k·x)
-    shares  (batch) -> child of the generator -> what the rate is multiplied by for it at this step
-    """
-
-    show: Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]]
-    shares: Callable[[SampleBatch], Mapping[str, float]]
+    def losses(self, network: nn.Module, batch: Any, settings: Settings) -> Losses:
+        """The losses of one batch without discriminators: `forward`, then `loss`."""
+        return self.loss({}, batch, self.forward(network, batch, settings), settings)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,52 +18,148 @@ from torch import Tensor, nn, optim
 from terrafine.atomic import write_whole
 from terrafine.errors import RecipeError, WeightsError
 from terrafine.training.balance import Balance
+from terrafine.training.optimisers import Muon
+from terrafine.training.schedule import Optim, Stop
 
-__all__ = ["State", "open_checkpoint", "optimiser_state", "part", "read_checkpoint", "read_log", "write_checkpoint"]
+__all__ = ["State", "averaged", "read_checkpoint", "start_state", "write_checkpoint"]
+
+_FORMAT = "terrafine-checkpoint/2"
 
 
 @dataclass(slots=True)
 class State:
-    """What a run must remember: network, moving average, optimiser, step, and adaptive weights of loss terms."""
+    """All that a run must remember.
+
+    Attributes
+    ----------
+    network
+        The network that is trained.
+    average
+        Moving average of its parameters and buffers.
+    best
+        The average with the best held-out score so far; None where the last one is published.
+    discriminators, optimisers
+        By name; the network's own optimiser is called `network`.
+    balance
+        Weights of loss terms that adapt, or None.
+    step
+        Steps done.
+    numbers
+        `best` score; `waited`, validations since then, for the plateau; `stalled`, the same for early stopping;
+        `plateau`, the factor of the rate.
+    """
 
     network: nn.Module
     average: dict[str, Tensor]
-    optimiser: optim.Optimizer
-    step: int
+    best: dict[str, Tensor] | None
+    discriminators: dict[str, nn.Module]
+    optimisers: dict[str, optim.Optimizer]
     balance: Balance | None = None
+    step: int = 0
+    numbers: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def published(self) -> dict[str, Tensor]:
+        """The tensors that the run publishes."""
+        return self.average if self.best is None else self.best
+
+
+def start_state(
+    network: nn.Module,
+    discriminators: dict[str, nn.Module],
+    plan: Optim,
+    stop: Stop,
+    balance: Balance | None = None,
+) -> State:
+    """The state before the first step; the networks are on their device."""
+    muon = plan.method == "muon"
+    settings: dict[str, Any] = {"lr": plan.rate, "weight_decay": plan.weight_decay}
+    settings["betas"] = (plan.beta1, plan.beta2)
+    optimisers: dict[str, optim.Optimizer] = {
+        "network": (Muon if muon else optim.AdamW)(_groups(network), **settings),
+        **{name: optim.AdamW(_groups(other), **settings) for name, other in discriminators.items()},
+    }
+    copies = [{k: v.detach().clone() for k, v in network.state_dict().items()} for _ in range(2)]
+    best = copies[1] if stop.best_by else None
+    numbers = {"best": stop.worst, "waited": 0.0, "stalled": 0.0, "plateau": 1.0}
+    return State(network, copies[0], best, discriminators, optimisers, balance, 0, numbers)
+
+
+def _groups(network: nn.Module) -> list[dict[str, Any]]:
+    """Parameters in their order, one group for each run of them under the same child."""
+    groups: list[dict[str, Any]] = []
+    for name, parameter in network.named_parameters():
+        child = name.split(".")[0]
+        if not groups or groups[-1]["child"] != child:
+            groups.append({"params": [], "child": child})
+        groups[-1]["params"].append(parameter)
+    return groups
+
+
+@contextmanager
+def averaged(state: State, tensors: Mapping[str, Tensor] | None = None) -> Iterator[nn.Module]:
+    """The network with its averaged weights, or those given, in evaluation mode and without gradients."""
+    own = {k: v.detach().clone() for k, v in state.network.state_dict().items()}
+    training = state.network.training
+    state.network.load_state_dict(state.average if tensors is None else tensors)
+    state.network.eval()
+    try:
+        with torch.no_grad():
+            yield state.network
+    finally:
+        state.network.load_state_dict(own)
+        state.network.train(training)
 
 
 def write_checkpoint(path: Path, state: State, recipe_digest: str) -> None:
-    """Write under a temporary name, flush to disk, rename."""
-    tensors = {f"network.{k}": v.detach() for k, v in state.network.state_dict().items()}
-    tensors |= {f"average.{k}": v for k, v in state.average.items()}
-    for i, moments in state.optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in moments.items()}
+    """Write the state under a temporary name, flush it to the disk and rename it."""
+    tensors = {f"average.{k}": v for k, v in state.average.items()}
+    tensors |= {f"best.{k}": v for k, v in (state.best or {}).items()}
+    for name, network in {"network": state.network, **state.discriminators}.items():
+        tensors |= {f"state.{name}.{k}": v.detach() for k, v in network.state_dict().items()}
+        for i, moments in state.optimisers[name].state_dict()["state"].items():
+            tensors |= {f"optimiser.{name}.{i}.{k}": torch.as_tensor(v) for k, v in moments.items()}
     if state.balance is not None:
         tensors |= {f"balance.{k}": v for k, v in state.balance.state.items()}
-    metadata = {"step": str(state.step), "recipe": recipe_digest}
-    data = save({k: v.contiguous().cpu().clone() for k, v in tensors.items()}, metadata=metadata)
-    write_whole(path, data)
+    numbers = json.dumps({k: v for k, v in state.numbers.items() if math.isfinite(v)})
+    metadata = {"format": _FORMAT, "step": str(state.step), "recipe": recipe_digest, "numbers": numbers}
+    write_whole(path, save({k: v.contiguous().cpu().clone() for k, v in tensors.items()}, metadata=metadata))
 
 
 def read_checkpoint(path: Path, state: State, recipe_digest: str) -> None:
-    """Fill `state` from the file; RecipeError if it is of another recipe, WeightsError if it is damaged."""
-    metadata, tensors = open_checkpoint(path, recipe_digest)
+    """Fill the state from a file.
+
+    Raises
+    ------
+    RecipeError
+        For a checkpoint of another recipe, or in another format.
+    WeightsError
+        For a damaged one.
+    """
+    metadata, tensors = _open(path, recipe_digest)
     state.step = int(metadata["step"])
-    state.network.load_state_dict(part(tensors, "network."))
-    for k, v in part(tensors, "average.").items():
-        state.average[k].copy_(v)
+    state.numbers.update(json.loads(metadata["numbers"]))
+    for prefix, copy in (("average.", state.average), ("best.", state.best or {})):
+        for k, v in _part(tensors, prefix).items():
+            copy[k].copy_(v)
+    for name, network in {"network": state.network, **state.discriminators}.items():
+        network.load_state_dict(_part(tensors, f"state.{name}."))
+        optimiser = state.optimisers[name]
+        optimiser.load_state_dict(_moments(optimiser, _part(tensors, f"optimiser.{name}.")))
     if state.balance is not None:
-        for k, v in part(tensors, "balance.").items():
+        for k, v in _part(tensors, "balance.").items():
             state.balance.state[k].copy_(v)
-    state.optimiser.load_state_dict(optimiser_state(state.optimiser, part(tensors, "optimiser.")))
 
 
-def open_checkpoint(path: Path, recipe_digest: str) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and tensors of the file; RecipeError if it is of another recipe, WeightsError if it is damaged."""
+def _open(path: Path, recipe_digest: str) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as f:
             metadata = f.metadata() or {}
+            if metadata.get("format") != _FORMAT:
+                raise RecipeError(
+                    f"{path}: a checkpoint of another version of Terrafine ({metadata.get('format', 'no format')}, "
+                    f"expected {_FORMAT}); use another out=DIR, or start over with restart=True"
+                )
             if metadata.get("recipe") != recipe_digest:
                 raise RecipeError(
                     f"{path}: a checkpoint of another recipe; use another out=DIR, or start over with restart=True"
@@ -71,7 +169,7 @@ def open_checkpoint(path: Path, recipe_digest: str) -> tuple[dict[str, str], dic
         raise WeightsError(f"{path}: damaged checkpoint ({e}); delete it to start over") from e
 
 
-def optimiser_state(optimiser: optim.Optimizer, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+def _moments(optimiser: optim.Optimizer, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """What `optimiser.load_state_dict` takes, of moments by `INDEX.NAME` and the optimiser's own settings."""
     moments: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
@@ -80,20 +178,6 @@ def optimiser_state(optimiser: optim.Optimizer, tensors: Mapping[str, Tensor]) -
     return {"state": moments, "param_groups": optimiser.state_dict()["param_groups"]}
 
 
-def read_log(path: Path, upto: int) -> list[dict[str, float]]:
-    """The lines of a run's log up to a step; a line torn by a crash is dropped."""
-    lines: list[dict[str, float]] = []
-    if path.exists():
-        for text in path.read_text(encoding="utf-8").splitlines():
-            try:
-                line = json.loads(text)
-            except ValueError:
-                break
-            if line["step"] <= upto:
-                lines.append(line)
-    return lines
-
-
-def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin so, without that beginning."""
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with the prefix, without it."""
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from terrafine.errors import MissingExtraError
 
-__all__ = ["draw_curve"]
+__all__ = ["check_extras", "draw_curve"]
 
 _NOT_LOSSES = ("step", "rate", "to_bicubic", "to_consistent", "slope_to_bicubic")
 _WEIGHT = "weight_"
+
+
+def check_extras() -> None:
+    """Raise MissingExtraError where curves and pictures cannot be drawn."""
+    if find_spec("matplotlib") is None:
+        raise MissingExtraError("the loss curve needs matplotlib: pip install 'terrafine[train]'")
 
 
 def draw_curve(
     log: Sequence[Mapping[str, float]], path: Path, title: str, scores: Sequence[str] = _NOT_LOSSES[2:]
 ) -> None:
     """Write a PNG: losses, held-out scores, by default ratios to interpolation, and weights of losses that adapt."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as e:
-        raise MissingExtraError("the loss curve needs matplotlib: pip install 'terrafine[train]'") from e
-    told = sorted({k for line in log for k in line})
-    weights = [k for k in told if k.startswith(_WEIGHT)]
-    losses = [k for k in told if k not in (*_NOT_LOSSES, *scores) and k not in weights]
+    check_extras()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    found = sorted({k for line in log for k in line})
+    weights = [k for k in found if k.startswith(_WEIGHT)]
+    losses = [k for k in found if k not in (*_NOT_LOSSES, *scores) and k not in weights]
     label = "held-out error, ratio" if tuple(scores) == _NOT_LOSSES[2:] else "held-out score"
-    scores = [k for k in scores if k in told]
+    scores = [k for k in scores if k in found]
     panels = [("loss", losses), (label, scores)] + ([("weight of a term", weights)] * bool(weights))
     figure = Figure(figsize=(4.5 * len(panels), 3.6), layout="constrained")
     FigureCanvasAgg(figure)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,29 +14,13 @@ from torch import nn
 from terrafine import __version__
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.weights import digest, save
+from terrafine.training.recipe import Recipe
 
 __all__ = ["publish"]
 
 
-class _Data(Protocol):
-    @property
-    def licence(self) -> str: ...
-
-
-class _Recipe(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def version(self) -> str: ...
-    @property
-    def digest(self) -> str: ...
-    @property
-    def data(self) -> _Data: ...
-    def to_json(self) -> str: ...
-
-
 def publish(
-    path: Path, network: nn.Module, spec: ModelSpec, recipe: _Recipe, scores: Mapping[str, float], **more: Any
+    path: Path, network: nn.Module, spec: ModelSpec, recipe: Recipe, scores: Mapping[str, float], **more: Any
 ) -> None:
     """Write weights and spec to `path`, and result.json beside them; `more` are further fields of the spec."""
     provenance = {

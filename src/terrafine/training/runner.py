@@ -1,301 +1,216 @@
-"""The training loop: a recipe in, weights out; interrupted at any step, it goes on to the same weights."""
+"""The training loop of every system: interrupted at any step, a run resumes to the same weights.
+
+The batch and every random number of a step follow from seed and step alone.
+"""
 
 from __future__ import annotations
 
-import json
 import math
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, nn, optim
 
-from terrafine.errors import DataError, RecipeError
-from terrafine.nn.blocks import channels_last
-from terrafine.nn.system import System, TrainingBatch
-from terrafine.nn.weights import load
-from terrafine.systems import find_system, find_weights
-from terrafine.training.balance import Balance
-from terrafine.training.checkpoint import State, read_checkpoint, read_log, write_checkpoint
+from terrafine.errors import DataError
+from terrafine.training.checkpoint import State, averaged, write_checkpoint
 from terrafine.training.curve import draw_curve
-from terrafine.training.dem.degrade import Family
-from terrafine.training.dem.patches import Batch, Sampler
-from terrafine.training.dem.recipe import Recipe, read_recipe
-from terrafine.training.dem.scores import calibrate, score, turning_error
-from terrafine.training.dem.terrain import check_leak, load_terrains, split
-from terrafine.training.optimisers import Muon
-from terrafine.training.publish import publish
+from terrafine.training.device import ALONE, Workers, autocast, full_float32, to_device
+from terrafine.training.folder import RunFolder
+from terrafine.training.schedule import rate_at
+from terrafine.training.task import Data, Task
 
-__all__ = ["TrainingResult", "place_of", "train"]
+__all__ = ["Progress", "finished", "fit"]
 
-Report = Callable[[int, int, dict[str, float]], None]
+Progress = Callable[[int, int, dict[str, float]], None]
+"""(step, steps, losses and scores of the step)."""
 
-
-@dataclass(frozen=True, slots=True)
-class TrainingResult:
-    """weights: the finished file; scores: on the held-out terrain; steps done."""
-
-    weights: Path
-    scores: dict[str, float]
-    steps: int
+_LOG_EVERY = 20
 
 
-def train(
-    recipe_path: str | os.PathLike[str],
+def fit(
+    task: Task[Any],
+    data: Data,
+    state: State,
+    folder: RunFolder,
+    device: torch.device,
     *,
-    data_root: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    device: str = "auto",
-    resume: bool = True,
-    threads: int | None = None,
-    progress: Report | None = None,
-) -> TrainingResult:
-    """Train as the recipe says; a run folder `out` that holds a checkpoint of the same recipe is gone on with.
+    workers: Workers = ALONE,
+    progress: Progress | None = None,
+) -> Sequence[Any]:
+    """Train to the last step, or until the held-out score no longer gets better.
 
-    The folder receives recipe.json, log.jsonl, curve.png, checkpoint.safetensors and at last NAME-xK.safetensors.
-    Under torchrun every process takes its share of each batch. Raises RecipeError, DataError, WeightsError.
+    Parameters
+    ----------
+    task, data
+        What is trained, and on what.
+    state
+        Where the run stands; afterwards, where it ended.
+    folder
+        Receives log.jsonl, curve.png, pictures and checkpoint.safetensors.
+    device
+        Of the networks of `state`; batches are moved to it.
+    workers
+        The processes that share each batch.
+    progress
+        Called after each step.
+
+    Returns
+    -------
+    The validation batches, on the device.
+
+    Raises
+    ------
+    DataError
+        Where a gradient is not finite.
     """
-    recipe = read_recipe(recipe_path)
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    rank, world = _distribute()
-    if threads:
-        torch.set_num_threads(threads)
-    place = place_of(device, rank)
-    system = find_system(recipe.system)
-    if system.build is None or system.loss is None or system.predict is None:
-        raise RecipeError(f"{recipe_path}: system {recipe.system!r} has no weights to train")
-    samplers, checker = _samplers(recipe, Path(data_root))
-    torch.manual_seed(recipe.seed)
-    state = _start(system, recipe, place)
-    checkpoint = out / "checkpoint.safetensors"
-    if resume and checkpoint.exists():
-        read_checkpoint(checkpoint, state, recipe.digest)
-    log = read_log(out / "log.jsonl", state.step)
-    if rank == 0:
-        (out / "recipe.json").write_text(recipe.to_json(), encoding="utf-8")
-        (out / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log), encoding="utf-8")
-    checks = [
-        _to_device(checker(i), place, recipe.scale)
-        for i in range(-(-recipe.validation_patches // recipe.patches.batch))
-    ]
-    network: Any = nn.parallel.DistributedDataParallel(state.network) if world > 1 else state.network
-    with ThreadPoolExecutor(1) as pool:
-        drawn = pool.submit(_draw, samplers, state.step)
-        while state.step < recipe.optim.steps:
-            (batch, scale), drawn = drawn.result(), pool.submit(_draw, samplers, state.step + 1)
-            line = _step(system, network, state, _to_device(_share(batch, rank, world), place, scale), recipe)
-            if state.step % recipe.validate_every == 0 or state.step == recipe.optim.steps:
-                line |= score(system, _averaged(system, state, recipe, place), checks)
-            if progress is not None and rank == 0:
-                progress(state.step, recipe.optim.steps, line)
-            if rank == 0 and ("to_bicubic" in line or state.step % 20 == 0):
-                log.append({"step": state.step, **line})
-                with open(out / "log.jsonl", "a", encoding="utf-8") as f:
-                    f.write(json.dumps(log[-1]) + "\n")
-            if rank == 0 and (state.step % recipe.checkpoint_every == 0 or state.step == recipe.optim.steps):
-                write_checkpoint(checkpoint, state, recipe.digest)
-                draw_curve(log, out / "curve.png", f"{recipe.name} ×{recipe.scale}")
-    weights = out / f"{recipe.stem}.safetensors"
-    scores = _publish(weights, system, state, recipe, checks, place) if rank == 0 else {}
-    if world > 1:
-        torch.distributed.destroy_process_group()
-    return TrainingResult(weights, scores, state.step)
+    recipe = task.recipe
+    checks = [to_device(batch, device) for batch in data.validation()]
+    with ThreadPoolExecutor(1) as pool, full_float32():
+        drawn = pool.submit(data.batch, state.step)
+        while not finished(task, state):
+            batch, drawn = drawn.result(), pool.submit(data.batch, state.step + 1)
+            line = _step(task, state, to_device(workers.share(batch), device), device, workers)
+            last = state.step == recipe.optim.steps
+            scored = state.step % recipe.validate_every == 0 or last
+            if scored:
+                line |= _validate(task, state, checks, folder, device, workers)
+            if workers.leads:
+                last = finished(task, state)
+                _record(task, state, folder, line, scored, last, progress)
+    return checks
 
 
-def _step(system: System, network: nn.Module, state: State, batch: TrainingBatch, recipe: Recipe) -> dict[str, float]:
-    """One step of the optimiser and of the moving average; the line for the log."""
-    if system.loss is None:
-        raise RecipeError(f"system {system.name!r} has no loss")
-    rate = _rate(state.step, recipe)
-    for group in state.optimiser.param_groups:
-        group["lr"] = rate
-    with torch.autocast(batch.coarse.device.type, torch.bfloat16, enabled=_bf16(batch.coarse.device)):
-        losses = system.loss(network, batch, recipe.loss)
-    losses["total"], weights = _balanced(losses, state, recipe)
-    state.optimiser.zero_grad(set_to_none=True)
-    losses["total"].backward()  # type: ignore[no-untyped-call]
-    norm = nn.utils.clip_grad_norm_(state.network.parameters(), recipe.optim.clip)
-    if not bool(torch.isfinite(norm)):
+def finished(task: Task[Any], state: State) -> bool:
+    """Whether the last step is done, or the score has not got better for as long as `[stop] patience` allows."""
+    patience = task.recipe.stop.patience
+    return bool(state.step >= task.recipe.optim.steps or 0 < patience <= state.numbers["stalled"])
+
+
+def _step(
+    task: Task[Any], state: State, batch: Any, device: torch.device, workers: Workers = ALONE
+) -> dict[str, float]:
+    """Forward, the discriminators' step, the network's step, the moving average; the line for the log."""
+    hooks, optim_, settings = task.hooks, task.recipe.optim, task.settings
+    torch.manual_seed(task.recipe.seed * 1_000_003 + state.step + (workers.rank << 40))
+    rate = rate_at(state.step, optim_, state.numbers["plateau"])
+    _set_rate(state, rate, hooks.rate_factors(batch))
+    state.network.train()
+    with autocast(device, optim_.precision):
+        output = hooks.forward(state.network, batch, settings)
+        judged = hooks.discriminator_losses(state.discriminators, batch, output, settings)
+    for name, loss in judged.items():
+        _descend(state.optimisers[name], state.discriminators[name], loss, workers)
+    _require_gradients(state.discriminators, False)
+    with autocast(device, optim_.precision):
+        losses = hooks.loss(state.discriminators, batch, output, settings)
+    total, weights = _balanced(task, state, losses, device, workers)
+    norm = _descend(state.optimisers["network"], state.network, total, workers, optim_.clip)
+    _require_gradients(state.discriminators, True)
+    if not math.isfinite(norm):
         raise DataError(f"step {state.step}: the gradient is not finite; lower [optim] rate, or check the data")
-    state.optimiser.step()
     state.step += 1
-    keep = min(recipe.optim.ema, state.step / (state.step + 10))
-    with torch.no_grad():
-        for name, value in state.network.named_parameters():
-            state.average[name].lerp_(value, 1 - keep)
-    return {"rate": rate, **{k: float(v.detach()) for k, v in losses.items()}, **weights}
+    _average(state, optim_.ema)
+    parts = {name: float(value.detach()) for name, value in (losses | {"total": total}).items()}
+    return {"rate": rate, **{f"{name}_loss": float(v.detach()) for name, v in judged.items()}, **parts, **weights}
 
 
-def _balanced(losses: dict[str, Tensor], state: State, recipe: Recipe) -> tuple[Tensor, dict[str, float]]:
-    """The total with the terms of [balance] weighed anew, and the weight of each, for the log.
+def _set_rate(state: State, rate: float, factors: Mapping[str, float]) -> None:
+    for optimiser in state.optimisers.values():
+        for group in optimiser.param_groups:
+            group["lr"] = rate * factors.get(group["child"], 1.0)
 
-    The total counts each by its weight in [loss], so a factor f means (f - 1) × weight × term more.
+
+def _descend(
+    optimiser: optim.Optimizer, network: nn.Module, loss: Tensor, workers: Workers, clip: float = 0.0
+) -> float:
+    """One step of one optimiser, unless the gradient is not finite; its norm."""
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    workers.average_gradients(network)
+    norm = float(nn.utils.clip_grad_norm_(network.parameters(), clip or math.inf))
+    if math.isfinite(norm):
+        optimiser.step()
+    return norm
+
+
+def _require_gradients(networks: Mapping[str, nn.Module], wanted: bool) -> None:
+    for network in networks.values():
+        network.requires_grad_(wanted)
+
+
+def _balanced(
+    task: Task[Any], state: State, losses: Mapping[str, Tensor], device: torch.device, workers: Workers
+) -> tuple[Tensor, dict[str, float]]:
+    """The total with the terms of [balance] re-weighted, and the weight of each, for the log.
+
+    The total counts each term by its weight in [loss], so a factor f adds (f - 1) × weight × term.
     """
     total = losses["total"]
     if state.balance is None:
         return total, {}
-    names = state.balance.settings.terms
-    values = _agreed({n: float(losses[n].detach()) for n in names if n in losses}, names)
+    names, given = state.balance.settings.terms, task.recipe.loss
+    values = workers.mean({n: float(losses[n].detach()) for n in names if n in losses}, names, device)
     factors = state.balance.factors(state.step, values)
     for name, factor in factors.items():
         if name in losses:
-            total = total + (factor - 1) * recipe.loss[name] * losses[name]
-    return total, {f"weight_{name}": recipe.loss[name] * factor for name, factor in factors.items()}
+            total = total + (factor - 1) * given[name] * losses[name]
+    return total, {f"weight_{name}": given[name] * factor for name, factor in factors.items()}
 
 
-def _agreed(values: dict[str, float], names: Sequence[str]) -> dict[str, float]:
-    """The mean over all processes that have a value; the values as they are where there is one process."""
-    if not torch.distributed.is_initialized():
-        return values
-    place = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
-    table = torch.tensor([[values.get(n, 0.0), float(n in values)] for n in names], dtype=torch.float64, device=place)
-    torch.distributed.all_reduce(table)
-    return {n: total / count for n, (total, count) in zip(names, table.tolist(), strict=True) if count}
+@torch.no_grad()
+def _average(state: State, ema: float) -> None:
+    """Move the average toward the network; at first it follows faster."""
+    keep = min(ema, state.step / (state.step + 10))
+    for name, value in state.network.state_dict().items():
+        mean = state.average[name]
+        mean.copy_(torch.lerp(mean, value, 1 - keep) if keep and value.is_floating_point() else value)
 
 
-def _rate(step: int, recipe: Recipe) -> float:
-    o = recipe.optim
-    done = step / max(1, o.steps)
-    fall = o.final + (1 - o.final) * 0.5 * (1 + math.cos(math.pi * done)) if o.decay == "cosine" else o.final**done
-    return o.rate * min(1.0, (step + 1) / max(1, o.warmup)) * fall
-
-
-def _start(system: System, recipe: Recipe, place: torch.device) -> State:
-    network = _build(system, recipe)
-    if recipe.start:
-        _, tensors = load(find_weights(recipe.start))
-        own, into = network.state_dict(), f"{recipe.start_into}." if recipe.start_into else ""
-        fitting = {into + k: v for k, v in tensors.items() if into + k in own and own[into + k].shape == v.shape}
-        if not fitting:
-            raise RecipeError(f"start = {recipe.start!r}: no tensor of it fits this network")
-        network.load_state_dict(own | fitting)
-    channels_last(network, place)
-    o = recipe.optim
-    method = Muon if o.method == "muon" else torch.optim.AdamW
-    optimiser = method(network.parameters(), lr=o.rate, betas=(0.9, o.beta2), weight_decay=o.weight_decay)
-    average = {k: v.detach().clone() for k, v in network.named_parameters()}
-    balance = None if recipe.balance is None else Balance(recipe.balance, recipe.seed)
-    return State(network, average, optimiser, 0, balance)
-
-
-def _build(system: System, recipe: Recipe) -> nn.Module:
-    if system.build is None:
-        raise RecipeError(f"system {system.name!r} has no network")
-    try:
-        return system.build(recipe.network, recipe.scale)
-    except TypeError as e:
-        raise RecipeError(f"[network] does not fit system {recipe.system!r}: {e}") from e
-
-
-def _averaged(system: System, state: State, recipe: Recipe, place: torch.device) -> nn.Module:
-    """The network with its moving-average weights."""
-    network = _build(system, recipe)
-    network.load_state_dict(state.network.state_dict() | state.average)
-    return channels_last(network, place).eval()
-
-
-def _publish(
-    path: Path, system: System, state: State, recipe: Recipe, checks: list[TrainingBatch], place: torch.device
+def _validate(
+    task: Task[Any], state: State, checks: Sequence[Any], folder: RunFolder, device: torch.device, workers: Workers
 ) -> dict[str, float]:
-    network = _averaged(system, state, recipe, place)
-    scores = score(system, network, checks)
-    spec = system.describe(network, recipe.network, recipe.scale)
-    publish(
-        path,
-        network,
-        spec,
-        recipe,
-        scores,
-        scales=tuple(recipe.scales),
-        calibration=calibrate(system, network, checks),
-        tolerance_m=round(turning_error(system, network, checks), 3),
-    )
+    """Held-out scores of the averaged network; the best one is kept."""
+    with averaged(state) as network:
+        scores = task.score(network, checks, state.step)
+        if workers.leads:
+            task.draw(network, checks, folder.picture(state.step))
+    if by := task.recipe.stop.best_by:
+        _remember(task, state, workers.first(scores[by], device))
     return scores
 
 
-def _draw(samplers: Sequence[Sampler], step: int) -> tuple[Batch, int]:
-    """The batch of that step and its scale; the scales take turns."""
-    sampler = samplers[step % len(samplers)]
-    return sampler(step), sampler.scale
+def _remember(task: Task[Any], state: State, score: float) -> None:
+    """Keep the best weights; lower the rate, and count towards the end, where nothing gets better."""
+    numbers, plan, stop = state.numbers, task.recipe.optim, task.recipe.stop
+    if stop.better(score, numbers["best"]):
+        numbers |= {"best": score, "waited": 0.0, "stalled": 0.0}
+        for name, value in state.average.items():
+            if state.best is not None:
+                state.best[name].copy_(value)
+        return
+    numbers["waited"] += 1
+    numbers["stalled"] += state.step > max(plan.starts, default=0)  # a phase before the last one never ends early
+    if plan.decay == "plateau" and numbers["waited"] >= plan.patience:
+        numbers |= {"plateau": numbers["plateau"] * plan.factor, "waited": 0.0}
 
 
-def _samplers(recipe: Recipe, root: Path) -> tuple[list[Sampler], Sampler]:
-    """One for each scale of the training terrain, and one of the held-out terrain, after the leakage check."""
-    training, validation = split(load_terrains(root, recipe.data.files), recipe.data.held_out, recipe.data.gap)
-    check_leak(training, validation)
-    p = recipe.patches
-    coarsen = tuple((int(k), float(v)) for k, v in p.coarsen.items())
-    sampler = Sampler(
-        training,
-        recipe.scale,
-        p.size,
-        p.batch,
-        recipe.degrade,
-        recipe.seed,
-        coarsen,
-        p.exaggerate,
-        p.mirror,
-        recipe.radar,
-        recipe.optical,
-    )
-    plain = replace(
-        sampler,
-        terrains=[replace(t, weight=1.0) for t in validation],
-        family=Family({"mean": 1.0}),
-        seed=recipe.seed + 1,
-        coarsen=((1, 1.0),),
-        exaggerate=0.0,
-        mirror=False,
-        radar=None if recipe.radar is None else replace(recipe.radar, drop=0.0),
-        optical=None if recipe.optical is None else replace(recipe.optical, drop=0.0),
-    )
-    return [replace(sampler, scale=k) for k in recipe.scales or (recipe.scale,)], plain
-
-
-def _share(batch: Batch, rank: int, world: int) -> Batch:
-    def part(a: Any) -> Any:
-        return a[rank::world]
-
-    guides = {name: part(a) for name, a in batch.guides.items()}
-    return Batch(part(batch.coarse), part(batch.fine), part(batch.pixel_size_m), guides)
-
-
-def _to_device(batch: Batch, place: torch.device, scale: int) -> TrainingBatch:
-    def put(a: Any) -> Tensor:
-        return torch.from_numpy(a).to(place, non_blocking=True)
-
-    guides = {name: put(a) for name, a in batch.guides.items()}
-    return TrainingBatch(put(batch.coarse), put(batch.fine), put(batch.pixel_size_m), scale, guides)
-
-
-def place_of(device: str, rank: int = 0) -> torch.device:
-    """Where to compute: `auto` is CUDA where there is one; RecipeError for a CUDA that is not."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda":
-        if not torch.cuda.is_available():
-            raise RecipeError('no CUDA device is visible; use device="cpu"')
-        return torch.device("cuda", rank % torch.cuda.device_count())
-    return torch.device(device)
-
-
-def _bf16(place: torch.device) -> bool:
-    """bfloat16 where the hardware computes in it: slower than float32 elsewhere."""
-    if place.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    cpu = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return bool(cpu())
-
-
-def _distribute() -> tuple[int, int]:
-    """(rank, world) as torchrun sets them; (0, 1) alone."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1:
-        return 0, 1
-    torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    return torch.distributed.get_rank(), world
+def _record(
+    task: Task[Any],
+    state: State,
+    folder: RunFolder,
+    line: dict[str, float],
+    scored: bool,
+    last: bool,
+    progress: Progress | None,
+) -> None:
+    """Report the step; write the log, and the checkpoint and the curve where they are due."""
+    recipe = task.recipe
+    if progress is not None:
+        progress(state.step, recipe.optim.steps, line)
+    if scored or state.step % _LOG_EVERY == 0:
+        folder.append(state.step, line)
+    if last or state.step % recipe.checkpoint_every == 0:
+        write_checkpoint(folder.checkpoint, state, recipe.digest)
+        draw_curve(folder.log, folder.path / "curve.png", recipe.stem, recipe.SCORES)

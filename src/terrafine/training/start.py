@@ -1,39 +1,136 @@
-"""`train`: a recipe of any system, to the loop that its system learns by."""
+"""`train`: a recipe of any system into weights."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from terrafine.systems import find_system, recipe_folders
-from terrafine.training.height.recipe import base_of, read_tables
-from terrafine.training.runner import TrainingResult
+import torch
 
-__all__ = ["found_recipe", "train"]
+from terrafine.errors import RecipeError
+from terrafine.systems import find_system, recipe_folders, system_names
+from terrafine.training.balance import Balance
+from terrafine.training.checkpoint import averaged, read_checkpoint, start_state
+from terrafine.training.curve import check_extras
+from terrafine.training.device import find_device, full_float32, join_workers
+from terrafine.training.folder import RunFolder, open_folder
+from terrafine.training.publish import publish
+from terrafine.training.recipe import base_of, read_recipe, read_tables
+from terrafine.training.runner import Progress, fit
+from terrafine.training.task import Task, task_class
+
+__all__ = ["TrainingResult", "find_recipe", "read_task", "train"]
+
+PathLike = str | os.PathLike[str]
 
 
-def train(recipe_path: str | os.PathLike[str], **options: Any) -> TrainingResult:
-    """Train as the recipe says: image and heights by `train_images`, samples by `train_samples`, else `loop.train`.
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """weights: the finished file; scores: on the held-out data; steps done."""
 
-    A bare file name that is not there means the shipped recipe of that name, or a choice of it. Takes the options that
-    all take. Raises RecipeError, DataError, WeightsError.
+    weights: Path
+    scores: dict[str, float]
+    steps: int
+
+
+def train(
+    recipe: PathLike,
+    *,
+    data_root: PathLike,
+    out: PathLike,
+    device: str = "auto",
+    restart: bool = False,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    start: PathLike | None = None,
+) -> TrainingResult:
+    """Train the model that a recipe describes.
+
+    Under torchrun every process takes its share of each batch. A training that is refused leaves no folder.
+
+    Parameters
+    ----------
+    recipe
+        A TOML file, a choice of one, or the bare name of a shipped one.
+    data_root
+        Folder that the recipe's file names start from.
+    out
+        Run folder: receives recipe.json, log.jsonl, curve.png, checkpoint.safetensors, pictures where the task draws
+        some, and at last the weights. A folder that holds a checkpoint of the same recipe is resumed.
+    device
+        `auto`, `cpu`, `cuda`, or a device of torch, such as `cuda:1`.
+    restart
+        Start from scratch where there is a checkpoint.
+    threads
+        CPU threads; None leaves torch's number.
+    progress
+        Called after each step with (step, steps, losses and scores).
+    start
+        Weights to start from, instead of the recipe's.
+
+    Returns
+    -------
+    The weights file, its held-out scores and the steps done.
+
+    Raises
+    ------
+    RecipeError, DataError, WeightsError, NoModelError, MissingExtraError, JobError, OutputError
     """
-    from terrafine.training.height.task import train_images
-    from terrafine.training.runner import train as train_elevation
-    from terrafine.training.segmentation.task import train_samples
+    task = read_task(recipe, start=start)
+    check_extras()
+    task.check_extras()
+    workers = join_workers()
+    where = find_device(device, workers.rank)
+    if threads:
+        torch.set_num_threads(threads)
+    root, plan = Path(data_root), task.recipe
+    network, discriminators = task.networks(root, where)
+    data = task.data(root)
+    balance = None if plan.balance is None else Balance(plan.balance, plan.seed)
+    state = start_state(network, discriminators, plan.optim, plan.stop, balance)
+    weights = Path(out) / f"{plan.stem}.safetensors"
 
-    recipe_path = found_recipe(recipe_path)
-    system = read_tables(recipe_path).get("system")
-    if isinstance(system, str) and find_system(system).adversarial is not None:
-        return train_images(recipe_path, **options)
-    if isinstance(system, str) and find_system(system).joint is not None:
-        return train_samples(recipe_path, **options)
-    return train_elevation(recipe_path, **options)
+    def run(folder: RunFolder) -> dict[str, float]:
+        if not restart and folder.checkpoint.exists():
+            read_checkpoint(folder.checkpoint, state, plan.digest)
+        if workers.leads:
+            folder.begin(plan.to_json(), state.step)
+        checks = fit(task, data, state, folder, where, workers=workers, progress=progress)
+        if not workers.leads:
+            return {}
+        with averaged(state, state.published) as network, full_float32():
+            scores = task.score(network, checks, state.step)
+            spec = task.system.describe(network, plan.network, task.scale)
+            publish(weights, network, spec, plan, scores, **task.spec_fields(network, checks))
+        return scores
+
+    if workers.leads:
+        with open_folder(Path(out)) as folder:
+            scores = run(folder)
+    else:
+        scores = run(RunFolder(Path(out)))
+    workers.leave()
+    return TrainingResult(weights, scores, state.step)
 
 
-def found_recipe(path: str | os.PathLike[str]) -> Path:
-    """The recipe itself, or where it lies among the shipped ones, if it is a bare name that is not here."""
+def read_task(recipe: PathLike, *, start: PathLike | None = None) -> Task[Any]:
+    """The task of a recipe: its system by name, its type by the system's task. Raises RecipeError."""
+    path = find_recipe(recipe)
+    name = read_tables(path).get("system")
+    if name not in system_names():
+        raise RecipeError(f"{path}: system = {name!r}: expected one of {', '.join(system_names())}")
+    system = find_system(str(name))
+    if system.training is None:
+        raise RecipeError(f"{path}: system {name!r} has no weights to train")
+    kind = task_class(system.training)
+    plan = read_recipe(path, kind.recipe_type)
+    return kind(system, plan if start is None else replace(plan, start=os.fspath(start)))
+
+
+def find_recipe(path: PathLike) -> Path:
+    """The recipe itself, or the shipped one of that name where a bare name is given that is not here."""
     here = Path(path)
     if base_of(here).is_file() or here.name != os.fspath(path):
         return here

@@ -14,7 +14,7 @@ from terrafine.errors import RecipeError
 from terrafine.nn.weights import digest
 from terrafine.training.balance import Balance, Balancing
 from terrafine.training.curve import draw_curve
-from terrafine.training.runner import train
+from terrafine.training.start import train
 
 TERMS = ("rmse", "slope")
 LOSS = "[loss]\nrmse = 0.5\nslope = 0.25\n"

@@ -14,7 +14,7 @@ from tests.support.recipes import RIDGELINE, write_recipe
 
 from terrafine.errors import DataError, RecipeError, WeightsError
 from terrafine.nn.weights import digest, load, read_spec
-from terrafine.training.runner import train
+from terrafine.training.start import train
 
 
 class StopError(Exception):
@@ -26,7 +26,9 @@ def run(recipe: Path, ground: Path, out: Path, *, stop_after: int | None = None,
         if step == stop_after:
             raise StopError
 
-    return train(recipe, data_root=ground, out=out, device="cpu", threads=1, progress=progress, resume=resume).weights
+    return train(
+        recipe, data_root=ground, out=out, device="cpu", threads=1, progress=progress, restart=not resume
+    ).weights
 
 
 @pytest.mark.parametrize("method", ["adamw", "muon"])
@@ -153,7 +155,7 @@ def test_two_processes_share_a_batch_and_agree_with_one(ground: Path, tmp_path: 
     recipe.write_text(f"{recipe.read_text()}\n[loss]\nrmse = 0.5\nslope = 0.5\n{balance}")
     alone = run(recipe, ground, tmp_path / "alone")
     code = (
-        "import sys; from terrafine.training.runner import train;"
+        "import sys; from terrafine.training.start import train;"
         "train(sys.argv[1], data_root=sys.argv[2], out=sys.argv[3], device='cpu', threads=1)"
     )
     script = tmp_path / "go.py"

@@ -8,7 +8,7 @@ import pytest
 from tests.support.recipes import write_recipe
 
 from terrafine.errors import RecipeError
-from terrafine.training.runner import train
+from terrafine.training.start import train
 
 NETWORK = (
     "width = 8\nbody = [8, 1]\n[network.relief]\nchannels = 8\nblocks = [1, 0]\ndeep_channels = 0\ndeep_blocks = 0"

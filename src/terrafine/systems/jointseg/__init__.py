@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from terrafine.nn.system import System
-from terrafine.nn.task import JointGame
+from terrafine.nn.task import Training
 from terrafine.systems.jointseg import loss
 from terrafine.systems.jointseg.model import adapt, describe
 from terrafine.systems.jointseg.net import JointSeg
@@ -28,13 +28,14 @@ SYSTEM = System(
     build=_build,
     describe=describe,
     adapt=adapt,
-    joint=JointGame(
-        build=_build,
+    training=Training(
+        "segmentation",
+        loss.forward,
+        loss.network_losses,
+        loss.predict,
         discriminators=loss.discriminators,
-        make=loss.make,
-        judge=loss.judge,
-        please=loss.please,
-        show=loss.show,
-        shares=loss.shares,
+        discriminator_losses=loss.discriminator_losses,
+        frozen=loss.frozen,
+        rate_factors=loss.rate_factors,
     ),
 )

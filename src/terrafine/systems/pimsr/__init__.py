@@ -12,8 +12,9 @@ from terrafine.nn.elevation import ElevationModel, Relief
 from terrafine.nn.losses import relief_terms
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options, System, TrainingBatch
+from terrafine.nn.task import Discriminators, Losses, Settings, Training
 from terrafine.nn.upsample import assemble, relief_of
-from terrafine.systems.pimsr.net import PimsrNet, directions
+from terrafine.systems.pimsr.net import Guided, PimsrNet, directions
 
 __all__ = ["SYSTEM"]
 
@@ -40,11 +41,19 @@ def _describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> 
     )
 
 
-def _loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, float]) -> dict[str, Tensor]:
-    out = net(batch.coarse, batch.pixel_size_m, batch.guides)
-    inner: Any = getattr(net, "module", net)  # as it is, or wrapped for several devices
-    shares = zip(("dem", *inner.guides), out.gates.detach().mean(dim=(0, 2, 3)), strict=True)
-    terms = relief_terms(out.relief, out.detail, out.log_sigma, batch, settings)
+def _forward(net: nn.Module, batch: TrainingBatch, settings: Settings) -> tuple[Guided, tuple[str, ...]]:
+    """The network's output, and the names of its guides."""
+    if not isinstance(net, PimsrNet):
+        raise TypeError(f"expected a PimsrNet, found {type(net).__name__}")
+    return net(batch.coarse, batch.pixel_size_m, batch.guides), net.guides
+
+
+def _loss(
+    found: Discriminators, batch: TrainingBatch, output: tuple[Guided, tuple[str, ...]], settings: Settings
+) -> Losses:
+    out, guides = output
+    shares = zip(("dem", *guides), out.gates.detach().mean(dim=(0, 2, 3)), strict=True)
+    terms = relief_terms(out.relief, out.detail, out.log_sigma, batch, settings["loss"])
     return terms | {f"share_{name}": share for name, share in shares}
 
 
@@ -66,8 +75,8 @@ def _adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> Elevatio
     return ElevationModel(spec, net, _kept if options.consistency == "hard" else _free, options)
 
 
-def _predict(net: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:
-    out = net(batch.coarse, batch.pixel_size_m, batch.guides)
+def _predict(net: nn.Module, batch: TrainingBatch, settings: Settings) -> dict[str, Tensor]:
+    out, _ = _forward(net, batch, settings)
     sigma = nn.functional.pixel_shuffle(out.log_sigma.exp(), batch.scale)
     return {"elevation": assemble(batch.coarse, out.relief, batch.scale), "elevation_sigma": sigma}
 
@@ -79,6 +88,5 @@ SYSTEM = System(
     build=_build,
     describe=_describe,
     adapt=_adapt,
-    loss=_loss,
-    predict=_predict,
+    training=Training("dem", _forward, _loss, _predict),
 )

@@ -14,6 +14,7 @@ from terrafine.nn.elevation import ElevationModel, Relief
 from terrafine.nn.losses import refuse_unknown
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options, System, TrainingBatch
+from terrafine.nn.task import Discriminators, Losses, Settings, Training
 from terrafine.nn.upsample import assemble, relief_of
 from terrafine.physics.backscatter import simulate_db
 from terrafine.systems.pimsr_published.net import PATCH, POLARISATIONS, STRIDE, PublishedNet, log_power
@@ -55,21 +56,29 @@ def _adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> Elevatio
     return ElevationModel(spec, net, _relief, options)
 
 
-def _loss(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, float]) -> dict[str, Tensor]:
+def _forward(net: nn.Module, batch: TrainingBatch, settings: Settings) -> tuple[Tensor, PublishedNet]:
+    """The fine surface (n, 1, 4y, 4x) in metres, and the network, whose units the loss uses."""
+    if not isinstance(net, PublishedNet):
+        raise TypeError(f"expected a PublishedNet, found {type(net).__name__}")
+    relief = _relief(net, batch.coarse, batch.pixel_size_m, batch.guides).relief
+    return assemble(batch.coarse, relief, batch.scale), net
+
+
+def _loss(
+    found: Discriminators, batch: TrainingBatch, output: tuple[Tensor, PublishedNet], settings: Settings
+) -> Losses:
     """L1 of heights, in z-scores, + `sar` × L1 between the backscatter of the surface and of the truth.
 
-    settings: `sar` (0.15; the public code has 0.1 to 0.2). Raises DataError for a batch without the radar's geometry:
-    a term that cannot be told is never silently nothing; RecipeError for any other setting.
+    `[loss]`: `sar` (0.15; the public code has 0.1 to 0.2). Raises DataError for a batch without the radar's geometry,
+    so that the term is never silently absent, and RecipeError for any other setting.
     """
-    refuse_unknown(settings, ("sar",))
-    inner: Any = getattr(net, "module", net)
-    fine = assemble(batch.coarse, _relief(net, batch.coarse, batch.pixel_size_m, batch.guides).relief, batch.scale)
-    unit = inner.unit(batch.pixel_size_m)
-    height = ((fine - batch.fine) / unit).abs().mean()
-    weight = settings.get("sar", 0.15)
+    refuse_unknown(settings["loss"], ("sar",))
+    fine, net = output
+    height = ((fine - batch.fine) / net.unit(batch.pixel_size_m)).abs().mean()
+    weight = settings["loss"].get("sar", 0.15)
     if weight == 0:
         return {"total": height, "l1": height}
-    sar = _sar_term(inner, fine, batch)
+    sar = _sar_term(net, fine, batch)
     return {"total": height + weight * sar, "l1": height, "sar": sar}
 
 
@@ -88,7 +97,7 @@ def _sar_term(net: PublishedNet, fine: Tensor, batch: TrainingBatch) -> Tensor:
     return (ours - theirs).abs().mean() / net.backscatter["vv"][1]
 
 
-def _predict(net: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:
+def _predict(net: nn.Module, batch: TrainingBatch, settings: Settings) -> dict[str, Tensor]:
     relief = _relief(net, batch.coarse, batch.pixel_size_m, batch.guides).relief
     return {"elevation": assemble(batch.coarse, relief - relief.mean(dim=1, keepdim=True), batch.scale)}
 
@@ -100,6 +109,5 @@ SYSTEM = System(
     build=_build,
     describe=_describe,
     adapt=_adapt,
-    loss=_loss,
-    predict=_predict,
+    training=Training("dem", _forward, _loss, _predict),
 )

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from terrafine.nn.elevation import ElevationModel, Relief
 from terrafine.nn.export import with_engine
-from terrafine.nn.losses import relief_loss
+from terrafine.nn.losses import relief_terms
 from terrafine.nn.relief import ReliefNet
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options, System, TrainingBatch
+from terrafine.nn.task import Discriminators, Losses, Settings, Training
 from terrafine.nn.upsample import assemble, relief_of
 
 __all__ = ["SYSTEM"]
@@ -55,8 +56,19 @@ def _adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> Elevatio
     return with_engine(ElevationModel(spec, net, _kept if options.consistency == "hard" else _free, options))
 
 
-def _predict(net: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:
-    relief, _, log_sigma = net(batch.coarse, batch.pixel_size_m)
+def _forward(net: nn.Module, batch: TrainingBatch, settings: Settings) -> tuple[Tensor, Tensor, Tensor]:
+    out: tuple[Tensor, Tensor, Tensor] = net(batch.coarse, batch.pixel_size_m)
+    return out
+
+
+def _loss(
+    found: Discriminators, batch: TrainingBatch, out: tuple[Tensor, Tensor, Tensor], settings: Settings
+) -> Losses:
+    return relief_terms(*out, batch, settings["loss"])
+
+
+def _predict(net: nn.Module, batch: TrainingBatch, settings: Settings) -> dict[str, Tensor]:
+    relief, _, log_sigma = _forward(net, batch, settings)
     sigma = nn.functional.pixel_shuffle(log_sigma.exp(), batch.scale)
     return {"elevation": assemble(batch.coarse, relief, batch.scale), "elevation_sigma": sigma}
 
@@ -68,6 +80,5 @@ SYSTEM = System(
     build=_build,
     describe=_describe,
     adapt=_adapt,
-    loss=relief_loss,
-    predict=_predict,
+    training=Training("dem", _forward, _loss, _predict),
 )

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from terrafine.nn.system import System
-from terrafine.nn.task import Adversarial
+from terrafine.nn.task import Training
 from terrafine.systems.sat2dem import loss
 from terrafine.systems.sat2dem.model import adapt, describe
 from terrafine.systems.sat2dem.net import UNet
@@ -28,12 +28,12 @@ SYSTEM = System(
     build=_build,
     describe=describe,
     adapt=adapt,
-    adversarial=Adversarial(
-        build=_build,
+    training=Training(
+        "height",
+        loss.forward,
+        loss.generator_losses,
+        loss.predict,
         discriminators=loss.discriminators,
-        make=loss.make,
-        judge=loss.judge,
-        please=loss.please,
-        metres=loss.metres,
+        discriminator_losses=loss.discriminator_losses,
     ),
 )

@@ -1,4 +1,4 @@
-"""Losses: distance in height and slope, and the two games of pix2pix and DRPAN."""
+"""Losses: distance in height and slope, and the adversarial losses of pix2pix and DRPAN."""
 
 from __future__ import annotations
 
@@ -9,13 +9,22 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from terrafine.errors import RecipeError
-from terrafine.nn.task import Discriminators, ImageBatch, Settings
+from terrafine.nn.task import Discriminators, ImageBatch, Losses, Settings
 from terrafine.systems.sat2dem.discriminators import PatchGan
 from terrafine.systems.sat2dem.drpan import compose, propose, roi_align
 from terrafine.systems.sat2dem.net import stretch
 from terrafine.systems.sat2dem.normalise import from_units, to_units
 
-__all__ = ["GAMES", "discriminators", "gradient_penalty", "judge", "make", "metres", "please", "surface_terms"]
+__all__ = [
+    "GAMES",
+    "discriminator_losses",
+    "discriminators",
+    "forward",
+    "generator_losses",
+    "gradient_penalty",
+    "predict",
+    "surface_terms",
+]
 
 GAMES = ("none", "pix2pix", "drpan")
 _TINY = 1e-3  # units below which an RMS has no slope worth following
@@ -37,22 +46,27 @@ def discriminators(settings: Settings) -> dict[str, nn.Module]:
     return found
 
 
-def make(generator: nn.Module, batch: ImageBatch, settings: Settings) -> Tensor:
-    """The generator's output, in its units."""
-    made: Tensor = generator(batch.image)
-    return made
+def forward(generator: nn.Module, batch: ImageBatch, settings: Settings) -> Tensor:
+    """The generator's output, in its units; (n, 1 or 2, y, x): heights and optionally log σ."""
+    output: Tensor = generator(batch.image)
+    return output
 
 
-def metres(made: Tensor, settings: Settings) -> Tensor:
-    """The surface (n, 1, y, x) in metres."""
-    return from_units(made[:, :1], _kind(settings))
+def predict(generator: nn.Module, batch: ImageBatch, settings: Settings) -> dict[str, Tensor]:
+    """`elevation` (n, 1, y, x) in metres, and `elevation_sigma` where the generator has it."""
+    output, kind = forward(generator, batch, settings), _kind(settings)
+    found = {"elevation": from_units(output[:, :1], kind)}
+    if output.shape[1] > 1:
+        one, zero = (from_units(fill(1, 1, 1, 1), kind) for fill in (torch.ones, torch.zeros))
+        found["elevation_sigma"] = output[:, 1:2].exp() * float(one - zero)
+    return found
 
 
-def judge(found: Discriminators, batch: ImageBatch, made: Tensor, settings: Settings) -> dict[str, Tensor]:
-    """Half the cross entropies of real and made pairs; the reviser sees made cells in the proposed region alone."""
+def discriminator_losses(found: Discriminators, batch: ImageBatch, output: Tensor, settings: Settings) -> Losses:
+    """Half the cross entropies of real and generated pairs; the reviser sees generated cells in the region alone."""
     if not found:
         return {}
-    real, fake = _pairs(batch, made.detach(), settings)
+    real, fake = _pairs(batch, output.detach(), settings)
     looked = found["patch"](fake)
     losses = {"patch": (_cross(found["patch"](real), 1.0) + _cross(looked, 0.0)) / 2}
     if "reviser" in found:
@@ -63,29 +77,30 @@ def judge(found: Discriminators, batch: ImageBatch, made: Tensor, settings: Sett
     return losses
 
 
-def please(found: Discriminators, batch: ImageBatch, made: Tensor, settings: Settings) -> dict[str, Tensor]:
-    """The generator's loss: distances, and what the discriminators say of it.
+def generator_losses(found: Discriminators, batch: ImageBatch, output: Tensor, settings: Settings) -> Losses:
+    """The generator's loss: distances, and the discriminators' verdicts on it.
 
-    [loss] l1, gradient, rms, band, sigma weigh the distances of `surface_terms`; gan, reviser, region the games.
+    [loss] l1, gradient, rms, band, sigma weigh the distances of `surface_terms`; gan, reviser and region weigh the
+    adversarial losses.
     """
     kind = _kind(settings)
-    parts = surface_terms(made, to_units(batch.target, batch.valid, kind), batch.valid, level=kind != "relief")
+    parts = surface_terms(output, to_units(batch.target, batch.valid, kind), batch.valid, level=kind != "relief")
     weighed = [parts[name] * _weight(settings, name, 0.0) for name in parts]
     if found:
-        real, fake = _pairs(batch, made, settings)
+        real, fake = _pairs(batch, output, settings)
         looked = found["patch"](fake)
-        games = {"gan": _cross(looked, 1.0)}
+        verdicts = {"gan": _cross(looked, 1.0)}
         if "reviser" in found:
             corner, region = _region(looked, found, batch)
-            games["reviser"] = _cross(found["reviser"](compose(fake, real, corner, region)), 1.0)
+            verdicts["reviser"] = _cross(found["reviser"](compose(fake, real, corner, region)), 1.0)
             there, truth = (roi_align(surface[:, -1:], corner, region) for surface in (fake, real))
-            games["region"] = functional.l1_loss(there, truth)
-        weighed += [games[n] * _weight(settings, n, 10.0 if n == "region" else 1.0) for n in games]
-        parts |= games
+            verdicts["region"] = functional.l1_loss(there, truth)
+        weighed += [verdicts[n] * _weight(settings, n, 10.0 if n == "region" else 1.0) for n in verdicts]
+        parts |= verdicts
     return {"total": torch.stack(weighed).sum(), **parts}
 
 
-def surface_terms(made: Tensor, truth: Tensor, valid: Tensor, *, level: bool, block: int = 30) -> dict[str, Tensor]:
+def surface_terms(output: Tensor, truth: Tensor, valid: Tensor, *, level: bool, block: int = 30) -> dict[str, Tensor]:
     """Distances between two surfaces (n, 1, y, x) where valid, in their units.
 
     l1        mean absolute difference
@@ -96,7 +111,7 @@ def surface_terms(made: Tensor, truth: Tensor, valid: Tensor, *, level: bool, bl
               gradient reaches that channel alone
     Without `level` the tile's mean difference is first taken out: the surfaces are compared as relief.
     """
-    error = (made[:, :1] - truth) * valid
+    error = (output[:, :1] - truth) * valid
     count = valid.sum(dim=(2, 3), keepdim=True).clamp_min(1)
     if not level:
         error = (error - error.sum(dim=(2, 3), keepdim=True) / count) * valid
@@ -113,8 +128,8 @@ def surface_terms(made: Tensor, truth: Tensor, valid: Tensor, *, level: bool, bl
         inner, known = error[..., :y, :x], valid[..., :y, :x]
         mean = functional.avg_pool2d(inner, block) / functional.avg_pool2d(known, block).clamp_min(_TINY)
         terms["band"] = _rms((inner - functional.interpolate(mean, scale_factor=block)) * known, known)
-    if made.shape[1] > 1:
-        log_sigma = made[:, 1:2]
+    if output.shape[1] > 1:
+        log_sigma = output[:, 1:2]
         terms["sigma"] = ((log_sigma + error.detach().abs() * torch.exp(-log_sigma)) * valid).mean() / share
     return terms
 
@@ -128,10 +143,10 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     return penalty
 
 
-def _pairs(batch: ImageBatch, made: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
-    """Image with the true surface, image with the made one; where the truth is not known both hold the made one."""
+def _pairs(batch: ImageBatch, output: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
+    """Image with the true surface, image with the generated one, which both hold where the truth is not known."""
     truth = to_units(batch.target, batch.valid, _kind(settings))
-    fake, network = made[:, :1], settings.get("network", {})
+    fake, network = output[:, :1], settings.get("network", {})
     real = batch.valid * truth + (1 - batch.valid) * fake.detach()
     image = stretch(batch.image, network.get("sees", "linear"), network.get("white", 0.3))
     return torch.cat((image, real), dim=1), torch.cat((image, fake), dim=1)

@@ -13,7 +13,7 @@ from terrafine.nn.system import System, TrainingBatch
 from terrafine.nn.upsample import assemble, relief_of
 from terrafine.training.calibration import calibration_of
 
-__all__ = ["calibrate", "score", "turning_error"]
+__all__ = ["calibrate", "score", "equivariance_error"]
 
 _EDGE = 8  # coarse cells at a patch's edge that are not scored: there the network lacks its surroundings
 _INNER = 8  # coarse cells along a patch that are scored in any case
@@ -51,7 +51,7 @@ def calibrate(system: System, network: nn.Module, checks: Sequence[TrainingBatch
 
 
 @torch.no_grad()
-def turning_error(system: System, network: nn.Module, checks: Sequence[TrainingBatch]) -> float:
+def equivariance_error(system: System, network: nn.Module, checks: Sequence[TrainingBatch]) -> float:
     """Largest RMS over held-out patches, in metres, by which a turned input departs from the turned output.
 
     Without guides: a radar's orbit cannot be turned.
@@ -68,9 +68,9 @@ def turning_error(system: System, network: nn.Module, checks: Sequence[TrainingB
 
 
 def _predict(system: System, network: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:
-    if system.predict is None:
+    if system.training is None:
         raise ValueError(f"system {system.name!r} predicts nothing")
-    return system.predict(network, batch)
+    return system.training.predict(network, batch, {})
 
 
 def _inner(x: Tensor, k: int) -> Tensor:

@@ -14,7 +14,7 @@ from terrafine.nn.system import TrainingBatch
 from terrafine.nn.weights import save
 from terrafine.systems import export_onnx, find_model, find_system
 from terrafine.systems.pimsr.net import PimsrNet
-from terrafine.training.dem.scores import turning_error
+from terrafine.training.dem.scores import equivariance_error
 
 RELIEF = {"channels": 16, "blocks": (1, 0), "deep_channels": 0, "deep_blocks": 0}
 
@@ -162,11 +162,11 @@ def test_an_odd_scale_is_refused() -> None:
         PimsrNet(3, RELIEF)
 
 
-def test_the_turning_error_is_that_of_the_heights_alone(net: PimsrNet) -> None:
+def test_the_equivariance_error_is_that_of_the_heights_alone(net: PimsrNet) -> None:
     z = heights(24)
     fine = z.repeat_interleave(4, -1).repeat_interleave(4, -2)
     plain, guided = (TrainingBatch(z, fine, SIZE.expand(1, 2, 24, 1), 4, g) for g in ({}, radar(24)))
-    errors = [turning_error(find_system("pimsr"), net, [batch]) for batch in (plain, guided)]
+    errors = [equivariance_error(find_system("pimsr"), net, [batch]) for batch in (plain, guided)]
     assert errors[0] == errors[1] > 0
 
 

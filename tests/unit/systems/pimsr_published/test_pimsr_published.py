@@ -130,10 +130,10 @@ def test_normalisation_that_cannot_be_is_refused() -> None:
 
 
 def test_the_sar_term_sees_slopes_and_without_a_look_it_is_an_error(net: PublishedNet) -> None:
-    loss = find_system("pimsr_published").loss
-    assert loss is not None
+    training = find_system("pimsr_published").training
+    assert training is not None
     guides = radar(PATCH)
-    parts = loss(net, batch(guides), {"sar": 0.15})
+    parts = training.losses(net, batch(guides), {"loss": {"sar": 0.15}})
     assert parts["sar"] > 0
     torch.testing.assert_close(parts["total"], parts["l1"] + 0.15 * parts["sar"])
     parts["total"].backward()  # type: ignore[no-untyped-call]
@@ -141,19 +141,19 @@ def test_the_sar_term_sees_slopes_and_without_a_look_it_is_an_error(net: Publish
     silent = guides | {"look_east": torch.zeros_like(guides["look_east"])}
     for without in (silent, {n: g for n, g in guides.items() if n != "look_north"}, {}):
         with pytest.raises(DataError, match="needs the look"):
-            loss(net, batch(without), {})
-    assert set(loss(net, batch({}), {"sar": 0})) == {"total", "l1"}
+            training.losses(net, batch(without), {"loss": {}})
+    assert set(training.losses(net, batch({}), {"loss": {"sar": 0}})) == {"total", "l1"}
 
 
 def test_a_perfect_surface_has_no_loss(net: PublishedNet) -> None:
-    loss = find_system("pimsr_published").loss
-    assert loss is not None
+    training = find_system("pimsr_published").training
+    assert training is not None
     torch.nn.init.zeros_(net.tail.weight)
     torch.nn.init.zeros_(net.tail.bias)  # type: ignore[arg-type]
     rough = batch(radar(PATCH))
     smooth = replace(rough, fine=assemble(rough.coarse, relief_of(rough.coarse, 4, "bicubic"), 4))
-    assert loss(net, smooth, {})["total"] < 1e-6
-    assert loss(net, rough, {})["total"] > 1e-3
+    assert training.losses(net, smooth, {"loss": {}})["total"] < 1e-6
+    assert training.losses(net, rough, {"loss": {}})["total"] > 1e-3
 
 
 def test_other_engines_are_refused(net: PublishedNet) -> None:

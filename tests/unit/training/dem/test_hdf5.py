@@ -20,7 +20,7 @@ from terrafine.training.dem.optical import OpticalFamily
 from terrafine.training.dem.patches import Sampler
 from terrafine.training.dem.radar import RadarFamily
 from terrafine.training.dem.terrain import check_leak, load_terrains, split
-from terrafine.training.runner import train
+from terrafine.training.start import train
 
 h5py = pytest.importorskip("h5py")
 N = 12

@@ -17,8 +17,9 @@ from terrafine.nn.weights import load, read_spec
 from terrafine.systems.sat2dem.normalise import HIGH_M, LOW_M
 from terrafine.training.height.data import ImageSampler, load_scenes, split_scenes
 from terrafine.training.height.published import block_split, pair_tiles, read_split
-from terrafine.training.height.recipe import read_image_recipe
+from terrafine.training.height.recipe import ImageRecipe
 from terrafine.training.height.scores import _RANGE_M, level_of, mean_ssim, score_tiles
+from terrafine.training.recipe import read_recipe
 from terrafine.training.start import train
 
 RECIPE = """
@@ -157,16 +158,16 @@ def test_a_checkpoint_of_another_recipe_is_refused(ground: Path, tmp_path: Path)
 
 
 def test_choices_in_a_file_name_change_what_they_say_and_nothing_else(ground: Path) -> None:
-    plain, chosen = (read_image_recipe(ground / n) for n in ("tiny.toml", "tiny-drpan-shift.toml"))
+    plain, chosen = (read_recipe(ground / n, ImageRecipe) for n in ("tiny.toml", "tiny-drpan-shift.toml"))
     assert chosen.name == "tiny-drpan-shift"
     assert chosen.adversary == {**plain.adversary, "kind": "drpan"}
     assert chosen.network == {**plain.network, "normalisation": "shift"}
     assert (chosen.data, chosen.patches, chosen.optim) == (plain.data, plain.patches, plain.optim)
-    assert read_image_recipe(ground / "tiny-alone.toml").data.pairs == {"a_image.tif": "a_dem.tif"}
+    assert read_recipe(ground / "tiny-alone.toml", ImageRecipe).data.pairs == {"a_image.tif": "a_dem.tif"}
     with pytest.raises(RecipeError, match=r"tiny\.toml has no choice 'gem'; it has drpan, shift"):
-        read_image_recipe(ground / "tiny-gem.toml")
+        read_recipe(ground / "tiny-gem.toml", ImageRecipe)
     with pytest.raises(RecipeError, match="cannot be read"):
-        read_image_recipe(ground / "other.toml")
+        read_recipe(ground / "other.toml", ImageRecipe)
 
 
 def test_every_published_variant_is_a_recipe() -> None:
@@ -176,7 +177,7 @@ def test_every_published_variant_is_a_recipe() -> None:
         for attend in ("none", "cbam", "gam", "simam"):
             for extra in ("plain", "gradient"):
                 for kind in ("global", "shift"):
-                    recipe = read_image_recipe(folder / f"sat2dem-{game}-{attend}-{extra}-{kind}.toml")
+                    recipe = read_recipe(folder / f"sat2dem-{game}-{attend}-{extra}-{kind}.toml", ImageRecipe)
                     found: tuple[Any, ...] = (
                         {"none": "unet"}.get(recipe.adversary["kind"], recipe.adversary["kind"]),
                         recipe.network["attend"],

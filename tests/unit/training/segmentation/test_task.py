@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,18 @@ from terrafine.raster.write.small_image import write_patch
 from terrafine.systems import find_model, find_system, load_model
 from terrafine.systems.jointseg import loss
 from terrafine.systems.jointseg.net import JointSeg
-from terrafine.training.adversarial import Players, Schedule, _step
+from terrafine.training.checkpoint import start_state
+from terrafine.training.recipe import read_recipe
+from terrafine.training.runner import _step
 from terrafine.training.segmentation.data import SampleSampler, load_all, load_samples
-from terrafine.training.segmentation.recipe import read_sample_recipe
-from terrafine.training.start import found_recipe, train
+from terrafine.training.segmentation.recipe import SampleRecipe
+from terrafine.training.segmentation.task import SegmentationTask
+from terrafine.training.start import find_recipe, train
 
 SIZE = {"blocks": 1, "features": 4, "growth": 2}
 TINY: dict[str, Any] = {"first": SIZE, "second": SIZE, "width": 4, "depth": 2}
 SHIPPED = Path(find_system("jointseg").build.__code__.co_filename).parent / "recipes" / "jointseg.toml"  # type: ignore[union-attr]
-SETTINGS = {"loss": {"dice": 1.0}, "perceptual": "own"}
+SETTINGS = {"loss": {"dice": 1.0, "perceptual": "own"}}
 
 RECIPE = """
 system = "jointseg"
@@ -109,7 +113,7 @@ def batch(**phase: float) -> SampleBatch:
 def taught(net: JointSeg, batch: SampleBatch) -> tuple[bool, bool]:
     """Whether a step's loss reaches the images' network, and the segmenter."""
     net.zero_grad(set_to_none=True)
-    loss.please({}, batch, loss.make(net, batch, SETTINGS), SETTINGS)["total"].backward()  # type: ignore[no-untyped-call]
+    loss.network_losses({}, batch, loss.forward(net, batch, SETTINGS), SETTINGS)["total"].backward()  # type: ignore[no-untyped-call]
     assert net.images is not None
     parts = (net.images.first.first.weight, next(net.reader.parameters()))
     images, reader = (p.grad is not None and float(p.grad.abs().sum()) > 0 for p in parts)
@@ -144,17 +148,17 @@ def test_without_joint_the_segmentation_leaves_the_image_alone() -> None:
     assert (grads[2] - grads[0]).abs().max() > 1e-6
 
 
-def test_the_images_learn_at_the_share_of_the_rate_that_a_phase_gives_them() -> None:
-    game = find_system("jointseg").joint
-    assert game is not None
-    plan, moved = Schedule(steps=9, rate=1e-2, decay="none"), {}
+def test_the_images_learn_at_the_share_of_the_rate_that_a_phase_gives_them(folder: Path) -> None:
+    recipe = read_recipe(folder / "small.toml", SampleRecipe)
+    plan, moved = replace(recipe.optim, steps=9, rate=1e-2, decay="none", starts=(), ema=0.0, clip=0.0), {}
+    task = SegmentationTask(find_system("jointseg"), replace(recipe, optim=plan))
     for share in (1.0, 0.1):
         torch.manual_seed(0)
-        players = Players.start(JointSeg(**TINY), {}, plan)
-        before = {n: p.detach().clone() for n, p in players.generator.named_parameters()}
+        state = start_state(JointSeg(**TINY), {}, plan, recipe.stop)
+        before = {n: p.detach().clone() for n, p in state.network.named_parameters()}
         phase = {"segment": 1.0, "joint": 1.0, "l1": 1.0, "images_rate": share}
-        _step(game, players, batch(**phase), SETTINGS, plan)
-        after = dict(players.generator.named_parameters())
+        _step(task, state, batch(**phase), torch.device("cpu"))
+        after = dict(state.network.named_parameters())
         for part in ("images", "reader"):
             steps = [(after[n] - before[n]).abs().max() for n in before if n.startswith(part)]
             moved[part, share] = float(torch.stack(steps).max().detach())
@@ -164,16 +168,16 @@ def test_the_images_learn_at_the_share_of_the_rate_that_a_phase_gives_them() -> 
 
 def test_a_phase_that_teaches_nothing_is_refused() -> None:
     b = batch(joint=1)
-    with pytest.raises(RecipeError, match="teaches nothing"):
-        loss.please({}, b, loss.make(JointSeg(**TINY), b, SETTINGS), SETTINGS)
+    with pytest.raises(RecipeError, match="trains nothing"):
+        loss.network_losses({}, b, loss.forward(JointSeg(**TINY), b, SETTINGS), SETTINGS)
 
 
 def test_the_segmenters_own_features_see_a_wrong_image_and_not_the_true_one() -> None:
     net, b = JointSeg(**TINY), batch(perceptual=1)
-    made = loss.make(net, b, SETTINGS)
-    wrong = loss.please({}, b, made, SETTINGS)["perceptual"]
-    right = loss.Made(net, loss.Seen(made.seen.quarter, b.fine, made.seen.deep))
-    assert float(loss.please({}, b, right, SETTINGS)["perceptual"].detach()) == 0
+    made = loss.forward(net, b, SETTINGS)
+    wrong = loss.network_losses({}, b, made, SETTINGS)["perceptual"]
+    right = loss.Output(net, loss.Seen(made.seen.quarter, b.fine, made.seen.deep))
+    assert float(loss.network_losses({}, b, right, SETTINGS)["perceptual"].detach()) == 0
     assert float(wrong.detach()) > 0.01
     assert net.training
 
@@ -181,9 +185,12 @@ def test_the_segmenters_own_features_see_a_wrong_image_and_not_the_true_one() ->
 def test_discriminators_are_asked_in_phases_with_a_game_alone() -> None:
     found = loss.discriminators({"adversary": {"width": 4}})
     net, quiet, game = JointSeg(**TINY), batch(l1=1), batch(l1=1, gan=1)
-    assert loss.judge(found, quiet, loss.make(net, quiet, SETTINGS), SETTINGS) == {}
-    assert set(loss.judge(found, game, loss.make(net, game, SETTINGS), SETTINGS)) == {"quarter", "fine"}
-    assert "gan" in loss.please(found, game, loss.make(net, game, SETTINGS), SETTINGS)
+    assert loss.discriminator_losses(found, quiet, loss.forward(net, quiet, SETTINGS), SETTINGS) == {}
+    assert set(loss.discriminator_losses(found, game, loss.forward(net, game, SETTINGS), SETTINGS)) == {
+        "quarter",
+        "fine",
+    }
+    assert "gan" in loss.network_losses(found, game, loss.forward(net, game, SETTINGS), SETTINGS)
     with pytest.raises(RecipeError, match="expected none or unet"):
         loss.discriminators({"adversary": {"kind": "patch"}})
 
@@ -224,10 +231,10 @@ def test_several_folders_of_samples_are_read_as_one(folder: Path) -> None:
 
 
 def test_a_recipe_counts_its_phases_and_refuses_what_makes_no_sense(folder: Path) -> None:
-    recipe = read_sample_recipe(folder / "small.toml")
+    recipe = read_recipe(folder / "small.toml", SampleRecipe)
     assert (recipe.optim.steps, recipe.optim.starts) == (6, (2, 3))
     assert [recipe.phase(s).get("segment", 0) for s in range(6)] == [0, 0, 0, 1, 1, 1]
-    assert read_sample_recipe(folder / "small-images.toml").optim.steps == 3
+    assert read_recipe(folder / "small-images.toml", SampleRecipe).optim.steps == 3
     for old, new, told in (
         ("steps = 3", "speed = 3", "needs numbers"),
         ("rate = 1e-3", "rate = 1e-3\nsteps = 5", "phases say"),
@@ -238,7 +245,7 @@ def test_a_recipe_counts_its_phases_and_refuses_what_makes_no_sense(folder: Path
         assert old in RECIPE
         (folder / "wrong.toml").write_text(RECIPE.replace(old, new))
         with pytest.raises(RecipeError, match=told):
-            read_sample_recipe(folder / "wrong.toml")
+            read_recipe(folder / "wrong.toml", SampleRecipe)
 
 
 def test_every_choice_of_the_shipped_recipe_can_be_read_and_built() -> None:
@@ -261,23 +268,23 @@ def test_every_choice_of_the_shipped_recipe_can_be_read_and_built() -> None:
     )
     names = [SHIPPED.name, *(f"jointseg-{c}.toml" for c in (*choices, "full", "mask2former"))]
     for name in names:
-        recipe = read_sample_recipe(SHIPPED.with_name(name))
+        recipe = read_recipe(SHIPPED.with_name(name), SampleRecipe)
         if "full" not in name and "mask2former" not in name:
-            net = find_system("jointseg").joint.build(recipe.network)  # type: ignore[union-attr]
+            net = find_system("jointseg").build(recipe.network, 10)  # type: ignore[union-attr]
             assert sum(p.numel() for p in net.parameters()) * 4 < 10e6
 
 
 def test_a_bare_name_is_a_recipe_here_or_a_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert found_recipe("jointseg-region.toml") == SHIPPED.with_name("jointseg-region.toml")
-    assert found_recipe("ridgeline-x4.toml").is_file()
-    assert found_recipe("./jointseg.toml") == Path("jointseg.toml"), (
+    assert find_recipe("jointseg-region.toml") == SHIPPED.with_name("jointseg-region.toml")
+    assert find_recipe("ridgeline-x4.toml").is_file()
+    assert find_recipe("./jointseg.toml") == Path("jointseg.toml"), (
         "a folder was given: nothing is looked for elsewhere"
     )
-    assert found_recipe("unheard-of.toml") == Path("unheard-of.toml")
+    assert find_recipe("unheard-of.toml") == Path("unheard-of.toml")
     (tmp_path / "jointseg.toml").write_text(RECIPE)
-    assert found_recipe("jointseg-started.toml") == Path("jointseg-started.toml")
-    assert read_sample_recipe(SHIPPED.with_name("jointseg-region.toml")).start == "jointseg"
+    assert find_recipe("jointseg-started.toml") == Path("jointseg-started.toml")
+    assert read_recipe(SHIPPED.with_name("jointseg-region.toml"), SampleRecipe).start == "jointseg"
 
 
 def test_a_run_that_was_cut_off_ends_as_one_that_was_not(folder: Path) -> None:

@@ -11,8 +11,8 @@ import torch
 
 from terrafine.errors import MissingExtraError, WeightsError
 from terrafine.systems.jointseg.perceptual import LiteFeatures
+from terrafine.systems.jointseg.pretrained import efficientnet_lite0, load_exactly, package_file, real_esrgan_x4
 from terrafine.systems.jointseg.rrdb import RrdbNet
-from terrafine.training.pretrained import efficientnet_lite0, load_exactly, package_file, real_esrgan_x4
 
 SMALL = {"blocks": 1, "features": 4, "growth": 2}
 

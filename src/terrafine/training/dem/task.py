@@ -1,0 +1,117 @@
+"""Elevation super-resolution: fine terrain, degraded to the coarse side on the fly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path, PurePath
+from typing import Any
+
+import torch
+from torch import nn
+
+from terrafine.errors import MissingExtraError
+from terrafine.nn.system import TrainingBatch
+from terrafine.training.dem.degrade import Family
+from terrafine.training.dem.hdf5 import SUFFIXES
+from terrafine.training.dem.patches import Batch, Sampler
+from terrafine.training.dem.recipe import DemRecipe
+from terrafine.training.dem.scores import calibrate, equivariance_error, score
+from terrafine.training.dem.terrain import check_leak, load_terrains, split
+from terrafine.training.task import Task
+
+__all__ = ["TASK", "DemData", "DemTask", "read_data"]
+
+
+@dataclass(frozen=True, slots=True)
+class DemData:
+    """A sampler of training terrain for each scale, which take turns, and the batches of held-out terrain."""
+
+    samplers: Sequence[Sampler]
+    checks: Sequence[TrainingBatch]
+
+    def batch(self, step: int) -> TrainingBatch:
+        """The batch of a step."""
+        sampler = self.samplers[step % len(self.samplers)]
+        return _tensors(sampler(step), sampler.scale)
+
+    def validation(self) -> Sequence[TrainingBatch]:
+        """The held-out batches."""
+        return self.checks
+
+
+class DemTask(Task[DemRecipe]):
+    """Fine elevation from coarse elevation, with or without guides."""
+
+    recipe_type = DemRecipe
+
+    @property
+    def scale(self) -> int:
+        """The recipe's."""
+        return self.recipe.scale
+
+    def check_extras(self) -> None:
+        """h5py, where a file of the data is HDF5."""
+        names = (entry.partition("#")[0] for entry in self.recipe.data.files)
+        if any(PurePath(name).suffix in SUFFIXES for name in names) and find_spec("h5py") is None:
+            raise MissingExtraError("[data] files: HDF5 needs an extra: pip install 'terrafine[hdf5]'")
+
+    def data(self, root: Path) -> DemData:
+        """Terrain under a folder, split by geography and checked for leaks; raises DataError."""
+        return read_data(self.recipe, root)
+
+    def score(self, network: nn.Module, checks: Sequence[TrainingBatch], step: int) -> dict[str, float]:
+        """Errors relative to interpolation."""
+        return score(self.system, network, checks)
+
+    def spec_fields(self, network: nn.Module, checks: Sequence[TrainingBatch]) -> Mapping[str, Any]:
+        """The scales, the calibration of σ, and how far from equivariant the network is."""
+        return {
+            "scales": tuple(self.recipe.scales),
+            "calibration": calibrate(self.system, network, checks),
+            "tolerance_m": round(equivariance_error(self.system, network, checks), 3),
+        }
+
+
+TASK = DemTask
+
+
+def read_data(recipe: DemRecipe, root: Path) -> DemData:
+    """Samplers of the training terrain, and patches of the held-out one, by block mean without noise."""
+    training, validation = split(load_terrains(root, recipe.data.files), recipe.data.held_out, recipe.data.gap)
+    check_leak(training, validation)
+    p = recipe.patches
+    sampler = Sampler(
+        training,
+        recipe.scale,
+        p.size,
+        p.batch,
+        recipe.degrade,
+        recipe.seed,
+        tuple((int(k), float(v)) for k, v in p.coarsen.items()),
+        p.exaggerate,
+        p.mirror,
+        recipe.radar,
+        recipe.optical,
+    )
+    plain = replace(
+        sampler,
+        terrains=[replace(t, weight=1.0) for t in validation],
+        family=Family({"mean": 1.0}),
+        seed=recipe.seed + 1,
+        coarsen=((1, 1.0),),
+        exaggerate=0.0,
+        mirror=False,
+        radar=None if recipe.radar is None else replace(recipe.radar, drop=0.0),
+        optical=None if recipe.optical is None else replace(recipe.optical, drop=0.0),
+    )
+    count = -(-recipe.validation_patches // p.batch)
+    checks = [_tensors(plain(i), recipe.scale) for i in range(count)]
+    return DemData([replace(sampler, scale=k) for k in recipe.scales or (recipe.scale,)], checks)
+
+
+def _tensors(batch: Batch, scale: int) -> TrainingBatch:
+    guides = {name: torch.from_numpy(values) for name, values in batch.guides.items()}
+    coarse, fine, size = (torch.from_numpy(a) for a in (batch.coarse, batch.fine, batch.pixel_size_m))
+    return TrainingBatch(coarse, fine, size, scale, guides)

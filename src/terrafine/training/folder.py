@@ -1,0 +1,141 @@
+"""A run's folder: locked while a run uses it, removed where the run was refused before it had written anything."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from terrafine.atomic import write_whole
+from terrafine.errors import JobError, OutputError
+
+__all__ = ["RunFolder", "open_folder"]
+
+_LOCK = ".lock"
+
+
+@dataclass(slots=True)
+class RunFolder:
+    """The files of a run; `log` holds the lines of log.jsonl."""
+
+    path: Path
+    log: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint."""
+        return self.path / "checkpoint.safetensors"
+
+    def picture(self, step: int) -> Path:
+        """A picture of the held-out data at a step."""
+        return self.path / "pictures" / f"step-{step:06d}.png"
+
+    def begin(self, recipe_json: str, upto: int) -> None:
+        """Write the recipe, and the log as it was at the step that the run resumes from."""
+        self.log[:] = _read_log(self.path / "log.jsonl", upto)
+        write_whole(self.path / "recipe.json", recipe_json.encode())
+        write_whole(self.path / "log.jsonl", "".join(json.dumps(line) + "\n" for line in self.log).encode())
+
+    def append(self, step: int, line: Mapping[str, float]) -> None:
+        """Add a line to the log."""
+        self.log.append({"step": step, **line})
+        with open(self.path / "log.jsonl", "a", encoding="utf-8") as f:
+            f.write(json.dumps(self.log[-1]) + "\n")
+
+
+@contextmanager
+def open_folder(path: Path) -> Iterator[RunFolder]:
+    """Create and lock a run's folder; it is removed again if nothing was written to it.
+
+    Raises
+    ------
+    JobError
+        Where another process trains in it.
+    OutputError
+        Where it cannot be created or written.
+    """
+    created = _create(path)
+    lock = _locked(path)
+    try:
+        yield RunFolder(path)
+    finally:
+        with contextlib.suppress(OSError):
+            (path / _LOCK).unlink()
+        lock.close()
+        for folder in created:  # deepest first; one that holds files stays
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _create(path: Path) -> list[Path]:
+    """Create the folder and its parents; those that were not there, deepest first."""
+    new = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise OutputError(f"{path}: cannot be created ({e.strerror}); use another out=DIR") from e
+    return new
+
+
+def _locked(folder: Path) -> BinaryIO:
+    """An exclusive lock that the system drops when its holder ends, however it ends."""
+    path = folder / _LOCK
+    while True:
+        try:
+            file = open(path, "a+b")  # noqa: SIM115
+        except OSError as e:
+            raise OutputError(f"{folder}: cannot be written ({e.strerror}); use another out=DIR") from e
+        try:
+            _take(file)
+        except OSError as e:
+            file.seek(0)
+            holder = _holder(file)
+            file.close()
+            raise JobError(f"{folder}: {holder} is training there; wait for it, or use another out=DIR") from e
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+                file.flush()
+                return file
+        file.close()  # its holder ended and removed it in between
+
+
+def _holder(file: BinaryIO) -> str:
+    try:
+        return file.read(200).decode(errors="replace").strip() or "another process"
+    except OSError:  # Windows locks the content too
+        return "another process"
+
+
+def _take(file: BinaryIO) -> None:
+    """Lock an open file for this process; OSError where another has it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _read_log(path: Path, upto: int) -> list[dict[str, float]]:
+    """The lines of a log up to a step; a line torn by a crash is dropped."""
+    lines: list[dict[str, float]] = []
+    if path.exists():
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                line = json.loads(text)
+            except ValueError:
+                break
+            if line["step"] <= upto:
+                lines.append(line)
+    return lines
