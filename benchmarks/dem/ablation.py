@@ -33,10 +33,11 @@ from terrafine.nn.weights import read_spec
 from terrafine.systems import find_model, find_system, load_network
 from terrafine.training.dem.degrade import Family
 from terrafine.training.dem.patches import Sampler
-from terrafine.training.dem.recipe import Recipe, read_recipe
+from terrafine.training.dem.recipe import DemRecipe
 from terrafine.training.dem.scores import score
 from terrafine.training.dem.terrain import load_terrains, split
-from terrafine.training.runner import train
+from terrafine.training.recipe import read_recipe
+from terrafine.training.start import train
 
 RECIPE = ROOT / "src/terrafine/systems/ridgeline/recipes/ridgeline-x4.toml"
 SCORES = ("to_bicubic", "to_consistent", "slope_to_bicubic")
@@ -82,7 +83,7 @@ def toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def write_variant(name: str, steps: int, path: Path) -> Recipe:
+def write_variant(name: str, steps: int, path: Path) -> DemRecipe:
     """Write the recipe of a variant, cut to `steps`, and read it back."""
     record = tomllib.loads(RECIPE.read_text(encoding="utf-8"))
     cut = {"optim.steps": steps, "optim.warmup": max(1, steps // 10), "validate_every": steps, "checkpoint_every": 50}
@@ -92,10 +93,10 @@ def write_variant(name: str, steps: int, path: Path) -> Recipe:
     record["name"] = f"ridgeline-{name}"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{k} = {toml(v)}\n" for k, v in record.items()), encoding="utf-8")
-    return read_recipe(path)
+    return read_recipe(path, DemRecipe)
 
 
-def finished(recipe: Recipe, folder: Path) -> Path | None:
+def finished(recipe: DemRecipe, folder: Path) -> Path | None:
     """The weights in a run folder, if they are of this very recipe."""
     path = folder / f"{recipe.stem}.safetensors"
     if path.exists() and read_spec(path).provenance.get("recipe_sha256") == recipe.digest:
@@ -120,7 +121,7 @@ def run_variant(name: str, args: argparse.Namespace, data: Path) -> Path | None:
 
 def held_out(data: Path) -> dict[str, list[TrainingBatch]]:
     """The recipe's held-out terrain as patches, for each way of making it coarse; the same patches in all."""
-    recipe = read_recipe(RECIPE)
+    recipe = read_recipe(RECIPE, DemRecipe)
     terrains = load_terrains(data, {f"{name}.tif": 1.0 for name in recipe.data.held_out})
     _, zones = split(terrains, recipe.data.held_out, recipe.data.gap)
     zones = [replace(t, weight=1.0) for t in zones]
@@ -181,7 +182,7 @@ def main() -> None:
     checks, system = held_out(data), find_system("ridgeline")
     rows: dict[str, Any] = {}
     record = {"command": "python -m benchmarks.dem.ablation", "machine": machine(), "scale": 4}
-    record |= {"steps": args.steps, "held_out": dict(read_recipe(RECIPE).data.held_out), "variants": rows}
+    record |= {"steps": args.steps, "held_out": dict(read_recipe(RECIPE, DemRecipe).data.held_out), "variants": rows}
     for name in args.variants:
         weights = run_variant(name, args, data)
         if weights is None:

@@ -61,10 +61,11 @@ from terrafine.nn.upsample import relief_of
 from terrafine.systems import find_model, find_system, load_network
 from terrafine.training.dem.degrade import Family
 from terrafine.training.dem.patches import Sampler
-from terrafine.training.dem.recipe import Recipe, read_recipe
+from terrafine.training.dem.recipe import DemRecipe
 from terrafine.training.dem.scores import score
 from terrafine.training.dem.terrain import load_terrains, split
-from terrafine.training.runner import train
+from terrafine.training.recipe import read_recipe
+from terrafine.training.start import train
 from terrafine.workflows.guidance import Guidance
 
 RECIPE = ROOT / "src/terrafine/systems/pimsr/recipes/pimsr-begin-x4.toml"
@@ -107,7 +108,7 @@ VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {
 }
 
 
-def write_variant(name: str, steps: int, path: Path) -> Recipe:
+def write_variant(name: str, steps: int, path: Path) -> DemRecipe:
     """Write the recipe of a variant, cut to `steps`, and read it back."""
     record = tomllib.loads(RECIPE.read_text(encoding="utf-8"))
     del record["optical"]
@@ -119,7 +120,7 @@ def write_variant(name: str, steps: int, path: Path) -> Recipe:
     record["name"] = f"pimsr-{name}"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{k} = {toml(v)}\n" for k, v in record.items()), encoding="utf-8")
-    return read_recipe(path)
+    return read_recipe(path, DemRecipe)
 
 
 def run_variant(name: str, args: argparse.Namespace, data: Path) -> Path | None:
@@ -139,7 +140,7 @@ def run_variant(name: str, args: argparse.Namespace, data: Path) -> Path | None:
 
 def held_out(data: Path) -> list[TrainingBatch]:
     """The recipe's held-out terrain as patches, made coarse by block mean, each with simulated radar."""
-    recipe = read_recipe(RECIPE)
+    recipe = read_recipe(RECIPE, DemRecipe)
     if recipe.radar is None:
         raise SystemExit(f"{RECIPE}: no [radar] table")
     terrains = load_terrains(data, {f"{name}.tif": 1.0 for name in recipe.data.held_out})
@@ -166,9 +167,9 @@ def term_ratios(system: System, net: nn.Module, checks: Sequence[TrainingBatch])
     asked = dict.fromkeys([*TERMS, "sar"], 1.0)
     found: list[dict[str, float]] = []
     for batch in checks:
-        if system.predict is None:
+        if system.training is None:
             raise SystemExit(f"{system.name} predicts nothing")
-        fine = system.predict(net, batch)["elevation"].double()
+        fine = system.training.predict(net, batch, {})["elevation"].double()
         cells = batch.coarse.double().repeat_interleave(SCALE, -2).repeat_interleave(SCALE, -1)
         relief = functional.pixel_unshuffle(fine - cells, SCALE).float()
         terms = physics_terms(relief, relief_of(batch.coarse, SCALE, "backprojected"), batch, asked, EDGE)
@@ -283,7 +284,11 @@ def main() -> None:
         checks, real = held_out(data), Myanmar(data, Path(folder))
         rows = {"ridgeline": row("ridgeline, no radar", "ridgeline", checks, real, guided=False)}
         record = {"command": "python -m benchmarks.pimsr.ablation", "machine": machine(), "scale": SCALE}
-        record |= {"steps": args.steps, "held_out": dict(read_recipe(RECIPE).data.held_out), "variants": rows}
+        record |= {
+            "steps": args.steps,
+            "held_out": dict(read_recipe(RECIPE, DemRecipe).data.held_out),
+            "variants": rows,
+        }
         record |= {"dates": real.dates["vv"], "myanmar_back_projected": real.interpolated()}
         for name in args.variants:
             weights = run_variant(name, args, data)

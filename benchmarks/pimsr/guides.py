@@ -29,9 +29,10 @@ def simulated(dem: Dem, looks: float, seed: int) -> dict[str, F32]:
     """
     from terrafine.training.dem.optical import OpticalFamily
     from terrafine.training.dem.radar import RadarFamily
-    from terrafine.training.dem.recipe import read_recipe
+    from terrafine.training.dem.recipe import DemRecipe
+    from terrafine.training.recipe import read_recipe
 
-    recipe = read_recipe(RECIPE)
+    recipe = read_recipe(RECIPE, DemRecipe)
     radar, image = recipe.radar or RadarFamily(), recipe.optical or OpticalFamily()
     rng = np.random.default_rng([seed, zlib.crc32(dem.name.encode())])
     size = (float(dem.pixel_size_m[0].mean()), float(dem.pixel_size_m[1].mean()))

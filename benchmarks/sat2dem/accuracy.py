@@ -17,6 +17,7 @@ import argparse
 import itertools
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,63 +150,50 @@ def cell_scores(model: Any, areas: list[Any], kind: str, side: int = 64) -> dict
 
 def run_leakage(data: Path, runs: Path, threads: int) -> dict[str, Any]:
     """Tiles of four areas dealt at random, as the public splits are, and by blocks of ground; three seeds."""
-    from terrafine.training.adversarial import Players, read_players, run
-
     from terrafine.systems import find_system
+    from terrafine.training.checkpoint import read_checkpoint, start_state
+    from terrafine.training.folder import open_folder
     from terrafine.training.height.data import ImageSampler, cut, stack
-    from terrafine.training.height.recipe import read_image_recipe
-    from terrafine.training.height.scores import level_of, score_tiles
+    from terrafine.training.height.recipe import ImageRecipe
+    from terrafine.training.height.task import HeightTask, ImageTiles
+    from terrafine.training.recipe import read_recipe
+    from terrafine.training.runner import fit
 
     torch.set_num_threads(threads)
-    recipe = read_image_recipe(RECIPES / "sat2dem-laptop-unet-none-plain-shift.toml")
-    game = find_system("sat2dem").adversarial
-    side, record = recipe.patches.size, {}
+    shipped = read_recipe(RECIPES / "sat2dem-laptop-unet-none-plain-shift.toml", ImageRecipe)
+    side, steps, cpu, record = shipped.patches.size, shipped.optim.steps, torch.device("cpu"), {}
     for how, seed in itertools.product(("random", "blocks"), SEEDS):
-        folder = runs / f"leakage-{how}-{seed}"
-        (folder / "pictures").mkdir(parents=True, exist_ok=True)
+        once = {"validate_every": steps, "checkpoint_every": steps, "adversary": {"kind": "none"}}
+        recipe = replace(shipped, name=f"leakage-{how}-{seed}", seed=seed, **once)
+        task = HeightTask(find_system("sat2dem"), recipe)
         scenes, kept_out = dealt(data, how, seed, side)
-        torch.manual_seed(seed)
-        players = Players.start(game.build(recipe.network), {}, recipe.optim)
-        if (folder / "checkpoint.safetensors").exists():
-            read_players(folder / "checkpoint.safetensors", players, f"{how}{seed}")
-        settings = {"network": recipe.network, "adversary": {"kind": "none"}, "loss": recipe.loss}
-        batch = stack([cut(scene, y, x, side) for scene, y, x in kept_out])
-
-        def score(
-            network: torch.nn.Module, batch: Any = batch, settings: dict[str, Any] = settings
-        ) -> dict[str, float]:
-            truth = level_of(batch.target, batch.valid, "shift")
-            made = game.metres(game.make(network, batch, settings), settings)
-            mean = truth - level_of(truth, batch.valid, "relief")
-            found = score_tiles(made, truth, batch.valid)
-            return {k: float(v.mean()) for k, v in found.items()} | {
-                "tile_mean": float(score_tiles(mean, truth, batch.valid)["mae"].mean())
-            }
-
+        tiles = stack([cut(scene, y, x, side) for scene, y, x in kept_out])
         sampler = ImageSampler(scenes, side, recipe.patches.batch, seed)
-        steps = recipe.optim.steps
-        log = run(
-            game,
-            players,
-            sampler,
-            settings,
-            recipe.optim,
-            seed=seed,
-            out=folder,
-            digest=f"{how}{seed}",
-            score=score,
-            validate_every=steps,
-            checkpoint_every=steps,
-        )
-        record[f"{how} {seed}"] = {k: log[-1][k] for k in ("mae", "rmse", "r2", "tile_mean")}
+        network, discriminators = task.networks(data, cpu)
+        state = start_state(network, discriminators, recipe.optim, recipe.stop)
+        with open_folder(runs / recipe.name) as folder:
+            if folder.checkpoint.exists():
+                read_checkpoint(folder.checkpoint, state, recipe.digest)
+            folder.begin(recipe.to_json(), state.step)
+            fit(task, ImageTiles(sampler, [tiles]), state, folder, cpu)
+            last = folder.log[-1]
+        scores = {k: last[k] for k in ("mae", "rmse", "r2")}
+        record[f"{how} {seed}"] = scores | {"tile_mean": shift_of_tile_mean(tiles)}
         print(how, seed, record[f"{how} {seed}"], flush=True)
     return record
 
 
+def shift_of_tile_mean(tiles: Any) -> float:
+    """Mean absolute error of each tile's own mean, above its lowest cell; metres."""
+    from terrafine.training.height.scores import level_of, score_tiles
+
+    truth = level_of(tiles.target, tiles.valid, "shift")
+    mean = truth - level_of(truth, tiles.valid, "relief")
+    return float(score_tiles(mean, truth, tiles.valid)["mae"].mean())
+
+
 def dealt(data: Path, how: str, seed: int, side: int, block: int = 3) -> tuple[list[Any], list[Any]]:
     """Training scenes whose zones are tiles, and (scene, y, x) of the tiles kept out, about a third of all."""
-    from dataclasses import replace
-
     from benchmarks.sat2dem.heights import pair_of
     from terrafine.training.height.data import all_tiles, load_scenes
 

@@ -12,7 +12,8 @@ from tests.support.surfaces import cells, terrain
 
 from benchmarks.dem import ablation, vdsr4dem
 from terrafine.systems import find_system
-from terrafine.training.dem.recipe import read_recipe
+from terrafine.training.dem.recipe import DemRecipe
+from terrafine.training.recipe import read_recipe
 
 
 class Nothing(torch.nn.Module):
@@ -46,7 +47,7 @@ def test_what_is_kept_averages_back_to_the_coarse_heights() -> None:
 
 
 def test_every_variant_is_a_recipe_that_differs_from_the_full_one(tmp_path: Path) -> None:
-    shipped = read_recipe(ablation.RECIPE)
+    shipped = read_recipe(ablation.RECIPE, DemRecipe)
     digests = set()
     for name in ablation.VARIANTS:
         recipe = ablation.write_variant(name, 50, tmp_path / name / "recipe.toml")

@@ -15,11 +15,12 @@ from benchmarks.pimsr import ablation
 from terrafine.nn.system import System, TrainingBatch
 from terrafine.nn.upsample import assemble, relief_of
 from terrafine.systems import find_system
-from terrafine.training.dem.recipe import read_recipe
+from terrafine.training.dem.recipe import DemRecipe
+from terrafine.training.recipe import read_recipe
 
 
 def test_every_variant_is_a_recipe_that_differs_from_the_base(tmp_path: Path) -> None:
-    shipped = read_recipe(ablation.RECIPE)
+    shipped = read_recipe(ablation.RECIPE, DemRecipe)
     digests = set()
     for name in ablation.VARIANTS:
         recipe = ablation.write_variant(name, 50, tmp_path / name / "recipe.toml")
