@@ -55,12 +55,13 @@ def batch() -> TrainingBatch:
 
 def test_terms_are_nothing_for_the_truth_and_near_one_for_the_cubic_surface() -> None:
     def ratios(share: float) -> dict[str, float]:
-        def predict(net: torch.nn.Module, b: TrainingBatch) -> dict[str, torch.Tensor]:
+        def predict(net: torch.nn.Module, b: TrainingBatch, settings: object) -> dict[str, torch.Tensor]:
             cubic = assemble(b.coarse, relief_of(b.coarse, 4, "backprojected"), 4)
             return {"elevation": share * b.fine + (1 - share) * cubic}
 
         pimsr = find_system("pimsr")
-        fake = System("fake", "", (4,), pimsr.adapt, pimsr.describe, predict=predict)
+        assert pimsr.training is not None
+        fake = System("fake", "", (4,), pimsr.adapt, pimsr.describe, training=replace(pimsr.training, predict=predict))
         found: dict[str, float] = ablation.term_ratios(fake, torch.nn.Identity(), [batch()])
         return found
 
