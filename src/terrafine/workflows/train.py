@@ -12,7 +12,7 @@ from terrafine.workflows.advice import names_own_arguments
 from terrafine.workflows.step_bar import step_progress
 
 if TYPE_CHECKING:
-    from terrafine.training.runner import TrainingResult
+    from terrafine.training.start import TrainingResult
 
 __all__ = ["DEVICES", "train"]
 
@@ -80,7 +80,7 @@ def train(
         data_root=data_root,
         out=Path("runs") / Path(recipe).stem if out is None else out,
         device=device,
-        resume=not restart,
+        restart=restart,
         threads=threads,
         progress=step_progress(progress),
     )
