@@ -1,13 +1,13 @@
 """Every error that Terrafine raises on purpose.
 
     TerrafineError                     exit code
-    ├── UsageError                         2      an option or argument that cannot be meant
+    ├── UsageError                         2      an invalid option or argument
     ├── SourceError                        3      a file that is missing, truncated or not a raster
     │   ├── BandError                      4      a band that is absent, or holds values out of its range
     │   ├── GridError                      5      no usable CRS, unit, orientation or overlap
     │   ├── DatumError                     6      vertical datums that differ or cannot be converted
     │   └── EmptyError                     7      nothing but nodata
-    ├── WeightsError                       8      weights that are no safetensors, damaged, or of another spec
+    ├── WeightsError                       8      weights that are not safetensors, damaged, or of another spec
     │   └── NoModelError                   9      no shipped or named weights serve the request
     ├── ResourceError                     10      more memory than allowed
     │   └── DiskError                     11      a disk that is, or would become, full
@@ -54,7 +54,7 @@ class TerrafineError(Exception):
 
 
 class UsageError(TerrafineError):
-    """An option or argument that cannot be meant."""
+    """An option or argument that is invalid."""
 
     exit_code = 2
 
@@ -90,7 +90,7 @@ class EmptyError(SourceError):
 
 
 class WeightsError(TerrafineError):
-    """Weights that are no safetensors, damaged, not finite, or of another spec."""
+    """Weights that are not safetensors, damaged, not finite, or of another spec."""
 
     exit_code = 8
 

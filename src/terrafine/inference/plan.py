@@ -274,7 +274,7 @@ def _candidates(batch: int, side: int, spec: ModelSpec) -> Iterator[tuple[int, i
 
 
 def _lay_out(shape: tuple[int, int], spec: ModelSpec, side: int, batch: int, bands: int, shard_pixels: int) -> Plan:
-    """Tiles of nearly equal size, none above `side`, so that the last one is no sliver with a full halo."""
+    """Tiles of nearly equal size, none above `side`, so that the last one is not a narrow strip with a full halo."""
     halo = _up(spec.halo, spec.multiple)
     counts = [-(-n // side) for n in shape]
     tile = (_up(-(-shape[0] // counts[0]), spec.multiple), _up(-(-shape[1] // counts[1]), spec.multiple))
