@@ -1,9 +1,11 @@
 """Advice in messages: the library names arguments, the command line options, and both exist."""
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -12,7 +14,8 @@ import terrafine
 from terrafine.cli import main
 from terrafine.cli.advice import FLAGS, as_options
 from terrafine.errors import GridError
-from terrafine.workflows.advice import INSTEAD, adapted, advice_for, arguments_in
+from terrafine.workflows.advice import INSTEAD, adapted, advice_for, arguments_in, arguments_of
+from terrafine.workflows.fields import GUIDANCE_FIELDS
 
 ROOT = Path(terrafine.__file__).parent
 FLAG = re.compile(r"(?<![\w-])--([a-z][a-z-]*[a-z])\b(?!-)")
@@ -54,6 +57,10 @@ def flags_in(source: str) -> set[str]:
 LIBRARY = [p for p in sorted(ROOT.rglob("*.py")) if "cli" not in p.parts]
 COMMAND_LINE = sorted((ROOT / "cli").rglob("*.py"))
 VERBS = tuple(main.commands)
+FUNCTIONS = (
+    *("build_dataset", "estimate_height", "evaluate", "map_impervious", "map_radar", "sharpen_dem", "sharpen_image"),
+    "train",
+)
 MESSAGES = sorted({t for p in LIBRARY for t in texts(p.read_text(encoding="utf-8")) if arguments_in(t)})
 
 
@@ -103,6 +110,19 @@ def test_a_verb_names_only_its_own_options(verb: str) -> None:
         shown = as_options(text, command)
         assert arguments_in(re.sub(r"--guide \S+", "--guide", shown)) == [], text
         assert {f"--{name}" for name in FLAG.findall(shown)} <= options_of(command), text
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_names_only_arguments_that_it_takes(name: str) -> None:
+    verb: Any = getattr(terrafine, name)
+    wrapped = verb.__wrapped__
+    unpacked = re.search(r"Unpack\[(\w+)\]", wrapped.__annotations__.get("fields", ""))
+    fields = set(wrapped.__globals__[unpacked[1]].__annotations__) if unpacked else set()
+    inner = set(GUIDANCE_FIELDS) if name == "sharpen_dem" else set()
+    takes = fields | set(inspect.signature(verb).parameters) | inner
+    assert arguments_of(verb) == takes - {"fields"}
+    for text in MESSAGES:
+        assert set(arguments_in(adapted(text, arguments_of(verb)))) <= takes, text
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def _shown(option: click.Option, default: Any) -> str:
     if isinstance(default, bool):
         return (option.opts if default else option.secondary_opts)[0].removeprefix("--")
     if isinstance(default, tuple | list):
-        return ", ".join(f"{value:g}" for value in default)
+        return ", ".join(value if isinstance(value, str) else f"{value:g}" for value in default)
     if isinstance(default, int) and default >= 2**30 and default % 2**30 == 0:
         return f"{default // 2**30}GiB"
-    return str(default)
+    return f"{default:g}" if isinstance(default, float) else str(default)
