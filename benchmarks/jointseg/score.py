@@ -17,7 +17,7 @@ from terrafine.evaluation.elevation.spectrum import SpectrumStats
 from terrafine.evaluation.images.measures import measure
 from terrafine.evaluation.images.record import summary
 from terrafine.evaluation.results import finite
-from terrafine.physics.observation import observed
+from terrafine.physics.sensor_model import downsample
 from terrafine.raster.warp.resample import back_project, upsample
 from terrafine.training.segmentation.data import Sample
 
@@ -131,7 +131,7 @@ def scored_image(images: Sequence[F64], samples: Sequence[Sample]) -> dict[str, 
     for image, sample in zip(images, samples, strict=True):
         lr, hr = sample.coarse.astype(np.float64) * sample.unit, sample.fine.astype(np.float64) * sample.unit
         parts.append(measure(lr, image, hr, K))
-        again = observed(torch.from_numpy(image)[None].float(), K, MTF)[0].numpy()
+        again = downsample(torch.from_numpy(image)[None].float(), K, MTF)[0].numpy()
         gap = np.abs(again - lr)[:, 3:-3, 3:-3]  # beyond the sample the sensor saw what the image does not hold
         seen, worst = seen + float(gap.mean()), max(worst, float(gap.max()))
     truth = [s.fine.mean(axis=0) * s.unit for s in samples]

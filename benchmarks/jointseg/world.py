@@ -18,7 +18,7 @@ from torch.nn import functional
 from benchmarks.jointseg.picture import draw_city
 from benchmarks.jointseg.score import network_of
 from terrafine.evaluation.images.measures import psnr
-from terrafine.physics.observation import agree
+from terrafine.physics.sensor_model import back_project
 from terrafine.systems.jointseg.pretrained import load_exactly, real_esrgan_x4
 from terrafine.systems.jointseg.rrdb import COMPACT, FULL, SLIM, RrdbNet, multiply_adds
 from terrafine.training.segmentation.data import Sample, SampleSampler
@@ -44,9 +44,9 @@ def public_stage(samples: Sequence[Sample], ours: Path | None = None) -> dict[st
         public = network((x / WHITE).clamp(0, 1)) * WHITE
         made: dict[str, Tensor] = {
             "bicubic": cubic,
-            "bicubic, agreeing with the input": agree(cubic, x, 4, mtf=0.2),
+            "bicubic, agreeing with the input": back_project(cubic, x, 4, mtf=0.2),
             "Real-ESRGAN's weights": public,
-            "Real-ESRGAN's weights, agreeing with the input": agree(public, x, 4, mtf=0.2),
+            "Real-ESRGAN's weights, agreeing with the input": back_project(public, x, 4, mtf=0.2),
         }
         if mine is not None:
             made["stage 1, compact, trained here"] = mine.picture(x).quarter
@@ -92,7 +92,7 @@ def public_start(seen: Sequence[Sample], held: Sequence[Sample], steps: int = 12
 
 def _quarter(network: torch.nn.Module, x: Tensor) -> Tensor:
     """Reflectance at 2.5 m that agrees with the input."""
-    return agree(network(x / WHITE) * WHITE, x, 4, mtf=0.2)
+    return back_project(network(x / WHITE) * WHITE, x, 4, mtf=0.2)
 
 
 def _truth(fine: Tensor, x: Tensor) -> Tensor:
@@ -115,7 +115,7 @@ def speeds(weights: Path | None) -> dict[str, Any]:
         name: 0.64**2 / _seconds(call)
         for name, call in {
             "stage 1": lambda: images.to_quarter(x),
-            "stage 2": lambda: agree(images.second(torch.cat((up, seen.quarter), dim=1)), x, 10, mtf=images.mtf),
+            "stage 2": lambda: back_project(images.second(torch.cat((up, seen.quarter), dim=1)), x, 10, mtf=images.mtf),
             "segmenter": lambda: network.read(x, seen),
             "all": lambda: network(x),
         }.items()

@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "atomic": set(),
     "raster": set(),
     "physics": set(),
-    "nn": {"physics", "raster.bands"},
+    "nn": {"physics", "raster.bands", "raster.warp.kernels"},
     "systems": {"nn", "physics", "raster.bands"},
     "inference": {"raster", "nn"},
     "training": {"systems", "nn", "physics", "raster"},

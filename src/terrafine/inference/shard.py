@@ -20,6 +20,7 @@ from terrafine.inference.window import Window, read_guides, read_window
 from terrafine.nn.model import RESIDUAL, Model, Tiles
 from terrafine.nn.spec import ModelSpec
 from terrafine.raster.protocol import RasterSource
+from terrafine.raster.warp.resample import block_sum
 
 __all__ = [
     "Batch",
@@ -180,7 +181,7 @@ def crop_tiles(context: JobContext, batch: Batch, out: Outputs) -> Iterator[Tile
             )
             differences.append(out[RESIDUAL][n][inner][valid].astype(np.float64))
         for band, name in zip(values, context.outputs, strict=True):
-            total = _block_sum(band, k)
+            total = block_sum(band, k)
             if not np.isfinite(total[valid]).all():
                 raise WeightsError(
                     f"model {context.spec.name!r}: {name!r} is not finite in tile ({tile.row}, {tile.col}) where the "
@@ -257,14 +258,3 @@ def _finer(span: tuple[slice, slice], k: int) -> tuple[slice, slice, slice]:
     """The same cells in (band, y, x) on the grid of k × k to one."""
     rows, cols = span
     return slice(None), slice(rows.start * k, rows.stop * k), slice(cols.start * k, cols.stop * k)
-
-
-def _block_sum(fine: NDArray[np.float32], k: int) -> NDArray[np.float64]:
-    """Sums of k × k blocks, (y, x) of the coarse grid, in double precision."""
-    rows = fine[0::k].astype(np.float64)
-    for i in range(1, k):
-        rows += fine[i::k]
-    total = rows[:, 0::k].copy()
-    for j in range(1, k):
-        total += rows[:, j::k]
-    return total

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from terrafine.atomic import write_whole
 from terrafine.errors import MissingExtraError, OutputError, UsageError
 from terrafine.nn.elevation import ElevationModel, Forward, Relief
+from terrafine.physics.consistency import keep_observation
 
 __all__ = ["export_onnx", "to_onnx", "with_engine"]
 
@@ -31,7 +32,7 @@ class _Graph(nn.Module):
 
     def forward(self, elevation: Tensor, pixel_size_m: Tensor) -> tuple[Tensor, ...]:
         out = self.run(self.network, elevation, pixel_size_m)
-        kept = out.relief - out.relief.mean(dim=1, keepdim=True)
+        kept = keep_observation(out.relief)
         fine = nn.functional.pixel_shuffle(elevation + kept, self.scale)
         return (fine, out.relief) if out.log_sigma is None else (fine, out.relief, out.log_sigma)
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from terrafine.raster.warp.kernels import cubic, fine_centres, linear
+
 if TYPE_CHECKING:
     import torch
 
@@ -33,11 +35,7 @@ def cubic_taps(k: int, a: float = -0.5) -> F64:
     Fine centre p lies (p + 0.5)/k - 0.5 coarse cells from the coarse centre. Rows sum to one.
     Source: Keys 1981, doi:10.1109/TASSP.1981.1163711; a = -0.5 is the third-order one, as in GDAL.
     """
-    at = (np.arange(k) + 0.5) / k - 0.5
-    t = np.abs(at[:, None] - np.arange(-2, 3)[None, :])
-    near = ((a + 2) * t - (a + 3)) * t * t + 1
-    far = a * (((t - 5) * t + 8) * t - 4)
-    return np.where(t <= 1, near, np.where(t < 2, far, 0.0))
+    return cubic(_offsets(k), a)
 
 
 def consistent_cubic(k: int, radius: int = 7, a: float = -0.5) -> F64:
@@ -111,8 +109,12 @@ def _steps(taps: F64) -> F64:
 
 def linear_taps(k: int) -> F64:
     """Linear interpolation at the k fine centres of a cell; shape (k, 5), rows sum to one."""
-    at = (np.arange(k) + 0.5) / k - 0.5
-    return np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(-2, 3)[None, :]))
+    return linear(_offsets(k))
+
+
+def _offsets(k: int) -> F64:
+    """From the coarse cells at offsets -2…2 to the k fine centres of a cell, in coarse cells; (k, 5)."""
+    return fine_centres(k)[:, None] - np.arange(-2, 3)[None, :]
 
 
 def nearest_taps(k: int) -> F64:

@@ -1,16 +1,36 @@
-"""A 10 m sensor looking at a 1 m image: point spread, sampling, noise, and the histogram of real scenes."""
+"""Sensor model of a 10 m imager: point spread, sampling and noise, and back-projection on what it observed.
+
+Training samples are simulated with numpy, and networks are held to their input with torch; both take their weights
+from one Gaussian. They differ beyond the edge: `simulate` leaves the missing cells out, `downsample` repeats the last.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import UsageError
 
-__all__ = ["SENTINEL2", "Sensor", "gaussian_rows", "observe", "tone_curve", "toned"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "SENTINEL2",
+    "Sensor",
+    "back_project",
+    "back_projection_reach",
+    "downsample",
+    "gaussian",
+    "gaussian_rows",
+    "point_spread",
+    "psf_sigma",
+    "simulate",
+]
 
 F64 = NDArray[np.float64]
 F32 = NDArray[np.float32]
@@ -20,10 +40,15 @@ F32 = NDArray[np.float32]
 class Sensor:
     """What a sensor does to an image of k × k cells in each of its own.
 
-    mtf    modulation that is left at its Nyquist frequency, detector and optics together; of Sentinel-2's 10 m bands
-           0.15 to 0.3 is asked for (ESA, Sentinel-2 User Handbook, 2015), and about 0.2 is measured in orbit
-    noise  standard deviation of a reflectance
-    step   the reflectance that one digital number is worth; 0 keeps floats
+    Parameters
+    ----------
+    mtf
+        Modulation transfer function at its Nyquist frequency, detector and optics together. For Sentinel-2's 10 m
+        bands the requirement is 0.15 to 0.3 (ESA, Sentinel-2 User Handbook, 2015); about 0.2 is measured in orbit.
+    noise
+        Standard deviation of a reflectance.
+    step
+        Reflectance of one digital number; 0 keeps floats.
     """
 
     mtf: float = 0.2
@@ -37,57 +62,158 @@ class Sensor:
                 "and the others 0 or more"
             )
 
-    def sigma(self, k: int) -> float:
-        """Standard deviation, in fine cells, of the Gaussian point spread with that modulation at 1 / (2k).
-
-        The transform of a Gaussian is exp(−2 π² σ² f²).
-        """
-        return k * math.sqrt(-2 * math.log(self.mtf)) / math.pi
-
 
 SENTINEL2 = Sensor()
 
 
-def gaussian_rows(n: int, k: int, sigma: float) -> F64:
-    """Weights (n / k, n) of fine cells in each coarse one: Gaussians about its centre, each row adding up to one.
+def psf_sigma(k: int, mtf: float) -> float:
+    """Return the standard deviation, in fine cells, of the Gaussian PSF with that MTF at 1 / (2k) cycles per cell.
 
-    Beyond four standard deviations a weight is 0; at the edge a row is cut and its rest made to add up.
+    The Fourier transform of a Gaussian is exp(−2 π² σ² f²). Raises UsageError for an MTF that is not between 0 and 1.
+    """
+    if not 0 < mtf < 1:
+        raise UsageError(f"modulation {mtf} at the Nyquist frequency; expected between 0 and 1")
+    return k * math.sqrt(-2 * math.log(mtf)) / math.pi
+
+
+def gaussian(distance: F64, sigma: float, cut: float = math.inf) -> F64:
+    """Return exp(−d²/2σ²), 0 beyond `cut` standard deviations; not normalised."""
+    away = distance / sigma
+    return np.where(np.abs(away) <= cut, np.exp(-0.5 * away**2), 0.0)
+
+
+_CUT = 4.0  # standard deviations at which the point spread ends
+
+
+def gaussian_rows(n: int, k: int, sigma: float) -> F64:
+    """Return the weights (n / k, n) of the fine cells of a line in each coarse cell; each row adds up to one.
+
+    Beyond four standard deviations a weight is 0; at the edge a row is cut and the rest is scaled to add up.
     """
     centre = (np.arange(n // k) + 0.5) * k - 0.5
-    away = (np.arange(n)[None, :] - centre[:, None]) / sigma
-    weight = np.where(np.abs(away) <= 4, np.exp(-0.5 * away**2), 0.0)
+    weight = gaussian(np.arange(n)[None, :] - centre[:, None], sigma, _CUT)
     return np.asarray(weight / weight.sum(axis=1, keepdims=True))
 
 
-def observe(fine: NDArray[np.floating], k: int, sensor: Sensor, rng: np.random.Generator) -> F32:
-    """What the sensor reports of a fine image: reflectance (band, y·k, x·k) -> (band, y, x), centred on its cells."""
+@lru_cache(maxsize=16)
+def point_spread(k: int, mtf: float | None) -> F32:
+    """Return the weights of the fine cells along one axis in a coarse cell of k, about its centre; they add up to one.
+
+    Parameters
+    ----------
+    k
+        Fine cells along a coarse one.
+    mtf
+        Of a Gaussian, cut at four standard deviations; None is the area mean.
+    """
+    if mtf is None:
+        return np.full(k, 1.0 / k, np.float32)
+    sigma = psf_sigma(k, mtf)
+    size = k + 2 * math.ceil(_CUT * sigma - k / 2)  # with the cells beyond the coarse cell on either side
+    weight = gaussian(np.arange(size, dtype=np.float64) - (size - 1) / 2, sigma, _CUT)
+    return np.asarray(weight / weight.sum(), np.float32)
+
+
+def simulate(fine: NDArray[np.floating], k: int, sensor: Sensor, rng: np.random.Generator) -> F32:
+    """Return what the sensor reports of a fine image, noise and rounding included.
+
+    Parameters
+    ----------
+    fine
+        Reflectance (band, y·k, x·k).
+    k
+        Fine cells along one of the sensor's.
+    sensor
+        Its point spread, noise and step.
+    rng
+        Source of the noise.
+
+    Returns
+    -------
+    Reflectance (band, y, x), centred on its cells.
+
+    Raises
+    ------
+    UsageError
+        Where k does not divide the sides.
+    """
     height, width = fine.shape[-2:]
+    _check_whole(height, width, k)
+    sigma = psf_sigma(k, sensor.mtf)
+    down, across = gaussian_rows(height, k, sigma), gaussian_rows(width, k, sigma)
+    reported = down @ fine.astype(np.float64) @ across.T
+    if sensor.noise:
+        reported = reported + sensor.noise * rng.standard_normal(reported.shape)
+    if sensor.step:
+        reported = np.round(reported / sensor.step) * sensor.step
+    return np.asarray(reported, np.float32)
+
+
+def downsample(fine: Tensor, k: int, mtf: float | None = None) -> Tensor:
+    """Return the coarse image that the point spread makes of a fine one, without noise; differentiable.
+
+    Parameters
+    ----------
+    fine
+        (n, band, y·k, x·k); beyond the edge its last cells are repeated.
+    k, mtf
+        As in `point_spread`.
+
+    Returns
+    -------
+    (n, band, y, x).
+
+    Raises
+    ------
+    UsageError
+        Where k does not divide the sides.
+    """
+    import torch
+    from torch.nn import functional
+
+    height, width = fine.shape[-2:]
+    _check_whole(height, width, k)
+    if mtf is None:
+        return functional.avg_pool2d(fine, k)
+    taps = torch.from_numpy(point_spread(k, mtf)).to(fine)
+    pad = (len(taps) - k) // 2
+    n, c = fine.shape[:2]
+    flat = functional.pad(fine.reshape(n * c, 1, height, width), (pad, pad, pad, pad), mode="replicate")
+    down = functional.conv2d(flat, taps.reshape(1, 1, -1, 1), stride=(k, 1))
+    return functional.conv2d(down, taps.reshape(1, 1, 1, -1), stride=(1, k)).reshape(n, c, height // k, width // k)
+
+
+def back_project(fine: Tensor, coarse: Tensor, k: int, *, mtf: float | None = None, rounds: int = 3) -> Tensor:
+    """Return the fine image with the low frequencies of its observation; detail within a coarse cell is kept.
+
+    Parameters
+    ----------
+    fine, coarse
+        (n, band, y·k, x·k) and (n, band, y, x).
+    k, mtf
+        As in `point_spread`.
+    rounds
+        Each adds the difference of `coarse` and the downsampled image, interpolated bilinearly.
+
+    References
+    ----------
+    Irani & Peleg 1991, doi:10.1016/1049-9652(91)90045-L.
+    """
+    from torch.nn import functional
+
+    for _ in range(rounds):
+        gap = coarse - downsample(fine, k, mtf)
+        fine = fine + functional.interpolate(gap, scale_factor=k, mode="bilinear", align_corners=False)
+    return fine
+
+
+def back_projection_reach(k: int, mtf: float | None = None) -> int:
+    """Return the coarse cells around a cell that a round of `back_project` reads: the PSF's, and one for bilinear."""
+    beyond = (len(point_spread(k, mtf)) - k) // 2
+    return -(-beyond // k) + 1
+
+
+def _check_whole(height: int, width: int, k: int) -> None:
+    """Raise UsageError where k does not divide the sides."""
     if height % k or width % k:
         raise UsageError(f"an image of {height} × {width} cells is not whole in cells of {k}")
-    sigma = sensor.sigma(k)
-    down, across = gaussian_rows(height, k, sigma), gaussian_rows(width, k, sigma)
-    seen = down @ fine.astype(np.float64) @ across.T
-    if sensor.noise:
-        seen = seen + sensor.noise * rng.standard_normal(seen.shape)
-    if sensor.step:
-        seen = np.round(seen / sensor.step) * sensor.step
-    return np.asarray(seen, np.float32)
-
-
-def tone_curve(values: NDArray[np.floating], like: NDArray[np.floating], knots: int = 101) -> tuple[F64, F64]:
-    """The increasing curve that gives values (n,) the histogram of others (m,): where, and what there.
-
-    Quantiles from 0.5 to 99.5 %, so that a few outliers do not bend it; beyond them the curve goes on with slope 1.
-    """
-    share = np.linspace(0.005, 0.995, knots)
-    at, to = np.quantile(values, share), np.quantile(like, share)
-    keep = np.concatenate(([True], np.diff(at) > 0))
-    return np.asarray(at[keep]), np.asarray(to[keep])
-
-
-def toned(values: NDArray[np.floating], curve: tuple[F64, F64]) -> F32:
-    """Values of any shape on a tone curve."""
-    at, to = curve
-    inside = np.interp(values, at, to)
-    beyond = np.minimum(values - at[0], 0) + np.maximum(values - at[-1], 0)
-    return np.asarray(inside + beyond, np.float32)

@@ -13,6 +13,7 @@ from terrafine.errors import OutputError
 from terrafine.physics.gradient import central_difference
 from terrafine.physics.hillshade import hillshade
 from terrafine.raster.protocol import Readable
+from terrafine.raster.warp.resample import block_sum
 
 __all__ = ["shaded_relief", "shares", "true_colour", "write_preview"]
 
@@ -103,9 +104,7 @@ def _shrunk(source: Readable, band: str, factor: int) -> tuple[NDArray[np.float6
         n = min(step, height - top)
         rows = slice(top * factor, (top + n) * factor)
         values, valid = source.read(band, rows, slice(0, width * factor))
-        blocks = (n, factor, width, factor)
-        total = np.where(valid, values, 0).reshape(blocks).sum(axis=(1, 3), dtype=np.float64)
-        count = valid.reshape(blocks).sum(axis=(1, 3))
+        total, count = block_sum(np.where(valid, values, 0), factor), block_sum(valid, factor)
         np.divide(total, count, out=out[top : top + n], where=count > 0)
         sizes[:, top : top + n] = source.pixel_size_m(rows).reshape(2, n, factor).sum(axis=2)
     return out, sizes

@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.jointseg import score
-from terrafine.physics.sensor_model import Sensor, observe
+from terrafine.physics.sensor_model import Sensor, simulate
 from terrafine.training.segmentation.data import Sample
 
 
@@ -16,7 +16,7 @@ def samples(n: int = 6, side: int = 120) -> list[Sample]:
     for i in range(n):
         label = (gaussian_filter(rng.random((side, side)), 3) > 0.51).astype(np.uint8)
         fine = 800 + 1200.0 * label + 400 * gaussian_filter(rng.random((3, side, side)), (0, 1, 1))
-        coarse = observe(fine, 10, Sensor(noise=0.0, step=0.0), rng)
+        coarse = simulate(fine, 10, Sensor(noise=0.0, step=0.0), rng)
         label[:8] = 255
         split = "test-dense" if i % 2 else "test-sparse"
         stored = [np.round(v).astype(np.uint16) for v in (coarse, fine)]

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from terrafine.datasets.impervious.sites import SampleSite
 from terrafine.errors import EmptyError, GridError
-from terrafine.physics.sensor_model import Sensor, observe, tone_curve, toned
+from terrafine.physics.histogram import match_histogram, matching_curve
+from terrafine.physics.sensor_model import Sensor, psf_sigma, simulate
 from terrafine.raster.metric_grid import coarser, earth_position
 from terrafine.raster.read.aligned import align_to
 from terrafine.raster.read.labels import UNKNOWN
@@ -131,7 +132,7 @@ class FineImage:
         for i, band in enumerate(self.bands):
             values, ok = self._aligned.read(band, rows, cols)
             values = values / np.float32(self.full_scale)
-            stack.append(values if self.curves is None else toned(values, self.curves[i]))
+            stack.append(values if self.curves is None else match_histogram(values, self.curves[i]))
             valid = ok if valid is None else valid & ok
         if valid is None:
             raise EmptyError(f"{self.path}: no band was requested; expected at least red, green and blue")
@@ -153,7 +154,7 @@ class FineImage:
         if not known.any():
             raise EmptyError(f"{self.path}: the middle of the image holds only nodata; expected valid cells")
         flat = known[0] if known.ndim == 3 else known
-        self.curves = tuple(tone_curve(mean[i][flat], like[band]) for i, band in enumerate(self.bands))
+        self.curves = tuple(matching_curve(mean[i][flat], like[band]) for i, band in enumerate(self.bands))
 
     def register(self) -> None:
         """Estimate the shift of the coarse image from the brightness of both; at most 4 coarse cells."""
@@ -176,7 +177,7 @@ class FineImage:
         """The sample at a site; its coarse image is the real one, shifted, or simulated by the sensor model."""
         here = self.grid[site.row : site.row + side, site.col : site.col + side]
         low = coarser(here, self.k)
-        margin = -(-math.ceil(4 * sensor.sigma(self.k)) // self.k) * self.k
+        margin = -(-math.ceil(4 * psf_sigma(self.k, sensor.mtf)) // self.k) * self.k
         outer = (
             slice(site.row - margin, site.row + side + margin),
             slice(site.col - margin, site.col + side + margin),
@@ -186,7 +187,7 @@ class FineImage:
         inner = np.s_[:, margin : margin + side, margin : margin + side]
         if self.real is None:
             m = margin // self.k
-            coarse = observe(wide, self.k, sensor, rng)[:, m : m + side // self.k, m : m + side // self.k]
+            coarse = simulate(wide, self.k, sensor, rng)[:, m : m + side // self.k, m : m + side // self.k]
         else:
             coarse = self._read_real(low)
         return Sample(np.ascontiguousarray(wide[inner]), np.ascontiguousarray(coarse), self.label(here), here, low)

@@ -31,6 +31,7 @@ from terrafine.evaluation.surfaces import (
     window,
 )
 from terrafine.raster.protocol import RasterSource
+from terrafine.raster.warp.resample import block_sum
 
 __all__ = ["Group", "Surface"]
 
@@ -272,7 +273,7 @@ class Group:
         observed = window(self.coarse, y, x)
         for surface in self.candidates:
             fine = window(surface.source, slice(y.start * k, y.stop * k), slice(x.start * k, x.stop * k))
-            mean = fine.reshape(y.stop - y.start, k, x.stop - x.start, k).mean(axis=(1, 3))
+            mean = block_sum(fine, k) / k**2
             surface.accumulators.add_coarse(mean, observed)
 
     def _spectra(self) -> None:

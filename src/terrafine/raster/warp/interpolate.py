@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from terrafine.raster.warp.kernels import cubic_weights
+
 __all__ = ["averaged", "interpolated"]
 
 Values = NDArray[np.float32]
@@ -99,14 +101,4 @@ def _cells(valid: Mask, y: Points, x: Points, corner: tuple[int, int]) -> tuple[
 
 def _weights(t: Values, method: Method) -> list[Values]:
     """The kernel's weights for the cells before and after a point that lies `t` in 0..1 between two centres."""
-    one, half = np.float32(1), np.float32(0.5)
-    if method == "bilinear":
-        return [one - t, t]
-    s = one - t
-    # Keys' cubic at 1 + t, t, s and 1 + s with a = -1/2, in factored form.
-    return [
-        -half * t * s * s,
-        one + t * t * (np.float32(1.5) * t - np.float32(2.5)),
-        one + s * s * (np.float32(1.5) * s - np.float32(2.5)),
-        -half * s * t * t,
-    ]
+    return [np.float32(1) - t, t] if method == "bilinear" else cubic_weights(t)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from terrafine.errors import EmptyError, UsageError
+from terrafine.raster.warp.kernels import cubic, fine_centres, lanczos, linear
 
-__all__ = ["back_project", "block_mean", "fill_voids", "repeat_mask", "upsample"]
+__all__ = ["back_project", "block_mean", "block_sum", "fill_voids", "repeat_mask", "upsample"]
 
 Method = Literal["nearest", "bilinear", "cubic", "lanczos"]
 Floats = NDArray[np.floating]
@@ -29,14 +30,23 @@ def block_mean(fine: Floats, valid: Mask | None, k: int) -> tuple[Floats, Mask]:
     height, width = fine.shape[-2:]
     if k < 1 or height % k or width % k:
         raise UsageError(f"blocks of {k} x {k} cells do not tile a grid of {height} x {width}")
-    blocks = (*fine.shape[:-2], height // k, k, width // k, k)
     if valid is None or bool(valid.all()):
-        mean = fine.reshape(blocks).mean(axis=(-3, -1), dtype=np.float64)
+        mean = block_sum(fine, k) / k**2
         return mean.astype(fine.dtype), np.ones(mean.shape, np.bool_)
     known = np.broadcast_to(valid, fine.shape)
-    total = np.where(known, fine, 0).reshape(blocks).sum(axis=(-3, -1), dtype=np.float64)
-    n = known.reshape(blocks).sum(axis=(-3, -1))
-    return (total / np.maximum(n, 1)).astype(fine.dtype), n > 0
+    n = block_sum(known, k)
+    return (block_sum(np.where(known, fine, 0), k) / np.maximum(n, 1)).astype(fine.dtype), n > 0
+
+
+def block_sum(fine: NDArray[Any], k: int) -> NDArray[np.float64]:
+    """Sums in float64 over blocks of k x k cells that tile the grid: (..., y, x) to (..., y/k, x/k)."""
+    rows = fine[..., 0::k, :].astype(np.float64)
+    for i in range(1, k):
+        rows += fine[..., i::k, :]
+    total = rows[..., 0::k].copy()
+    for j in range(1, k):
+        total += rows[..., j::k]
+    return total
 
 
 def repeat_mask(valid: Mask, k: int) -> Mask:
@@ -75,24 +85,16 @@ def _filled(coarse: Floats, valid: Mask) -> Floats:
 
 
 def _kernel(x: NDArray[np.float64], method: str, a: float) -> NDArray[np.float64]:
-    x = np.abs(x)
-    if method == "bilinear":
-        return np.maximum(0.0, 1.0 - x)
-    if method == "cubic":
-        near = ((a + 2) * x - (a + 3)) * x * x + 1
-        far = ((x - 5) * x + 8) * x * a - 4 * a
-        return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
-    return np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
+    return cubic(x, a) if method == "cubic" else lanczos(x) if method == "lanczos" else linear(x)
 
 
 def _phases(k: int, method: str, a: float) -> tuple[NDArray[np.float64], list[int]]:
     """Weights (k, taps) of each fine cell in a coarse one, and the offset of its first tap from that cell."""
     reach = _REACH[method]
     weights, first = np.empty((k, 2 * reach)), []
-    for phase in range(k):
-        centre = (phase + 0.5) / k - 0.5
+    for phase, centre in enumerate(fine_centres(k)):
         start = math.floor(centre) - reach + 1
-        row = _kernel(np.arange(start, start + 2 * reach).astype(np.float64) - centre, method, a)
+        row = _kernel(np.arange(start, start + 2 * reach) - centre, method, a)
         weights[phase] = row / row.sum()
         first.append(start)
     return weights, first

@@ -16,7 +16,7 @@ from terrafine.nn.dihedral import COUNT, inverse, transform
 from terrafine.nn.model import RESIDUAL, Tiles
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options
-from terrafine.physics.observation import observed
+from terrafine.physics.sensor_model import downsample
 from terrafine.systems.jointseg.net import JointSeg, K, Seen
 
 __all__ = ["BANDS", "JointModel", "adapt", "describe"]
@@ -89,7 +89,7 @@ class JointModel:
                 free = self.network.picture(x, 0)
                 image = free.fine if self.spec.scale == K or free.quarter is None else free.quarter
             out |= {name: image[:, i] for i, name in enumerate(self.spec.inputs)}
-            gap = observed(image, self.spec.scale, self.network.images.mtf) - x
+            gap = downsample(image, self.spec.scale, self.network.images.mtf) - x
             out[RESIDUAL] = gap.abs().amax(dim=1)
         return {n: np.ascontiguousarray(v.numpy(), np.float32) for n, v in out.items() if n in (*self.wanted, RESIDUAL)}
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from terrafine.nn.blocks import init_identity
-from terrafine.physics.observation import agree, agreement_reach
+from terrafine.physics.sensor_model import back_project, back_projection_reach
 
 __all__ = ["COMPACT", "FULL", "SLIM", "Dense", "ProgEsrgan", "Rrdb", "RrdbNet", "multiply_adds"]
 
@@ -147,12 +147,12 @@ class ProgEsrgan(nn.Module):
     @property
     def radius(self) -> int:
         """Cells of the input around a cell that its outputs depend on, agreement with the observation included."""
-        agreement = sum(agreement_reach(k, self.mtf) for k in (4, 10))
+        agreement = sum(back_projection_reach(k, self.mtf) for k in (4, 10))
         return self.first.radius + -(-self.second.radius // 4) + 1 + self.rounds * agreement
 
     def to_quarter(self, x: Tensor, rounds: int | None = None) -> Tensor:
         """Stage 1 alone, (n, bands, 4y, 4x); `rounds` of agreement other than its own where they are given."""
-        return agree(self.first(x), x, 4, mtf=self.mtf, rounds=self.rounds if rounds is None else rounds)
+        return back_project(self.first(x), x, 4, mtf=self.mtf, rounds=self.rounds if rounds is None else rounds)
 
     def forward(self, x: Tensor, rounds: int | None = None) -> tuple[Tensor, Tensor]:
         return self.stages(x, rounds)[:2]
@@ -164,7 +164,7 @@ class ProgEsrgan(nn.Module):
         both = torch.cat((up, first), dim=1)
         deep = self.second.deep(both)
         second = self.second.painted(both, deep)
-        return first, agree(second, x, 10, mtf=self.mtf, rounds=self.rounds if rounds is None else rounds), deep
+        return first, back_project(second, x, 10, mtf=self.mtf, rounds=self.rounds if rounds is None else rounds), deep
 
 
 def multiply_adds(bands: int, size: Mapping[str, Any], second: Mapping[str, Any] | None = None) -> tuple[float, float]:

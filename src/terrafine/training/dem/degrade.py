@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import RecipeError
+from terrafine.physics.sensor_model import gaussian
+from terrafine.raster.warp.kernels import cubic
+from terrafine.raster.warp.resample import block_mean
 
 __all__ = ["KERNELS", "Degradation", "Family", "kernel", "sample"]
 
@@ -80,11 +83,9 @@ def kernel(name: str, k: int, width: float = 0.5) -> F64:
     if name == "mean":
         taps = (np.abs(t) < 0.5).astype(np.float64)
     elif name == "gaussian":
-        taps = np.exp(-0.5 * (t / width) ** 2)
+        taps = gaussian(t, width)
     elif name == "bicubic":
-        d = np.abs(t)
-        near, far = (1.5 * d - 2.5) * d * d + 1, ((-0.5 * d + 2.5) * d - 4) * d + 2
-        taps = np.where(d < 1, near, np.where(d < 2, far, 0.0))
+        taps = cubic(t)
     else:
         raise RecipeError(f"no degradation kernel is called {name!r}; expected one of {KERNELS}")
     return np.asarray(taps / taps.sum())
@@ -93,7 +94,7 @@ def kernel(name: str, k: int, width: float = 0.5) -> F64:
 def sample(fine: F64, k: int) -> F64:
     """The plain block mean, without any margin; (k·y, k·x) -> (y, x)."""
     y, x = fine.shape[0] // k, fine.shape[1] // k
-    return np.asarray(fine[: y * k, : x * k].reshape(y, k, x, k).mean(axis=(1, 3)))
+    return block_mean(fine[: y * k, : x * k], None, k)[0].astype(np.float64)
 
 
 def _along(values: F64, taps: F64, k: int, axis: int) -> F64:

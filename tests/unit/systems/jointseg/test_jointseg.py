@@ -12,7 +12,7 @@ from terrafine.inference.engine import run_in_memory
 from terrafine.inference.plan import make_plan
 from terrafine.nn.model import RESIDUAL, Tiles
 from terrafine.nn.system import Options
-from terrafine.physics.observation import point_spread
+from terrafine.physics.sensor_model import point_spread
 from terrafine.raster.read.array import ArraySource
 from terrafine.systems.jointseg.model import JointModel, adapt, describe
 from terrafine.systems.jointseg.net import THROUGH, JointSeg

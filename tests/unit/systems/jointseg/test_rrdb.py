@@ -7,8 +7,7 @@ import torch
 from torch.nn import functional
 
 from terrafine.errors import UsageError
-from terrafine.physics.observation import agree, observed, point_spread
-from terrafine.physics.sensor_model import Sensor, observe
+from terrafine.physics.sensor_model import Sensor, back_project, downsample, point_spread, simulate
 from terrafine.systems.jointseg.rrdb import COMPACT, FULL, ProgEsrgan, RrdbNet, multiply_adds
 from terrafine.systems.jointseg.unet_discriminator import UnetDiscriminator
 
@@ -88,11 +87,11 @@ def test_agreement_brings_the_observation_back_and_leaves_the_detail(mtf: float 
     x = scene()
     torch.manual_seed(3)
     wild = functional.interpolate(x, scale_factor=10, mode="bilinear") * 1.2 + 0.1 + 0.05 * torch.randn(1, 3, 240, 240)
-    before = (observed(wild, 10, mtf) - x).abs().mean()
-    found = agree(wild, x, 10, mtf=mtf, rounds=3)
-    after = (observed(found, 10, mtf) - x).abs().mean()
+    before = (downsample(wild, 10, mtf) - x).abs().mean()
+    found = back_project(wild, x, 10, mtf=mtf, rounds=3)
+    after = (downsample(found, 10, mtf) - x).abs().mean()
     assert after < 0.05 * before
-    assert (observed(agree(wild, x, 10, mtf=mtf, rounds=0), 10, mtf) - x).abs().mean() == before
+    assert (downsample(back_project(wild, x, 10, mtf=mtf, rounds=0), 10, mtf) - x).abs().mean() == before
     detail = [f - functional.avg_pool2d(f, 5, 1, 2) for f in (wild, found)]
     assert torch.corrcoef(torch.stack([d[..., 9:-9, 9:-9].ravel() for d in detail]))[0, 1] > 0.999
 
@@ -101,16 +100,16 @@ def test_the_sensor_is_the_one_that_makes_the_samples() -> None:
     import numpy as np
 
     fine = scene(200)
-    there = observe(fine[0].numpy(), 10, Sensor(mtf=0.2, noise=0.0, step=0.0), np.random.default_rng(0))
-    here = observed(fine, 10, 0.2)[0].numpy()
+    there = simulate(fine[0].numpy(), 10, Sensor(mtf=0.2, noise=0.0, step=0.0), np.random.default_rng(0))
+    here = downsample(fine, 10, 0.2)[0].numpy()
     assert here[:, 3:-3, 3:-3] == pytest.approx(there[:, 3:-3, 3:-3], abs=1e-6)
     assert float(point_spread(10, 0.2).sum()) == pytest.approx(1)
-    assert (observed(fine, 10, 0.35)[0] - torch.from_numpy(there)).abs().max() > 1e-3
+    assert (downsample(fine, 10, 0.35)[0] - torch.from_numpy(there)).abs().max() > 1e-3
 
 
 def test_what_cannot_be_observed_is_refused() -> None:
     with pytest.raises(UsageError, match="not whole"):
-        observed(torch.rand(1, 3, 25, 30), 10)
+        downsample(torch.rand(1, 3, 25, 30), 10)
     with pytest.raises(UsageError, match="between 0 and 1"):
         point_spread(10, 1.5)
 
