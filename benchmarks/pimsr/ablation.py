@@ -68,7 +68,7 @@ from terrafine.training.recipe import read_recipe
 from terrafine.training.start import train
 from terrafine.workflows.guidance import Guidance
 
-RECIPE = ROOT / "src/terrafine/systems/pimsr/recipes/pimsr-begin-x4.toml"
+RECIPE = ROOT / "src/terrafine/systems/pimsr/recipes/pimsr-pretrain-x4.toml"
 SCALE = 4
 EDGE = 8  # coarse cells along a patch's border that are not scored
 

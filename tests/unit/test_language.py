@@ -24,10 +24,7 @@ PENDING: tuple[str, ...] = (
     "src/terrafine/cli/",
     "src/terrafine/datasets/",
     "src/terrafine/evaluation/",
-    "src/terrafine/nn/",
-    "src/terrafine/physics/",
     "src/terrafine/raster/",
-    "src/terrafine/systems/",
     "src/terrafine/training/",
     "src/terrafine/workflows/",
 )

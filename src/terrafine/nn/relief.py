@@ -19,7 +19,7 @@ from torch.nn import functional
 from terrafine.nn.blocks import ResidualBlock, init_identity
 from terrafine.nn.subcell import consistent_cubic, context_kernel, forward_differences, on_differences
 
-__all__ = ["ReliefNet", "Sight"]
+__all__ = ["ReliefNet", "Stem"]
 
 _RADIUS = 7
 _WINDOWS = (3, 7, 15)
@@ -28,8 +28,8 @@ _TYPICAL = 0.05  # roughness of middling relief, where the ground's own is not a
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What the network sees of the heights.
+class Stem:
+    """What the network's stem makes of the heights.
 
     features (n, c, y, x), dimensionless · surface (n, k², y, x), the consistent cubic surface relative to its cell,
     metres · unit (n, 1, y, x), metres: what the detail and σ are counted in
@@ -46,8 +46,8 @@ class ReliefNet(nn.Module):
     scale      fine cells along a coarse cell
     channels   width at the coarse resolution; deep_channels: at half of it
     blocks     residual blocks before and after the deep level; deep_blocks: on it (0: no deep level)
-    windows    sides of the means from which the cell's departure is told; the first measures roughness
-    normalise  tell slopes as shares of the roughness too, and count the detail in it
+    windows    sides of the means from which a cell's departure is measured; the first measures roughness
+    normalise  also give slopes as shares of the roughness, and count the detail in it
     """
 
     fixed: Tensor
@@ -90,23 +90,23 @@ class ReliefNet(nn.Module):
         relief (n, k², y, x): subcell minus cell height, with a mean of exactly nothing over each cell;
         detail: what was added to the consistent cubic surface; log_sigma: log of σ in metres; same shapes.
         """
-        sight = self.look(heights, pixel_size_m)
-        return self.tell(self.read(sight.features), sight)
+        stem = self.stem(heights, pixel_size_m)
+        return self.heads(self.body(stem.features), stem)
 
-    def look(self, heights: Tensor, pixel_size_m: Tensor) -> Sight:
-        """The fixed part and the head; arguments as `forward`."""
+    def stem(self, heights: Tensor, pixel_size_m: Tensor) -> Stem:
+        """Fixed filters and the first convolution; arguments as `forward`."""
         differences = forward_differences(heights)
         linear = functional.conv2d(differences, self.fixed, padding=_RADIUS)
         surface, context = linear[:, : self.scale**2], linear[:, self.scale**2 :]
         size = pixel_size_m.prod(dim=1, keepdim=True).sqrt()
         slopes = torch.cat((differences / pixel_size_m, context / size), dim=1)
         if not self.normalise:
-            return Sight(self.head(slopes), surface, _TYPICAL * size)
+            return Stem(self.head(slopes), surface, _TYPICAL * size)
         rough = _roughness(slopes[:, 2:3])
         features = self.head(torch.cat((slopes, torch.asinh(slopes / rough), torch.log(rough)), dim=1))
-        return Sight(features, surface, size * rough)
+        return Stem(features, surface, size * rough)
 
-    def read(self, features: Tensor) -> Tensor:
+    def body(self, features: Tensor) -> Tensor:
         """The residual body; (n, c, y, x) -> same."""
         x: Tensor = self.before(features)
         if self.deep_blocks:
@@ -114,22 +114,22 @@ class ReliefNet(nn.Module):
         out: Tensor = self.after(x)
         return out
 
-    def tell(self, x: Tensor, sight: Sight) -> tuple[Tensor, Tensor, Tensor]:
+    def heads(self, x: Tensor, stem: Stem) -> tuple[Tensor, Tensor, Tensor]:
         """Relief, detail and log σ from the body's features; as `forward`."""
-        detail = self.tail(x) * sight.unit
-        relief = sight.surface + detail
+        detail = self.tail(x) * stem.unit
+        relief = stem.surface + detail
         relief = relief - relief.mean(dim=1, keepdim=True)
-        log_sigma = self.sigma(x.detach()) + torch.log(0.3 * sight.unit)
+        log_sigma = self.sigma(x.detach()) + torch.log(0.3 * stem.unit)
         return relief, detail, log_sigma
 
     def receptive_radius(self) -> int:
         """Coarse cells around a cell on which its subcells depend."""
         before, after = 2 * len(self.before), 2 * len(self.after) + 1
         deep = 2 * (2 * self.deep_blocks) + 1 if self.deep_blocks else 0
-        return self.sight_radius() + before + deep + after
+        return self.stem_radius() + before + deep + after
 
-    def sight_radius(self) -> int:
-        """Coarse cells around a cell on which what `look` tells of it depends."""
+    def stem_radius(self) -> int:
+        """Coarse cells around a cell on which its features from the stem depend."""
         return _RADIUS + 2
 
 

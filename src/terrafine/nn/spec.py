@@ -70,7 +70,7 @@ class ModelSpec:
                 (self.tile < self.multiple, f"tile {self.tile} is below multiple {self.multiple}"),
                 (
                     self.multiple > 0 and self.tile % self.multiple != 0,
-                    f"tile {self.tile} is no multiple of {self.multiple}",
+                    f"tile {self.tile} is not a multiple of {self.multiple}",
                 ),
                 (self.tiling not in ("exact", "blend"), f"tiling is {self.tiling!r}"),
             )

@@ -20,7 +20,7 @@ from terrafine.errors import RecipeError
 from terrafine.nn.system import TrainingBatch
 from terrafine.physics.backscatter import Backscatter, fit_exponent, sar_loss
 from terrafine.physics.flow import accumulation_loss, sink_penalty, soft_direction_loss
-from terrafine.physics.radar import MID_SWATH, cos_local_incidence, hidden
+from terrafine.physics.radar import MID_SWATH, cos_local_incidence, layover_or_shadow
 from terrafine.physics.terrain import FLAT, aspect_loss, curvature_loss, gradient_loss, slope_loss
 
 __all__ = ["SETTINGS", "TERMS", "Surfaces", "Term", "physics_terms", "sar_term"]
@@ -147,10 +147,10 @@ def sar_term(s: Surfaces, guides: Mapping[str, Tensor], area: float = 1.0) -> Te
         )
     east, north = (guides[name][:, :1] for name in _LOOK)
     seen = torch.cat([guides[name][:, 1:] for name in bands], dim=1) > 0
-    told = (guides[_LOOK[0]][:, 1:] > 0) & (guides[_LOOK[1]][:, 1:] > 0)
-    incidence = torch.where(told, torch.rad2deg(torch.asin(torch.hypot(east, north).clamp_max(1.0))), MID_SWATH)
+    known_look = (guides[_LOOK[0]][:, 1:] > 0) & (guides[_LOOK[1]][:, 1:] > 0)
+    incidence = torch.where(known_look, torch.rad2deg(torch.asin(torch.hypot(east, north).clamp_max(1.0))), MID_SWATH)
     azimuth = torch.rad2deg(torch.atan2(east, north))
-    known = seen & told & ~hidden(s.truth, s.pixel_size_m, incidence, azimuth)
+    known = seen & known_look & ~layover_or_shadow(s.truth, s.pixel_size_m, incidence, azimuth)
     known = functional.pad(known[..., 1:-1, 1:-1], (1, 1, 1, 1))  # at the border slopes are extrapolated
     some = known.flatten(1).any(1)
     if not bool(some.any()):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from terrafine.physics.radar import Angle, cos_local_incidence, hidden
+from terrafine.physics.radar import Angle, cos_local_incidence, layover_or_shadow
 from terrafine.physics.stencil import Sizes, mean_over
 
 __all__ = [
@@ -230,7 +230,7 @@ def sar_loss(
     with empty="zero" gives 0 without a gradient.
     """
     cos_lia = cos_local_incidence(prediction, pixel_size_m, incidence, azimuth)
-    known = torch.isfinite(observed_db) & ~hidden(prediction, pixel_size_m, incidence, azimuth)
+    known = torch.isfinite(observed_db) & ~layover_or_shadow(prediction, pixel_size_m, incidence, azimuth)
     known = known if valid is None else known & valid
     if empty == "raise" and not bool(known.flatten(1).any(1).all()):
         raise ValueError("a patch has no cell that is valid, lit and out of layover; leave it out, or say empty='zero'")

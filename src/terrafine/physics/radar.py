@@ -22,7 +22,7 @@ __all__ = [
     "ORBITS",
     "Orbit",
     "cos_local_incidence",
-    "hidden",
+    "layover_or_shadow",
     "layover",
     "look_azimuth",
     "look_vector",
@@ -132,7 +132,7 @@ def shadow(z: Tensor, pixel_size_m: Sizes, incidence: Angle, azimuth: Angle, met
         return cos_local_incidence(z, pixel_size_m, incidence, azimuth, method) <= 0
 
 
-def hidden(z: Tensor, pixel_size_m: Sizes, incidence: Angle, azimuth: Angle) -> Tensor:
+def layover_or_shadow(z: Tensor, pixel_size_m: Sizes, incidence: Angle, azimuth: Angle) -> Tensor:
     """Ground in layover or in shadow by its own slope; bool (…, y, x)."""
     return layover(z, pixel_size_m, incidence, azimuth) | shadow(z, pixel_size_m, incidence, azimuth)
 

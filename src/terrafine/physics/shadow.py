@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Hidden", "cast_layover", "cast_shadow", "radar_masks", "reach_m"]
+__all__ = ["cast_layover", "cast_shadow", "RadarMasks", "radar_masks", "reach_m"]
 
 F64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -23,7 +23,7 @@ _BLOCK = (64, 128)
 
 
 @dataclass(frozen=True, slots=True)
-class Hidden:
+class RadarMasks:
     """Cells in layover and cells in shadow; bool (y, x)."""
 
     layover: Mask
@@ -41,9 +41,11 @@ def reach_m(relief_m: float, incidence: float) -> tuple[float, float]:
     return relief_m * tangent, relief_m / tangent
 
 
-def radar_masks(z: F64, pixel_size_m: F64, incidence: float | F64, azimuth: float) -> Hidden:
+def radar_masks(z: F64, pixel_size_m: F64, incidence: float | F64, azimuth: float) -> RadarMasks:
     """Layover and shadow of a surface, the ground's own and what it casts."""
-    return Hidden(cast_layover(z, pixel_size_m, incidence, azimuth), cast_shadow(z, pixel_size_m, incidence, azimuth))
+    return RadarMasks(
+        cast_layover(z, pixel_size_m, incidence, azimuth), cast_shadow(z, pixel_size_m, incidence, azimuth)
+    )
 
 
 def cast_shadow(z: F64, pixel_size_m: F64, incidence: float | F64, azimuth: float) -> Mask:

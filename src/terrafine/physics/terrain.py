@@ -141,7 +141,7 @@ def slope_loss(
     method: Method = "horn",
     unit: Unit = "degree",
 ) -> Tensor:
-    """Mean |slope of the prediction − slope of the truth|, degrees unless told otherwise; (…).
+    """Mean |slope of the prediction − slope of the truth|, degrees by default; (…).
 
     The outermost cells and those beside a void do not count. Raises as `gradient_loss`.
     """

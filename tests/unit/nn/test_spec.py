@@ -57,7 +57,7 @@ def test_a_changed_field_changes_the_text() -> None:
         ("scale", 0, "scale is 0"),
         ("halo", -1, "halo is -1"),
         ("multiple", 0, "multiple is 0"),
-        ("multiple", 7, "no multiple of 7"),
+        ("multiple", 7, "not a multiple of 7"),
         ("tile", 0, "below multiple"),
         ("tiling", "whole", "tiling is 'whole'"),
     ],

@@ -1,4 +1,4 @@
-"""JointSeg: sealed ground at 1 m from a 10 m image."""
+"""JointSeg: impervious surface at 1 m from a 10 m image."""
 
 from __future__ import annotations
 

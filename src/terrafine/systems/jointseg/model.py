@@ -1,4 +1,4 @@
-"""JointSeg as the engine sees it: reflectance in, probability of sealed ground out, and on request the 1 m image."""
+"""JointSeg as the engine runs it: reflectance in; impervious probability out, and the 1 m image on request."""
 
 from __future__ import annotations
 

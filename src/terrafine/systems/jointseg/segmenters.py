@@ -42,7 +42,7 @@ def _twice(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class UNetSegmenter(nn.Module):
-    """Logits of each class: (n, inputs, y, x) -> (n, classes, y, x). Sides that are no multiple are padded inside.
+    """Logits of each class: (n, inputs, y, x) -> (n, classes, y, x). Sides that are not a multiple are padded inside.
 
     Ronneberger et al. 2015, arXiv:1505.04597, with batch norm and bilinear upsampling; `width` channels at the highest
     level, doubled at each of `depth` halvings. With `fold` f the highest level holds f × f cells in each of its own, as

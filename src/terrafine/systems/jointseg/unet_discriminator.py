@@ -1,4 +1,4 @@
-"""A U-Net that tells, cell by cell, what was observed from what a generator made."""
+"""A U-Net discriminator: for each cell, whether it was observed or generated."""
 
 from __future__ import annotations
 

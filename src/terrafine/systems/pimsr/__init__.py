@@ -1,4 +1,4 @@
-"""PIMSR: DEM super-resolution that listens to Sentinel-1 backscatter, where there is any."""
+"""PIMSR: DEM super-resolution guided by Sentinel-1 backscatter, where there is any."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _predict(net: nn.Module, batch: TrainingBatch, settings: Settings) -> dict[s
 
 SYSTEM = System(
     name="pimsr",
-    summary="ridgeline that also listens to Sentinel-1: per-pixel shares of heights, VV and VH on three scales",
+    summary="ridgeline guided by Sentinel-1 too: per-pixel shares of heights, VV and VH on three scales",
     scales=(2, 4),
     build=_build,
     describe=_describe,

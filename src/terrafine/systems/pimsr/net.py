@@ -4,7 +4,7 @@ heights ── ReliefNet, fixed in training ── features ──────�
 vv, vh, optical ─ minus 7×7 mean ─── encoder each: fine/2, coarse, coarse/2 ┤         detail, minus block mean
 way to sensor or sun ───────────────────────────────────────────────────────┘ gates: shares of {dem, vv, vh, optical}
 
-The share of `dem` brings no correction, so a cell without guides gets exactly what the relief network says.
+The share of `dem` brings no correction, so a cell without guides gets exactly the output of the relief network.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ class PimsrNet(nn.Module):
         nor is radar without a look, or an image without a sun.
         """
         with torch.no_grad():
-            sight = self.relief.look(heights, pixel_size_m)
-            features = self.relief.read(sight.features)
+            stem = self.relief.stem(heights, pixel_size_m)
+            features = self.relief.body(stem.features)
             base = self.relief.tail(features)
             log_base = self.relief.sigma(features)
         given, encoded = [], []
@@ -108,7 +108,7 @@ class PimsrNet(nn.Module):
                 continue
             guide = flattened(guide, self.scale)
             if name in self.aligners:
-                guide = self.aligners[name](guide, look, sight.features)
+                guide = self.aligners[name](guide, look, stem.features)
             given.append(guide)
             encoded.append(encoder(guide, look))
         observed = torch.cat([functional.avg_pool2d(g[:, 1:], self.scale) for g in given], dim=1)
@@ -118,16 +118,16 @@ class PimsrNet(nn.Module):
             gate([e[level] for e in encoded], features, observed, sizes[level]) for level, gate in enumerate(self.gates)
         ]
         coarse, gates = levels[1 if self.pyramid else 0]
-        heard = gates[:, 1:].sum(dim=1, keepdim=True)
+        guided = gates[:, 1:].sum(dim=1, keepdim=True)
         if self.pyramid:
             together = self.enter(features) + self.fine(levels[0][0]) + self.coarse(coarse)
             together = together + functional.pixel_shuffle(self.low(levels[2][0]), 2)
         else:
             together = self.enter(features) + self.coarse(coarse)
         read = self.body(together)
-        detail = (base + heard * self.tail(read)) * sight.unit
-        relief = sight.surface + detail
-        log_sigma = log_base + heard * self.sigma(read.detach()) + torch.log(0.3 * sight.unit)
+        detail = (base + guided * self.tail(read)) * stem.unit
+        relief = stem.surface + detail
+        log_sigma = log_base + guided * self.sigma(read.detach()) + torch.log(0.3 * stem.unit)
         return Guided(relief - relief.mean(dim=1, keepdim=True), detail, log_sigma, gates)
 
     def _fine(self, heights: Tensor) -> tuple[int, int]:
@@ -149,7 +149,7 @@ class PimsrNet(nn.Module):
         """Coarse cells around a cell on which its subcells depend."""
         heights, window = self.relief.receptive_radius(), WINDOW // 2 + 1
         moved = max((a.receptive_radius() for a in self.aligners.values() if isinstance(a, Align)), default=0)
-        seen = max(window, self.relief.sight_radius()) + moved + _REACH
+        seen = max(window, self.relief.stem_radius()) + moved + _REACH
         return max(heights, seen) + 2 * len(self.body) + 2
 
 
@@ -214,9 +214,9 @@ class _Sum(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         weight = _resized(observed, size)
         mixed = _added(encoded, weight)
-        heard = weight.amax(dim=1, keepdim=True)
-        shares = weight / weight.sum(dim=1, keepdim=True).clamp_min(1e-12) * heard
-        return mixed, torch.cat((1 - heard, shares), dim=1)
+        guided = weight.amax(dim=1, keepdim=True)
+        shares = weight / weight.sum(dim=1, keepdim=True).clamp_min(1e-12) * guided
+        return mixed, torch.cat((1 - guided, shares), dim=1)
 
 
 def directions(guide: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Discriminators: networks that tell what was observed from what a generator made."""
+"""Discriminators: networks that separate observed from generated data."""
 
 from __future__ import annotations
 

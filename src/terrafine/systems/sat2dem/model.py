@@ -53,7 +53,7 @@ class HeightModel:
 
     `relief` is in metres: above the datum under `global`, above the tile's lowest cell under `shift`, above an unstated
     level that is the same for the whole raster under `relief`. That one is scaled by the size of a cell over that of
-    the training data, row by row: light tells slopes, and the same slope over a smaller cell is less height.
+    the training data, row by row: shading shows slopes, and the same slope over a smaller cell is less height.
     """
 
     def __init__(self, spec: ModelSpec, network: UNet, options: Options) -> None:
