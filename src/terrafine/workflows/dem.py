@@ -115,16 +115,20 @@ def sharpen_dem(
     if isinstance(reading.pixel_size_m, np.ndarray):
         raise UsageError("pixel_size_m by row is for numpy heights; for a file without CRS give one number, or (y, x)")
     grid.check()
-    files = partial(_sharpen_files, asked=asked, grid=grid, preview=preview, guidance=guidance, reading=reading)
-    if isinstance(source, (str, os.PathLike)) or (isinstance(source, Sequence) and source):
+    files = partial(_sharpen_files, asked=asked, grid=grid, preview=preview, guidance=guidance)
+    if isinstance(source, (str, os.PathLike)) or _is_paths(source):
         if destination is None:
             raise UsageError("a DEM in a file needs a destination, the path of the GeoTIFF to write")
         paths = [source] if isinstance(source, (str, os.PathLike)) else list(source)
-        return files([os.fspath(p) for p in paths], Path(destination))
+        return files([os.fspath(p) for p in paths], Path(destination), reading=reading)
     if hasattr(source, "dims") and hasattr(source, "coords"):
-        _only_for_files(destination=destination)
-        return _sharpen_xarray(source, files, uncertainty)
+        _only_for_files(destination=destination, bands=reading.bands)
+        return _sharpen_xarray(source, files, reading, uncertainty)
     raise UsageError(f"a DEM cannot be a {type(source).__name__}; expected a path, a DataArray or a numpy array")
+
+
+def _is_paths(source: Any) -> bool:
+    return isinstance(source, Sequence) and bool(source) and all(isinstance(p, (str, os.PathLike)) for p in source)
 
 
 def _target(target: TargetGrid | None, fields: DemFields) -> TargetGrid:
@@ -206,13 +210,22 @@ def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: _Request) -> 
     return out if asked.uncertainty else np.ascontiguousarray(out[0])
 
 
-def _sharpen_xarray(source: Any, files: Callable[..., Path], uncertainty: bool) -> Any:
+def _sharpen_xarray(source: Any, files: Callable[..., Path], reading: ReadOptions, uncertainty: bool) -> Any:
     from terrafine.atomic import temporary_folder
     from terrafine.raster.read.dataarray import through_files
 
+    def work(coarse: Path, fine: Path, unit: str) -> None:
+        files([os.fspath(coarse)], fine, reading=dataclasses.replace(reading, elevation_unit=unit or None, nodata=None))
+
     with temporary_folder() as folder:
         return through_files(
-            source, folder, lambda coarse, fine: files([os.fspath(coarse)], fine), one_band=not uncertainty
+            source,
+            folder,
+            work,
+            one_band=not uncertainty,
+            elevation_unit=reading.elevation_unit,
+            nodata=reading.nodata,
+            located=reading.assume_crs is not None or reading.pixel_size_m is not None,
         )
 
 

@@ -7,34 +7,87 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from terrafine.errors import MissingExtraError, UsageError
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.errors import BandError, GridError, MissingExtraError, TerrafineError, UsageError
+from terrafine.raster.units import unit_factor
 
 __all__ = ["through_files"]
 
+_Y = ("y", "lat", "latitude", "northing", "projection_y_coordinate", "yc")
+_X = ("x", "lon", "long", "longitude", "easting", "projection_x_coordinate", "xc")
+_OF_STORAGE = {
+    *("scale_factor", "add_offset", "_FillValue", "missing_value", "units", "dtype", "grid_mapping", "_Unsigned"),
+    *("valid_min", "valid_max", "valid_range", "actual_range"),
+}
+_UNEVEN = 0.01  # of a cell, by which a coordinate may be off its place
+_HEIGHTS = 9000.0  # a nodata value inside ± this many metres could be a height
 
-def through_files(source: Any, folder: Path, work: Callable[[Path, Path], object], *, one_band: bool) -> Any:
-    """`work(coarse, fine)` between the array as a GeoTIFF and its result as an array.
 
-    source  heights (y, x) under any names, north-up or south-up, georeferenced through `rio` or `odc`; NaN is missing
-    Returns (y, x) float32 where `one_band`, else (band, y, x), with the source's orientation, names and attributes.
-    Raises MissingExtraError without rioxarray, UsageError for more than one band.
+def through_files(
+    source: Any,
+    folder: Path,
+    work: Callable[[Path, Path, str], object],
+    *,
+    one_band: bool,
+    elevation_unit: str | None = None,
+    nodata: float | None = None,
+    located: bool = False,
+) -> Any:
+    """Run `work(coarse, fine, unit)` between an array as a GeoTIFF and its result as an array.
+
+    Parameters
+    ----------
+    source
+        A DataArray of heights (y, x), or a Dataset of one, georeferenced through `rio` or `odc`. Its dimensions may
+        have any names and directions; others must have the size 1. NaN and its nodata value are missing; a scale and
+        an offset in its attributes, not yet applied, are applied.
+    folder
+        Folder for the two files.
+    work
+        Makes the fine file from the coarse one, whose heights have the unit.
+    one_band
+        Return (y, x) instead of (band, y, x).
+    elevation_unit
+        Unit of the heights; by default the attribute `units`, else that of the CRS or metres.
+    nodata
+        Further value that means missing.
+    located
+        A CRS or a cell size is given elsewhere, so that the array may lack a CRS.
+
+    Returns
+    -------
+    DataArray
+        float32 metres with the source's orientation, names and attributes, but those that describe how the source was
+        stored; `units` is "m".
+
+    Raises
+    ------
+    MissingExtraError
+        Without rioxarray.
+    UsageError, GridError, BandError
+        For an array that cannot be read as heights on an even grid.
     """
     try:
         import rioxarray
     except ImportError as e:
         raise MissingExtraError("DataArrays need the extra `xarray`; install terrafine[xarray]") from e
     coarse, fine = folder / "coarse.tif", folder / "fine.tif"
-    form = _write(source, coarse)
-    work(coarse, fine)
+    array = _one_variable(source)
+    name = "the DataArray" if array.name is None else f"the DataArray {str(array.name)!r}"
+    form = _write(array, name, coarse, nodata, located)
+    try:
+        work(coarse, fine, _unit(array, name, elevation_unit))
+    except TerrafineError as error:  # its user knows the array, not the files between
+        text = str(error).replace(str(coarse), name).replace(coarse.name, name)
+        error.args = (text.replace(str(fine), "the temporary result").replace("the file", "it"),)
+        raise
     opened: Any = rioxarray.open_rasterio(fine, masked=True)
     with opened:
         out = opened.load()
     out = out.squeeze("band", drop=True) if one_band else out
-    out = out.rename(source.name)
-    out.attrs = dict(source.attrs)
-    if form.nodata is not None:
-        out = out.rio.write_nodata(form.nodata, encoded=True)
-    return (out.isel(y=slice(None, None, -1)) if form.south_up else out).rename({"y": form.y, "x": form.x})
+    return _as_the_source(out, array, form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +97,134 @@ class _Form:
     y: Any
     x: Any
     south_up: bool
+    westward: bool
     nodata: float | None
 
 
-def _write(source: Any, path: Path) -> _Form:
-    flat = source.squeeze(drop=True)
-    if flat.ndim != 2:
-        raise UsageError(f"a DataArray with dimensions {dict(source.sizes)}; expected one band of heights as (y, x)")
-    y, x = _spatial_dims(flat)
-    flat = flat.rename({y: "y", x: "x"}).transpose("y", "x").rio.set_spatial_dims("x", "y")
-    south_up = flat.sizes["y"] > 1 and float(flat["y"][0]) < float(flat["y"][-1])
-    north_up = flat.isel(y=slice(None, None, -1)) if south_up else flat
-    nodata = flat.rio.encoded_nodata if flat.rio.encoded_nodata is not None else flat.rio.nodata
-    as_float = north_up.astype("float32")
-    as_float.rio.write_nodata(nodata, encoded=flat.rio.encoded_nodata is not None).rio.to_raster(path)
-    return _Form(y, x, south_up, nodata)
+def _one_variable(source: Any) -> Any:
+    """The array, or the one variable with dimensions of a Dataset."""
+    if not hasattr(source, "data_vars"):
+        return source
+    names = [name for name, variable in source.data_vars.items() if variable.ndim]
+    if len(names) != 1:
+        listed = ", ".join(map(repr, names)) or "none"
+        raise UsageError(f"a Dataset with the variables {listed}; expected one, or a DataArray: dataset[NAME]")
+    array = source[names[0]]
+    mapping = array.encoding.get("grid_mapping", array.attrs.get("grid_mapping"))
+    if mapping in source.data_vars:
+        array = array.assign_coords({mapping: source[mapping]})
+    return array
 
 
-def _spatial_dims(array: Any) -> tuple[Any, Any]:
-    """Names of the dimensions along y and x: as `rio` knows them, else in the array's order."""
+def _unit(array: Any, name: str, stated: str | None) -> str:
+    """Unit of the heights: as stated, else the attribute `units`, else empty."""
+    unit = str(array.attrs.get("units", "")) if stated is None else stated
+    unit_factor(unit, name)
+    return unit
+
+
+def _write(array: Any, name: str, path: Path, nodata: float | None, located: bool) -> _Form:
+    """Write the heights as a north-up GeoTIFF of float32, NaN where missing."""
+    y, x = _spatial_dims(array, name)
+    others = {d: n for d, n in array.sizes.items() if d not in (y, x)}
+    if any(n != 1 for n in others.values()):
+        raise UsageError(
+            f"{name} has the dimensions {dict(array.sizes)}; expected one band of heights as (y, x). Select one: "
+            f"array.isel({', '.join(f'{d}=0' for d, n in others.items() if n != 1)})"
+        )
+    flat = array.squeeze(list(others), drop=True).rename({y: "y", x: "x"}).transpose("y", "x")
+    flat = flat.rio.set_spatial_dims("x", "y")
+    if flat.rio.crs is None and not located:
+        raise GridError(
+            f'{name} has no CRS; state it with assume_crs=CRS, or write it: array.rio.write_crs("EPSG:xxxx"), or give '
+            "the size of a cell in metres with pixel_size_m=METRES"
+        )
+    form = _Form(y, x, _runs(flat, "y", name) > 0, _runs(flat, "x", name) < 0, _kept_nodata(flat))
+    values = _heights(flat, name, nodata)
+    north_up = _turned(flat.copy(data=values), form)
+    north_up.attrs, north_up.encoding = {}, {}
+    north_up.rio.write_nodata(np.nan).rio.to_raster(path)
+    return form
+
+
+def _spatial_dims(array: Any, name: str) -> tuple[Any, Any]:
+    """Names of the dimensions along y and x: by their names, as `rio` knows them, else the last two."""
     from rioxarray.exceptions import MissingSpatialDimensionError
 
+    if array.ndim < 2:
+        raise UsageError(f"{name} has the dimensions {dict(array.sizes)}; expected heights as (y, x)")
+    lower = {str(d).lower(): d for d in array.dims}
+    y, x = (next((lower[n] for n in names if n in lower), None) for names in (_Y, _X))
+    if y is not None and x is not None:
+        return y, x
     try:
         return array.rio.y_dim, array.rio.x_dim
     except MissingSpatialDimensionError:
-        first, second = array.dims
-        backwards = str(first).lower() in ("lon", "long", "longitude", "easting")
-        return (second, first) if backwards else (first, second)
+        return array.dims[-2], array.dims[-1]
+
+
+def _runs(flat: Any, axis: str, name: str) -> float:
+    """Step of the coordinates along an axis, 0 where a geotransform stands in their place; refuses uneven ones."""
+    size = flat.sizes[axis]
+    if axis not in flat.coords:
+        if flat.rio._cached_transform() is None:
+            raise GridError(
+                f"{name} has no coordinates along {axis}; expected evenly spaced ones, the centres of its cells"
+            )
+        return 0.0
+    raw = flat[axis].values
+    if raw.dtype.kind not in "iuf":
+        raise GridError(f"{name} has coordinates of type {raw.dtype} along {axis}; expected numbers")
+    if size == 1:
+        if flat.rio._cached_transform() is None:
+            raise GridError(f"{name} has one cell along {axis}, so its size is not known; expected at least two")
+        return 0.0
+    coordinates = raw.astype(np.float64)
+    step = float(coordinates[-1] - coordinates[0]) / (size - 1)
+    off = np.abs(coordinates - (coordinates[0] + step * np.arange(size)))
+    rounding = 4 * float(np.spacing(np.abs(raw).max())) if raw.dtype.kind == "f" else 0.0
+    if step == 0 or not (off <= _UNEVEN * abs(step) + rounding).all():
+        raise GridError(
+            f"{name} has coordinates along {axis} that are not evenly spaced; expected steps of {step:g}. Bring it to "
+            f"an even grid first: array.interp({axis}=...)"
+        )
+    return float(step)
+
+
+def _heights(flat: Any, name: str, nodata: float | None) -> NDArray[np.float32]:
+    """The values as heights (y, x): nodata as NaN, a scale and an offset that are still to be applied applied."""
+    raw = np.asarray(flat.values)
+    if raw.dtype.kind not in "iuf":
+        raise BandError(f"{name} holds values of type {raw.dtype}; expected numbers, heights")
+    values = raw.astype(np.float64)
+    fills = [flat.attrs.get(k) for k in ("_FillValue", "missing_value")] + [nodata]
+    fills += [flat.encoding.get("_FillValue")] if raw.dtype.kind != "f" else []
+    for fill in np.ravel([f for f in fills if f is not None]):
+        values[raw == (raw.dtype.type(fill) if raw.dtype.kind == "f" else fill)] = np.nan
+    scale, offset = (float(flat.attrs.get(k, d)) for k, d in (("scale_factor", 1.0), ("add_offset", 0.0)))
+    return (values * scale + offset).astype(np.float32)
+
+
+def _kept_nodata(flat: Any) -> float | None:
+    """The source's nodata value, where it can stand for missing heights in metres too."""
+    found = flat.rio.encoded_nodata
+    stored = {**flat.attrs, **flat.encoding}
+    packed = float(stored.get("scale_factor", 1.0)) != 1.0 or float(stored.get("add_offset", 0.0)) != 0.0
+    return None if found is None or packed or abs(float(found)) < _HEIGHTS else float(found)
+
+
+def _turned(array: Any, form: _Form) -> Any:
+    """North-up from the source's directions, or back."""
+    array = array.isel(y=slice(None, None, -1)) if form.south_up else array
+    return array.isel(x=slice(None, None, -1)) if form.westward else array
+
+
+def _as_the_source(out: Any, array: Any, form: _Form) -> Any:
+    out = _turned(out, form).rename(array.name)
+    kept = {k: v for k, v in array.attrs.items() if k not in _OF_STORAGE and not k.startswith("STATISTICS_")}
+    out.attrs = kept | {"units": "m"}
+    mapping = out.encoding.get("grid_mapping")
+    out.encoding = {} if mapping is None else {"grid_mapping": mapping}
+    if form.nodata is not None:
+        out = out.rio.write_nodata(form.nodata, encoded=True)
+    return out.rename({"y": form.y, "x": form.x})
