@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from terrafine.errors import RecipeError
+from terrafine.nn.precision import in_float32
 from terrafine.nn.system import TrainingBatch
 from terrafine.nn.terms import SETTINGS, physics_terms
 
@@ -25,6 +26,7 @@ def refuse_unknown(settings: Mapping[str, float], known: Collection[str]) -> Non
         raise RecipeError(f"[loss] {unknown}: no such terms; known are {sorted(known)}")
 
 
+@in_float32
 def relief_terms(
     relief: Tensor, detail: Tensor, log_sigma: Tensor, batch: TrainingBatch, settings: Mapping[str, float]
 ) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from torch.nn import functional
 from terrafine.nn.elevation import ElevationModel, Relief
 from terrafine.nn.export import with_engine
 from terrafine.nn.losses import refuse_unknown
+from terrafine.nn.precision import fixed_correlation
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.subcell import context_kernel, forward_differences, on_differences
 from terrafine.nn.system import Options, System, TrainingBatch
@@ -44,7 +45,7 @@ class PreUpsampled(nn.Module):
     def forward(self, heights: Tensor, pixel_size_m: Tensor, scale: int) -> Tensor:
         """heights (n, 1, y, x) m, pixel_size_m (n, 2, y, 1) -> relief (n, k², y, x) m, subcell minus cell height."""
         size = pixel_size_m.prod(dim=1, keepdim=True).sqrt()
-        local = functional.conv2d(forward_differences(heights), self.above, padding=_WINDOW // 2) / size
+        local = fixed_correlation(forward_differences(heights), self.above) / size
         surface = functional.pixel_shuffle(local + relief_of(local, scale, "bicubic"), scale)
         residual = functional.pixel_unshuffle(self.body(surface), scale) * (_OUT * size)
         out: Tensor = relief_of(heights, scale, "bicubic") + residual

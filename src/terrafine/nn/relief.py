@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from terrafine.nn.blocks import ResidualBlock, init_identity
+from terrafine.nn.precision import fixed_correlation
 from terrafine.nn.subcell import consistent_cubic, context_kernel, forward_differences, on_differences
 
 __all__ = ["ReliefNet", "Stem"]
@@ -96,7 +97,7 @@ class ReliefNet(nn.Module):
     def stem(self, heights: Tensor, pixel_size_m: Tensor) -> Stem:
         """Fixed filters and the first convolution; arguments as `forward`."""
         differences = forward_differences(heights)
-        linear = functional.conv2d(differences, self.fixed, padding=_RADIUS)
+        linear = fixed_correlation(differences, self.fixed)
         surface, context = linear[:, : self.scale**2], linear[:, self.scale**2 :]
         size = pixel_size_m.prod(dim=1, keepdim=True).sqrt()
         slopes = torch.cat((differences / pixel_size_m, context / size), dim=1)

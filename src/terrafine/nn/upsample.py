@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from terrafine.nn.precision import fixed_correlation
 from terrafine.nn.subcell import (
     F64,
     consistent_cubic,
@@ -49,7 +50,7 @@ def relief_of(heights: Tensor, k: int, method: str) -> Tensor:
     is plain Keys cubic. Beyond the edge the terrain is taken to go on level.
     """
     kernel = _kernel(k, method).to(heights.device)
-    return functional.conv2d(forward_differences(heights), kernel, padding=kernel.shape[-1] // 2)
+    return fixed_correlation(forward_differences(heights), kernel)
 
 
 def assemble(heights: Tensor, relief: Tensor, k: int) -> Tensor:

@@ -55,12 +55,17 @@ class ModelRef:
 
 def system_names() -> list[str]:
     """Folders of this package that hold a system, in order."""
-    return sorted(p.parent.name for p in _HERE.glob("*/__init__.py"))
+    return sorted(_folders())
+
+
+def _folders() -> dict[str, Path]:
+    """Name -> folder of every system, wherever this package's path leads."""
+    return {p.parent.name: p.parent for root in reversed(__path__) for p in Path(root).glob("*/__init__.py")}
 
 
 def recipe_folders() -> list[Path]:
     """Where the systems' recipes lie, in order."""
-    return [_HERE / name / "recipes" for name in system_names()]
+    return [folder / "recipes" for _, folder in sorted(_folders().items())]
 
 
 @cache

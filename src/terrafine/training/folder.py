@@ -26,6 +26,7 @@ class RunFolder:
 
     path: Path
     log: list[dict[str, float]] = field(default_factory=list)
+    recipe: str = ""
 
     @property
     def checkpoint(self) -> Path:
@@ -36,11 +37,17 @@ class RunFolder:
         """A picture of the held-out data at a step."""
         return self.path / "pictures" / f"step-{step:06d}.png"
 
-    def begin(self, recipe_json: str, upto: int) -> None:
-        """Write the recipe, and the log as it was at the step that the run resumes from."""
+    def begin(self, recipe: str, upto: int) -> None:
+        """Take the recipe as JSON, and the log as it was at the step that the run resumes from; nothing is written."""
         self.log[:] = _read_log(self.path / "log.jsonl", upto)
-        write_whole(self.path / "recipe.json", recipe_json.encode())
-        write_whole(self.path / "log.jsonl", "".join(json.dumps(line) + "\n" for line in self.log).encode())
+        self.recipe = recipe
+
+    def write_begin(self) -> None:
+        """Write what `begin` took, the first time it is called: after the first step, which may refuse the run."""
+        if self.recipe:
+            write_whole(self.path / "recipe.json", self.recipe.encode())
+            write_whole(self.path / "log.jsonl", "".join(json.dumps(line) + "\n" for line in self.log).encode())
+            self.recipe = ""
 
     def append(self, step: int, line: Mapping[str, float]) -> None:
         """Add a line to the log."""

@@ -207,6 +207,7 @@ def _record(
 ) -> None:
     """Report the step; write the log, and the checkpoint and the curve where they are due."""
     recipe = task.recipe
+    folder.write_begin()
     if progress is not None:
         progress(state.step, recipe.optim.steps, line)
     if scored or state.step % _LOG_EVERY == 0:

@@ -12,6 +12,7 @@ from torch.nn import functional
 from terrafine.errors import DataError, UsageError
 from terrafine.nn.elevation import ElevationModel, Relief
 from terrafine.nn.losses import refuse_unknown
+from terrafine.nn.precision import in_float32
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options, System, TrainingBatch
 from terrafine.nn.task import Discriminators, Losses, Settings, Training
@@ -82,6 +83,7 @@ def _loss(
     return {"total": height + weight * sar, "l1": height, "sar": sar}
 
 
+@in_float32
 def _sar_term(net: PublishedNet, fine: Tensor, batch: TrainingBatch) -> Tensor:
     """Mean |simulated(fine) − simulated(truth)| as the network sees backscatter: z-scores of log(1 + power)."""
     parts = [batch.guides.get(name) for name in ("look_east", "look_north")]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.support.devices import refuse_unmoved
 from tests.support.rasters import write_raster
 
 from terrafine.errors import DataError, RecipeError
@@ -149,6 +150,15 @@ def test_a_run_cut_off_goes_on_to_the_same_weights(recipe: str, ground: Path, tm
         assert spec.calibration["sigma"] > 0
     else:
         assert (spec.tiling, spec.relative) == ("blend", True)
+
+
+@pytest.mark.parametrize("recipe", ["tiny.toml", "tiny-drpan-shift.toml", "tiny-relief.toml"])
+def test_every_tensor_that_the_network_is_given_was_moved_to_the_device(
+    recipe: str, ground: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = refuse_unmoved(monkeypatch, "sat2dem")
+    train(ground / recipe, data_root=ground, out=tmp_path, threads=1)
+    assert set(called) == {"forward", "predict"}
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(ground: Path, tmp_path: Path) -> None:

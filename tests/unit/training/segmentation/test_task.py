@@ -13,6 +13,7 @@ import torch
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from scipy.ndimage import gaussian_filter
+from tests.support.devices import refuse_unmoved
 
 from terrafine.errors import DataError, NoModelError, RecipeError
 from terrafine.nn.task import SampleBatch
@@ -320,6 +321,24 @@ def test_a_run_starts_from_weights_that_fit_and_refuses_those_that_do_not(folder
     (folder / "lost.toml").write_text(text.replace("images/small-images", "nowhere/none"))
     with pytest.raises(NoModelError, match="no such file"):
         train(folder / "lost.toml", data_root=folder, out=folder / "lost", device="cpu")
+
+
+def test_every_tensor_that_the_network_is_given_was_moved_to_the_device(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = refuse_unmoved(monkeypatch, "jointseg")
+    train(folder / "small.toml", data_root=folder, out=tmp_path / "out", device="cpu")
+    assert set(called) == {"forward", "predict"}
+
+
+def test_a_run_never_stops_before_its_last_phase(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = RECIPE.replace("validate_every = 6", "validate_every = 1")
+    text = text.replace("[phases.joint]\nsteps = 3", "[phases.joint]\nsteps = 9")
+    (folder / "stops.toml").write_text(f'{text}\n[stop]\nbest_by = "f1"\nmode = "max"\npatience = 2\n')
+    scores = dict.fromkeys(SampleRecipe.SCORES, 0.5)
+    monkeypatch.setattr(SegmentationTask, "score", lambda self, network, checks, step: scores)
+    done = train(folder / "stops.toml", data_root=folder, out=tmp_path / "out", device="cpu")
+    assert done.steps == 5, "the last phase starts at step 3"
 
 
 def test_folders_that_hold_no_samples_are_refused(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""Arithmetic of heights in full float32: neither autocast's bfloat16 nor the TF32 of a GPU's convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["fixed_correlation", "in_float32"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def in_float32(function: Callable[P, R]) -> Callable[P, R]:
+    """The function with autocast switched off on the device of its first tensor."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        device = next(a.device for a in (*args, *kwargs.values()) if isinstance(a, Tensor))
+        with _without_autocast(device):
+            return function(*args, **kwargs)
+
+    return run
+
+
+def fixed_correlation(x: Tensor, kernel: Tensor) -> Tensor:
+    """Correlation with a fixed kernel, padded with zeros to the same size, in full float32.
+
+    bfloat16 has 8 bits: on neighbour differences of tens of metres it errs by decimetres, and TF32 by centimetres.
+
+    Parameters
+    ----------
+    x
+        (n, c, y, x), metres or slopes.
+    kernel
+        (m, c, 2r + 1, 2r + 1).
+
+    Returns
+    -------
+    (n, m, y, x)
+    """
+    with _without_autocast(x.device), _without_tf32(x.device):
+        return functional.conv2d(x, kernel, padding=kernel.shape[-1] // 2)
+
+
+def _without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    enabled = torch.is_autocast_enabled(device.type)
+    return torch.autocast(device.type, enabled=False) if enabled else nullcontext()
+
+
+def _without_tf32(device: torch.device) -> AbstractContextManager[object]:
+    cudnn = torch.backends.cudnn
+    if device.type != "cuda":
+        return nullcontext()
+    flags: AbstractContextManager[object] = cudnn.flags(
+        enabled=cudnn.enabled, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False
+    )
+    return flags
