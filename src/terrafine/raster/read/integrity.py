@@ -39,6 +39,7 @@ _OFFSETS = (324, 273)  # TileOffsets, StripOffsets
 _COUNTS = (325, 279)  # TileByteCounts, StripByteCounts
 _WHOLE = 64 << 20
 _SAMPLE = 1 << 20
+_LINKS = 40  # of one path, as the kernel follows them
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,18 +179,33 @@ def check_parts(path: str) -> None:
 
 
 def _sources(vrt: Path) -> list[Path]:
-    """The plain local files under `SourceFilename` and `SourceDataset` (https://gdal.org/drivers/raster/vrt.html)."""
+    """The plain local files under `SourceFilename` and `SourceDataset` (https://gdal.org/drivers/raster/vrt.html).
+
+    As GDAL does: names of elements and attributes in any case; a relative name begins at the folder of the file that
+    a symbolic link leads to, link by link.
+    """
     try:
         tree = ElementTree.parse(vrt)
     except ElementTree.ParseError as error:
         raise SourceError(f"{vrt}: no whole VRT ({error}); fetch or build it again") from None
-    found: list[Path] = []
-    for node in (n for tag in ("SourceFilename", "SourceDataset") for n in tree.iter(tag)):
+    folder, found = _linked_to(vrt).parent, []
+    for node in tree.iter():
+        if str(node.tag).lower() not in ("sourcefilename", "sourcedataset"):
+            continue
         text = (node.text or "").strip()
-        plain = text and ":" not in text and not text.startswith(("/vsi", "<"))
-        if plain:
-            found.append(vrt.parent / text if node.get("relativeToVRT") == "1" else Path(text))
+        relative = {name.lower(): value.strip() for name, value in node.items()}.get("relativetovrt") == "1"
+        if text and ":" not in text and not text.startswith(("/vsi", "<")):
+            found.append(folder / text if relative else Path(text))
     return list(dict.fromkeys(found))
+
+
+def _linked_to(path: Path) -> Path:
+    """The file that a chain of symbolic links leads to; folders that are links are left as they are."""
+    for _ in range(_LINKS):
+        if not path.is_symlink():
+            break
+        path = path.parent / path.readlink()
+    return path
 
 
 def content_digest(path: str) -> str:
