@@ -1,49 +1,36 @@
-"""Units of height: what a file, its CRS or the caller states, in metres."""
+"""Units of height: what a file, its CRS or the caller states, in metres; and refused where nobody states it."""
 
 from __future__ import annotations
+
+import re
 
 from pyproj import CRS
 
 from terrafine.errors import GridError
-from terrafine.raster import vertical
+from terrafine.raster.crs import is_placeholder, length_unit, vertical_crs, vertical_unit
 
-__all__ = ["height_unit", "unit_factor"]
+__all__ = ["UNSTATED", "height_unit", "unit_factor"]
 
-_UNITS = {
-    "": 1.0,
-    "m": 1.0,
-    "metre": 1.0,
-    "meter": 1.0,
-    "metres": 1.0,
-    "meters": 1.0,
-    "km": 1000.0,
-    "dm": 0.1,
-    "decimetre": 0.1,
-    "decimeter": 0.1,
-    "cm": 0.01,
-    "centimetre": 0.01,
-    "centimeter": 0.01,
-    "mm": 0.001,
-    "ft": 0.3048,
-    "foot": 0.3048,
-    "feet": 0.3048,
-    "international foot": 0.3048,
-    "us-ft": 1200.0 / 3937.0,
-    "ftus": 1200.0 / 3937.0,
-    "us survey foot": 1200.0 / 3937.0,
-    "us survey feet": 1200.0 / 3937.0,
-    "us_survey_foot": 1200.0 / 3937.0,
-    "foot_us": 1200.0 / 3937.0,
-    "survey foot": 1200.0 / 3937.0,
+_FOOT, _US_FOOT = 0.3048, 1200.0 / 3937.0  # https://www.nist.gov/pml/us-surveyfoot
+_METRES = {
+    1.0: "m metre meter metres meters",
+    1000.0: "km kilometre kilometer kilometres kilometers",
+    0.1: "dm decimetre decimeter decimetres decimeters",
+    0.01: "cm centimetre centimeter centimetres centimeters",
+    0.001: "mm millimetre millimeter millimetres millimeters",
+    _FOOT: "ft foot feet international-foot international-feet foot-international feet-international intl-ft ft-intl",
+    _US_FOOT: "us-ft ft-us usft ftus sft us-foot us-feet foot-us feet-us survey-foot survey-feet "
+    "us-survey-foot us-survey-feet foot-us-survey feet-us-survey u-s-survey-foot u-s-survey-feet",
 }
+_UNITS = {name.replace("-", ""): metres for metres, names in _METRES.items() for name in names.split()}
+
+UNSTATED = "not stated"
+"""The unit of heights that are only described, not read, where neither the file nor its CRS states it."""
 
 
 def unit_factor(unit: str, path: str) -> float:
-    """Metres in one unit of height; the international foot is 0.3048 m and the US survey foot 1200/3937 m.
-
-    Raises GridError for a unit that is not known. https://www.nist.gov/pml/us-surveyfoot
-    """
-    key = unit.strip().lower()
+    """Metres in one unit of height; raises GridError for a unit that is not known."""
+    key = re.sub(r"[^a-z]", "", unit.lower())
     if key not in _UNITS:
         raise GridError(
             f"{path}: heights are in {unit!r}, a unit not known here; expected one of m, km, dm, cm, mm, ft, "
@@ -52,17 +39,66 @@ def unit_factor(unit: str, path: str) -> float:
     return _UNITS[key]
 
 
-def height_unit(name: str, unit: str, crs: CRS | None, stated: str | None) -> tuple[str, float]:
-    """The unit of a file's heights and its metres: stated, of the band, or of the vertical axis of the CRS."""
+def height_unit(
+    path: str, unit: str, crs: CRS | None, stated: str | None, *, required: bool = True
+) -> tuple[str, float]:
+    """The unit of a file's heights, and its metres.
+
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    unit
+        The unit of the band; a placeholder such as `unknown` counts as none.
+    crs
+        The CRS of the file; the unit of its vertical axis counts where the band has none.
+    stated
+        The unit that the caller states; it overrides both.
+    required
+        Whether an unstated unit is an error, else it is `UNSTATED`.
+
+    Raises
+    ------
+    GridError
+        For a unit that is not known, units that contradict each other, an axis that counts depth, and heights of
+        unstated unit under a CRS that does not measure metres or degrees.
+    """
+    upright = None if crs is None else vertical_crs(crs)
+    if upright is not None and upright.axis_info[0].direction.lower() == "down":
+        raise GridError(
+            f"{path}: the vertical CRS {upright.name!r} counts depth, downwards; expected heights. Change the sign of "
+            "the values, and the CRS"
+        )
     if stated is not None:
-        return stated, unit_factor(stated, name)
-    axis = vertical.vertical_unit(crs) if crs is not None else None
-    if not unit.strip() and axis is not None:
+        return stated, unit_factor(stated, path)
+    band = "" if is_unstated(unit) else unit.strip()
+    axis = vertical_unit(crs) if crs is not None else None
+    if not band and axis is not None:
         return f"{axis:.9g} m", axis
-    factor = unit_factor(unit, name)
+    if not band:
+        return _by_horizontal(path, crs, required)
+    factor = unit_factor(band, path)
     if axis is not None and abs(factor - axis) > 1e-9:
         raise GridError(
-            f"{name}: the band's unit is {unit!r} ({factor:.9g} m), but the vertical axis of its CRS measures "
+            f"{path}: the band's unit is {band!r} ({factor:.9g} m), but the vertical axis of its CRS measures "
             f"{axis:.9g} m; say which is true with elevation_unit=UNIT"
         )
-    return unit or "m", factor
+    return band, factor
+
+
+def is_unstated(unit: str) -> bool:
+    """Whether a band's unit states nothing; `m` and `ft` are no placeholders here."""
+    return re.sub(r"[^a-z]", "", unit.lower()) not in _UNITS and is_placeholder(unit)
+
+
+def _by_horizontal(path: str, crs: CRS | None, required: bool) -> tuple[str, float]:
+    """Metres where the CRS measures metres or degrees, or there is none; else it cannot be known."""
+    ground = None if crs is None else length_unit(crs)
+    if ground is None or abs(ground[1] - 1.0) < 1e-4:  # Namibia's legal metre is 1.0000136 m
+        return "m", 1.0
+    if not required:
+        return UNSTATED, 1.0
+    raise GridError(
+        f"{path}: nothing states the unit of its heights, and its CRS measures {ground[0]}: metres and feet are both "
+        "possible. State it with elevation_unit=UNIT"
+    )

@@ -10,7 +10,8 @@ from pyproj import CRS
 from tests.support.rasters import heights, utm_grid, write_raster
 
 from terrafine.errors import DatumError
-from terrafine.raster import vertical
+from terrafine.raster import products, vertical
+from terrafine.raster.crs import horizontal
 from terrafine.raster.read.source import open_source
 from terrafine.raster.write.cog_writer import write_cog
 
@@ -49,15 +50,15 @@ def test_codes_in_feet_belong_to_their_metric_datum(code: int, name: str) -> Non
     ],
 )
 def test_products_are_known_by_their_file_names(file: str, product: str, datum: str, surface: str) -> None:
-    found = vertical.identify_product(file)
+    found = products.identify_product(file)
     assert found is not None
     assert (found.name, found.datum, found.surface) == (product, datum, surface)
-    assert found.url.startswith("https://") and found.url in vertical.product_datum(found).known
+    assert found.url.startswith("https://") and found.url in products.product_datum(found).known
 
 
 @pytest.mark.parametrize("file", ["dem.tif", "myanmar_s1.tif", "N49E011.tif.aux.xml", "big_butte_30m.tif"])
 def test_other_names_tell_nothing(file: str) -> None:
-    assert vertical.identify_product(file) is None
+    assert products.identify_product(file) is None
 
 
 def test_a_compound_crs_is_read_and_written_back(tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_a_projected_compound_and_an_ellipsoid_survive(tmp_path: Path) -> None:
 def test_a_three_dimensional_crs_stands_on_its_ellipsoid(tmp_path: Path) -> None:
     found = vertical.from_crs(CRS.from_epsg(4979))
     assert found is not None and found.name == "WGS84 ellipsoid"
-    assert vertical.horizontal(CRS.from_epsg(4979)).to_epsg() == 4326
+    assert horizontal(CRS.from_epsg(4979)).to_epsg() == 4326
     other = vertical.from_crs(CRS.from_epsg(4937))
     assert other is not None and not other.same(found)
     assert vertical.from_crs(CRS.from_epsg(4326)) is None

@@ -107,7 +107,7 @@ def open_any(path: PathLike) -> Source:
         return open_labels(path)
     if not want:
         want = ("red", "green", "blue") if kind == "image" else ("elevation",)
-    return open_source(path, want=want, check_range=kind == "elevation")
+    return open_source(path, want=want, check_range=kind == "elevation", unit_required=False)
 
 
 def class_names(source: Source) -> dict[int, str]:

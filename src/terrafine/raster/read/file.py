@@ -19,10 +19,14 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from terrafine.errors import GridError, SourceError
-from terrafine.raster import gdal, grid, vertical
+from terrafine.raster import gdal, grid
+from terrafine.raster.crs import horizontal
 from terrafine.raster.read import integrity
 from terrafine.raster.read.choose import BandFacts, choose_bands
 from terrafine.raster.units import height_unit
+
+HEIGHTS = ("elevation", "relief")
+"""Bands in a unit of height; their standard errors begin with the same words."""
 
 __all__ = ["RasterFile", "Stated", "open_file", "open_quietly"]
 
@@ -37,6 +41,7 @@ class Stated:
     elevation_unit: str | None = None
     nodata: float | None = None
     metres_known: bool = False
+    unit_required: bool = True
 
 
 @dataclass(slots=True)
@@ -107,7 +112,7 @@ class RasterFile:
             ) from None
         if self.south_up:
             raw, mask = raw[::-1], None if mask is None else mask[::-1]
-        return _physical(raw, mask, fact, self.factor if name.startswith("elevation") else 1.0)
+        return _physical(raw, mask, fact, self.factor if name.startswith(HEIGHTS) else 1.0)
 
 
 def _physical(
@@ -212,7 +217,7 @@ def _describe(
     elif south_up:  # a bare picture: rows run down, as every picture's do
         south_up, transform = False, Affine.scale(1, -1)
     shape = (int(handle.height), int(handle.width))
-    grid.check_grid(name, transform, shape, None if crs is None else vertical.horizontal(crs), stated.metres_known)
+    grid.check_grid(name, transform, shape, None if crs is None else horizontal(crs), stated.metres_known)
     facts, unit, factor = _bands(handle, name, want, bands, crs, stated)
     tags = {**handle.tags(), **dict(handle.tags(ns="TERRAFINE"))}
     return RasterFile(
@@ -239,7 +244,8 @@ def _bands(
 ) -> tuple[dict[str, BandFacts], str, float]:
     """The bands wanted, and the unit of the heights with its metres."""
     facts = choose_bands(handle, name, want, bands, stated.nodata)
-    if "elevation" not in facts:
+    band = next((band for band in facts if band in HEIGHTS), None)
+    if band is None:
         return facts, "", 1.0
-    unit = handle.units[facts["elevation"].index - 1] or ""
-    return facts, *height_unit(name, unit, crs, stated.elevation_unit)
+    unit = handle.units[facts[band].index - 1] or ""
+    return facts, *height_unit(name, unit, crs, stated.elevation_unit, required=stated.unit_required)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from affine import Affine
 
 from terrafine.errors import GridError
-from terrafine.raster import vertical
+from terrafine.raster.crs import horizontal
 from terrafine.raster.read.file import RasterFile
 
 __all__ = ["lay_out"]
@@ -50,7 +50,7 @@ def lay_out(files: Sequence[RasterFile]) -> tuple[Affine, tuple[int, int], list[
 def _fits(first: RasterFile, file: RasterFile) -> None:
     same = file.crs is None and first.crs is None
     if file.crs is not None and first.crs is not None:
-        here, there = vertical.horizontal(file.crs), vertical.horizontal(first.crs)
+        here, there = horizontal(file.crs), horizontal(first.crs)
         same = here == there or here.equals(there, ignore_axis_order=True)
     if not same:
         raise GridError(
@@ -76,7 +76,7 @@ def _fits(first: RasterFile, file: RasterFile) -> None:
 def _across_the_dateline(files: Sequence[RasterFile]) -> list[float]:
     """Degrees to add to each file's longitudes for a contiguous mosaic: 360 for the western hemisphere, or 0."""
     crs = files[0].crs
-    if crs is None or not vertical.horizontal(crs).is_geographic or len(files) == 1:
+    if crs is None or not horizontal(crs).is_geographic or len(files) == 1:
         return [0.0] * len(files)
 
     def extent(shifts: list[float]) -> float:
@@ -91,7 +91,7 @@ def _across_the_dateline(files: Sequence[RasterFile]) -> list[float]:
 
 def _one_way_round(first: RasterFile, origin: Affine, shape: tuple[int, int]) -> None:
     crs = first.crs
-    if crs is None or not vertical.horizontal(crs).is_geographic:
+    if crs is None or not horizontal(crs).is_geographic:
         return
     width = origin.a * shape[1]
     if width > 360.0 + 2 * origin.a:

@@ -17,6 +17,8 @@ from pyproj import CRS
 from terrafine.errors import BandError, DatumError, EmptyError, UsageError
 from terrafine.raster import grid, vertical
 from terrafine.raster.bands import band as band_of
+from terrafine.raster.crs import horizontal
+from terrafine.raster.products import identify_product, product_datum
 from terrafine.raster.protocol import SourceBase
 from terrafine.raster.read import integrity, mosaic
 from terrafine.raster.read.file import RasterFile, Stated, open_file
@@ -228,10 +230,10 @@ def _datum(files: Sequence[RasterFile], option: str | None) -> tuple[VerticalDat
     guessed: VerticalDatum | None = None
     before = files[0].path
     for file in files:
-        product = vertical.identify_product(Path(file.path).name)
+        product = identify_product(Path(file.path).name)
         found = vertical.from_crs(file.crs) if file.crs is not None else None
         found = found or vertical.from_tags(file.tags)
-        guess = vertical.product_datum(product) if product is not None else None
+        guess = product_datum(product) if product is not None else None
         vertical.same_or_raise(said, found, before, file.path)
         if option is None:
             vertical.same_or_raise(said or guessed, found or guess, before, file.path)
@@ -261,11 +263,13 @@ def open_source(
     pixel_size_m: float | tuple[float, float] | None = None,
     elevation_unit: str | None = None,
     nodata: float | None = None,
+    unit_required: bool = True,
 ) -> Source:
     """Open anything GDAL opens, or several files as a mosaic, as the bands `want` on one north-up grid.
 
     `bands` maps a name to a band number where descriptions do not tell; `assume_crs` and `pixel_size_m` (metres, one
-    or (y, x)) serve files without CRS; `elevation_unit` and `nodata` override what the file says.
+    or (y, x)) serve files without CRS; `elevation_unit` and `nodata` override what the file says. Without
+    `unit_required` heights of unstated unit are described, not refused.
     Raises SourceError (missing, truncated, no raster), BandError, GridError, DatumError.
     """
     listed = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
@@ -279,7 +283,7 @@ def open_source(
             raise UsageError(f"a pixel size is positive and finite; found {pixel_size_m!r}")
     for name in want:
         band_of(name)
-    options = Stated(assume_crs, elevation_unit, nodata, stated is not None)
+    options = Stated(assume_crs, elevation_unit, nodata, stated is not None, unit_required)
     files: list[RasterFile] = []
     try:
         for path in listed:
@@ -293,6 +297,6 @@ def open_source(
         for file in files:
             file.close()
         raise
-    crs = None if files[0].crs is None else vertical.horizontal(files[0].crs)
+    crs = None if files[0].crs is None else horizontal(files[0].crs)
     geobox = GeoBox(shape, transform, None if crs is None else crs.to_wkt())
     return Source(files, places, geobox, crs, datum, surface, stated, check_range)
