@@ -259,6 +259,16 @@ def geometric_ratio(
     return float(np.exp(np.mean([np.log(scores[f][key] / base[f][key]) for f in base])))
 
 
+def ratios_to(
+    table: Mapping[str, Scores], bases: Sequence[str], metrics: Sequence[str]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """{method: {base: {metric: geometric mean over files of the ratio}}}."""
+    return {
+        name: {base: {m: geometric_ratio(rows, table[base], m) for m in metrics} for base in bases}
+        for name, rows in table.items()
+    }
+
+
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
     """Write the record with sorted keys; the folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,30 +14,21 @@ Each variant trains in its own folder under --runs and is gone on with where it 
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from benchmarks.common import RESULTS, ROOT, data_dir, machine, write_json
+from benchmarks.command import data_of, destination, publish
+from benchmarks.common import ROOT, machine
+from benchmarks.variants import Study, held_out
 from terrafine.nn.system import System, TrainingBatch
 from terrafine.nn.upsample import assemble, relief_of
-from terrafine.nn.weights import read_spec
 from terrafine.systems import find_model, find_system, load_network
 from terrafine.training.dem.degrade import Family
-from terrafine.training.dem.patches import Sampler
-from terrafine.training.dem.recipe import DemRecipe
 from terrafine.training.dem.scores import score
-from terrafine.training.dem.terrain import load_terrains, split
-from terrafine.training.recipe import read_recipe
-from terrafine.training.start import train
 
 RECIPE = ROOT / "src/terrafine/systems/ridgeline/recipes/ridgeline-x4.toml"
 SCORES = ("to_bicubic", "to_consistent", "slope_to_bicubic")
@@ -74,76 +65,21 @@ INPUTS: dict[str, Family] = {
 }
 
 
-def toml(value: Any) -> str:
-    """A value as TOML, tables inline."""
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{json.dumps(str(k))} = {toml(v)}" for k, v in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(toml, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
+STUDY = Study(RECIPE, "ridgeline", VARIANTS, {}, every=50)
 
 
-def write_variant(name: str, steps: int, path: Path) -> DemRecipe:
-    """Write the recipe of a variant, cut to `steps`, and read it back."""
-    record = tomllib.loads(RECIPE.read_text(encoding="utf-8"))
-    cut = {"optim.steps": steps, "optim.warmup": max(1, steps // 10), "validate_every": steps, "checkpoint_every": 50}
-    for dotted, value in {**cut, **VARIANTS[name][1]}.items():
-        *table, key = dotted.split(".")
-        (record[table[0]] if table else record)[key] = value
-    record["name"] = f"ridgeline-{name}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{k} = {toml(v)}\n" for k, v in record.items()), encoding="utf-8")
-    return read_recipe(path, DemRecipe)
-
-
-def finished(recipe: DemRecipe, folder: Path) -> Path | None:
-    """The weights in a run folder, if they are of this very recipe."""
-    path = folder / f"{recipe.stem}.safetensors"
-    if path.exists() and read_spec(path).provenance.get("recipe_sha256") == recipe.digest:
-        return path
-    return None
-
-
-def run_variant(name: str, args: argparse.Namespace, data: Path) -> Path | None:
-    """Its weights, trained now where they are not there yet; nothing where only scores are asked for."""
-    folder = args.runs / f"{name}-{args.steps}"
-    recipe = write_variant(name, args.steps, folder / "recipe.toml")
-    done = finished(recipe, folder)
-    if done is not None or args.only_scores:
-        return done
-
-    def progress(step: int, steps: int, line: dict[str, float]) -> None:
-        if step % 50 == 0 or step == steps:
-            print(f"{name}: step {step} of {steps}, loss {line['total']:.4f}", file=sys.stderr, flush=True)
-
-    return train(folder / "recipe.toml", data_root=data, out=folder, threads=args.threads, progress=progress).weights
-
-
-def held_out(data: Path) -> dict[str, list[TrainingBatch]]:
-    """The recipe's held-out terrain as patches, for each way of making it coarse; the same patches in all."""
-    recipe = read_recipe(RECIPE, DemRecipe)
-    terrains = load_terrains(data, {f"{name}.tif": 1.0 for name in recipe.data.held_out})
-    _, zones = split(terrains, recipe.data.held_out, recipe.data.gap)
-    zones = [replace(t, weight=1.0) for t in zones]
-    p = recipe.patches
-    batches: dict[str, list[TrainingBatch]] = {}
-    for kind, family in INPUTS.items():
-        draw = Sampler(zones, recipe.scale, p.size, p.batch, family, recipe.seed + 1, mirror=False)
-        drawn = [draw(i) for i in range(-(-recipe.validation_patches // p.batch))]
-        batches[kind] = [
-            TrainingBatch(
-                torch.from_numpy(b.coarse), torch.from_numpy(b.fine), torch.from_numpy(b.pixel_size_m), recipe.scale
-            )
-            for b in drawn
-        ]
-    return batches
-
-
-def unkept(net: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:
+def unkept(net: nn.Module, batch: TrainingBatch, settings: Mapping[str, Any]) -> dict[str, Tensor]:
     """The network's detail on cell means as plain bicubic has them: what `--consistency none` gives."""
     relief, *_ = net(batch.coarse, batch.pixel_size_m)
     means = relief_of(batch.coarse, batch.scale, "bicubic").mean(dim=1, keepdim=True)
     return {"elevation": assemble(batch.coarse, relief + means, batch.scale)}
+
+
+def without_back_projection(system: System) -> System:
+    """The system whose predictions are those of `unkept`."""
+    if system.training is None:
+        raise SystemExit(f"{system.name} predicts nothing")
+    return replace(system, training=replace(system.training, predict=unkept))
 
 
 def row(label: str, system: System, net: nn.Module, checks: Mapping[str, Sequence[TrainingBatch]]) -> dict[str, Any]:
@@ -166,37 +102,26 @@ def show(record: Mapping[str, Any]) -> None:
 
 def main() -> None:
     """Train what is missing, score, print, write after each variant."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
-    parser.add_argument("--runs", type=Path, default=Path("runs/ablation"), help="folder of the run folders")
-    parser.add_argument("--threads", type=int, default=machine()["cores"])
-    parser.add_argument("--only-scores", action="store_true", help="train nothing")
-    parser.add_argument("--data", help="folder of real data")
-    parser.add_argument("--out", type=Path, help="JSON; default: results/ablation_ridgeline.json, with all variants")
-    args = parser.parse_args()
-    data = data_dir(args.data)
-    complete = set(args.variants) == set(VARIANTS)
-    out = args.out or (RESULTS / "ablation_ridgeline.json" if complete else None)
-    torch.set_num_threads(args.threads)
-    checks, system = held_out(data), find_system("ridgeline")
-    rows: dict[str, Any] = {}
+    args = STUDY.arguments(__doc__, "ablation_ridgeline", 400, ["full", "no-context"])
+    out = destination(args, "ablation_ridgeline", complete=set(args.variants) == set(VARIANTS))
+    system, rows = find_system("ridgeline"), dict[str, Any]()
     record = {"command": "python -m benchmarks.dem.ablation", "machine": machine(), "scale": 4}
-    record |= {"steps": args.steps, "held_out": dict(read_recipe(RECIPE, DemRecipe).data.held_out), "variants": rows}
-    for name in args.variants:
-        weights = run_variant(name, args, data)
-        if weights is None:
-            print(f"{name}: not finished, left out", file=sys.stderr)
-            continue
-        net = load_network(find_model(weights, 4, uncertainty=True))
-        rows[name] = row(VARIANTS[name][0], system, net, checks)
-        if name == "full":
-            rows["unkept"] = row(UNKEPT, replace(system, predict=unkept), net, checks)
-        if out is not None:
-            write_json(out, record)
+    with data_of(args) as data:
+        args.runs = data / "runs" if args.quick else args.runs
+        recipe = STUDY.write("full", args.steps, args.runs / f"full-{args.steps}" / "recipe.toml", quick=args.quick)
+        checks = {kind: held_out(recipe, data, family) for kind, family in INPUTS.items()}
+        record |= {"steps": args.steps, "held_out": dict(recipe.data.held_out), "variants": rows}
+        for name in args.variants:
+            weights = STUDY.weights(name, args, data)
+            if weights is None:
+                print(f"{name}: not finished, left out", file=sys.stderr)
+                continue
+            net = load_network(find_model(weights, 4, uncertainty=True))
+            rows[name] = row(VARIANTS[name][0], system, net, checks)
+            if name == "full":
+                rows["unkept"] = row(UNKEPT, without_back_projection(system), net, checks)
+            publish(record, out)
     show(record)
-    if out is not None:
-        print(f"\nwritten to {out}")
 
 
 if __name__ == "__main__":

@@ -15,26 +15,42 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import METRICS, data_of, destination, parser, publish, tested
 from benchmarks.common import (
     EDGE,
-    RESULTS,
     Predict,
-    data_dir,
-    geometric_ratio,
     interpolations,
     model_predict,
     padded,
+    ratios_to,
     score,
-    test_files,
-    write_json,
 )
 
-METRICS = ("rmse", "mae", "nmad", "slope_rmse")
 BASES = ("bicubic", "bicubic a=-0.75", "back-projected bicubic", "back-projected bicubic a=-0.75")
 DEFAULT_MODELS = ("srcnn", "drn", "ridgeline")
+QUICK_MODELS = ("srcnn", "ridgeline")
+
+
+def add_models(made: argparse.ArgumentParser) -> None:
+    """The options that choose scales and models."""
+    made.add_argument("--scale", type=int, action="append", choices=(2, 3, 4), help="repeatable")
+    made.add_argument("--model", action="append", help="name or weights file; repeatable; default: all shipped")
+    made.add_argument("--no-models", action="store_true", help="interpolations only")
+
+
+def models_of(args: argparse.Namespace) -> list[str]:
+    """The models that are asked for."""
+    shipped = QUICK_MODELS if args.quick else DEFAULT_MODELS
+    return [] if args.no_models else args.model or list(shipped)
+
+
+def complete(args: argparse.Namespace) -> bool:
+    """Whether the run covers all that the published result holds."""
+    return not (args.scale or args.model or args.no_models or getattr(args, "files", None))
 
 
 def load(name: str, scale: int) -> tuple[Predict, Any]:
@@ -49,26 +65,27 @@ def load(name: str, scale: int) -> tuple[Predict, Any]:
     return model_predict(model), model.spec
 
 
-def run(scale: int, files: list[Path], models: list[str], *, optional: bool = False) -> dict[str, Any]:
-    """All methods at one scale: {"files": {method: {file: metrics}}, "ratios": {method: {base: {metric: ratio}}}}."""
+def loaded(names: Sequence[str], scale: int, *, optional: bool = False) -> dict[str, tuple[Predict, Any]]:
+    """{label: (method, spec)} of models; with `optional`, one that does not serve this scale is left out."""
     from terrafine.errors import NoModelError
 
-    table = {name: score(padded(p, scale), scale, files) for name, p in interpolations(scale).items()}
-    for name in models:
+    found = {}
+    for name in names:
         try:
-            predict, spec = load(name, scale)
+            found[Path(name).stem if name.endswith(".safetensors") else name] = load(name, scale)
         except (NoModelError, ImportError) as e:
             if not optional:
                 raise
             print(f"×{scale} {name}: left out ({e})", file=sys.stderr)
-            continue
-        label = Path(name).stem if name.endswith(".safetensors") else name
+    return found
+
+
+def run(scale: int, files: list[Path], models: list[str], *, optional: bool = False) -> dict[str, Any]:
+    """All methods at one scale: {"files": {method: {file: metrics}}, "ratios": {method: {base: {metric: ratio}}}}."""
+    table = {name: score(padded(p, scale), scale, files) for name, p in interpolations(scale).items()}
+    for label, (predict, spec) in loaded(models, scale, optional=optional).items():
         table[label] = score(predict, scale, files, spec=spec)
-    ratios = {
-        name: {base: {m: geometric_ratio(rows, table[base], m) for m in METRICS} for base in BASES}
-        for name, rows in table.items()
-    }
-    return {"files": table, "ratios": ratios}
+    return {"files": table, "ratios": ratios_to(table, BASES, METRICS)}
 
 
 def show(scale: int, result: dict[str, Any]) -> None:
@@ -99,29 +116,19 @@ def show(scale: int, result: dict[str, Any]) -> None:
 
 def main() -> None:
     """Parse, run, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scale", type=int, action="append", help="repeatable; default 2, 3 and 4")
-    parser.add_argument("--model", action="append", help="name or weights file; repeatable; default: all shipped")
-    parser.add_argument("--files", nargs="+", help="stems of files in dem/test, or paths")
-    parser.add_argument("--data", help="folder of real data")
-    parser.add_argument("--out", type=Path, help="JSON; default: results/dem_accuracy.json, of a complete run only")
-    args = parser.parse_args()
-    if args.files and all(Path(f).exists() for f in args.files):
-        files = [Path(f) for f in args.files]
-    else:
-        files = [f for f in test_files(data_dir(args.data)) if not args.files or f.stem in args.files]
-    if not files:
-        raise SystemExit("no file to score: check --files and --data")
+    made = parser(__doc__, "dem_accuracy")
+    add_models(made)
+    made.add_argument("--files", nargs="+", help="stems of files in dem/test, or paths")
+    args = made.parse_args()
     record: dict[str, Any] = {"protocol": {"degradation": "block mean, float32", "edge_cells": EDGE, "slope": "Horn"}}
     record["command"] = "python -m benchmarks.dem.accuracy"
-    for scale in args.scale or [2, 3, 4]:
-        record[f"x{scale}"] = run(scale, files, args.model or list(DEFAULT_MODELS), optional=not args.model)
-        show(scale, record[f"x{scale}"])
-    partial = args.scale or args.model or args.files
-    out = args.out or (None if partial else RESULTS / "dem_accuracy.json")
-    if out is not None:
-        write_json(out, record)
-        print(f"\nwritten to {out}")
+    with data_of(args) as data:
+        paths = args.files and all(Path(f).exists() for f in args.files)
+        files = [Path(f) for f in args.files] if paths else tested(data, args.files)
+        for scale in args.scale or ([4] if args.quick else [2, 3, 4]):
+            record[f"x{scale}"] = run(scale, files, models_of(args), optional=not args.model)
+            show(scale, record[f"x{scale}"])
+    publish(record, destination(args, "dem_accuracy", complete=complete(args)))
 
 
 if __name__ == "__main__":

@@ -17,9 +17,7 @@ Heights are scored as in benchmarks.dem.accuracy, against the fine file itself: 
 
 from __future__ import annotations
 
-import argparse
 import math
-import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -28,28 +26,24 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from benchmarks.command import METRICS, data_of, destination, parser, publish, tested
 from benchmarks.common import (
     EDGE,
     F32,
     F64,
-    RESULTS,
     Dem,
     Predict,
     coarse_of,
     crop,
-    data_dir,
-    geometric_ratio,
     interpolations,
     metrics,
     padded,
+    ratios_to,
     read_dem,
     scored_cells,
-    test_files,
-    write_json,
 )
-from benchmarks.dem.accuracy import DEFAULT_MODELS, load
+from benchmarks.dem.accuracy import add_models, complete, loaded, models_of
 
-METRICS = ("rmse", "mae", "nmad", "slope_rmse")
 METHODS = ("bicubic", "back-projected bicubic")
 SPREAD, TURN = (0.75, 0.40), math.radians(30)
 NOISE, CORRELATION, STRIPES = 0.01, 1.5, 1 / 3  # of the cell size; coarse cells; of the noise
@@ -124,24 +118,12 @@ def score(predict: Predict, k: int, files: list[Path], degrade: Degrade) -> dict
 
 def run(scale: int, files: list[Path], models: list[str], *, optional: bool = False) -> dict[str, Any]:
     """All degradations and methods at one scale: {degradation: {"files": …, "ratios": {method: {base: …}}}}."""
-    from terrafine.errors import NoModelError
-
     methods = {name: padded(interpolations(scale)[name], scale) for name in METHODS}
-    for name in models:
-        try:
-            methods[Path(name).stem if name.endswith(".safetensors") else name] = load(name, scale)[0]
-        except (NoModelError, ImportError) as e:
-            if not optional:
-                raise
-            print(f"×{scale} {name}: left out ({e})", file=sys.stderr)
+    methods |= {name: predict for name, (predict, _) in loaded(models, scale, optional=optional).items()}
     found: dict[str, Any] = {}
     for kind, degrade in DEGRADATIONS.items():
         table = {name: score(predict, scale, files, degrade) for name, predict in methods.items()}
-        ratios = {
-            name: {base: {m: geometric_ratio(rows, table[base], m) for m in METRICS} for base in METHODS}
-            for name, rows in table.items()
-        }
-        found[kind] = {"files": table, "ratios": ratios}
+        found[kind] = {"files": table, "ratios": ratios_to(table, METHODS, METRICS)}
     return found
 
 
@@ -161,31 +143,21 @@ def show(scale: int, found: dict[str, Any]) -> None:
 
 def main() -> None:
     """Parse, run, print, write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--scale", type=int, action="append", help="repeatable; default 4")
-    parser.add_argument("--model", action="append", help="name or weights file; repeatable; default: all shipped")
-    parser.add_argument("--no-models", action="store_true", help="interpolations only")
-    parser.add_argument("--files", nargs="+", help="stems of files in dem/test")
-    parser.add_argument("--data", help="folder of real data")
-    parser.add_argument("--out", type=Path, help="JSON; default: results/cross_source.json, of a complete run only")
-    args = parser.parse_args()
-    files = [f for f in test_files(data_dir(args.data)) if not args.files or f.stem in args.files]
-    if not files:
-        raise SystemExit("no file to score: check --files and --data")
-    models = [] if args.no_models else args.model or list(DEFAULT_MODELS)
+    made = parser(__doc__, "cross_source")
+    add_models(made)
+    made.add_argument("--files", nargs="+", help="stems of files in dem/test")
+    args = made.parse_args()
     record: dict[str, Any] = {
         "command": "python -m benchmarks.dem.cross_source",
         "protocol": {"edge_cells": EDGE, "spread_cells": SPREAD, "turn_degrees": 30, "noise_of_cell": NOISE}
         | {"correlation_cells": CORRELATION, "stripes_of_noise": STRIPES, "shift_cells": SHIFT},
     }
-    for scale in args.scale or [4]:
-        record[f"x{scale}"] = run(scale, files, models, optional=not args.model)
-        show(scale, record[f"x{scale}"])
-    partial = args.scale or args.model or args.files or args.no_models
-    out = args.out or (None if partial else RESULTS / "cross_source.json")
-    if out is not None:
-        write_json(out, record)
-        print(f"\nwritten to {out}")
+    with data_of(args) as data:
+        files = tested(data, args.files)
+        for scale in args.scale or [4]:
+            record[f"x{scale}"] = run(scale, files, models_of(args), optional=not args.model)
+            show(scale, record[f"x{scale}"])
+    publish(record, destination(args, "cross_source", complete=complete(args)))
 
 
 if __name__ == "__main__":

@@ -19,8 +19,6 @@ one cell.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,29 +26,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.command import data_of, destination, parser, publish
 from benchmarks.common import (
     EDGE,
     F64,
     RESULTS,
+    ROOT,
     Dem,
     Predict,
     back_projected,
     bicubic,
     block_mean,
     crop,
-    data_dir,
     interpolations,
     metrics,
     padded,
     read_dem,
     scored_cells,
     upsample,
-    write_json,
 )
-from benchmarks.dem.accuracy import DEFAULT_MODELS, load
+from benchmarks.dem.accuracy import add_models, complete, loaded, models_of
 from terrafine.evaluation.elevation.lines import LineStats, valleys_and_ridges
 
 FILE, SIDE, SCALES = "bigtujunga_30m", 256, (2, 3, 4)
+PICTURE = ROOT / "docs" / "img" / "jiao2020.png"
 PAPER = {  # PSNR in dB, as printed in the paper; MAE and RMSE in metres, printed for ×3 only
     "psnr": {"bicubic": (41.31, 37.17, 34.30), "srcnn": (42.23, 38.48, 35.19), "drn": (54.25, 46.45, 42.13)},
     "mae": {"bicubic": 11.514, "srcnn": 9.471, "drn": 3.691},
@@ -125,17 +124,8 @@ def _spread(z: NDArray[Any]) -> dict[str, float]:
 
 def methods_of(k: int, models: list[str], optional: bool) -> dict[str, Predict]:
     """Bicubic, back-projected bicubic, and the models that serve this scale."""
-    from terrafine.errors import NoModelError
-
     found: dict[str, Predict] = {name: interpolations(k)[name] for name in ("bicubic", "back-projected bicubic")}
-    for name in models:
-        try:
-            found[Path(name).stem if name.endswith(".safetensors") else name] = load(name, k)[0]
-        except (NoModelError, ImportError) as e:
-            if not optional:
-                raise
-            print(f"×{k} {name}: left out ({e})", file=sys.stderr)
-    return found
+    return found | {name: predict for name, (predict, _) in loaded(models, k, optional=optional).items()}
 
 
 def run(path: Path, k: int, models: list[str], *, optional: bool = False) -> dict[str, Any]:
@@ -230,27 +220,20 @@ def draw(found: dict[str, Any], path: Path) -> None:
 
 def main() -> None:
     """Parse, run, print, write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--scale", type=int, action="append", choices=SCALES, help="repeatable; default 2, 3 and 4")
-    parser.add_argument("--model", action="append", help="name or weights file; repeatable; default: all shipped")
-    parser.add_argument("--no-models", action="store_true", help="interpolations only")
-    parser.add_argument("--data", help="folder of real data")
-    parser.add_argument("--out", type=Path, help="JSON; default: results/jiao2020.json, of a complete run only")
-    args = parser.parse_args()
-    path = data_dir(args.data) / "dem" / "test" / f"{FILE}.tif"
-    models = [] if args.no_models else args.model or list(DEFAULT_MODELS)
+    made = parser(__doc__, "jiao2020")
+    add_models(made)
+    args = made.parse_args()
     record: dict[str, Any] = {"command": "python -m benchmarks.dem.jiao2020", "file": FILE, "edge_cells": EDGE}
     record["paper_printed"] = PAPER
-    for scale in args.scale or SCALES:
-        record[f"x{scale}"] = run(path, scale, models, optional=not args.model)
-        show(scale, record[f"x{scale}"])
-    partial = args.scale or args.model or args.no_models
-    out = args.out or (None if partial else RESULTS / "jiao2020.json")
-    if out is not None:
-        write_json(out, record)
-    if not partial:
-        draw(record["x4"], RESULTS.parents[1] / "docs" / "img" / "jiao2020.png")
-        print(f"\nwritten to {out}")
+    with data_of(args) as data:
+        for scale in args.scale or ([4] if args.quick else SCALES):
+            path = data / "dem" / "test" / f"{FILE}.tif"
+            record[f"x{scale}"] = run(path, scale, models_of(args), optional=not args.model)
+            show(scale, record[f"x{scale}"])
+    out = destination(args, "jiao2020", complete=complete(args))
+    if out is not None and "x4" in record:
+        draw(record["x4"], PICTURE if out.parent == RESULTS else out.with_suffix(".png"))
+    publish(record, out)
 
 
 if __name__ == "__main__":

@@ -21,11 +21,9 @@ Each variant trains in its own folder under --runs and is gone on with where it 
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -37,35 +35,28 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from benchmarks.command import data_of, destination, publish
 from benchmarks.common import (
-    RESULTS,
     ROOT,
     Dem,
     back_projected,
     bicubic,
     coarse_of,
     crop,
-    data_dir,
     machine,
     metrics,
     padded,
     read_dem,
     scored_cells,
-    write_json,
 )
-from benchmarks.dem.ablation import finished, toml
+from benchmarks.variants import Study, held_out
 from terrafine import sharpen_dem
 from terrafine.nn.system import System, TrainingBatch
 from terrafine.nn.terms import TERMS, physics_terms
 from terrafine.nn.upsample import relief_of
 from terrafine.systems import find_model, find_system, load_network
 from terrafine.training.dem.degrade import Family
-from terrafine.training.dem.patches import Sampler
-from terrafine.training.dem.recipe import DemRecipe
 from terrafine.training.dem.scores import score
-from terrafine.training.dem.terrain import load_terrains, split
-from terrafine.training.recipe import read_recipe
-from terrafine.training.start import train
 from terrafine.workflows.guidance import Guidance
 
 RECIPE = ROOT / "src/terrafine/systems/pimsr/recipes/pimsr-pretrain-x4.toml"
@@ -108,57 +99,8 @@ VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {
 }
 
 
-def write_variant(name: str, steps: int, path: Path) -> DemRecipe:
-    """Write the recipe of a variant, cut to `steps`, and read it back."""
-    record = tomllib.loads(RECIPE.read_text(encoding="utf-8"))
-    del record["optical"]
-    record["network"]["guides"] = ["vv", "vh"]
-    cut = {"optim.steps": steps, "optim.warmup": max(1, steps // 10), "validate_every": steps, "checkpoint_every": 25}
-    for dotted, value in {**cut, **VARIANTS[name][1]}.items():
-        *table, key = dotted.split(".")
-        (record[table[0]] if table else record)[key] = value
-    record["name"] = f"pimsr-{name}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{k} = {toml(v)}\n" for k, v in record.items()), encoding="utf-8")
-    return read_recipe(path, DemRecipe)
-
-
-def run_variant(name: str, args: argparse.Namespace, data: Path) -> Path | None:
-    """Its weights, trained now where they are not there yet; nothing where only scores are asked for."""
-    folder = args.runs / f"{name}-{args.steps}"
-    recipe = write_variant(name, args.steps, folder / "recipe.toml")
-    done = finished(recipe, folder)
-    if done is not None or args.only_scores:
-        return done
-
-    def progress(step: int, steps: int, line: dict[str, float]) -> None:
-        if step % 25 == 0 or step == steps:
-            print(f"{name}: step {step} of {steps}, loss {line['total']:.4f}", file=sys.stderr, flush=True)
-
-    return train(folder / "recipe.toml", data_root=data, out=folder, threads=args.threads, progress=progress).weights
-
-
-def held_out(data: Path) -> list[TrainingBatch]:
-    """The recipe's held-out terrain as patches, made coarse by block mean, each with simulated radar."""
-    recipe = read_recipe(RECIPE, DemRecipe)
-    if recipe.radar is None:
-        raise SystemExit(f"{RECIPE}: no [radar] table")
-    terrains = load_terrains(data, {f"{name}.tif": 1.0 for name in recipe.data.held_out})
-    _, zones = split(terrains, recipe.data.held_out, recipe.data.gap)
-    zones = [replace(t, weight=1.0) for t in zones]
-    p, radar = recipe.patches, replace(recipe.radar, drop=0.0)
-    draw = Sampler(zones, SCALE, p.size, p.batch, Family({"mean": 1.0}), recipe.seed + 1, mirror=False, radar=radar)
-    drawn = [draw(i) for i in range(-(-recipe.validation_patches // p.batch))]
-
-    def put(a: Any) -> torch.Tensor:
-        return torch.from_numpy(a)
-
-    return [
-        TrainingBatch(
-            put(b.coarse), put(b.fine), put(b.pixel_size_m), SCALE, {name: put(g) for name, g in b.guides.items()}
-        )
-        for b in drawn
-    ]
+# With radar alone, no image.
+STUDY = Study(RECIPE, "pimsr", VARIANTS, {"optical": None, "network.guides": ["vv", "vh"]}, every=25)
 
 
 @torch.no_grad()
@@ -267,41 +209,26 @@ def show(record: Mapping[str, Any]) -> None:
 
 def main() -> None:
     """Train what is missing, score, print, write after each variant."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--steps", type=int, default=250)
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
-    parser.add_argument("--runs", type=Path, default=Path("runs/ablation_pimsr"), help="folder of the run folders")
-    parser.add_argument("--threads", type=int, default=machine()["cores"])
-    parser.add_argument("--only-scores", action="store_true", help="train nothing")
-    parser.add_argument("--data", help="folder of real data")
-    parser.add_argument("--out", type=Path, help="JSON; default: results/ablation_pimsr.json, with all variants")
-    args = parser.parse_args()
-    data = data_dir(args.data)
-    complete = set(args.variants) == set(VARIANTS)
-    out = args.out or (RESULTS / "ablation_pimsr.json" if complete else None)
-    torch.set_num_threads(args.threads)
-    with tempfile.TemporaryDirectory() as folder:
-        checks, real = held_out(data), Myanmar(data, Path(folder))
+    args = STUDY.arguments(__doc__, "ablation_pimsr", 250, ["base", "all-uncertainty"])
+    out = destination(args, "ablation_pimsr", complete=set(args.variants) == set(VARIANTS))
+    with tempfile.TemporaryDirectory() as folder, data_of(args) as data:
+        args.runs = data / "runs" if args.quick else args.runs
+        recipe = STUDY.write("base", args.steps, args.runs / f"base-{args.steps}" / "recipe.toml", quick=args.quick)
+        radar = None if recipe.radar is None else replace(recipe.radar, drop=0.0)
+        checks, real = held_out(recipe, data, Family({"mean": 1.0}), radar=radar), Myanmar(data, Path(folder))
         rows = {"ridgeline": row("ridgeline, no radar", "ridgeline", checks, real, guided=False)}
         record = {"command": "python -m benchmarks.pimsr.ablation", "machine": machine(), "scale": SCALE}
-        record |= {
-            "steps": args.steps,
-            "held_out": dict(read_recipe(RECIPE, DemRecipe).data.held_out),
-            "variants": rows,
-        }
+        record |= {"steps": args.steps, "held_out": dict(recipe.data.held_out), "variants": rows}
         record |= {"dates": real.dates["vv"], "myanmar_back_projected": real.interpolated()}
         for name in args.variants:
-            weights = run_variant(name, args, data)
+            weights = STUDY.weights(name, args, data)
             if weights is None:
                 print(f"{name}: not finished, left out", file=sys.stderr)
                 continue
             rows[name] = row(VARIANTS[name][0], weights, checks, real, guided=True)
             rows[name]["share_dem"] = share_of_heights(weights)
-            if out is not None:
-                write_json(out, record)
+            publish(record, out)
     show(record)
-    if out is not None:
-        print(f"\nwritten to {out}")
 
 
 if __name__ == "__main__":

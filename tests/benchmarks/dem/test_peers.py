@@ -50,7 +50,7 @@ def test_every_variant_is_a_recipe_that_differs_from_the_full_one(tmp_path: Path
     shipped = read_recipe(ablation.RECIPE, DemRecipe)
     digests = set()
     for name in ablation.VARIANTS:
-        recipe = ablation.write_variant(name, 50, tmp_path / name / "recipe.toml")
+        recipe = ablation.STUDY.write(name, 50, tmp_path / name / "recipe.toml")
         assert (recipe.optim.steps, recipe.optim.warmup) == (50, 5)
         assert dict(recipe.data.held_out) == dict(shipped.data.held_out)
         digests.add(replace(recipe, name="").digest)
@@ -59,7 +59,7 @@ def test_every_variant_is_a_recipe_that_differs_from_the_full_one(tmp_path: Path
 
 @pytest.mark.parametrize("name", ["full", "wide", "no-context", "no-roughness"])
 def test_the_network_of_a_variant_is_built_and_runs(tmp_path: Path, name: str) -> None:
-    recipe = ablation.write_variant(name, 50, tmp_path / "recipe.toml")
+    recipe = ablation.STUDY.write(name, 50, tmp_path / "recipe.toml")
     build = find_system("ridgeline").build
     assert build is not None
     net = build(recipe.network, recipe.scale)

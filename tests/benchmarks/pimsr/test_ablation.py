@@ -23,7 +23,7 @@ def test_every_variant_is_a_recipe_that_differs_from_the_base(tmp_path: Path) ->
     shipped = read_recipe(ablation.RECIPE, DemRecipe)
     digests = set()
     for name in ablation.VARIANTS:
-        recipe = ablation.write_variant(name, 50, tmp_path / name / "recipe.toml")
+        recipe = ablation.STUDY.write(name, 50, tmp_path / name / "recipe.toml")
         assert (recipe.optim.steps, recipe.optim.warmup) == (50, 5)
         assert dict(recipe.data.held_out) == dict(shipped.data.held_out)
         assert recipe.radar == shipped.radar
@@ -33,7 +33,7 @@ def test_every_variant_is_a_recipe_that_differs_from_the_base(tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["base", "no-pyramid", "no-gates"])
 def test_the_network_of_a_variant_is_built_and_has_what_it_says(tmp_path: Path, name: str) -> None:
-    recipe = ablation.write_variant(name, 50, tmp_path / "recipe.toml")
+    recipe = ablation.STUDY.write(name, 50, tmp_path / "recipe.toml")
     build = find_system("pimsr").build
     assert build is not None
     parts = {n.split(".")[0] for n, _ in build(recipe.network, recipe.scale).named_parameters()}
