@@ -21,7 +21,7 @@ CRS, CORNER = "EPSG:32611", (384_000.0, 3_807_000.0)
 # The last is held out: mirrored, so that the search for leaks does not find the others' terrain in it.
 TRAINING: Mapping[str, Callable[[F64], F64]] = {
     "taiwan_20m": lambda z: z[:, :512],
-    "wus_red_30m": lambda z: z[:, 128:],
+    "wus_fay_30m": lambda z: z[:, 128:],
     "wus_pomas_30m": lambda z: 1.1 * z[:, ::-1],
 }
 DAYS = tuple(f"2015{month:02}{day:02}" for month in (1, 3, 5, 7, 9) for day in (1, 13))

@@ -10,7 +10,6 @@ holds surfaces whole and says so; the page and its pictures are written. Options
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import subprocess
@@ -22,7 +21,8 @@ from typing import Any
 
 import rasterio
 
-from benchmarks.common import RESULTS, back_projected, block_mean, data_dir, machine, read_dem, write_json
+from benchmarks.command import data_of, destination, parser, publish
+from benchmarks.common import back_projected, block_mean, machine, read_dem
 from benchmarks.dem.speed import cut, mirror
 
 SEED = 2048  # cells along the square that is mirrored
@@ -60,25 +60,21 @@ def measure(candidate: Path, reference: Path, out: Path, options: list[str]) -> 
 
 def main() -> None:
     """Parse, make the pair, run, print, write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--side", type=int, default=10_000)
-    parser.add_argument("--source", default="taiwan_20m", help="stem of a file in dem/train")
-    parser.add_argument("--data", help="folder of real data")
-    parser.add_argument("--temp", help="folder for the files; needs about 1 GB for the default")
-    parser.add_argument("--out", type=Path, help="JSON; default: results/evaluate_memory.json, of the default run only")
-    parser.add_argument("options", nargs="*", help="of terrafine evaluate, after --")
-    args = parser.parse_args()
-    source = data_dir(args.data) / "dem" / "train" / f"{args.source}.tif"
-    with tempfile.TemporaryDirectory(dir=args.temp) as name:
-        candidate, reference = make_pair(source, args.side, Path(name))
+    made = parser(__doc__, "evaluate_memory")
+    made.add_argument("--side", type=int, default=10_000)
+    made.add_argument("--source", default="taiwan_20m", help="stem of a file in dem/train")
+    made.add_argument("--temp", help="folder for the files; needs about 1 GB for the default")
+    made.add_argument("options", nargs="*", help="of terrafine evaluate, after --")
+    args = made.parse_args()
+    side = 600 if args.quick else args.side
+    with tempfile.TemporaryDirectory(dir=args.temp) as name, data_of(args) as data:
+        source = data / "dem" / "train" / f"{args.source}.tif"
+        candidate, reference = make_pair(source, side, Path(name))
         found = measure(candidate, reference, Path(name) / "report", args.options)
-    print(f"{args.side:,}² pair: peak {found['peak_mb']:,.0f} MB of {LIMIT_MB:,} allowed, {found['seconds']:.0f} s")
-    default = args.side == 10_000 and not args.options
-    out = args.out or (RESULTS / "evaluate_memory.json" if default else None)
-    if out is not None:
-        record = {"command": "python -m benchmarks.dem.evaluate_memory", "machine": machine(), "side": args.side}
-        write_json(out, record | {"limit_mb": LIMIT_MB, "source": source.name} | found)
-        print(f"written to {out}")
+    print(f"{side:,}² pair: peak {found['peak_mb']:,.0f} MB of {LIMIT_MB:,} allowed, {found['seconds']:.0f} s")
+    record = {"command": "python -m benchmarks.dem.evaluate_memory", "machine": machine(), "side": side}
+    record |= {"limit_mb": LIMIT_MB, "source": source.name} | found
+    publish(record, destination(args, "evaluate_memory", complete=args.side == 10_000 and not args.options))
     if found["peak_mb"] > LIMIT_MB:
         raise SystemExit(1)
 

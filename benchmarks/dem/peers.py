@@ -19,11 +19,10 @@ even on back-projected bicubic; how heights are mapped counts little. Three read
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,27 +32,33 @@ import rasterio
 import torch
 from torch import nn
 
+from benchmarks.command import METRICS, data_of, destination, parser, publish, tested
 from benchmarks.common import (
     EDGE,
-    RESULTS,
     Predict,
     block_mean,
-    data_dir,
-    geometric_ratio,
     interpolations,
     machine,
     metrics,
     padded,
+    ratios_to,
     read_dem,
     scored_cells,
-    test_files,
-    write_json,
 )
 from benchmarks.common import score as score_files
 from benchmarks.dem.accuracy import load
-from benchmarks.dem.vdsr4dem import NOTEBOOK, RADIUS, READINGS, SCALE, forward, keep, load_vdsr4dem, predict
+from benchmarks.dem.vdsr4dem import (
+    NOTEBOOK,
+    RADIUS,
+    READINGS,
+    SCALE,
+    forward,
+    keep,
+    load_vdsr4dem,
+    predict,
+    untrained_vdsr4dem,
+)
 
-METRICS = ("rmse", "mae", "nmad", "slope_rmse")
 BASES = ("bicubic", "back-projected bicubic", "drn")
 PLAIN = ("bicubic", "lanczos", "back-projected bicubic")
 OURS = ("srcnn", "drn", "ridgeline")
@@ -63,11 +68,10 @@ SIDE = 300  # fine cells along a window of dem/train
 TILE = 128  # coarse cells along the tile that is timed
 
 
-def training_windows(data: Path) -> list[Any]:
+def training_windows(data: Path, windows: Sequence[str] = WINDOWS) -> list[Any]:
     """The middle of some training files, without voids."""
     found = []
-    for name in WINDOWS:
-        path = data / "dem" / "train" / f"{name}.tif"
+    for path in (data / "dem" / "train" / f"{name}.tif" for name in windows):
         with rasterio.open(path) as src:
             y, x = (src.height - SIDE) // 2, (src.width - SIDE) // 2
         dem = read_dem(path, slice(y, y + SIDE), slice(x, x + SIDE))
@@ -76,10 +80,10 @@ def training_windows(data: Path) -> list[Any]:
     return found
 
 
-def readings(net: nn.Module, data: Path) -> dict[str, dict[str, float]]:
+def readings(net: nn.Module, data: Path, windows: Sequence[str] = WINDOWS) -> dict[str, dict[str, float]]:
     """RMSE / RMSE of bicubic of each reading on training terrain, file by file; alone, and then back-projected."""
     table: dict[str, dict[str, float]] = {name: {} for name in (*READINGS, *(r + KEPT for r in READINGS))}
-    for dem in training_windows(data):
+    for dem in training_windows(data, windows):
         coarse, size = block_mean(dem.z, SCALE).astype(np.float32), dem.pixel_size_m[:, ::SCALE] * SCALE
         cells = scored_cells(dem.valid, RADIUS)
         base = metrics(interpolations(SCALE)["bicubic"](coarse, size)[0], dem, cells)["rmse"]
@@ -106,11 +110,7 @@ def accuracy(net: nn.Module, best: dict[str, str], files: list[Path]) -> dict[st
     for name, method in methods.items():
         table[name] = score_files(method, SCALE, files)
         print(f"{name}: scored", file=sys.stderr, flush=True)
-    ratios = {
-        name: {b: {m: geometric_ratio(rows, table[b], m) for m in METRICS} for b in BASES}
-        for name, rows in table.items()
-    }
-    return {"files": table, "ratios": ratios}
+    return {"files": table, "ratios": ratios_to(table, BASES, METRICS)}
 
 
 def speed(net: nn.Module, repeats: int) -> dict[str, dict[str, float]]:
@@ -171,40 +171,37 @@ def show(record: dict[str, Any]) -> None:
 
 def main() -> None:
     """Parse, run, print, write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--files", nargs="+", help="stems of files in dem/test")
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=machine()["cores"])
-    parser.add_argument("--data", help="folder of real data")
-    parser.add_argument("--out", type=Path, help="JSON; default: results/dem_peers.json, of a complete run only")
-    args = parser.parse_args()
-    data = data_dir(args.data)
-    files = [f for f in test_files(data) if not args.files or f.stem in args.files]
-    weights = data / "peers" / "vdsr4dem_upscale_3.h5"
-    if not files or not weights.exists():
-        raise SystemExit(f"no file to score, or no {weights}: check --files and --data")
+    made = parser(__doc__, "dem_peers")
+    made.add_argument("--files", nargs="+", help="stems of files in dem/test")
+    made.add_argument("--repeats", type=int, default=7)
+    made.add_argument("--threads", type=int, default=machine()["cores"])
+    args = made.parse_args()
     torch.set_num_threads(args.threads)
-    net = load_vdsr4dem(weights)
-    found = readings(net, data)
+    with data_of(args) as data:
+        record = compare(data, tested(data, args.files), 1 if args.quick else args.repeats, untrained=args.quick)
+    record |= {"command": "python -m benchmarks.dem.peers", "machine": machine(), "threads": args.threads}
+    show(record)
+    publish(record, destination(args, "dem_peers", complete=not args.files))
+
+
+def compare(data: Path, files: list[Path], repeats: int, *, untrained: bool) -> dict[str, Any]:
+    """Readings, speed and accuracy; with `untrained`, of a narrow VDSR4DEM with weights of zero."""
+    weights = data / "peers" / "vdsr4dem_upscale_3.h5"
+    if not untrained and not weights.exists():
+        raise SystemExit(f"no {weights}; check --data")
+    net = untrained_vdsr4dem() if untrained else load_vdsr4dem(weights)
+    found = readings(net, data, WINDOWS[:1] if untrained else WINDOWS)
     best = {
         "vdsr4dem": NOTEBOOK,
         "vdsr4dem, best reading": min(READINGS, key=lambda r: mean_ratio(found[r])),
         "vdsr4dem, kept": min((r + KEPT for r in READINGS), key=lambda r: mean_ratio(found[r])),
     }
-    record: dict[str, Any] = {
-        "command": "python -m benchmarks.dem.peers",
-        "machine": machine(),
-        "threads": args.threads,
+    return {
         "protocol": {"degradation": "block mean, float32", "edge_cells": EDGE, "slope": "Horn", "readings": best},
         "readings": found,
-        "speed": speed(net, args.repeats),
+        "speed": speed(net, repeats),
         "x3": accuracy(net, best, files),
     }
-    show(record)
-    out = args.out or (None if args.files else RESULTS / "dem_peers.json")
-    if out is not None:
-        write_json(out, record)
-        print(f"\nwritten to {out}")
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ from typing import Any
 import numpy as np
 import rasterio
 
-from benchmarks.common import RESULTS, ROOT, data_dir, machine, write_json
+from benchmarks.command import data_of, destination, parser, publish
+from benchmarks.common import ROOT, machine
 
 SCALE = 4
 
@@ -234,23 +235,9 @@ def main() -> None:
         result = run(source, target, json.loads(options))
         print(json.dumps(result | {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
         return
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--side", type=int, default=3600)
-    parser.add_argument("--drn-side", type=int, default=400, help="input cells along a side for drn")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=machine()["cores"])
-    parser.add_argument("--engine", default="torch")
-    parser.add_argument("--model", default="ridgeline")
-    parser.add_argument("--source", default="taiwan_20m", help="stem of a file in dem/train")
-    parser.add_argument("--memory-sides", type=int, nargs="*", default=[500, 5000], help="input cells along a side")
-    parser.add_argument("--memory-model", default="ridgeline")
-    parser.add_argument("--data")
-    parser.add_argument("--temp", help="folder for the files; needs some 10 GB for the defaults")
-    parser.add_argument("--out", type=Path, default=RESULTS / "dem_speed.json")
-    args = parser.parse_args()
-    source = data_dir(args.data) / "dem" / "train" / f"{args.source}.tif"
-    with tempfile.TemporaryDirectory(dir=args.temp) as name:
-        folder = Path(name)
+    args = arguments()
+    with tempfile.TemporaryDirectory(dir=args.temp) as name, data_of(args) as data:
+        folder, source = Path(name), data / "dem" / "train" / f"{args.source}.tif"
         record = {
             "command": "python -m benchmarks.dem.speed",
             "machine": machine(),
@@ -261,8 +248,26 @@ def main() -> None:
             "memory": memory(args, folder, source),
         }
     show(record)
-    write_json(args.out, record)
-    print(f"written to {args.out}")
+    publish(record, destination(args, "dem_speed", complete=True))
+
+
+def arguments() -> argparse.Namespace:
+    """The command line; --quick takes small squares and one repeat."""
+    made = parser(__doc__, "dem_speed")
+    made.add_argument("--side", type=int, default=3600)
+    made.add_argument("--drn-side", type=int, default=400, help="input cells along a side for drn")
+    made.add_argument("--repeats", type=int, default=3)
+    made.add_argument("--threads", type=int, default=machine()["cores"])
+    made.add_argument("--engine", default="torch")
+    made.add_argument("--model", default="ridgeline")
+    made.add_argument("--source", default="taiwan_20m", help="stem of a file in dem/train")
+    made.add_argument("--memory-sides", type=int, nargs="*", default=[500, 5000], help="input cells along a side")
+    made.add_argument("--memory-model", default="ridgeline")
+    made.add_argument("--temp", help="folder for the files; needs some 10 GB for the defaults")
+    args = made.parse_args()
+    if args.quick:
+        args.side, args.drn_side, args.repeats, args.memory_sides = 128, 48, 1, [128]
+    return args
 
 
 if __name__ == "__main__":

@@ -50,6 +50,17 @@ def load_vdsr4dem(path: Path) -> nn.Sequential:
     return nn.Sequential(*layers[:-1]).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
+def untrained_vdsr4dem() -> nn.Sequential:
+    """As deep with two channels and weights of zero, which adds nothing to its input: for a run without the weights."""
+    layers: list[nn.Module] = []
+    for inside, outside in ((1, 2), *((2, 2),) * 9, (2, 1)):
+        layers += [nn.Conv2d(inside, outside, 9, padding=4), nn.ReLU()]
+    net = nn.Sequential(*layers[:-1]).eval()
+    for weight in net.parameters():
+        nn.init.zeros_(weight)
+    return net
+
+
 @torch.inference_mode()
 def forward(net: nn.Module, tile: Tensor) -> Tensor:
     """(n, 1, y, x) within 0–1, on the fine grid -> same, sharpened."""

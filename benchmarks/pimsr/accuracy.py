@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.command import data_of, destination, parser, publish, tested
 from benchmarks.common import (
     F64,
     RESULTS,
@@ -40,15 +41,12 @@ from benchmarks.common import (
     Predict,
     coarse_of,
     crop,
-    data_dir,
     interpolations,
     machine,
     model_predict,
     padded,
     read_dem,
     scored_cells,
-    test_files,
-    write_json,
 )
 from benchmarks.pimsr.gates import draw_gates
 from benchmarks.pimsr.guides import guided_predict, only, simulated
@@ -58,6 +56,7 @@ from benchmarks.pimsr.speed import speed
 from benchmarks.pimsr.world import corrected_patches, hillside
 
 SCALE = 4
+PICTURE = ROOT / "docs" / "img" / "pimsr_gates.png"
 INTERPOLATIONS = ("bicubic", "back-projected bicubic")
 UNGUIDED = ("srcnn", "drn", "ridgeline")
 GUIDED = ("pimsr-published", "pimsr")
@@ -214,43 +213,30 @@ def joined(old: Any, new: Any, where: str = "") -> Any:
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--weights", action="append", default=[], help="weights file of one of the models; repeatable")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--models", nargs="+", choices=(*UNGUIDED, *GUIDED), help="run these alone; see above")
-    parser.add_argument("--files", nargs="+", help="stems of files in dem/test")
-    parser.add_argument("--draws", type=int, default=3, help="of simulated radar for each file")
-    parser.add_argument("--looks", type=float, default=40.0, help="of the speckle: some nine dates")
-    parser.add_argument("--side", type=int, default=512, help="coarse cells along a side for the speed")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=machine()["cores"])
-    parser.add_argument("--hdf5", metavar="FILE#ORBIT", help="score the samples of this file, and nothing else")
-    parser.add_argument("--data", help="folder of real data")
-    parser.add_argument("--out", type=Path, help="JSON; default: results/pimsr.json, of a complete run only")
-    return parser.parse_args()
+    """The command line; --quick draws once, with a small square for the speed."""
+    made = parser(__doc__, "pimsr")
+    made.add_argument("--weights", action="append", default=[], help="weights file of one of the models; repeatable")
+    made.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    made.add_argument("--models", nargs="+", choices=(*UNGUIDED, *GUIDED), help="run these alone; see above")
+    made.add_argument("--files", nargs="+", help="stems of files in dem/test")
+    made.add_argument("--draws", type=int, default=3, help="of simulated radar for each file")
+    made.add_argument("--looks", type=float, default=40.0, help="of the speckle: some nine dates")
+    made.add_argument("--side", type=int, default=512, help="coarse cells along a side for the speed")
+    made.add_argument("--repeats", type=int, default=3)
+    made.add_argument("--threads", type=int, default=machine()["cores"])
+    made.add_argument("--hdf5", metavar="FILE#ORBIT", help="score the samples of this file, and nothing else")
+    args = made.parse_args()
+    if args.quick:
+        args.draws, args.side, args.repeats, args.models = 1, 48, 1, args.models or ["ridgeline", "pimsr"]
+    return args
 
 
-def main() -> None:
-    """Parse, run, print, write."""
-    import torch
-
+def measure(data: Path, refs: Mapping[str, Any], args: argparse.Namespace, picture: Path) -> dict[str, Any]:
+    """The parts that are asked for; `picture` is where the gates are drawn."""
     from terrafine.systems import load_model
 
-    args = arguments()
-    torch.set_num_threads(args.threads)
-    found = {n: r for n, r in models(args.weights).items() if n in (args.models or (*UNGUIDED, *GUIDED))}
-    refs = {n: replace(r, options=replace(r.options, threads=args.threads)) for n, r in found.items()}
-    if args.hdf5:
-        print(rounded(samples(args.hdf5, refs)))
-        return
-    data = data_dir(args.data)
-    files = [f for f in test_files(data) if not args.files or f.stem in args.files]
-    if not files:
-        raise SystemExit("no file to score: check --files and --data")
-    told = {n: {"version": r.spec.version, "sha256": r.sha256, "guides": r.spec.guides} for n, r in refs.items()}
-    record: dict[str, Any] = {"command": "python -m benchmarks.pimsr.accuracy", "models": told}
-    record["protocol"] = {"draws": DRAWS, "seed": SEED, "stream_tolerance_cells": TOLERANCE}
+    record: dict[str, Any] = {}
+    files = tested(data, args.files)
     guided = {n: refs[n] for n in GUIDED if n in refs}
     if "terrain" in args.parts:
         record["terrain"] = terrain(files, refs, args.draws, args.looks)
@@ -263,17 +249,35 @@ def main() -> None:
     if "speed" in args.parts and "ridgeline" in refs:
         record["speed"] = speed(data, {"ridgeline": refs["ridgeline"], **guided}, args.side, args.repeats, args.threads)
     if "gates" in args.parts and "pimsr" in refs:
-        draw_gates(data, refs["pimsr"], args.looks, ROOT / "docs" / "img" / "pimsr_gates.png")
+        draw_gates(data, refs["pimsr"], args.looks, picture)
+    return record
+
+
+def main() -> None:
+    """Parse, run, print, write."""
+    import torch
+
+    args = arguments()
+    torch.set_num_threads(args.threads)
+    found = {n: r for n, r in models(args.weights).items() if n in (args.models or (*UNGUIDED, *GUIDED))}
+    refs = {n: replace(r, options=replace(r.options, threads=args.threads)) for n, r in found.items()}
+    if args.hdf5:
+        print(rounded(samples(args.hdf5, refs)))
+        return
+    told = {n: {"version": r.spec.version, "sha256": r.sha256, "guides": r.spec.guides} for n, r in refs.items()}
+    record: dict[str, Any] = {"command": "python -m benchmarks.pimsr.accuracy", "models": told}
+    record["protocol"] = {"draws": DRAWS, "seed": SEED, "stream_tolerance_cells": TOLERANCE}
+    whole = set(args.parts) == set(PARTS) and not args.files and set(refs) == {*UNGUIDED, *GUIDED}
+    out = destination(args, "pimsr", complete=whole and not args.weights)
+    with data_of(args) as data:
+        beside = out.with_suffix(".png") if out is not None else data / "gates.png"
+        record |= measure(data, refs, args, beside if args.quick else PICTURE)
     record = rounded(record)
     show(record)
-    complete = set(args.parts) == set(PARTS) and not args.files and set(refs) == {*UNGUIDED, *GUIDED}
-    out = args.out or (RESULTS / "pimsr.json" if complete and not args.weights else None)
-    if args.models and not args.out and not args.files and not args.weights:
+    if args.models and not (args.out or args.files or args.weights or args.quick):
         out = RESULTS / "pimsr.json"
         record = joined(json.loads(out.read_text(encoding="utf-8")), record)
-    if out is not None:
-        write_json(out, record)
-        print(f"\nwritten to {out}")
+    publish(record, out)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import rasterio
 
 from benchmarks.common import machine
 
-SCALE = 4
+SCALE, SOURCE = 4, "wus_fay_30m.tif"
 
 
 def speed(data: Path, refs: Mapping[str, Any], side: int, repeats: int, threads: int) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def speed(data: Path, refs: Mapping[str, Any], side: int, repeats: int, threads:
 
 def cut(data: Path, side: int, folder: Path) -> tuple[Path, dict[str, tuple[str, ...]]]:
     """A coarse DEM of real heights, and a date of VV and VH on its fine grid: what they hold costs nothing."""
-    with rasterio.open(data / "dem" / "train" / "wus_fay_30m.tif") as src:
+    with rasterio.open(data / "dem" / "train" / SOURCE) as src:
         z = src.read(1)
     rows, cols = (np.resize(np.concatenate((np.arange(n), np.arange(n)[::-1])), side) for n in z.shape)
     profile = {"driver": "GTiff", "height": side, "width": side, "count": 1, "dtype": "float32", "crs": "EPSG:32611"}
