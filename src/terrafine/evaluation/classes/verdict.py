@@ -12,7 +12,7 @@ def verdict(records: Sequence[Mapping[str, Any]]) -> str:
     """Return one sentence: which map agrees best, how well, and whether the interval supports it."""
     best = records[0]
     values = [row["value"] for row in best["classes"]]
-    what = f"F1 of {best['classes'][1]['name']}" if values == [0, 1] else f"mean F1 of {len(values)} classes"
+    what = f"F1 of {_name(best['classes'][1])}" if values == [0, 1] else f"mean F1 of {len(values)} classes"
     if best["score"] is None:
         return f"{best['name']}: {what} is not defined: no cell is of that class in the map or in the reference."
     text = f"{best['name']}: {what} {best['score']:.3f}{_between(best['score_interval'])} on {best['n']:,} cells"
@@ -24,6 +24,10 @@ def verdict(records: Sequence[Mapping[str, Any]]) -> str:
     low, high = gap["interval"]
     order = "better than" if low > 0 else "not distinguishable from"
     return f"{text}; {order} {records[1]['name']}, by {gap['score']:.3f} (95 % interval {low:+.3f} to {high:+.3f})."
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return f"class {row['value']}" if row["name"] == str(row["value"]) else str(row["name"])
 
 
 def _between(pair: Sequence[float] | None) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from terrafine.evaluation.metrics import Cell
 from terrafine.evaluation.report.pictures import error_map, shade
+from terrafine.evaluation.report.plates import ramp
 from terrafine.evaluation.report.sheet import Picture, Section, sheet_texts
 from terrafine.evaluation.report.tables import Table
 
@@ -31,12 +32,17 @@ def _wall(results: Mapping[str, Any], figures: Mapping[str, Any] | None) -> list
             "Precision is user's accuracy, recall producer's; all with 95 % intervals of a spatial block bootstrap.",
             (_summary(results), _classes(results)),
         ),
-        Section("What is taken for what", "Cells; rows are the candidate, columns the reference.", _matrices(results)),
+        Section(
+            "Confusion", "Cells; rows are predicted by the candidate, columns are the reference.", _matrices(results)
+        ),
         Section(
             "Where it fails",
-            "Share of class 1 in each block; on the differences blue has too little of it, red too much.",
+            f"Share of {_class_one(results)} in each block of cells, and the error of each map."
+            if _is_binary(results)
+            else "Share of cells in each block that agree with the reference.",
             (),
             _pictures(results, figures),
+            _legend(results),
         ),
         Section("By region", "The same, in each region of the raster that was given.", (_regions(results),)),
     ]
@@ -91,8 +97,9 @@ def _matrices(results: Mapping[str, Any]) -> tuple[Table, ...]:
         Table(
             f"confusion_{i}",
             f"Confusion of {c['name']}, cells",
-            ("candidate says", *names),
+            ("predicted", *names),
             tuple((name, *row) for name, row in zip(names, c["confusion"]["cells"], strict=True)),
+            verbatim=True,
         )
         for i, c in enumerate(results["candidates"], start=1)
     )
@@ -115,18 +122,50 @@ def _pictures(results: Mapping[str, Any], figures: Mapping[str, Any] | None) -> 
         return []
     reference = np.asarray(figures["reference"])
     x, y = results["reference"]["pixel_size_m"]
-    aspect = f"{reference.shape[1] * x:.6g} / {reference.shape[0] * y:.6g}"
-    binary = [c["value"] for c in results["settings"]["classes"]] == [0, 1]
-    if not binary:
-        found = figures["candidates"].items()
-        return [Picture(shade(right), f"{name}: share of cells that agree", aspect) for name, (_, right) in found]
-    out = [Picture(shade(reference), "Reference", aspect)]
-    for name, (said, _) in figures["candidates"].items():
+    wide, high = (side * size * figures["factor"] for side, size in zip(reference.shape[::-1], (x, y), strict=True))
+    aspect = f"{wide:.6g} / {high:.6g}"
+    if not _is_binary(results):
+        return [
+            Picture(shade(right), name, aspect, wide, f"{name}: share of cells that agree")
+            for name, (_, right) in figures["candidates"].items()
+        ]
+    what = _class_one(results)
+    out = [Picture(shade(reference), "Reference", aspect, wide, f"Reference: share of {what}")]
+    for name, (share, _) in figures["candidates"].items():
         out += [
-            Picture(shade(said), name, aspect),
-            Picture(error_map(said - reference, 1.0), f"Error of {name}", aspect),
+            Picture(shade(share), name, aspect, wide, f"{name}: share of {what}"),
+            Picture(
+                error_map(share - reference, 1.0),
+                f"Error of {name}",
+                aspect,
+                wide,
+                f"Error of {name}: blue where it has too little {what}, red where it has too much",
+            ),
         ]
     return out
+
+
+def _is_binary(results: Mapping[str, Any]) -> bool:
+    return [c["value"] for c in results["settings"]["classes"]] == [0, 1]
+
+
+def _class_one(results: Mapping[str, Any]) -> str:
+    """The name of class 1 in a sentence."""
+    name = results["settings"]["classes"][1]["name"]
+    return f"class {name}" if name == "1" else str(name)
+
+
+def _legend(results: Mapping[str, Any]) -> str:
+    """Legend of the maps, and of what is hatched."""
+    hatched = '<ul class="key"><li><span class="swatch hatched"></span>not compared</li></ul>'
+    if not _is_binary(results):
+        return ramp("no cell agrees", "all agree", "Shades run from dark, no agreement, to light", "shades") + hatched
+    what = _class_one(results)
+    return (
+        ramp(f"no {what}", f"all {what}", f"Shades run from dark, no {what}, to light, all {what}", "shades")
+        + ramp(f"too little {what}", f"too much {what}", "Colours run from blue over white to red")
+        + hatched
+    )
 
 
 def _sample(results: Mapping[str, Any]) -> list[Section]:

@@ -57,14 +57,15 @@ def _pictures(results: Mapping[str, Any], figures: Mapping[str, Any]) -> list[Pi
         return []
     truth = np.asarray(figures["reference"])
     low, high = np.percentile(truth, [1, 99], axis=(1, 2))
-    k = int(results["settings"]["scale"])
+    k, cell = int(results["settings"]["scale"]), results["settings"]["cell_m"]
     out = []
     for name in ("coarse", *(c["name"] for c in results["candidates"]), *results["baselines"], "reference"):
         image = np.asarray(figures[name])
         image = image.repeat(k, axis=1).repeat(k, axis=2) if name == "coarse" else image
         shown = "Input" if name == "coarse" else display_name(name)
-        x, y = image.shape[2], image.shape[1]
-        out.append(Picture(_png(image[:, :_SIDE, :_SIDE], low, high), shown, f"{min(x, _SIDE)} / {min(y, _SIDE)}"))
+        cut = image[:, :_SIDE, :_SIDE]
+        high_m, wide_m = cut.shape[1] * cell[1], cut.shape[2] * cell[0]
+        out.append(Picture(_png(cut, low, high), shown, f"{wide_m:.6g} / {high_m:.6g}", wide_m))
     return out
 
 

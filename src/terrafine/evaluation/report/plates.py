@@ -22,7 +22,19 @@ from terrafine.evaluation.report.svg import number, short
 from terrafine.evaluation.report.tables import display_name
 from terrafine.evaluation.results import Window
 
-__all__ = ["Plate", "aspect", "box_html", "index", "plate_html", "plates", "ramp_html", "ramp_limit", "scale_bar"]
+__all__ = [
+    "Plate",
+    "aspect",
+    "box_html",
+    "index",
+    "plate_html",
+    "plates",
+    "ramp",
+    "ramp_html",
+    "ramp_limit",
+    "scale_bar",
+    "width_m",
+]
 
 
 @dataclass(frozen=True)
@@ -82,13 +94,12 @@ def _spread(error: Floats) -> str:
     return f"Nine tenths of it lie between {number(float(low))} and {number(float(high))} m."
 
 
-def scale_bar(window: Window, key: str = "") -> str:
-    """A bar of round length, at most a third of the picture's width."""
-    width = window.reference.shape[1] * window.pixel_size_m[0]
-    length = nice_length(width / 3)
+def scale_bar(width_m: float, key: str = "") -> str:
+    """A bar of round length, at most a third of the width of a picture in metres."""
+    length = nice_length(width_m / 3)
     text = f"{short(length / 1000)} km" if length >= 1000 else f"{short(length)} m"
     name = f' id="{key}"' if key else ""
-    wide = 100 * length / width
+    wide = 100 * length / width_m
     return f'<span class="bar" style="width:calc({wide:.2f}% + 1rem)"{name}>{text}<i></i></span>'
 
 
@@ -103,12 +114,17 @@ def box_html(box: tuple[float, float, float, float] | None) -> str:
 
 def plate_html(plate: Plate, window: Window, bar_key: str = "", over: str = "") -> str:
     """A figure with its picture and caption, a scale bar where that gets an id, and what lies over the picture."""
-    bar = scale_bar(window, bar_key) if bar_key else ""
+    bar = scale_bar(width_m(window), bar_key) if bar_key else ""
     return (
         f'<figure><div class="map"><div class="ground" style="aspect-ratio:{aspect(window)}">'
         f'<img id="{plate.id}" alt="{escape(plate.alt)}" src="{plate.uri}">{over}{bar}</div></div>'
         f"<figcaption>{escape(plate.name)}</figcaption></figure>"
     )
+
+
+def width_m(window: Window) -> float:
+    """Metres on the ground across a window."""
+    return float(window.reference.shape[1] * window.pixel_size_m[0])
 
 
 def ramp_limit(window: Window) -> str:
@@ -119,9 +135,16 @@ def ramp_limit(window: Window) -> str:
 def ramp_html(window: Window) -> str:
     """The legend of the error maps."""
     limit = ramp_limit(window)
+    return ramp(
+        f"{limit} m too low", f"{limit} m too high", "Colours run from blue, too low, over white to red, too high"
+    )
+
+
+def ramp(low: str, high: str, label: str, kind: str = "") -> str:
+    """A legend: a bar of colours between two texts; `kind` is "shades" for dark to light, else blue to red."""
     return (
-        f'<div class="ramp"><span>{limit} m too low</span><i role="img" aria-label="Colours run from blue, too low, '
-        f'over white to red, too high"></i><span>{limit} m too high</span></div>'
+        f'<div class="ramp {kind}"><span>{escape(low)}</span><i role="img" aria-label="{escape(label)}"></i>'
+        f"<span>{escape(high)}</span></div>"
     )
 
 

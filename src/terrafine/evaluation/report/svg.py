@@ -9,7 +9,7 @@ from html import escape
 
 from terrafine.evaluation.nice import nice_step
 
-__all__ = ["Plot", "Scale", "Style", "nice_ticks", "number", "short"]
+__all__ = ["Plot", "Scale", "Style", "decimal", "nice_ticks", "number", "short"]
 
 MINUS = "\u2212"
 DASH = "\u2013"
@@ -23,13 +23,21 @@ def number(value: float | int | None, digits: int = 3) -> str:
         text = f"{int(value):,}"
     elif abs(value) < 1e-12:
         text = "0"
-    elif abs(value) < 1e-3:
+    elif abs(value) < 1e-5:
         mantissa, power = f"{value:.{digits - 1}e}".split("e")
         text = f"{mantissa}e{int(power)}"
     else:
         places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
         text = f"{value:,.{places}f}"
     return text.replace(",", "\u202f").replace("-", MINUS)
+
+
+def decimal(value: float | int | None, digits: int = 3, places: int = 5) -> str:
+    """As `number`, but with at most so many decimal places and never a power of ten: for tables."""
+    if value is None or not math.isfinite(value) or isinstance(value, int) or abs(value) >= 10.0 ** (digits - places):
+        return number(value, digits)
+    text = f"{value:.{places}f}"
+    return text.replace("-", MINUS) if float(text) else "0"
 
 
 def short(value: float | int | None, digits: int = 6) -> str:

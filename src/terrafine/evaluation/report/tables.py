@@ -10,7 +10,7 @@ from html import escape
 from typing import Any, cast
 
 from terrafine.evaluation.metrics import Cell, Metric, TableSpec, elevation_metrics
-from terrafine.evaluation.report.svg import number, short
+from terrafine.evaluation.report.svg import decimal, number, short
 from terrafine.evaluation.results import Results, Scores
 
 __all__ = ["Table", "all_tables", "display_name", "scored", "to_csv", "to_html"]
@@ -21,12 +21,16 @@ BASELINES = ("back_projected", "bicubic")
 
 @dataclass(frozen=True)
 class Table:
-    """Named columns and rows of plain cells; `name` is the CSV's file name without its ending."""
+    """Named columns and rows of plain cells; `name` is the CSV's file name without its ending.
+
+    `verbatim` tables have names of the user's as columns: they are shown as they are.
+    """
 
     name: str
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    verbatim: bool = False
 
 
 def display_name(name: str) -> str:
@@ -111,22 +115,35 @@ HEADINGS = {
     "coverage_68": "inside 68 %",
     "coverage_90": "inside 90 %",
     "depth_rmse": "depth RMSE",
-    **{key: key.upper() for key in ("mae", "rmse", "nmad", "sd", "le90", "le95")},
+    **{key: key.upper() for key in ("mae", "rmse", "nmad", "sd", "le90", "le95", "f1", "ssim")},
+    "n": "cells",
+    "iou": "IoU",
+    **dict.fromkeys(("score_from", "oa_from", "f1_from", "precision_from", "recall_from", "area_from m²"), "95 % from"),
+    **dict.fromkeys(("score_to", "oa_to", "f1_to", "precision_to", "recall_to", "area_to m²"), "to"),
+    "spectral_angle_deg": "spectral angle °",
+    "shift_px": "shift px",
 }
+
+
+_SURFACES = ("surface", "image")  # first columns that may hold a baseline
+_SHORT = 12  # rows of a table that a printed page does not cut
 
 
 def to_html(table: Table, columns: Sequence[str] = (), best: str = "") -> str:
     """An accessible table: caption, column and row headers; `best` names a column whose least value is marked."""
     shown = [table.columns.index(name) for name in (columns or table.columns)]
-    heads = "".join(f'<th scope="col">{escape(_heading(table.columns[i]))}</th>' for i in shown)
+    named = table.columns if table.verbatim else [_heading(column) for column in table.columns]
+    heads = "".join(f'<th scope="col">{escape(named[i])}</th>' for i in shown)
+    surfaces = table.columns[0] in _SURFACES
     column = table.columns.index(best) if best else -1
     known = [cell for row in table.rows if best and isinstance(cell := row[column], float)]
     least = min(known, default=None)
+    short_table = " short" if len(table.rows) <= _SHORT else ""
     lines = []
     for row in table.rows:
         cells = []
         for place, i in enumerate(shown):
-            text = display_name(cast(str, row[i])) if i == 0 else _text(row[i], table.columns[i])
+            text = display_name(str(row[i])) if i == 0 and surfaces else _text(row[i], table.columns[i])
             if place == 0:
                 cells.append(f'<th scope="row">{escape(text)}</th>')
             elif i == column and row[i] == least:
@@ -136,14 +153,15 @@ def to_html(table: Table, columns: Sequence[str] = (), best: str = "") -> str:
                 cells.append(f"<td{kind}>{escape(text)}</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(table.caption)}"><table>'
+        f'<div class="scroll{short_table}" tabindex="0" role="region" aria-label="{escape(table.caption)}"><table>'
         f"<caption>{escape(table.caption)}</caption><thead><tr>{heads}</tr></thead><tbody>"
         f"{''.join(lines)}</tbody></table></div>"
     )
 
 
 def _heading(column: str) -> str:
-    return HEADINGS.get(column, column.replace("_km2", " km²").replace("_m", " m").replace("_", " "))
+    words = column.replace("iou", "IoU").replace("_km2", " km²").replace("_m", " m").replace("_", " ")
+    return HEADINGS.get(column, words)
 
 
 ROUND = ("area_km2", "stage_m", "tolerance_m", "nominal", "lower", "upper", "from_m", "to_m")
@@ -152,4 +170,6 @@ ROUND = ("area_km2", "stage_m", "tolerance_m", "nominal", "lower", "upper", "fro
 def _text(cell: Cell, column: str) -> str:
     if isinstance(cell, str):
         return cell
-    return short(cell) if column in ROUND else number(cell)
+    if column in ROUND:
+        return short(cell)
+    return number(cell) if column.startswith("power") else decimal(cell)

@@ -1,61 +1,5 @@
 "use strict";
-// Swipe between two plates, and profiles along a picked line. Everything is on the page; nothing is fetched.
-document.documentElement.classList.add("js");
-const DATA = JSON.parse(document.getElementById("data").textContent);
-const $ = (id) => document.getElementById(id);
-
-// ---- swipe ------------------------------------------------------------------------------------------------------
-function swipe() {
-  const root = $("swipe");
-  if (!root) return;
-  const [place, left, right, slider] = ["sw-window", "sw-left", "sw-right", "sw-at"].map($);
-  const [under, over] = root.querySelectorAll(".ground img");
-  const ground = root.querySelector(".ground");
-  const show = () => {
-    const plates = DATA.plates[place.value];
-    [[left, under, ".tag.l"], [right, over, ".tag.r"]].forEach(([select, img, tag]) => {
-      const plate = plates[select.value] || plates.reference;
-      img.src = $(plate.id).src;
-      img.alt = plate.alt;
-      root.querySelector(tag).textContent = plate.name;
-    });
-    error(plates);
-    [root, $("sw-error")].filter(Boolean).forEach((part) => {
-      part.querySelector(".ground").style.aspectRatio = DATA.aspect[place.value];
-      // The page holds one scale bar for each window; the shown one is copied with the plate.
-      const bar = $("bar-" + place.value).cloneNode(true);
-      bar.removeAttribute("id");
-      part.querySelector(".bar").replaceWith(bar);
-    });
-  };
-  const error = (plates) => {
-    const figure = $("sw-error");
-    if (!figure) return;
-    const img = figure.querySelector("img"), plate = plates[img.dataset.key];
-    img.src = $(plate.id).src;
-    img.alt = plate.alt;
-    const [low, high] = figure.querySelectorAll(".ramp span");
-    low.textContent = DATA.limit[place.value] + " m too low";
-    high.textContent = DATA.limit[place.value] + " m too high";
-  };
-  const move = (share) => {
-    slider.value = Math.round(share * 100);
-    root.style.setProperty("--at", slider.value + "%");
-    slider.setAttribute("aria-valuetext", slider.value + " % " + right.selectedOptions[0].textContent.trim() + " hidden");
-  };
-  [place, left, right].forEach((e) => e.addEventListener("change", () => { show(); move(slider.value / 100); }));
-  slider.addEventListener("input", () => move(slider.value / 100));
-  const drag = (event) => {
-    const box = ground.getBoundingClientRect();
-    move(Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)));
-  };
-  ground.addEventListener("pointerdown", (event) => { ground.setPointerCapture(event.pointerId); drag(event); });
-  ground.addEventListener("pointermove", (event) => { if (event.buttons) drag(event); });
-  show();
-  move(0.5);
-}
-
-// ---- profiles ---------------------------------------------------------------------------------------------------
+// Profiles along a line that is chosen, drawn or typed, from the packed heights on the page.
 async function unpack(pack) {
   const bytes = Uint8Array.from(atob(pack.data), (c) => c.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -127,7 +71,7 @@ function profiles() {
   const lines = ground.querySelectorAll("line"), ends = ground.querySelectorAll("circle");
   const cache = {};
   let line = DATA.lines[0].at.slice(), turn = 0;
-  async function update(spoken) {
+  async function update(aloud) {
     const key = place.value, mine = ++turn;
     fields.forEach((field, i) => { if (document.activeElement !== field) field.value = +(line[i] * 100).toFixed(1); });
     lines.forEach((l) => ["x1", "y1", "x2", "y2"].forEach((a, i) => l.setAttribute(a, line[i] * 100 + "%")));
@@ -141,12 +85,12 @@ function profiles() {
     const errors = curves.slice(1).map((c) => ({ ...c, heights: c.heights.map((z, k) => z - truth[k]) }));
     chart.querySelector("g").innerHTML = draw(curves, length, 0, 290, "elevation, metres", 0.05) +
       draw(errors, length, 290, 190, "error, metres", 0.01);
-    const said = errors.map(({ name, heights }) => {
+    const parts = errors.map(({ name, heights }) => {
       const square = heights.map((e) => e ** 2).filter(Number.isFinite);
       return `${name} ${Math.sqrt(square.reduce((a, b) => a + b, 0) / square.length).toPrecision(3)} m`;
     });
     chart.querySelector("title").textContent = `Profile of ${text(Math.round(length))} m`;
-    if (spoken) status.textContent = `Line of ${Math.round(length)} m. RMSE along it: ${said.join(", ")}.`;
+    if (aloud) status.textContent = `Line of ${Math.round(length)} m. RMSE along it: ${parts.join(", ")}.`;
   }
   const scene = () => {
     image.src = $(DATA.plates[place.value].reference.id).src;
@@ -178,9 +122,13 @@ function profiles() {
     [line[held], line[held + 1]] = spot(event);
     update(false);
   });
-  ground.addEventListener("pointerup", () => { held = -1; update(true); });
+  ["dragstart", "mousedown"].forEach((name) => ground.addEventListener(name, (event) => event.preventDefault()));
+  ["pointerup", "pointercancel"].forEach((name) => ground.addEventListener(name, () => {
+    if (held < 0) return;
+    held = -1;
+    update(true);
+  }));
   scene();
 }
 
-swipe();
 profiles();
