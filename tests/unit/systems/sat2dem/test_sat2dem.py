@@ -131,7 +131,7 @@ def test_region_losses_reach_the_generator_unless_they_are_detached(name: str) -
     for detached in (False, True):
         net.zero_grad()
         made = net(b.image)
-        total = loss.please(judges, b, made.detach() if detached else made, only)["total"]
+        total = loss.generator_losses(judges, b, made.detach() if detached else made, only)["total"]
         if total.requires_grad:
             total.backward()
         reached = sum(float(p.grad.abs().sum()) for p in net.parameters() if p.grad is not None)
@@ -140,7 +140,7 @@ def test_region_losses_reach_the_generator_unless_they_are_detached(name: str) -
 
 def test_a_judge_teaches_no_generator() -> None:
     b, judges, net = batch(), loss.discriminators(DRPAN), UNet(**SMALL)
-    losses = loss.judge(judges, b, net(b.image), DRPAN)
+    losses = loss.discriminator_losses(judges, b, net(b.image), DRPAN)
     assert set(losses) == {"patch", "reviser"}
     sum(losses.values()).backward()
     assert all(p.grad is None for p in net.parameters())
