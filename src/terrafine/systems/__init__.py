@@ -7,6 +7,7 @@ recipes in its `recipes/`. What holds for all of them, finding, loading and runn
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from terrafine.errors import NoModelError, UsageError, WeightsError
+from terrafine.errors import MissingExtraError, NoModelError, UsageError, WeightsError
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options, System
 from terrafine.nn.weights import digest, read_spec
@@ -34,12 +35,14 @@ __all__ = [
     "load_model",
     "load_network",
     "recipe_folders",
+    "require_engine",
     "system_names",
 ]
 
 _HERE = Path(__file__).parent
 _MODES = ("hard", "soft", "none")
 _ENGINES = ("torch", "onnx", "openvino")
+_PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def find_model(
 ) -> ModelRef:
     """The model of that name and scale for that verb, shipped or in a file; its spec lists `outputs` where given.
 
-    Raises NoModelError, WeightsError or UsageError.
+    Raises NoModelError, WeightsError, MissingExtraError or UsageError.
     """
     if consistency not in _MODES:
         raise UsageError(f"consistency {consistency!r}: expected one of {_MODES}")
@@ -109,6 +112,8 @@ def find_model(
         raise UsageError(f"tolerance {tolerance_m} m: expected 0 or more")
     options = Options(consistency, tolerance_m, self_ensemble, uncertainty, engine, threads, outputs)
     ref = _named(os.fspath(name_or_path), scale, options)
+    if ref.path is not None:
+        require_engine(engine)
     if scale in ref.spec.scales:
         ref = replace(ref, spec=_at_scale(ref.spec, scale))
     if ref.spec.scale != scale:
@@ -119,6 +124,24 @@ def find_model(
         raise NoModelError(f"{ref.name} gives no uncertainty; `terrafine models` shows which do, e.g. ridgeline")
     given = outputs or tuple(o for o in ref.spec.outputs if uncertainty or not o.endswith("_sigma"))
     return replace(ref, spec=replace(ref.spec, outputs=given))
+
+
+def require_engine(engine: str) -> None:
+    """Raise MissingExtraError where a package of that engine is not installed; nothing is imported."""
+    missing = [name for name in _PACKAGES.get(engine, ()) if not _is_installed(name)]
+    if missing:
+        extras = "onnx" if engine == "onnx" else "onnx,openvino"
+        raise MissingExtraError(
+            f"the engine {engine} needs {', '.join(missing)}, not installed: pip install 'terrafine[{extras}]', or "
+            'choose engine="torch"'
+        )
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def find_weights(name: str) -> Path:

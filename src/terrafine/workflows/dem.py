@@ -206,7 +206,14 @@ def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: _Request) -> 
     ref = asked.find(asked.scale_or(4), asked.run.threads)
     plan = _planned((values.shape[0], values.shape[1]), ref, asked)
     grid = ArraySource({"elevation": values}, sizes)
-    out, _ = run_in_memory(plan, ref.spec, grid, load_model(ref), outputs=ref.spec.outputs)
+    out, _ = run_in_memory(
+        plan,
+        ref.spec,
+        grid,
+        load_model(ref),
+        outputs=ref.spec.outputs,
+        residual_limit=ref.options.residual_limit_m,
+    )
     return out if asked.uncertainty else np.ascontiguousarray(out[0])
 
 
@@ -293,6 +300,7 @@ def _run_files(
         restart=run.restart,
         dask=run.dask,
         progress=run.reporter,
+        residual_limit=ref.options.residual_limit_m,
     )
     if picture is not None:
         with open_source([os.fspath(destination)]) as made:
