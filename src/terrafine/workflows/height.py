@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from terrafine.errors import UsageError
+from terrafine.errors import OutputError, UsageError
 from terrafine.workflows.advice import advice_for, names_own_arguments
 from terrafine.workflows.fields import HeightFields, merge_options
 from terrafine.workflows.options import ReadOptions, RunOptions
@@ -175,6 +175,7 @@ def _publish(
     folder: Path,
 ) -> None:
     """Write the relief; with an anchor first into the job folder, then joined with it."""
+    from terrafine.nn.system import ROUNDING_M
     from terrafine.raster.bands import band
     from terrafine.raster.read.source import open_source
     from terrafine.raster.warp.fusion import fit_relief_gain, fused_rows
@@ -198,6 +199,11 @@ def _publish(
         gain = fit_relief_gain(relief, ground)
         yield from fused_rows(relief, ground, gain, worst)
         tags["RELIEF_GAIN"] = str(gain)
+        if not max(worst) <= ROUNDING_M:
+            raise OutputError(
+                f"{out}: the block means differ from the anchor by up to {max(worst):.3g} m; expected at most "
+                f"{ROUNDING_M:g} m. Check the heights of the anchor, or estimate the relief alone, without an anchor"
+            )
         tags["CONSISTENCY_RESIDUAL_M"] = f"{max(worst):.6f}"  # tags are written after the last row
 
     try:
