@@ -167,7 +167,27 @@ def load_network(ref: ModelRef) -> nn.Module:
         network.load_state_dict(tensors)
     except (RuntimeError, TypeError, ValueError) as e:
         raise WeightsError(f"{ref.path}: the tensors do not fit system {ref.spec.system!r}: {_first_line(e)}") from e
-    return network.eval()
+    network.eval()
+    _check_spec(ref, system.describe(network, ref.spec.network, ref.spec.scale))
+    return network
+
+
+def _check_spec(ref: ModelRef, built: ModelSpec) -> None:
+    """Raise WeightsError where the spec in the file contradicts the network that was built from it."""
+    spec = ref.spec
+    wrong = [
+        f"{field} is {getattr(spec, field)!r}, expected {getattr(built, field)!r}"
+        for field in ("inputs", "tiling", "relative")
+        if getattr(spec, field) != getattr(built, field)
+    ]
+    if set(spec.guides) != set(built.guides):
+        wrong.append(f"guides are {sorted(spec.guides)}, expected {sorted(built.guides)}")
+    if spec.halo < built.halo:
+        wrong.append(f"halo is {spec.halo}, expected {built.halo} or more")
+    if spec.multiple % built.multiple:
+        wrong.append(f"multiple is {spec.multiple}, expected a multiple of {built.multiple}")
+    if wrong:
+        raise WeightsError(f"{ref.path}: its spec does not describe its network: {'; '.join(wrong)}; fetch it again")
 
 
 def load_model(ref: ModelRef) -> Model:
