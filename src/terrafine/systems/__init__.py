@@ -119,7 +119,11 @@ def find_model(
     if ref.spec.scale != scale:
         raise NoModelError(f"{name_or_path}: these weights serve ×{ref.spec.scale}, asked was ×{scale}")
     if find_system(ref.spec.system).verb != verb:
-        raise NoModelError(f"{ref.name} is a model of `terrafine {find_system(ref.spec.system).verb}`, not of {verb}")
+        suited = sorted({m.name for m in list_models() if find_system(m.spec.system).verb == verb})
+        raise NoModelError(
+            f"{ref.name} is a model of `terrafine {find_system(ref.spec.system).verb}`; expected {', '.join(suited)}, "
+            "or weights of one of their systems"
+        )
     if uncertainty and not any(o.endswith("_sigma") for o in ref.spec.outputs):
         raise NoModelError(f"{ref.name} gives no uncertainty; `terrafine models` shows which do, e.g. ridgeline")
     given = outputs or tuple(o for o in ref.spec.outputs if uncertainty or not o.endswith("_sigma"))
@@ -142,6 +146,21 @@ def _is_installed(package: str) -> bool:
         return importlib.util.find_spec(package) is not None
     except (ImportError, ValueError):
         return False
+
+
+def named_models(name: str) -> list[ModelRef]:
+    """Every model of that name, of a name with its scale (`ridgeline-x4`), or in that weights file.
+
+    Raises NoModelError, or WeightsError for a file that is no weights.
+    """
+    if Path(name).suffix or os.sep in name:
+        return [_reference(Path(name), Options())]
+    models = list_models()
+    found = [ref for ref in models if name in (ref.name, None if ref.path is None else ref.path.stem)]
+    found = found or [ref for ref in models if name in {f"{ref.name}-x{k}" for k in (ref.spec.scale, *ref.spec.scales)}]
+    if not found:
+        raise NoModelError(f"no model is called {name!r}; known are {', '.join(sorted({r.name for r in models}))}")
+    return found
 
 
 def find_weights(name: str) -> Path:

@@ -93,7 +93,7 @@ def estimate_height(
     from terrafine.raster.read.reflectance import open_image
     from terrafine.raster.read.source import open_source
     from terrafine.systems import find_model, load_model, load_network
-    from terrafine.workflows.outputs import check_destinations, follow
+    from terrafine.workflows.outputs import check_destinations, check_names, follow
     from terrafine.workflows.preview import write_preview
     from terrafine.workflows.provenance import bytes_per_cell, request_of
 
@@ -101,6 +101,7 @@ def estimate_height(
     paths = [os.fspath(p) for p in ([source] if isinstance(source, (str, os.PathLike)) else source)]
     named, out = Path(destination), follow(Path(destination))
     picture = None if preview is None else follow(Path(preview))
+    check_names(named, None if preview is None else Path(preview))
     check_destinations([*paths, *([] if anchor is None else [os.fspath(anchor)])], out, picture)
     if anchor is not None and uncertainty:
         raise UsageError(
