@@ -17,7 +17,6 @@ FLAGS = {
     "class_names": "--class-name",
     "classes": "--classes",
     "coarse": "--coarse",
-    "consistency": "--consistency",
     "coregister": "--coregistration",
     "dask": "--dask",
     "data_root": "--data",

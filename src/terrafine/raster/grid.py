@@ -13,14 +13,23 @@ from pyproj import CRS, Proj
 from pyproj.exceptions import CRSError
 
 from terrafine.errors import GridError
+from terrafine.raster.crs import unbound
 
-__all__ = ["check_grid", "ellipsoid_metres", "parse_crs", "pixel_size_m"]
+__all__ = ["CELLS_M", "check_grid", "ellipsoid_metres", "parse_crs", "pixel_size_m", "plausible_cell"]
 
 POLAR = 85.0
+CELLS_M = "0.0001 to 10,000,000 m"
+_CELL_RANGE = (1e-4, 1e7)
+_FINEST = 1e-14  # of a coordinate, for cells of that size: float64 tells 1e-16 apart
 _CLAMP = 89.9
 # Cylindrical projections, whose ground scale depends on the row alone. EPSG Guidance Note 7-2.
 _CYLINDRICAL = ("mercator", "equidistant cylindrical", "plate carr", "cylindrical equal area")
 _NOT_CYLINDRICAL = ("transverse", "oblique", "hotine", "swiss")
+
+
+def plausible_cell(metres: float) -> bool:
+    """Whether a cell of that size can be meant."""
+    return _CELL_RANGE[0] <= metres <= _CELL_RANGE[1]
 
 
 def subdivided(geobox: GeoBox, k: int) -> GeoBox:
@@ -52,8 +61,13 @@ def check_grid(path: str, transform: Affine, shape: tuple[int, int], crs: CRS | 
         raise GridError(
             f"{path}: x runs to the west (pixel width {transform.a:g}); expected to the east. Mend it with: gdalwarp"
         )
-    if not math.isfinite(transform.a * transform.e * (1 + abs(transform.c) + abs(transform.f))):
+    if not all(map(math.isfinite, tuple(transform)[:6])):
         raise GridError(f"{path}: the geotransform holds numbers that are not finite: {tuple(transform)[:6]}")
+    if min(transform.a / (abs(transform.c) or 1.0), -transform.e / (abs(transform.f) or 1.0)) < _FINEST:
+        raise GridError(
+            f"{path}: cells of {transform.a:g} × {-transform.e:g} at ({transform.c:g}, {transform.f:g}): such large "
+            "coordinates do not separate such small cells. The geotransform is wrong: gdal_edit -a_ullr"
+        )
     if crs is None:
         if not metres_known:
             raise GridError(
@@ -63,6 +77,12 @@ def check_grid(path: str, transform: Affine, shape: tuple[int, int], crs: CRS | 
         return
     if metres_known:
         return
+    unit = math.radians(1.0) * 6_371_000 if crs.is_geographic else float(crs.axis_info[0].unit_conversion_factor)
+    if not (plausible_cell(transform.a * unit) and plausible_cell(-transform.e * unit)):
+        raise GridError(
+            f"{path}: cells of {transform.a:g} × {-transform.e:g} in the unit of its CRS, {transform.a * unit:g} × "
+            f"{-transform.e * unit:g} m; expected {CELLS_M}. The geotransform or the CRS is wrong: gdal_edit -a_ullr"
+        )
     if crs.is_geographic:
         _check_geographic(path, transform, shape, crs)
     elif not crs.is_projected:
@@ -128,6 +148,7 @@ def pixel_size_m(
         if geobox.crs is None:
             raise GridError("a grid without CRS has no size in metres; state it with pixel_size_m=METRES")
         crs = CRS.from_user_input(geobox.crs.to_wkt())
+    crs = unbound(crs)  # a datum shift neither stretches nor shrinks a cell
     pitch_y, pitch_x = abs(transform.e), abs(transform.a)
     y = (transform.f + transform.e * (np.arange(start, stop) + 0.5)).astype(np.float64)
     if crs.is_geographic:

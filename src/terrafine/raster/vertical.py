@@ -35,7 +35,7 @@ SURFACE_TAG = "SURFACE"
 class VerticalDatum:
     """A height reference: its `name`, the EPSG code of its metric CRS if any, and `known`, how it was known.
 
-    Two datums are equal when their names are; `known` is history and not compared.
+    Two datums are equal when their names or codes are; `known` is history and not compared.
     """
 
     name: str
@@ -44,7 +44,7 @@ class VerticalDatum:
 
     def same(self, other: VerticalDatum) -> bool:
         """Whether both are the same height reference, however each was known."""
-        return self.name == other.name
+        return self.name == other.name or (self.epsg is not None and self.epsg == other.epsg)
 
     def __str__(self) -> str:
         code = f" (EPSG:{self.epsg})" if self.epsg else ""
@@ -189,7 +189,7 @@ def _from_vertical(upright: CRS, known: str) -> VerticalDatum | None:
     try:
         return from_name(re.sub(r"\s*(height.*|\(.*\))$", "", name, flags=re.IGNORECASE), known)
     except DatumError:
-        return VerticalDatum(name, code, known)
+        return VerticalDatum(re.sub(r"[ _]height$", "", name), code, known)
 
 
 def from_tags(tags: Mapping[str, str]) -> VerticalDatum | None:

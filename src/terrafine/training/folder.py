@@ -14,7 +14,6 @@ from typing import BinaryIO
 
 from terrafine.atomic import write_whole
 from terrafine.errors import JobError, OutputError
-from terrafine.host import lock_exclusively
 
 __all__ = ["RunFolder", "open_folder"]
 
@@ -124,8 +123,15 @@ def _holder(file: BinaryIO) -> str:
 
 def _take(file: BinaryIO) -> None:
     """Lock an open file for this process; OSError where another has it."""
-    if not lock_exclusively(file.fileno()):
-        raise BlockingIOError("locked by another process")
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _read_log(path: Path, upto: int) -> list[dict[str, float]]:

@@ -6,13 +6,13 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from terrafine.errors import BandError, EmptyError, UsageError
 from terrafine.workflows.advice import names_own_arguments
-from terrafine.workflows.dem_request import DemRequest
 from terrafine.workflows.fields import GUIDANCE_FIELDS, DemFields, merge_options
 from terrafine.workflows.options import ReadOptions, RunOptions, TargetGrid
 
@@ -102,12 +102,10 @@ def sharpen_dem(
     """
     import numpy as np
 
-    from terrafine.workflows.outputs import check_names
-
     reading, running = merge_options(sharpen_dem, DemFields, read, run, fields)
     grid = _target(target, fields)
     chosen = model or ("ridgeline" if guidance is None else "pimsr")
-    asked = DemRequest(scale, os.fspath(chosen), consistency, tolerance_m, uncertainty, self_ensemble, running)
+    asked = _Request(scale, os.fspath(chosen), consistency, tolerance_m, uncertainty, self_ensemble, running)
     if isinstance(source, np.ndarray):
         _only_for_files(destination=destination, preview=preview, dask=running.dask, guidance=guidance)
         _only_for_files(target_crs=grid.crs, target_resolution=grid.resolution, bands=reading.bands)
@@ -117,7 +115,6 @@ def sharpen_dem(
     if isinstance(reading.pixel_size_m, np.ndarray):
         raise UsageError("pixel_size_m by row is for numpy heights; for a file without CRS give one number, or (y, x)")
     grid.check()
-    check_names(Path(destination or ""), None if preview is None else Path(preview))
     files = partial(_sharpen_files, asked=asked, grid=grid, preview=preview, guidance=guidance)
     if isinstance(source, (str, os.PathLike)) or _is_paths(source):
         if destination is None:
@@ -140,11 +137,50 @@ def _target(target: TargetGrid | None, fields: DemFields) -> TargetGrid:
     return TargetGrid(fields.get("target_resolution", base.resolution), fields.get("target_crs", base.crs))
 
 
-def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: DemRequest) -> NDArray[np.float32]:
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """The options that a model is found and planned with."""
+
+    scale: int | None
+    model: str
+    consistency: str
+    tolerance_m: float
+    uncertainty: bool
+    self_ensemble: bool
+    run: RunOptions
+
+    def find(self, scale: int, threads: int | None) -> ModelRef:
+        """The model that serves them."""
+        from terrafine.systems import find_model
+
+        return find_model(
+            self.model,
+            scale,
+            consistency=self.consistency,
+            tolerance_m=self.tolerance_m,
+            self_ensemble=self.self_ensemble,
+            uncertainty=self.uncertainty,
+            engine=self.run.engine,
+            threads=threads,
+        )
+
+    def scale_or(self, otherwise: int) -> int:
+        """The scale asked for, that of a weights file, or the one given."""
+        if self.scale is not None:
+            return self.scale
+        if Path(self.model).suffix:
+            from terrafine.nn.weights import read_spec
+
+            return read_spec(self.model).scale
+        return otherwise
+
+
+def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: _Request) -> NDArray[np.float32]:
     import numpy as np
 
     from terrafine.inference.engine import run_in_memory
     from terrafine.raster.bands import band
+    from terrafine.raster.grid import plausible_cell
     from terrafine.raster.read.array import ArraySource
     from terrafine.systems import load_model
 
@@ -157,7 +193,7 @@ def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: DemRequest) -
     sizes = np.asarray(pixel_size_m, np.float64)
     if sizes.ndim < 2:
         sizes = np.broadcast_to(np.broadcast_to(sizes, 2)[:, None], (2, values.shape[0]))
-    if sizes.shape != (2, values.shape[0]) or not (np.isfinite(sizes) & (sizes > 0)).all():
+    if sizes.shape != (2, values.shape[0]) or not all(map(plausible_cell, sizes.ravel().tolist())):
         raise UsageError(f"pixel_size_m {pixel_size_m!r}; expected metres above 0: one number, (y, x), or (2, rows)")
     known = values[~np.isnan(values)]
     if known.size == 0:
@@ -169,16 +205,9 @@ def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: DemRequest) -
             "where missing"
         )
     ref = asked.find(asked.scale_or(4), asked.run.threads)
-    plan = asked.plan((values.shape[0], values.shape[1]), ref)
+    plan = _planned((values.shape[0], values.shape[1]), ref, asked)
     grid = ArraySource({"elevation": values}, sizes)
-    out, _ = run_in_memory(
-        plan,
-        ref.spec,
-        grid,
-        load_model(ref),
-        outputs=ref.spec.outputs,
-        residual_limit=ref.options.residual_limit_m,
-    )
+    out, _ = run_in_memory(plan, ref.spec, grid, load_model(ref), outputs=ref.spec.outputs)
     return out if asked.uncertainty else np.ascontiguousarray(out[0])
 
 
@@ -211,7 +240,7 @@ def _run_files(
     destination: Path,
     opened: contextlib.ExitStack,
     *,
-    asked: DemRequest,
+    asked: _Request,
     grid: TargetGrid,
     preview: PathLike | None,
     guidance: Guidance | None,
@@ -229,7 +258,6 @@ def _run_files(
     run = asked.run
     named, destination, picture = destination, follow(destination), None if preview is None else follow(Path(preview))
     check_destinations(paths, destination, picture)
-    asked.refuse_early()
     source: Any = opened.enter_context(
         open_source(
             paths,
@@ -246,7 +274,7 @@ def _run_files(
     _only_known_bands(reading.bands, ref)
     if ref.spec.inputs != ("elevation",):
         source = opened.enter_context(source.with_bands(ref.spec.inputs, reading.bands))
-    plan = asked.plan(source.shape, ref, guides=0 if guidance is None else len(ref.spec.guides))
+    plan = _planned(source.shape, ref, asked, guides=0 if guidance is None else len(ref.spec.guides))
     source.require_valid()
     warped = _refuse_early(source, ref, grid, destination)
     if guidance is not None:
@@ -266,7 +294,6 @@ def _run_files(
         restart=run.restart,
         dask=run.dask,
         progress=run.reporter,
-        residual_limit=ref.options.residual_limit_m,
     )
     if picture is not None:
         with open_source([os.fspath(destination)]) as made:
@@ -284,12 +311,24 @@ def _only_known_bands(bands: Mapping[str, int] | None, ref: ModelRef) -> None:
 
 def _refuse_early(source: Any, ref: ModelRef, grid: TargetGrid, destination: Path) -> tuple[int, int] | None:
     """What would stop the run is found before anything is written; the shape that its output is warped to, if it is."""
+    from terrafine.raster.write.georeference import stored_crs
     from terrafine.systems import load_network
-    from terrafine.workflows.outputs import warped_shape
+    from terrafine.workflows.outputs import target_grid, warped_shape
 
     if ref.path is not None:
         load_network(ref)
+    stored_crs(source.paths[0], target_grid(source.geobox, ref.spec, grid) or source.geobox)
     return warped_shape(source.geobox, ref.spec, grid, destination)
+
+
+def _planned(shape: tuple[int, int], ref: ModelRef, asked: _Request, guides: int = 0) -> Any:
+    from terrafine.inference.plan import make_plan
+    from terrafine.workflows.provenance import bytes_per_cell
+
+    each = bytes_per_cell(ref, 4096)
+    return make_plan(
+        shape, ref.spec, memory_bytes=asked.run.memory_bytes, tile=asked.run.tile, guides=guides, bytes_per_cell=each
+    )
 
 
 def _only_for_files(**given: Any) -> None:

@@ -160,6 +160,7 @@ def open_scene(
     from terrafine.inference.plan import make_plan
     from terrafine.raster.protocol import closed_on_error
     from terrafine.raster.read.reflectance import open_image
+    from terrafine.raster.write.georeference import stored_crs
     from terrafine.systems import find_model, load_model
     from terrafine.workflows.provenance import bytes_per_cell
 
@@ -182,6 +183,7 @@ def open_scene(
     )
     with closed_on_error(image):
         image.require_valid()
+        stored_crs(image.paths[0], image.geobox)
         image.require_cells(_CELL_M, *_CELLS_M, ref.name)
         if min(image.shape) < max(1, ref.spec.halo):
             raise GridError(

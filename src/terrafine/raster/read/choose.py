@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rasterio.enums import ColorInterp, MaskFlags
 
 from terrafine.errors import BandError
 from terrafine.raster.bands import BANDS
+from terrafine.raster.read import integrity
 
 __all__ = ["BandFacts", "choose_bands"]
+
+_WIDE = ("int64", "uint64")
+_SMALLEST, _LARGEST = 1e-12, 1e12  # of scales and offsets
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +36,41 @@ def choose_bands(
 ) -> dict[str, BandFacts]:
     """The bands wanted, by number where `bands` says so, else by description; raises BandError."""
     index = _choose(handle, name, want, bands)
-    return {band: _facts(handle, i, nodata, index.values()) for band, i in index.items()}
+    return {band: _facts(handle, name, i, nodata, index.values()) for band, i in index.items()}
 
 
-def _facts(handle: Any, index: int, nodata: float | None, chosen: Iterable[int]) -> BandFacts:
+def _facts(handle: Any, name: str, index: int, nodata: float | None, chosen: Iterable[int]) -> BandFacts:
     flags = handle.mask_flag_enums[index - 1]
     # A fourth band is often written as alpha and holds near infrared: asked for by number, it measures and masks not.
     alpha = MaskFlags.alpha in flags and not any(handle.colorinterp[i - 1] == ColorInterp.alpha for i in chosen)
+    scale, offset = float(handle.scales[index - 1]), float(handle.offsets[index - 1])
+    if not (_SMALLEST <= abs(scale) <= _LARGEST and abs(offset) <= _LARGEST):
+        raise BandError(
+            f"{name}: band {index} states the scale {scale:g} and the offset {offset:g}, with which no value can be "
+            "meant; expected a scale such as 1 or 0.01. Correct them: gdal_edit -scale 1 -offset 0 FILE"
+        )
+    dtype = str(handle.dtypes[index - 1])
+    exact = dtype in _WIDE and MaskFlags.nodata in flags and nodata is None  # no float holds its nodata, GDAL does
     return BandFacts(
         index=index,
-        dtype=str(handle.dtypes[index - 1]),
-        nodata=nodata if nodata is not None else handle.nodatavals[index - 1],
-        mask_band=(MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags) or alpha,
-        scale=float(handle.scales[index - 1]),
-        offset=float(handle.offsets[index - 1]),
+        dtype=dtype,
+        nodata=nodata if nodata is not None else _nodata(handle, name, index, dtype),
+        mask_band=(MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags) or alpha or exact,
+        scale=scale,
+        offset=offset,
     )
+
+
+def _nodata(handle: Any, name: str, index: int, dtype: str) -> float | None:
+    """The band's nodata value; of 64-bit integers as the TIFF has it, which GDAL reads wrongly where it has a dot."""
+    stated = handle.nodatavals[index - 1]
+    if stated is None or dtype not in _WIDE or handle.driver != "GTiff" or not Path(name).is_file():
+        return None if stated is None else float(stated)
+    text = integrity.stated_nodata(name)
+    try:
+        return float(stated if text is None else text)
+    except ValueError:
+        return float(stated)
 
 
 def _choose(handle: Any, name: str, want: Sequence[str], bands: Mapping[str, int] | None) -> dict[str, int]:

@@ -31,6 +31,7 @@ HEIGHTS = ("elevation", "relief")
 __all__ = ["RasterFile", "Stated", "open_file", "open_quietly"]
 
 _HUGE = 1e30
+_EPS = 2**-50  # of a 64-bit integer, by which drivers round it to a float
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +128,16 @@ def _physical(
             valid &= np.abs(raw) < _HUGE
         elif floating:
             valid &= raw != raw.dtype.type(fact.nodata)
+        elif raw.dtype.itemsize == 8:  # float64 holds neither limit of 64-bit integers but the next power of two
+            valid &= np.abs(raw.astype(np.float64) - fact.nodata) > _EPS * abs(fact.nodata)
         elif np.iinfo(raw.dtype).min <= fact.nodata <= np.iinfo(raw.dtype).max:
             valid &= raw != fact.nodata
     if fact.scale * factor != 1.0 or fact.offset != 0.0:
         with np.errstate(over="ignore", invalid="ignore"):
             values = ((raw.astype(np.float64) * fact.scale + fact.offset) * factor).astype(np.float32)
     else:
-        values = raw.astype(np.float32)
+        with np.errstate(over="ignore"):  # infinite then, which the caller refuses
+            values = raw.astype(np.float32)
     if not valid.all():
         values[~valid] = 0.0
     return values, valid

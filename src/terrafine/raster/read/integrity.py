@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from terrafine.errors import SourceError
 
-__all__ = ["TiffDirectory", "check_parts", "check_whole", "content_digest", "read_directories"]
+__all__ = ["TiffDirectory", "check_parts", "check_whole", "content_digest", "read_directories", "stated_nodata"]
 
 _FORMATS = {
     1: "B",
@@ -37,6 +37,7 @@ _FORMATS = {
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _OFFSETS = (324, 273)  # TileOffsets, StripOffsets
 _COUNTS = (325, 279)  # TileByteCounts, StripByteCounts
+_NODATA = 42113
 _WHOLE = 64 << 20
 _SAMPLE = 1 << 20
 _LINKS = 40  # of one path, as the kernel follows them
@@ -128,6 +129,14 @@ def _directory(file: BinaryIO, path: str, at: int, order: str, big: bool) -> tup
             raw = _take(file, length, path)
         entries[tag] = (kind, count, raw)
     return TiffDirectory(entries, order), int(following)
+
+
+def stated_nodata(path: str) -> str | None:
+    """The text of a TIFF's nodata value (GDAL's tag 42113), None where it has none or the file is no TIFF."""
+    directories = read_directories(path)
+    if not directories or _NODATA not in directories[0].entries:
+        return None
+    return directories[0].entries[_NODATA][2].rstrip(b"\0").decode("ascii", "replace").strip()
 
 
 def check_whole(path: str) -> None:

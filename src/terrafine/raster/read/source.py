@@ -21,7 +21,7 @@ from terrafine.raster.crs import horizontal
 from terrafine.raster.products import identify_product, product_datum
 from terrafine.raster.protocol import SourceBase
 from terrafine.raster.read import integrity, mosaic
-from terrafine.raster.read.file import RasterFile, Stated, open_file
+from terrafine.raster.read.file import HEIGHTS, RasterFile, Stated, open_file
 from terrafine.raster.vertical import VerticalDatum
 
 __all__ = ["Source", "open_source"]
@@ -102,7 +102,7 @@ class Source(SourceBase):
                 continue
             part, ok = file.read(band, slice(r0 - y0, r1 - y0), slice(c0 - x0, c1 - x0))
             if self._check_range:
-                _in_range(file, band, part)
+                _in_range(file, band, part, ok)
             else:
                 ok &= np.isfinite(part)
                 part[~ok] = 0.0
@@ -199,28 +199,41 @@ class Source(SourceBase):
         }
 
 
-def _in_range(file: RasterFile, band: str, values: NDArray[np.float32]) -> None:
+def _in_range(file: RasterFile, band: str, values: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
     low, high = band_of(band).valid
     found_low, found_high = float(values.min()), float(values.max())  # invalid cells hold 0, which every range admits
     fact = file.facts[band]
-    if np.isinf(found_low) or np.isinf(found_high):
-        raise BandError(
-            f"{file.path}: band {fact.index} ({band}) holds {int(np.isinf(values).sum())} infinite values in a window "
-            "of it, as a division by zero or an overflow leaves them; expected heights. If they mean missing, say so: "
-            "nodata=inf"
-        )
     if found_low < low or found_high > high:
-        raise BandError(
-            f"{file.path}: band {fact.index} ({band}) holds values from {found_low:g} to {found_high:g} "
-            f"{band_of(band).unit}; expected {low:g} to {high:g}. If such values mean missing, declare them "
-            "with nodata=VALUE; if the unit is another, state it with elevation_unit=UNIT"
-        )
+        _out_of_range(file, band, values[valid])
     # Inside the range of bathymetry, yet never measured to the millimetre: the commonest undeclared nodata.
     if found_low <= -9999.0 and fact.nodata is None and band == "elevation" and bool((values == -9999.0).any()):
         raise BandError(
             f"{file.path}: band {fact.index} (elevation) holds exactly -9999 and declares no nodata value; expected it "
             "declared: gdal_edit -a_nodata -9999, or nodata=-9999"
         )
+
+
+def _out_of_range(file: RasterFile, band: str, values: NDArray[np.float32]) -> None:
+    """Raise BandError for the valid values of a window, some of them out of the band's range."""
+    low, high = band_of(band).valid
+    fact = file.facts[band]
+    scaled = fact.scale != 1.0 or fact.offset != 0.0
+    how = f", its scale {fact.scale:g} and offset {fact.offset:g} applied" if scaled else ""
+    height = band.startswith(HEIGHTS)
+    if np.isinf(values).any():
+        raise BandError(
+            f"{file.path}: band {fact.index} ({band}) holds {int(np.isinf(values).sum())} infinite values in a window "
+            f"of it{how}, as a division by zero or an overflow leaves them; expected finite ones. If they mean "
+            "missing, declare them with nodata=inf"
+        )
+    unit = file.unit if height and file.unit not in ("", "m") else band_of(band).unit
+    factor = file.factor if height else 1.0
+    raise BandError(
+        f"{file.path}: band {fact.index} ({band}) holds values from {values.min() / factor:.9g} to "
+        f"{values.max() / factor:.9g} {unit}{how}; expected {low / factor:.6g} to {high / factor:.6g}. If such values "
+        "mean missing, declare them with nodata=VALUE"
+        + ("; if the unit is another, state it with elevation_unit=UNIT" if height else "")
+    )
 
 
 def _datum(files: Sequence[RasterFile], option: str | None) -> tuple[VerticalDatum | None, str | None]:
@@ -279,8 +292,8 @@ def open_source(
     if pixel_size_m is not None:
         pair = (pixel_size_m, pixel_size_m) if isinstance(pixel_size_m, (int, float)) else pixel_size_m
         stated = (float(pair[0]), float(pair[1]))
-        if not all(np.isfinite(s) and s > 0 for s in stated):
-            raise UsageError(f"a pixel size is positive and finite; found {pixel_size_m!r}")
+        if not all(grid.plausible_cell(s) for s in stated):
+            raise UsageError(f"a pixel size is positive, {grid.CELLS_M}; found {pixel_size_m!r}")
     for name in want:
         band_of(name)
     options = Stated(assume_crs, elevation_unit, nodata, stated is not None, unit_required)

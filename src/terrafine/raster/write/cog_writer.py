@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import shutil
 import warnings
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +17,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pyproj import CRS
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.windows import Window
 
 from terrafine.atomic import Publish, publish, staging_folder, workshop
 from terrafine.errors import DiskError, OutputError
@@ -27,7 +25,9 @@ from terrafine.raster import gdal, vertical
 from terrafine.raster.vertical import VerticalDatum
 from terrafine.raster.write import cog_layout
 from terrafine.raster.write.encoding import FLOAT, Encoding, profile
+from terrafine.raster.write.georeference import stored_crs
 from terrafine.raster.write.overviews import BLOCK, Level, Statistics
+from terrafine.raster.write.verify import Description, verify_description, verify_pixels
 
 __all__ = ["CogWriter", "Published", "check_free_space", "open_cog", "write_cog"]
 
@@ -70,9 +70,12 @@ def write_cog(
 ) -> Published:
     """Publish row blocks (band, y, x) float32, full width, from the top, as one verified Cloud-Optimized GeoTIFF.
 
-    `layout` as `open_cog`, whose law this is; `nodata` of the floats written (None means -9999; NaN stays NaN).
+    `layout` as `open_cog`, whose law this is; `nodata` of the floats written:
+    NaN stays NaN; None, or what no float32 holds, means -9999.
     """
-    encoding = replace(FLOAT, nodata=-9999.0 if nodata is None else nodata)
+    with np.errstate(over="ignore"):
+        usable = nodata is not None and (math.isnan(nodata) or math.isfinite(np.float32(nodata)))
+    encoding = replace(FLOAT, nodata=nodata if nodata is not None and usable else -9999.0)
     with open_cog(path, geobox, encoding=encoding, **layout) as writer:
         for block in rows:
             writer.push(block)
@@ -113,7 +116,9 @@ def open_cog(
     options = profile(encoding, len(band_names), BLOCK, compress, cores)
     with _translated(target), workshop(target) as shop, gdal.environment():
         levels = _levels(shop, height, width, overviews, len(band_names), encoding)
-        main = {**options, "crs": _crs(geobox, vertical), "transform": geobox.affine}
+        crs = stored_crs(target, geobox, vertical)
+        wkt = None if crs is None else rasterio.crs.CRS.from_wkt(crs.to_wkt())
+        main = {**options, "crs": wkt, "transform": geobox.affine}
         with contextlib.ExitStack() as open_files:
             for i, level in enumerate(levels):
                 level.file = open_files.enter_context(_create(level, main if i == 0 else options))
@@ -123,12 +128,13 @@ def open_cog(
             yield writer
             writer.finish()
             stats = writer.statistics if statistics else None
-            _label(levels[0].file, band_names, units, tags or {}, vertical, surface, area_or_point, stats)
-            if encoding.scale != 1.0:
-                levels[0].file.scales = (encoding.scale,) * len(band_names)
+            lineage = _lineage(tags or {}, vertical, surface)
+            meant = Description(geobox, crs, vertical, encoding, band_names, units, lineage, area_or_point)
+            _label(levels[0].file, meant, stats)
         whole = str(shop / "whole.tif")
         sha256, size = cog_layout.assemble([level.path for level in levels], whole)
-        _verify(whole, levels, target, cores)
+        verify_pixels(whole, levels, target, cores)
+        verify_description(whole, meant, target, _LINEAGE)
         publish(Path(whole), target)
     writer.published = Published(target, sha256, size)
 
@@ -189,52 +195,26 @@ def _create(level: Level, profile: Mapping[str, Any]) -> Any:
         return rasterio.open(level.path, "w", width=level.width, height=level.height, **profile)
 
 
-def _label(
-    file: Any,
-    names: Sequence[str],
-    units: Sequence[str],
-    tags: Mapping[str, str],
-    datum: VerticalDatum | None,
-    surface: str | None,
-    area_or_point: str,
-    stats: Sequence[Statistics] | None,
-) -> None:
+def _lineage(tags: Mapping[str, str], datum: VerticalDatum | None, surface: str | None) -> dict[str, str]:
+    """The tags of the lineage, with the vertical datum and the surface."""
     lineage = {str(k): str(v) for k, v in sorted(tags.items())}
     if datum is not None:
         lineage.setdefault(vertical.TAG, datum.name)
     if surface is not None:
         lineage.setdefault(vertical.SURFACE_TAG, surface)
-    file.update_tags(ns=_LINEAGE, **lineage)
-    file.update_tags(AREA_OR_POINT=area_or_point.capitalize(), TIFFTAG_SOFTWARE=_SOFTWARE)
-    for i, (name, unit) in enumerate(zip(names, units, strict=True), start=1):
+    return lineage
+
+
+def _label(file: Any, meant: Description, stats: Sequence[Statistics] | None) -> None:
+    file.update_tags(ns=_LINEAGE, **meant.tags)
+    file.update_tags(AREA_OR_POINT=meant.area_or_point.capitalize(), TIFFTAG_SOFTWARE=_SOFTWARE)
+    for i, (name, unit) in enumerate(zip(meant.names, meant.units, strict=True), start=1):
         file.set_band_description(i, name)
         file.set_band_unit(i, unit)
         if stats is not None:
             file.update_tags(i, **stats[i - 1].tags())
-
-
-def _crs(geobox: GeoBox, datum: VerticalDatum | None) -> Any:
-    if geobox.crs is None:
-        return None
-    joined = vertical.compound(CRS.from_user_input(geobox.crs.to_wkt()), datum)
-    return rasterio.crs.CRS.from_wkt(joined.to_wkt())
-
-
-def _verify(whole: str, levels: Sequence[Level], target: Path, threads: int) -> None:
-    """Every stripe of every level reads back with the digest that it was written with."""
-    for i, level in enumerate(levels):
-        more = {"overview_level": i - 1} if i else {}
-        with rasterio.open(whole, num_threads=threads, **more) as file:
-            if (file.height, file.width, file.count) != (level.height, level.width, level.count):
-                raise OutputError(f"{target}: level {i} reads back as {file.width} x {file.height}; not published")
-            for n, written in enumerate(level.digests):
-                top = n * BLOCK
-                stripe = file.read(window=Window(0, top, level.width, min(BLOCK, level.height - top)))
-                if zlib.crc32(stripe.data) != written:
-                    raise OutputError(
-                        f"{target}: rows {top}-{top + stripe.shape[1]} of level {i} read back different from what was "
-                        "written; not published. Check the disk and run again"
-                    )
+    if meant.encoding.scale != 1.0:
+        file.scales = (meant.encoding.scale,) * len(meant.names)
 
 
 @contextlib.contextmanager

@@ -37,6 +37,16 @@ class Encoding:
     palette: Mapping[int, tuple[int, int, int]] | None = None
 
     @property
+    def stored_nodata(self) -> float:
+        """The nodata value as the file states it."""
+        return float(np.float32(self.nodata))
+
+    @property
+    def nan(self) -> bool:
+        """Whether cells without data are NaN."""
+        return math.isnan(self.nodata)
+
+    @property
     def whole(self) -> bool:
         """Whether the numbers are integers."""
         return np.dtype(self.dtype).kind in "iu"
@@ -75,7 +85,7 @@ def profile(encoding: Encoding, count: int, block: int, compress: str, threads: 
         "driver": "GTiff",
         "dtype": encoding.dtype,
         "count": count,
-        "nodata": float(np.float32(encoding.nodata)),
+        "nodata": encoding.stored_nodata,
         "compress": compress,
         "predictor": _PREDICTOR[encoding.dtype] if compress.lower() != "none" else 1,
         "tiled": True,

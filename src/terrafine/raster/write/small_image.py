@@ -18,6 +18,8 @@ from terrafine.atomic import written
 from terrafine.errors import DataError, OutputError
 from terrafine.raster import gdal
 from terrafine.raster.read.file import open_quietly
+from terrafine.raster.write.georeference import stored_crs
+from terrafine.raster.write.verify import verify_georeference
 
 __all__ = ["read_patch", "write_patch"]
 
@@ -31,13 +33,13 @@ def write_patch(
 ) -> None:
     """A GeoTIFF of (band, y, x) in the array's own type; under its final name it is whole. Raises OutputError."""
     target = Path(path)
-    crs = None if geobox.crs is None else rasterio.crs.CRS.from_wkt(geobox.crs.to_wkt())
+    crs = stored_crs(target, geobox)
     profile = {
         "driver": "GTiff",
         "compress": "deflate",
         "predictor": 2 if values.dtype.kind in "ui" else 3,
         "nodata": nodata,
-        "crs": crs,
+        "crs": None if crs is None else rasterio.crs.CRS.from_wkt(crs.to_wkt()),
         "transform": geobox.affine,
         "count": values.shape[0],
         "height": values.shape[1],
@@ -52,6 +54,7 @@ def write_patch(
                 for i, name in enumerate(names, start=1):
                     file.set_band_description(i, name)
             with open_quietly(str(part)) as file:
+                verify_georeference(file, geobox, crs, target)
                 same = np.array_equal(file.read(), values)
             if not same:
                 raise OutputError(f"{target}: reads back different from what was written; check the disk and run again")
