@@ -13,11 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from terrafine.errors import BandError, EmptyError, GridError
+from terrafine.errors import EmptyError, GridError
 from terrafine.evaluation.elevation.figures import draw
 from terrafine.evaluation.elevation.group import Group
 from terrafine.evaluation.elevation.options import Options
 from terrafine.evaluation.elevation.record import Inputs, results
+from terrafine.evaluation.elevation.sources import Reading, holds_relief, open_surface
 from terrafine.evaluation.elevation.uncertainty import stated_multiples
 from terrafine.evaluation.elevation.verdict import BASELINE_NAMES
 from terrafine.evaluation.inputs import Candidates, PathLike, Progress, named_candidates
@@ -25,7 +26,7 @@ from terrafine.evaluation.results import Figures
 from terrafine.evaluation.surfaces import Readable, same_grid
 from terrafine.raster import vertical
 from terrafine.raster.read.content_type import open_labels
-from terrafine.raster.read.source import Source, open_source
+from terrafine.raster.read.source import Source
 
 __all__ = ["Options", "compare"]
 
@@ -64,7 +65,8 @@ def compare(
     class_names : mapping of int to str, optional
         Names of those integers.
     assume_crs, elevation_unit, vertical_datum : str, optional
-        CRS, unit of heights and vertical datum of files that do not state theirs.
+        CRS, unit of heights and vertical datum of files that do not state theirs. What a file states is kept; a
+        datum that contradicts it is refused.
     progress : callable, optional
         Called with (steps done, steps in all).
     figures : callable, optional
@@ -92,14 +94,18 @@ def compare(
     """
     chosen = replace(options or Options(), **fields)
     named = named_candidates(candidates, {"reference", *BASELINE_NAMES})
-    stated = {"assume_crs": assume_crs, "elevation_unit": elevation_unit, "vertical_datum": vertical_datum}
+    reading = Reading(assume_crs, elevation_unit, vertical_datum)
     with ExitStack() as stack:
-        truth = stack.enter_context(open_source(reference, **stated))  # type: ignore[arg-type]
-        opened = {name: stack.enter_context(_open(path, chosen.uncertainty, stated)) for name, path in named.items()}
-        low = None if coarse is None else stack.enter_context(open_source(coarse, **stated))  # type: ignore[arg-type]
+        truth = stack.enter_context(open_surface(reference, reading))
+        opened = {
+            name: stack.enter_context(open_surface(path, reading, sigma=chosen.uncertainty))
+            for name, path in named.items()
+        }
+        low = None if coarse is None else stack.enter_context(open_surface(coarse, reading))
         hidden = [(str(m), stack.enter_context(open_labels(m, assume_crs))) for m in masks]
         strata = None if classes is None else (str(classes), stack.enter_context(open_labels(classes, assume_crs)))
         notes = _datum_notes({**{named[n]: s for n, s in opened.items()}, reference: truth})
+        notes += _relief_notes(named, chosen.coregister)
         multiples = {n: stated_multiples(s.tags.get("SIGMA_COVERS", ""), str(named[n])) for n, s in opened.items()}
         groups = [
             Group(
@@ -130,14 +136,13 @@ def compare(
     return found
 
 
-def _open(path: PathLike, uncertainty: bool, stated: Mapping[str, Any]) -> Source:
-    """A candidate, with its σ band where the file describes one."""
-    if uncertainty:
-        try:
-            return open_source(path, want=("elevation", "elevation_sigma"), **stated)
-        except BandError:
-            pass  # no σ band: elevation alone
-    return open_source(path, **stated)
+def _relief_notes(named: Mapping[str, PathLike], coregister: bool) -> list[str]:
+    level = "the co-registration fitted it to the reference" if coregister else "the bias contains it"
+    return [
+        f"{name} holds relief, metres above a level that the file does not state; {level}."
+        for name, path in named.items()
+        if holds_relief(path)
+    ]
 
 
 def _datum_notes(sources: Mapping[PathLike, Source]) -> list[str]:

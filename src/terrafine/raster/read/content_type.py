@@ -8,16 +8,30 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pyproj import CRS
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
 from terrafine.errors import SourceError
 from terrafine.raster import gdal
 from terrafine.raster.bands import BANDS
+from terrafine.raster.crs import vertical_unit
 from terrafine.raster.read.file import open_quietly
 from terrafine.raster.read.source import Source, open_source
+from terrafine.raster.units import is_unstated
 
-__all__ = ["CLASS_NAMES", "Kind", "class_names", "colour_table", "is_raster", "kind_of", "open_any", "open_labels"]
+__all__ = [
+    "CLASS_NAMES",
+    "Kind",
+    "class_names",
+    "colour_table",
+    "described_bands",
+    "is_raster",
+    "kind_of",
+    "open_any",
+    "open_labels",
+    "states_height_unit",
+]
 
 Kind = Literal["elevation", "classes", "probability", "image"]
 PathLike = str | os.PathLike[str]
@@ -56,6 +70,30 @@ def kind_of(path: PathLike) -> Kind:
             return "classes" if file.count == 1 and file.dtypes[0] in ("uint8", "int8") and bare else "elevation"
     except RasterioError as error:
         raise SourceError(f"{path}: no raster that GDAL can open ({error}); expected a GeoTIFF or the like") from None
+
+
+def described_bands(path: PathLike) -> tuple[str, ...]:
+    """The band descriptions of a file in lower case, "" where there is none; empty where GDAL cannot open it."""
+    try:
+        with gdal.environment(), open_quietly(os.fspath(path)) as file:
+            return tuple((d or "").strip().lower() for d in file.descriptions)
+    except RasterioError:
+        return ()
+
+
+def states_height_unit(path: PathLike, band: str = "elevation") -> bool:
+    """Whether a file states the unit of its heights: at the band of that name, else its first, or in its CRS.
+
+    False where GDAL cannot open the file.
+    """
+    try:
+        with gdal.environment(), open_quietly(os.fspath(path)) as file:
+            names = [(d or "").strip().lower() for d in file.descriptions]
+            unit = file.units[names.index(band) if band in names else 0] or ""
+            crs = None if file.crs is None else CRS.from_user_input(file.crs.to_wkt())
+    except RasterioError:
+        return False
+    return not is_unstated(unit) or (crs is not None and vertical_unit(crs) is not None)
 
 
 def open_labels(path: PathLike, assume_crs: str | None = None, pixel_size_m: float | None = None) -> Source:
