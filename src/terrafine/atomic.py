@@ -15,9 +15,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
 
 from terrafine.errors import OutputError
+from terrafine.host import lock_exclusively
 
 __all__ = [
     "Publish",
@@ -202,7 +203,7 @@ def workshop(target: Path) -> Iterator[Path]:
     folder = staging_folder(target)
     folder.mkdir(exist_ok=True)
     with open(folder / "lock", "w") as lock:
-        if not _lock(lock):
+        if not lock_exclusively(lock.fileno()):
             raise OutputError(f"{target}: another run is writing it now; wait for it, or choose another name")
         try:
             for old in folder.iterdir():
@@ -228,18 +229,6 @@ def temporary_folder() -> Iterator[Path]:
 def _part(target: Path) -> Path:
     """A hidden name beside the target that no other process, thread or machine uses."""
     return target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
-
-
-def _lock(file: Any) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # not on Windows, where an open file cannot be replaced anyway
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in {errno.EWOULDBLOCK, errno.EACCES}
-    return True
 
 
 def _set_aside(target: Path, undo: contextlib.ExitStack) -> None:

@@ -119,6 +119,20 @@ def test_an_anchored_height_averages_to_its_anchor(files: Path, tmp_path: Path) 
     assert (tmp_path / "p.png").stat().st_size > 500
 
 
+def test_heights_that_leave_the_anchor_are_not_published(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from terrafine.raster.warp import fusion
+
+    fuse = fusion.fuse
+    monkeypatch.setattr(fusion, "fuse", lambda *arguments: fuse(*arguments) + 0.5)
+    arguments = ("--anchor", files / "coarse.tif", "--model", files / "local.safetensors", "--quiet")
+    code, said = run(files / "image.tif", tmp_path / "dem.tif", *arguments)
+    assert code == 12
+    assert "the block means differ from the anchor by up to 0.5 m; expected at most 0.01 m" in said
+    assert not (tmp_path / "dem.tif").exists()
+
+
 def test_the_file_that_a_preview_is_drawn_from_is_closed(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ FLAGS = {
     "class_names": "--class-name",
     "classes": "--classes",
     "coarse": "--coarse",
+    "consistency": "--consistency",
     "coregister": "--coregistration",
     "dask": "--dask",
     "data_root": "--data",

@@ -21,7 +21,7 @@ __all__ = ["Check", "run_checks"]
 
 REQUIRED = ("numpy", "scipy", "rasterio", "odc.geo", "pyproj", "torch", "safetensors", "tqdm", "PIL")
 EXTRAS = {
-    "openvino": ("openvino",),
+    "openvino": ("openvino", "onnx", "onnxscript"),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "dask": ("distributed",),
     "xarray": ("xarray", "rioxarray"),

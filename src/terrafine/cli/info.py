@@ -2,28 +2,57 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from terrafine.errors import NoModelError, SourceError
+
+if TYPE_CHECKING:
+    from terrafine.nn.spec import ModelSpec
+    from terrafine.systems import ModelRef
 
 __all__ = ["info"]
 
 WEIGHTS = {".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl"}
 
 
-@click.command(short_help="Describe a weights file or a raster.")
-@click.argument("path")
+@click.command(short_help="Describe a model, a weights file or a raster.")
+@click.argument("path", metavar="PATH|NAME")
 def info(path: str) -> None:
-    """Describe PATH, a weights file or a raster. Nothing in it is run."""
-    click.echo(_weights(Path(path)) if Path(path).suffix in WEIGHTS else _raster(path))
+    """Describe PATH, a weights file, a model of `terrafine models` or a raster. Nothing in it is run."""
+    if Path(path).suffix in WEIGHTS:
+        click.echo(_weights(Path(path)))
+    elif Path(path).suffix or os.sep in path or Path(path).exists() or ":" in path:
+        click.echo(_raster(path))
+    else:
+        click.echo("\n\n".join(_model(ref) for ref in _named(path)))
+
+
+def _named(name: str) -> list[ModelRef]:
+    """Models of that name; an unknown name may be meant as a file as well."""
+    from terrafine.systems import named_models
+
+    try:
+        return named_models(name)
+    except NoModelError as e:
+        raise SourceError(f"{name}: there is no such file, and {e}") from None
+
+
+def _model(ref: ModelRef) -> str:
+    return _described(ref.spec, "none: a formula" if ref.path is None else ref.sha256)
 
 
 def _weights(path: Path) -> str:
     from terrafine.nn.weights import digest, read_spec
 
-    spec = read_spec(path)
+    return _described(read_spec(path), digest(path))
+
+
+def _described(spec: ModelSpec, sha256: str) -> str:
     lines = [
         f"{spec.name} {spec.version} ×{spec.scale}, system {spec.system}",
         f"inputs      {', '.join(spec.inputs)}",
@@ -32,7 +61,7 @@ def _weights(path: Path) -> str:
         f"network     {_pairs(spec.network)}",
         f"tolerance   {spec.tolerance_m:g} m RMS when mirrored or rotated",
         f"calibration {_pairs(spec.calibration)}",
-        f"sha256      {digest(path)}",
+        f"sha256      {sha256}",
         "provenance",
         *_tree(spec.provenance),
     ]

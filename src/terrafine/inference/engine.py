@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-import resource
-import sys
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,14 +15,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from terrafine.errors import OutputError
+from terrafine.host import peak_memory_bytes
 from terrafine.inference.assemble import Residuals, add_tile, assemble_rows, residuals
 from terrafine.inference.executors import ExecutorStats
-from terrafine.inference.executors.dask import run_dask
+from terrafine.inference.executors.dask import require_distributed, run_dask
 from terrafine.inference.executors.serial import run_serial
 from terrafine.inference.job import Job, job_folder
 from terrafine.inference.plan import Plan
 from terrafine.inference.progress import NoProgress, Progress
-from terrafine.inference.shard import JobContext, batches, crop_tiles, read_shard, run_batch
+from terrafine.inference.shard import JobContext, batches, check_residual, crop_tiles, open_once, read_shard, run_batch
 from terrafine.nn.model import Model
 from terrafine.nn.spec import ModelSpec
 from terrafine.raster.protocol import RasterSource
@@ -98,10 +99,12 @@ def run_job(
     dask: str | Client | None = None,
     progress: Progress | None = None,
     output_bytes: int | None = None,
+    residual_limit: float | None = None,
 ) -> RunReport:
     """Run every unfinished shard, publish the output, remove the job folder.
 
-    Finished shards are kept for the next run whatever is raised.
+    After a failure, finished shards are kept for the next run. A folder without any is removed, and so are shards of an
+    output that does not keep the observation.
 
     Parameters
     ----------
@@ -127,6 +130,9 @@ def run_job(
         Informed of finished shards and written rows.
     output_bytes
         Disk space of the published files, at most; by default that of the outputs as float32.
+    residual_limit
+        Largest difference between block means of the output and the input that may be published, in the input's unit;
+        None for any.
 
     Returns
     -------
@@ -137,6 +143,10 @@ def run_job(
     ------
     JobError
         Where the job folder belongs to another request or is in use.
+    OutputError
+        Where a residual is above the limit.
+    MissingExtraError
+        Before anything is written, where the model or Dask needs a package that is not installed.
     DiskError
         Before the first shard, where the disk cannot hold shards and output.
     TerrafineError
@@ -144,16 +154,25 @@ def run_job(
     """
     start = time.perf_counter()
     progress = NoProgress() if progress is None else progress
+    if dask is not None:
+        require_distributed()
+    else:
+        open_once(open_model)
     needed = plan.shard_bytes + (_output_bytes(plan) if output_bytes is None else output_bytes)
     if not job_folder(destination).exists():
         check_free_space(destination, needed)
-    with Job.claim(destination, request, plan, restart=restart) as job:
+    with Job.claim(destination, request, plan, restart=restart) as job, _removed_where_useless(job):
         done = job.finished()
         check_free_space(destination, needed - plan.shard_bytes * len(done) // plan.shards)
-        context = JobContext(plan, spec, source, open_model, outputs, job.folder.absolute(), job.key)
-        stats = _run(context, done, dask, progress)
+        context = JobContext(plan, spec, source, open_model, outputs, job.folder.absolute(), job.key, residual_limit)
+        try:
+            stats = _run(context, done, dask, progress)
+            residual = residuals(context)
+            check_residual(context, residual.largest)
+        except OutputError:  # another try would give the same output
+            job.remove()
+            raise
         publishing = time.perf_counter()
-        residual = residuals(context)
         _publish(context, residual, publish, progress)
         job.remove()
     end = time.perf_counter()
@@ -165,13 +184,19 @@ def run_job(
         end - start,
         stats.seconds_model,
         end - publishing,
-        _peak_memory(),
+        peak_memory_bytes(),
         residual.largest,
     )
 
 
 def run_in_memory(
-    plan: Plan, spec: ModelSpec, source: RasterSource, model: Model, *, outputs: tuple[str, ...]
+    plan: Plan,
+    spec: ModelSpec,
+    source: RasterSource,
+    model: Model,
+    *,
+    outputs: tuple[str, ...],
+    residual_limit: float | None = None,
 ) -> tuple[NDArray[np.float32], float]:
     """Run the same tiles without job folder or files.
 
@@ -179,8 +204,13 @@ def run_in_memory(
     -------
     tuple
         float32 (band, y, x), NaN where nodata, and the largest residual in metres.
+
+    Raises
+    ------
+    OutputError
+        Where a residual is above `residual_limit`.
     """
-    context = JobContext(plan, spec, source, lambda: model, outputs, Path(), "")
+    context = JobContext(plan, spec, source, lambda: model, outputs, Path(), "", residual_limit)
     out = np.zeros((len(outputs), *plan.output_shape), np.float32)
     worst = 0.0
     for index in range(plan.shards):
@@ -189,6 +219,17 @@ def run_in_memory(
                 add_tile(out, plan, tile)
                 worst = max(worst, tile.residual_m)
     return out, worst
+
+
+@contextlib.contextmanager
+def _removed_where_useless(job: Job) -> Iterator[None]:
+    """After a failure without a finished shard, remove the folder: it would only stand in the way of another run."""
+    try:
+        yield
+    except BaseException:
+        if not job.has_shards():
+            job.remove()
+        raise
 
 
 def _run(context: JobContext, done: set[int], dask: str | Client | None, progress: Progress) -> ExecutorStats:
@@ -216,8 +257,3 @@ def _publish(context: JobContext, residual: Residuals, publish: PublishOutput, p
 
 def _output_bytes(plan: Plan) -> int:
     return int(_OUTPUT_SHARE * 4 * plan.outputs * plan.output_shape[0] * plan.output_shape[1])
-
-
-def _peak_memory() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -12,7 +12,6 @@ the message lists the differences. The folder is removed when the output is publ
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -25,6 +24,7 @@ from typing import Any, Self
 
 from terrafine.atomic import write_whole
 from terrafine.errors import JobError
+from terrafine.host import available_cores, lock_exclusively
 from terrafine.inference.plan import Plan
 from terrafine.inference.shardfile import is_whole
 
@@ -53,7 +53,7 @@ def engine_threads(asked: int | None, output: Path, dask: object, restart: bool)
     stored = None if restart else stored_request(output)
     if stored is not None and isinstance(threads := stored.get("options", {}).get("threads"), int):
         return threads
-    return 1 if dask is not None else len(os.sched_getaffinity(0))
+    return 1 if dask is not None else available_cores()
 
 
 class Job:
@@ -124,8 +124,16 @@ class Job:
                     path.unlink()
         return done
 
+    def has_shards(self) -> bool:
+        """Whether any shard is finished."""
+        return self.folder.is_dir() and any(_SHARD.fullmatch(path.name) for path in self.folder.iterdir())
+
     def remove(self) -> None:
-        """Remove the folder after publication; files that do not belong to the job stay."""
+        """Remove the folder, if it is still there; files that do not belong to the job stay."""
+        if not self.folder.is_dir():
+            return
+        if os.name == "nt":  # there an open file cannot be removed
+            self.release()
         _sweep(self.folder, lambda _: True)
         if not any(self.folder.iterdir()):
             self.folder.rmdir()
@@ -192,19 +200,17 @@ def _hold(folder: Path) -> int:
     path = folder / "lock"
     while True:
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as e:
-            holder = os.pread(lock, 200, 0).decode(errors="replace").strip() or "another process"
+        if not lock_exclusively(lock):
+            holder = os.read(lock, 200).decode(errors="replace").strip() or "another process"
             os.close(lock)
-            raise JobError(f"{folder}: in use by {holder}; wait for it, or stop it, and run the command again") from e
+            raise JobError(f"{folder}: in use by {holder}; wait for it, or stop it, and run the command again")
         try:
             current = path.stat().st_ino == os.fstat(lock).st_ino
         except FileNotFoundError:
             current = False
         if current:
             os.ftruncate(lock, 0)
-            os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+            os.write(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
             return lock
         os.close(lock)  # its holder finished and removed the folder in between
         folder.mkdir(exist_ok=True)

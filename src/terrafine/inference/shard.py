@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from terrafine.errors import JobError, WeightsError
+from terrafine.errors import JobError, OutputError, WeightsError
 from terrafine.inference.plan import Plan, Tile
 from terrafine.inference.shardfile import ShardWriter
 from terrafine.inference.window import Window, read_guides, read_window
@@ -28,6 +28,7 @@ __all__ = [
     "TileOutput",
     "JobContext",
     "batches",
+    "check_residual",
     "open_once",
     "crop_tiles",
     "read_shard",
@@ -56,6 +57,8 @@ class JobContext:
         The job folder, on a file system that every worker sees.
     key
         Digest of the job: a shard of another job is never taken for one of this job.
+    residual_limit
+        Largest residual that may be committed, in the input's unit; None for any.
     """
 
     plan: Plan
@@ -65,6 +68,7 @@ class JobContext:
     outputs: tuple[str, ...]
     folder: Path
     key: str
+    residual_limit: float | None = None
 
     def path(self, index: int) -> Path:
         """Where the finished shard of that index lies."""
@@ -192,7 +196,20 @@ def crop_tiles(context: JobContext, batch: Batch, out: Outputs) -> Iterator[Tile
                 differences.append(np.abs(total / k**2 - coarse)[valid])
         if not valid.all():
             values[:, np.repeat(np.repeat(~valid, k, axis=0), k, axis=1)] = np.nan
-        yield TileOutput(tile, values, *_summed(differences))
+        residual, mean = _summed(differences)
+        check_residual(context, residual, f"in tile ({tile.row}, {tile.col}) ")
+        yield TileOutput(tile, values, residual, mean)
+
+
+def check_residual(context: JobContext, residual: float, where: str = "") -> None:
+    """Raise OutputError for a residual above the limit of the job."""
+    limit = context.residual_limit
+    if limit is not None and not residual <= limit:
+        raise OutputError(
+            f"model {context.spec.name!r}: {where}the block means of the output differ from the input by up to "
+            f"{residual:.3g} m; expected at most {limit:g} m. Check the pixel size and the weights, or publish the "
+            'output as the model gives it with consistency="none"'
+        )
 
 
 def _summed(differences: list[NDArray[np.float64]]) -> tuple[float, float]:

@@ -1,10 +1,11 @@
-"""A finished shard on disk: tiles one after the other, a footer that describes them, and a trailer that says "whole".
+"""A finished shard on disk: tiles one after the other, a footer that describes them, and a trailer that ends it.
 
     tile 0 float32 (band, y, x) | tile 1 | ... | footer (JSON) | CRC-32 and length of the footer, magic
 
-The footer holds the CRC-32 of every tile, the key of the job and the shard's index. A file cut short by a kill or a
-full disk has no trailer; a file damaged later has a wrong CRC; a file of another job has another key.
-Each of them counts as not finished, and the shard is run again.
+The footer holds the CRC-32 of every row, the key of the job and the shard's index. A file cut short by a kill or a full
+disk has no trailer; a file damaged later has a wrong CRC; a file of another job has another key. Each of them counts as
+not finished, and the shard is run again. Every read verifies the rows that it returns, so a shard that is damaged after
+the check is not published either.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from terrafine.errors import DiskError, JobError
 
 __all__ = ["ShardReader", "ShardWriter", "is_whole"]
 
-_MAGIC = b"TFSHARD1"
+_MAGIC = b"TFSHARD2"
 _TRAILER = struct.Struct("<IQ8s")
-_CHUNK = 1 << 22
+_ROWS = 256  # rows verified at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class _Entry:
 
     shape: tuple[int, ...]
     offset: int | None
-    crc: int
+    crcs: NDArray[np.uint32]
     residual: tuple[float, float]
 
 
@@ -57,14 +58,20 @@ class ShardWriter:
         residual_mean: float = 0.0,
     ) -> None:
         """Append one tile (band, y, x), None where it is nodata throughout; raises DiskError when the disk is full."""
-        offset, crc = None, 0
+        offset, crcs = None, np.zeros(0, "<u4")
         try:
             if values is not None:
-                data = np.ascontiguousarray(values, "<f4").reshape(-1).view(np.uint8).data
-                offset, crc = self._file.write(data), zlib.crc32(data)
+                rows = np.ascontiguousarray(values, "<f4").reshape(-1, shape[2])
+                offset, crcs = self._file.write(rows.reshape(-1).view(np.uint8).data), _row_crcs(rows)
         except OSError as e:
             raise _disk(self._path, e) from e
-        self._entries.append({"shape": shape, "offset": offset, "crc": crc, "residual": [residual_m, residual_mean]})
+        entry = {
+            "shape": shape,
+            "offset": offset,
+            "crcs": crcs.tobytes().hex(),
+            "residual": [residual_m, residual_mean],
+        }
+        self._entries.append(entry)
 
     def commit(self) -> int:
         """Write footer and trailer, fsync, rename; returns the bytes written. Refuses a shard that lacks a tile."""
@@ -98,14 +105,14 @@ class ShardReader:
             raise
 
     def _read_footer(self, path: Path, key: str, index: int) -> None:
-        size = os.fstat(self._file.fileno()).st_size
+        size = self._file.seek(0, os.SEEK_END)
         problem = JobError(f"{path}: not a whole shard {index} of this job; run the command again to redo it")
         if size < _TRAILER.size:
             raise problem
-        crc, length, magic = _TRAILER.unpack(os.pread(self._file.fileno(), _TRAILER.size, size - _TRAILER.size))
+        crc, length, magic = _TRAILER.unpack(self._bytes(size - _TRAILER.size, _TRAILER.size))
         if magic != _MAGIC or length > size - _TRAILER.size:
             raise problem
-        footer = os.pread(self._file.fileno(), length, size - _TRAILER.size - length)
+        footer = self._bytes(size - _TRAILER.size - length, length)
         if zlib.crc32(footer) != crc:
             raise problem
         record = json.loads(footer)
@@ -113,7 +120,12 @@ class ShardReader:
             raise problem
         self._body = size - _TRAILER.size - length
         self._tiles = [
-            _Entry(tuple(t["shape"]), t["offset"], t["crc"], tuple(t.get("residual", (0.0, 0.0))))
+            _Entry(
+                tuple(t["shape"]),
+                t["offset"],
+                np.frombuffer(bytes.fromhex(t["crcs"]), "<u4"),
+                tuple(t.get("residual", (0.0, 0.0))),
+            )
             for t in record["tiles"]
         ]
         self._path = path
@@ -122,16 +134,23 @@ class ShardReader:
         return len(self._tiles)
 
     def read(self, tile: int, band: int, rows: slice) -> NDArray[np.float32] | None:
-        """float32 (rows, x) of one tile and band, None where the tile is nodata throughout; `rows` within the tile."""
+        """float32 (rows, x) of one tile and band, None where the tile is nodata throughout; `rows` within the tile.
+
+        Raises JobError where the rows are not those that were written.
+        """
         entry = self._tiles[tile]
         if entry.offset is None:
             return None
         _, height, width = entry.shape
-        out = np.empty((rows.stop - rows.start, width), np.dtype("<f4"))
-        start = entry.offset + 4 * width * (band * height + rows.start)
-        got = os.preadv(self._file.fileno(), [out.reshape(-1).view(np.uint8).data], start) if out.size else 0
-        if got != out.nbytes:
-            raise JobError(f"{self._path}: {got} bytes where {out.nbytes} were expected; run the command again")
+        first = band * height + rows.start
+        count = rows.stop - rows.start
+        data = self._bytes(entry.offset + 4 * width * first, 4 * width * count)
+        out = np.frombuffer(data, "<f4").reshape(count, width).copy() if len(data) == 4 * width * count else None
+        if out is None or not np.array_equal(_row_crcs(out), entry.crcs[first : first + count]):
+            raise JobError(
+                f"{self._path}: tile {tile} is damaged in rows {rows.start} to {rows.stop - 1}; run the command "
+                "again, it redoes this shard only"
+            )
         return out
 
     @property
@@ -146,21 +165,28 @@ class ShardReader:
             if entry.offset is None:
                 continue
             length = 4 * entry.shape[0] * entry.shape[1] * entry.shape[2]
-            if entry.offset != end or self._crc(entry.offset, length) != entry.crc:
+            if entry.offset != end:
                 return False
             end = entry.offset + length
-        return bool(end == self._body)
+        if end != self._body:
+            return False
+        try:
+            for nth, entry in enumerate(self._tiles):
+                for band in range(entry.shape[0]):
+                    for top in range(0, entry.shape[1], _ROWS):
+                        self.read(nth, band, slice(top, min(top + _ROWS, entry.shape[1])))
+        except JobError:
+            return False
+        return True
 
-    def _crc(self, offset: int, length: int) -> int:
-        crc = 0
-        while length > 0:
-            data = os.pread(self._file.fileno(), min(_CHUNK, length), offset)
-            if not data:
-                return -1
-            crc = zlib.crc32(data, crc)
-            offset += len(data)
-            length -= len(data)
-        return crc
+    def _bytes(self, offset: int, length: int) -> bytes:
+        """Up to so many bytes from an offset."""
+        self._file.seek(offset)
+        parts: list[bytes] = []
+        while length > 0 and (part := self._file.read(length)):
+            parts.append(part)
+            length -= len(part)
+        return b"".join(parts)
 
     def close(self) -> None:
         """Close the file."""
@@ -177,6 +203,11 @@ def is_whole(path: Path, key: str, index: int) -> bool:
         return reader.verify()
     finally:
         reader.close()
+
+
+def _row_crcs(rows: NDArray[np.float32]) -> NDArray[np.uint32]:
+    """CRC-32 of each row of a contiguous (row, x) array."""
+    return np.array([zlib.crc32(row.view(np.uint8).data) for row in rows], "<u4")
 
 
 def _disk(path: Path, e: OSError) -> Exception:

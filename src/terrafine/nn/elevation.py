@@ -16,7 +16,7 @@ from terrafine.nn.dihedral import COUNT, inverse, transform, transform_sizes
 from terrafine.nn.model import Tiles
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options
-from terrafine.physics.consistency import keep_observation
+from terrafine.physics.consistency import observation_error
 
 __all__ = ["ElevationModel", "Relief"]
 
@@ -36,8 +36,8 @@ Forward = Callable[..., Relief]
 class ElevationModel:
     """Runs a network that gives relief for heights (n, 1, y, x) m and pixel sizes (n, 2, y, 1) m.
 
-    The observation is kept in subcell form, where the block mean is a mean over channels: `hard` takes it away,
-    `soft` takes away what exceeds the tolerance, `none` leaves it. The sum with the cell's height is done in
+    The observation is kept in subcell form, where the block mean is a mean over channels: `hard` subtracts it, `soft`
+    subtracts the part above the tolerance, `none` leaves it. Mean and sum with the cell's height are computed in
     float64 and rounded once.
     """
 
@@ -70,14 +70,14 @@ class ElevationModel:
     def _once(self, heights: Tensor, pixel: Tensor, *guides: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         out = self.forward(self.network, heights, pixel, *guides)
         sigma = None if out.log_sigma is None else out.log_sigma.exp() * self.spec.calibration.get("sigma", 1.0)
-        return self._keep(out.relief), sigma
+        return out.relief, sigma
 
-    def _keep(self, relief: Tensor) -> Tensor:
+    def _error(self, relief: Tensor) -> Tensor:
+        """What is subtracted to keep the observation; float64 (n, 1, y, x)."""
         if self.options.consistency == "none":
-            return relief
-        return keep_observation(
-            relief, tolerance=self.options.tolerance_m if self.options.consistency == "soft" else 0.0
-        )
+            return relief.new_zeros((len(relief), 1, *relief.shape[2:]), dtype=torch.float64)
+        soft = self.options.consistency == "soft"
+        return observation_error(relief, tolerance=self.options.tolerance_m if soft else 0.0)
 
     def _ensemble(self, heights: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor | None]:
         """Mean over the eight transformed copies, each transformed back: equivariant up to the order of the sum."""
@@ -87,6 +87,7 @@ class ElevationModel:
         full = pixel.expand(-1, -1, -1, heights.shape[-1])
         for code in range(COUNT):
             relief, sigma = self._once(transform(heights, code), transform_sizes(full, code))
+            relief = (relief - self._error(relief)).float()
             reliefs.append(unshuffle(transform(shuffle(relief, k), inverse(code)), k))
             if sigma is not None:
                 sigmas.append(unshuffle(transform(shuffle(sigma, k), inverse(code)), k))
@@ -98,7 +99,7 @@ class ElevationModel:
         k = self.spec.scale
         fine = torch.empty((n, y, k, x, k), dtype=torch.float32)
         cells = relief.reshape(n, k, k, y, x)
-        base = heights[:, 0].double()
+        base = heights[:, 0].double() - self._error(relief)[:, 0]
         for i in range(k):
             for j in range(k):
                 fine[:, :, i, :, j] = base + cells[:, i, j]

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from terrafine.nn.spec import ModelSpec
     from terrafine.nn.task import Training
 
-__all__ = ["Options", "System", "TrainingBatch"]
+__all__ = ["ROUNDING_M", "Options", "System", "TrainingBatch"]
+
+ROUNDING_M = 0.01
+"""Difference between a block mean and the input, metres, that counts as rounding of float32 heights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,11 @@ class Options:
     engine: str = "torch"
     threads: int | None = None
     outputs: tuple[str, ...] = ()
+
+    @property
+    def residual_limit_m(self) -> float | None:
+        """Largest difference between a block mean of the output and the input that may be published; None for any."""
+        return {"hard": ROUNDING_M, "soft": self.tolerance_m + ROUNDING_M}.get(self.consistency)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-__all__ = ["keep_observation"]
+__all__ = ["keep_observation", "observation_error"]
 
 
 def keep_observation(relief: Tensor, *, tolerance: float = 0.0) -> Tensor:
@@ -23,7 +24,15 @@ def keep_observation(relief: Tensor, *, tolerance: float = 0.0) -> Tensor:
     -----
     An orthogonal projection on a convex set that holds the truth never takes a surface farther from the truth.
     """
-    departure = relief.mean(dim=1, keepdim=True)
+    return relief - observation_error(relief, tolerance=tolerance).to(relief.dtype)
+
+
+def observation_error(relief: Tensor, *, tolerance: float = 0.0) -> Tensor:
+    """Return what `keep_observation` subtracts: the departure beyond the tolerance, float64 (n, 1, y, x), metres.
+
+    It is summed in float64, so that subtracting it in float64 keeps the observation whatever the size of the relief.
+    """
+    departure = relief.mean(dim=1, keepdim=True, dtype=torch.float64)
     if tolerance > 0:
         departure = departure - departure.clamp(-tolerance, tolerance)
-    return relief - departure
+    return departure

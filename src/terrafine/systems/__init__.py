@@ -7,6 +7,7 @@ recipes in its `recipes/`. What holds for all of them, finding, loading and runn
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from terrafine.errors import NoModelError, UsageError, WeightsError
+from terrafine.errors import MissingExtraError, NoModelError, UsageError, WeightsError
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options, System
 from terrafine.nn.weights import digest, read_spec
@@ -34,12 +35,14 @@ __all__ = [
     "load_model",
     "load_network",
     "recipe_folders",
+    "require_engine",
     "system_names",
 ]
 
 _HERE = Path(__file__).parent
 _MODES = ("hard", "soft", "none")
 _ENGINES = ("torch", "onnx", "openvino")
+_PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def find_model(
 ) -> ModelRef:
     """The model of that name and scale for that verb, shipped or in a file; its spec lists `outputs` where given.
 
-    Raises NoModelError, WeightsError or UsageError.
+    Raises NoModelError, WeightsError, MissingExtraError or UsageError.
     """
     if consistency not in _MODES:
         raise UsageError(f"consistency {consistency!r}: expected one of {_MODES}")
@@ -109,16 +112,55 @@ def find_model(
         raise UsageError(f"tolerance {tolerance_m} m: expected 0 or more")
     options = Options(consistency, tolerance_m, self_ensemble, uncertainty, engine, threads, outputs)
     ref = _named(os.fspath(name_or_path), scale, options)
+    if ref.path is not None:
+        require_engine(engine)
     if scale in ref.spec.scales:
         ref = replace(ref, spec=_at_scale(ref.spec, scale))
     if ref.spec.scale != scale:
         raise NoModelError(f"{name_or_path}: these weights serve ×{ref.spec.scale}, asked was ×{scale}")
     if find_system(ref.spec.system).verb != verb:
-        raise NoModelError(f"{ref.name} is a model of `terrafine {find_system(ref.spec.system).verb}`, not of {verb}")
+        suited = sorted({m.name for m in list_models() if find_system(m.spec.system).verb == verb})
+        raise NoModelError(
+            f"{ref.name} is a model of `terrafine {find_system(ref.spec.system).verb}`; expected {', '.join(suited)}, "
+            "or weights of one of their systems"
+        )
     if uncertainty and not any(o.endswith("_sigma") for o in ref.spec.outputs):
         raise NoModelError(f"{ref.name} gives no uncertainty; `terrafine models` shows which do, e.g. ridgeline")
     given = outputs or tuple(o for o in ref.spec.outputs if uncertainty or not o.endswith("_sigma"))
     return replace(ref, spec=replace(ref.spec, outputs=given))
+
+
+def require_engine(engine: str) -> None:
+    """Raise MissingExtraError where a package of that engine is not installed; nothing is imported."""
+    missing = [name for name in _PACKAGES.get(engine, ()) if not _is_installed(name)]
+    if missing:
+        extras = "onnx" if engine == "onnx" else "onnx,openvino"
+        raise MissingExtraError(
+            f"the engine {engine} needs {', '.join(missing)}, not installed: pip install 'terrafine[{extras}]', or "
+            'choose engine="torch"'
+        )
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def named_models(name: str) -> list[ModelRef]:
+    """Every model of that name, of a name with its scale (`ridgeline-x4`), or in that weights file.
+
+    Raises NoModelError, or WeightsError for a file that is no weights.
+    """
+    if Path(name).suffix or os.sep in name:
+        return [_reference(Path(name), Options())]
+    models = list_models()
+    found = [ref for ref in models if name in (ref.name, None if ref.path is None else ref.path.stem)]
+    found = found or [ref for ref in models if name in {f"{ref.name}-x{k}" for k in (ref.spec.scale, *ref.spec.scales)}]
+    if not found:
+        raise NoModelError(f"no model is called {name!r}; known are {', '.join(sorted({r.name for r in models}))}")
+    return found
 
 
 def find_weights(name: str) -> Path:
@@ -144,7 +186,27 @@ def load_network(ref: ModelRef) -> nn.Module:
         network.load_state_dict(tensors)
     except (RuntimeError, TypeError, ValueError) as e:
         raise WeightsError(f"{ref.path}: the tensors do not fit system {ref.spec.system!r}: {_first_line(e)}") from e
-    return network.eval()
+    network.eval()
+    _check_spec(ref, system.describe(network, ref.spec.network, ref.spec.scale))
+    return network
+
+
+def _check_spec(ref: ModelRef, built: ModelSpec) -> None:
+    """Raise WeightsError where the spec in the file contradicts the network that was built from it."""
+    spec = ref.spec
+    wrong = [
+        f"{field} is {getattr(spec, field)!r}, expected {getattr(built, field)!r}"
+        for field in ("inputs", "tiling", "relative")
+        if getattr(spec, field) != getattr(built, field)
+    ]
+    if set(spec.guides) != set(built.guides):
+        wrong.append(f"guides are {sorted(spec.guides)}, expected {sorted(built.guides)}")
+    if spec.halo < built.halo:
+        wrong.append(f"halo is {spec.halo}, expected {built.halo} or more")
+    if spec.multiple % built.multiple:
+        wrong.append(f"multiple is {spec.multiple}, expected a multiple of {built.multiple}")
+    if wrong:
+        raise WeightsError(f"{ref.path}: its spec does not describe its network: {'; '.join(wrong)}; fetch it again")
 
 
 def load_model(ref: ModelRef) -> Model:

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from terrafine.atomic import write_whole
 from terrafine.errors import JobError, OutputError
+from terrafine.host import lock_exclusively
 
 __all__ = ["RunFolder", "open_folder"]
 
@@ -123,15 +124,8 @@ def _holder(file: BinaryIO) -> str:
 
 def _take(file: BinaryIO) -> None:
     """Lock an open file for this process; OSError where another has it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        import msvcrt
-
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-    else:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if not lock_exclusively(file.fileno()):
+        raise BlockingIOError("locked by another process")
 
 
 def _read_log(path: Path, upto: int) -> list[dict[str, float]]:

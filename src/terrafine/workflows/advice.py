@@ -28,6 +28,7 @@ INSTEAD = {
     "class_names": "names of the classes",
     "classes": "a raster of integers",
     "coarse": "the image that they were made from",
+    "consistency": "the output as the model gives it",
     "coregister": "surfaces that are already aligned",
     "dask": "a local run",
     "data_root": "the folder of the data",

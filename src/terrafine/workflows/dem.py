@@ -6,13 +6,13 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from terrafine.errors import BandError, EmptyError, UsageError
 from terrafine.workflows.advice import names_own_arguments
+from terrafine.workflows.dem_request import DemRequest
 from terrafine.workflows.fields import GUIDANCE_FIELDS, DemFields, merge_options
 from terrafine.workflows.options import ReadOptions, RunOptions, TargetGrid
 
@@ -102,10 +102,12 @@ def sharpen_dem(
     """
     import numpy as np
 
+    from terrafine.workflows.outputs import check_names
+
     reading, running = merge_options(sharpen_dem, DemFields, read, run, fields)
     grid = _target(target, fields)
     chosen = model or ("ridgeline" if guidance is None else "pimsr")
-    asked = _Request(scale, os.fspath(chosen), consistency, tolerance_m, uncertainty, self_ensemble, running)
+    asked = DemRequest(scale, os.fspath(chosen), consistency, tolerance_m, uncertainty, self_ensemble, running)
     if isinstance(source, np.ndarray):
         _only_for_files(destination=destination, preview=preview, dask=running.dask, guidance=guidance)
         _only_for_files(target_crs=grid.crs, target_resolution=grid.resolution, bands=reading.bands)
@@ -115,6 +117,7 @@ def sharpen_dem(
     if isinstance(reading.pixel_size_m, np.ndarray):
         raise UsageError("pixel_size_m by row is for numpy heights; for a file without CRS give one number, or (y, x)")
     grid.check()
+    check_names(Path(destination or ""), None if preview is None else Path(preview))
     files = partial(_sharpen_files, asked=asked, grid=grid, preview=preview, guidance=guidance)
     if isinstance(source, (str, os.PathLike)) or _is_paths(source):
         if destination is None:
@@ -137,45 +140,7 @@ def _target(target: TargetGrid | None, fields: DemFields) -> TargetGrid:
     return TargetGrid(fields.get("target_resolution", base.resolution), fields.get("target_crs", base.crs))
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """The options that a model is found and planned with."""
-
-    scale: int | None
-    model: str
-    consistency: str
-    tolerance_m: float
-    uncertainty: bool
-    self_ensemble: bool
-    run: RunOptions
-
-    def find(self, scale: int, threads: int | None) -> ModelRef:
-        """The model that serves them."""
-        from terrafine.systems import find_model
-
-        return find_model(
-            self.model,
-            scale,
-            consistency=self.consistency,
-            tolerance_m=self.tolerance_m,
-            self_ensemble=self.self_ensemble,
-            uncertainty=self.uncertainty,
-            engine=self.run.engine,
-            threads=threads,
-        )
-
-    def scale_or(self, otherwise: int) -> int:
-        """The scale asked for, that of a weights file, or the one given."""
-        if self.scale is not None:
-            return self.scale
-        if Path(self.model).suffix:
-            from terrafine.nn.weights import read_spec
-
-            return read_spec(self.model).scale
-        return otherwise
-
-
-def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: _Request) -> NDArray[np.float32]:
+def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: DemRequest) -> NDArray[np.float32]:
     import numpy as np
 
     from terrafine.inference.engine import run_in_memory
@@ -205,9 +170,16 @@ def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: _Request) -> 
             "where missing"
         )
     ref = asked.find(asked.scale_or(4), asked.run.threads)
-    plan = _planned((values.shape[0], values.shape[1]), ref, asked)
+    plan = asked.plan((values.shape[0], values.shape[1]), ref)
     grid = ArraySource({"elevation": values}, sizes)
-    out, _ = run_in_memory(plan, ref.spec, grid, load_model(ref), outputs=ref.spec.outputs)
+    out, _ = run_in_memory(
+        plan,
+        ref.spec,
+        grid,
+        load_model(ref),
+        outputs=ref.spec.outputs,
+        residual_limit=ref.options.residual_limit_m,
+    )
     return out if asked.uncertainty else np.ascontiguousarray(out[0])
 
 
@@ -240,7 +212,7 @@ def _run_files(
     destination: Path,
     opened: contextlib.ExitStack,
     *,
-    asked: _Request,
+    asked: DemRequest,
     grid: TargetGrid,
     preview: PathLike | None,
     guidance: Guidance | None,
@@ -258,6 +230,7 @@ def _run_files(
     run = asked.run
     named, destination, picture = destination, follow(destination), None if preview is None else follow(Path(preview))
     check_destinations(paths, destination, picture)
+    asked.refuse_early()
     source: Any = opened.enter_context(
         open_source(
             paths,
@@ -274,7 +247,7 @@ def _run_files(
     _only_known_bands(reading.bands, ref)
     if ref.spec.inputs != ("elevation",):
         source = opened.enter_context(source.with_bands(ref.spec.inputs, reading.bands))
-    plan = _planned(source.shape, ref, asked, guides=0 if guidance is None else len(ref.spec.guides))
+    plan = asked.plan(source.shape, ref, guides=0 if guidance is None else len(ref.spec.guides))
     source.require_valid()
     warped = _refuse_early(source, ref, grid, destination)
     if guidance is not None:
@@ -294,6 +267,7 @@ def _run_files(
         restart=run.restart,
         dask=run.dask,
         progress=run.reporter,
+        residual_limit=ref.options.residual_limit_m,
     )
     if picture is not None:
         with open_source([os.fspath(destination)]) as made:
@@ -319,16 +293,6 @@ def _refuse_early(source: Any, ref: ModelRef, grid: TargetGrid, destination: Pat
         load_network(ref)
     stored_crs(source.paths[0], target_grid(source.geobox, ref.spec, grid) or source.geobox)
     return warped_shape(source.geobox, ref.spec, grid, destination)
-
-
-def _planned(shape: tuple[int, int], ref: ModelRef, asked: _Request, guides: int = 0) -> Any:
-    from terrafine.inference.plan import make_plan
-    from terrafine.workflows.provenance import bytes_per_cell
-
-    each = bytes_per_cell(ref, 4096)
-    return make_plan(
-        shape, ref.spec, memory_bytes=asked.run.memory_bytes, tile=asked.run.tile, guides=guides, bytes_per_cell=each
-    )
 
 
 def _only_for_files(**given: Any) -> None:

@@ -130,6 +130,8 @@ def merge_options(
     ------
     UsageError
         For a keyword or a field that the verb does not take, naming the closest that it does.
+    MissingExtraError
+        For an engine or Dask that is not installed.
     """
     known = set(accepted.__annotations__)
     for kind, value in ((ReadOptions, read), (RunOptions, run)):
@@ -143,12 +145,25 @@ def merge_options(
         for field in dataclasses.fields(part):
             if field.name not in known and getattr(part, field.name) is not field.default:
                 raise UsageError(f"{verb.__name__} does not use {field.name} of {type(part).__name__}; leave it out")
-    return _replaced(options[0], given), _replaced(options[1], given)
+    merged = _replaced(options[0], given), _replaced(options[1], given)
+    _require_extras(merged[1])
+    return merged
 
 
 def _replaced(part: Part, given: Mapping[str, Any]) -> Part:
     own = {field.name for field in dataclasses.fields(part)}
     return dataclasses.replace(part, **{name: value for name, value in given.items() if name in own})
+
+
+def _require_extras(run: RunOptions) -> None:
+    if run.engine != "torch":
+        from terrafine.systems import require_engine
+
+        require_engine(run.engine)
+    if isinstance(run.dask, str):
+        from terrafine.inference.executors.dask import require_distributed
+
+        require_distributed()
 
 
 def _unknown(verb: Callable[..., Any], name: str, known: set[str]) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from terrafine.errors import UsageError
+from terrafine.errors import OutputError, UsageError
 from terrafine.workflows.advice import advice_for, names_own_arguments
 from terrafine.workflows.fields import HeightFields, merge_options
 from terrafine.workflows.options import ReadOptions, RunOptions
@@ -94,7 +94,7 @@ def estimate_height(
     from terrafine.raster.read.source import open_source
     from terrafine.raster.write.georeference import stored_crs
     from terrafine.systems import find_model, load_model, load_network
-    from terrafine.workflows.outputs import check_destinations, follow
+    from terrafine.workflows.outputs import check_destinations, check_names, follow
     from terrafine.workflows.preview import write_preview
     from terrafine.workflows.provenance import bytes_per_cell, request_of
 
@@ -102,6 +102,7 @@ def estimate_height(
     paths = [os.fspath(p) for p in ([source] if isinstance(source, (str, os.PathLike)) else source)]
     named, out = Path(destination), follow(Path(destination))
     picture = None if preview is None else follow(Path(preview))
+    check_names(named, None if preview is None else Path(preview))
     check_destinations([*paths, *([] if anchor is None else [os.fspath(anchor)])], out, picture)
     if anchor is not None and uncertainty:
         raise UsageError(
@@ -177,6 +178,7 @@ def _publish(
     folder: Path,
 ) -> None:
     """Write the relief; with an anchor first into the job folder, then joined with it."""
+    from terrafine.nn.system import ROUNDING_M
     from terrafine.raster.bands import band
     from terrafine.raster.read.source import open_source
     from terrafine.raster.warp.fusion import fit_relief_gain, fused_rows
@@ -200,6 +202,11 @@ def _publish(
         gain = fit_relief_gain(relief, ground)
         yield from fused_rows(relief, ground, gain, worst)
         tags["RELIEF_GAIN"] = str(gain)
+        if not max(worst) <= ROUNDING_M:
+            raise OutputError(
+                f"{out}: the block means differ from the anchor by up to {max(worst):.3g} m; expected at most "
+                f"{ROUNDING_M:g} m. Check the heights of the anchor, or estimate the relief alone, without an anchor"
+            )
         tags["CONSISTENCY_RESIDUAL_M"] = f"{max(worst):.6f}"  # tags are written after the last row
 
     try:

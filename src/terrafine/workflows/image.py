@@ -77,8 +77,11 @@ def sharpen_image(
     ResourceError, DiskError, OutputError, JobError
         For a run that cannot be made. What was there before is then as it was.
     """
+    from terrafine.workflows.outputs import check_names
+
     reading, running = merge_options(sharpen_image, ImageFields, read, run, fields)
     out, (picture,) = outputs_for(source, destination, (preview,))
+    check_names(Path(destination), None if preview is None else Path(preview))
     with open_scene(source, out, model, scale, None, reading, running, max_bright=max_bright) as scene:
         names = scene.ref.spec.outputs
         scene.process(out, partial(_publish, scene, out), names, 2 * len(names))

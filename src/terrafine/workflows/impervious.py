@@ -98,6 +98,7 @@ def map_impervious(
     """
     from terrafine.raster.read.areas import Areas, read_regions
     from terrafine.raster.write.class_style import style_path
+    from terrafine.workflows.outputs import check_names
 
     reading, running = merge_options(map_impervious, ImageFields, read, run, fields)
     if not 0 < threshold < 1:
@@ -112,6 +113,7 @@ def map_impervious(
         preview,
     )
     out, sidecars = outputs_for(source, named, beside, (regions,))
+    check_names(named, None if preview is None else Path(preview))
     kept = ("impervious", "impervious_sigma") if sigma else ("impervious",)
     with open_scene(source, out, model, SCALE, kept, reading, running, max_bright=max_bright, more_written=1) as scene:
         places = None if regions is None else read_regions(regions, scene.image.geobox, region_name)

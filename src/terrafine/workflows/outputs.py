@@ -20,7 +20,17 @@ from terrafine.raster.grid import subdivided
 from terrafine.raster.read.source import open_source
 from terrafine.workflows.options import TargetGrid
 
-__all__ = ["SCALES", "check_destinations", "follow", "publish", "scale_for", "target_grid", "warped_shape"]
+__all__ = [
+    "SCALES",
+    "check_destinations",
+    "check_names",
+    "check_suffix",
+    "follow",
+    "publish",
+    "scale_for",
+    "target_grid",
+    "warped_shape",
+]
 
 SCALES = (2, 3, 4)
 _SAME = 0.01  # cells that two grids of one corner may drift apart over their whole length and count as one
@@ -159,6 +169,22 @@ def check_destinations(paths: list[str], destination: Path, preview: Path | None
             raise OutputError(f"{out}: its folder {out.parent} is not writable; write elsewhere")
     if preview is not None and preview.absolute() == destination.absolute():
         raise OutputError(f"{preview}: is both output and preview; give two paths")
+
+
+def check_suffix(path: Path, suffixes: tuple[str, ...], kind: str) -> None:
+    """Raise OutputError for a name that states another format than the one that is written; no suffix states none."""
+    if path.suffix and path.suffix.lower() not in suffixes:
+        named = path.with_suffix(suffixes[0]).name
+        raise OutputError(f"{path}: is written as {kind}; expected a name that ends in {suffixes[0]}, as {named}")
+
+
+def check_names(destination: Path, preview: Path | None) -> None:
+    """Raise OutputError where an output is not named as a GeoTIFF or a preview not as a PNG."""
+    check_suffix(destination, (".tif", ".tiff"), "GeoTIFF")
+    if preview is not None:
+        if preview.absolute() == destination.absolute():
+            raise OutputError(f"{preview}: is both output and preview; give two paths")
+        check_suffix(preview, (".png",), "PNG")
 
 
 def follow(path: Path) -> Path:

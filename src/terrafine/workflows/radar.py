@@ -131,7 +131,7 @@ def map_radar(
     from terrafine.physics.radar import MID_SWATH, ORBITS
     from terrafine.raster.read.source import open_source
     from terrafine.raster.write.cog_writer import check_free_space, write_cog
-    from terrafine.workflows.outputs import check_destinations, follow
+    from terrafine.workflows.outputs import check_destinations, check_names, follow
 
     if isinstance(reading.pixel_size_m, np.ndarray):
         raise UsageError("pixel_size_m by row is for numpy heights; for a file without CRS give one number, or (y, x)")
@@ -140,6 +140,7 @@ def map_radar(
     target, params, notes = follow(Path(destination)), parameters or Backscatter(), []
     paths = [os.fspath(p) for p in ([source] if isinstance(source, (str, os.PathLike)) else source)]
     guides = [os.fspath(incidence)] if isinstance(incidence, (str, os.PathLike)) else []
+    check_names(Path(destination), None)
     check_destinations([*paths, *guides], target, None)
     origin = Path(guides[0]).name if guides else "stated"
     if incidence is None:

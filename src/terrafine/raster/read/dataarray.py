@@ -119,7 +119,8 @@ def _one_variable(source: Any) -> Any:
 def _unit(array: Any, name: str, stated: str | None) -> str:
     """Unit of the heights: as stated, else the attribute `units`, else empty."""
     unit = str(array.attrs.get("units", "")) if stated is None else stated
-    unit_factor(unit, name)
+    if unit.strip():
+        unit_factor(unit, name)
     return unit
 
 
