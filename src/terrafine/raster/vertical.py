@@ -213,9 +213,13 @@ def same_or_raise(a: VerticalDatum | None, b: VerticalDatum | None, what_a: str 
     """
     if a is None or b is None or a.same(b):
         return
+    guessed = [what for what, datum in ((what_a, a), (what_b, b)) if datum.known.startswith("the product")]
+    state = (
+        f", or state that of {' and '.join(guessed)} with vertical_datum=NAME if its name misleads" if guessed else ""
+    )
     raise DatumError(
         f"the heights of {what_a} stand on {a}, those of {what_b} on {b}; expected one vertical datum. Convert one of "
-        "them (gdalwarp -s_srs and -t_srs with compound CRSs), or state the datum with vertical_datum=NAME if misread"
+        f"them (gdalwarp -s_srs and -t_srs with compound CRSs){state}"
     )
 
 

@@ -18,7 +18,7 @@ from terrafine.evaluation.elevation.figures import draw
 from terrafine.evaluation.elevation.group import Group
 from terrafine.evaluation.elevation.options import Options
 from terrafine.evaluation.elevation.record import Inputs, results
-from terrafine.evaluation.elevation.sources import Reading, holds_relief, open_surface
+from terrafine.evaluation.elevation.sources import Reading, holds_relief, open_surface, unit_notes
 from terrafine.evaluation.elevation.uncertainty import stated_multiples
 from terrafine.evaluation.elevation.verdict import BASELINE_NAMES
 from terrafine.evaluation.inputs import Candidates, PathLike, Progress, named_candidates
@@ -88,13 +88,14 @@ def compare(
     EmptyError
         If no cell is valid in all surfaces.
     UsageError
-        If an option is outside its range.
+        If an option is outside its range, or `elevation_unit` serves none of the files.
     MissingExtraError
         If a needed extra is not installed, such as xdem for co-registration.
     """
     chosen = replace(options or Options(), **fields)
     named = named_candidates(candidates, {"reference", *BASELINE_NAMES})
     reading = Reading(assume_crs, elevation_unit, vertical_datum)
+    units = unit_notes([*named.values(), reference, *([] if coarse is None else [coarse])], reading)
     with ExitStack() as stack:
         truth = stack.enter_context(open_surface(reference, reading))
         opened = {
@@ -105,7 +106,7 @@ def compare(
         hidden = [(str(m), stack.enter_context(open_labels(m, assume_crs))) for m in masks]
         strata = None if classes is None else (str(classes), stack.enter_context(open_labels(classes, assume_crs)))
         notes = _datum_notes({**{named[n]: s for n, s in opened.items()}, reference: truth})
-        notes += _relief_notes(named, chosen.coregister)
+        notes += units + _relief_notes(named, chosen.coregister)
         multiples = {n: stated_multiples(s.tags.get("SIGMA_COVERS", ""), str(named[n])) for n, s in opened.items()}
         groups = [
             Group(

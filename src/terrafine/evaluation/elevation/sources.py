@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from terrafine.errors import UsageError
 from terrafine.evaluation.inputs import PathLike
-from terrafine.raster.read.content_type import described_bands, states_height_unit
+from terrafine.raster.read.content_type import described_bands, stated_unit_m
 from terrafine.raster.read.source import Source, open_source
+from terrafine.raster.units import unit_factor
 
-__all__ = ["Reading", "holds_relief", "open_surface"]
+__all__ = ["Reading", "holds_relief", "open_surface", "unit_notes"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,31 @@ def holds_relief(path: PathLike) -> bool:
     return "relief" in names and "elevation" not in names
 
 
+def unit_notes(paths: Iterable[PathLike], reading: Reading) -> list[str]:
+    """Sentences on files whose own unit was kept although the caller stated another.
+
+    Raises
+    ------
+    UsageError
+        If every file states a unit, so that the caller's, another one, serves none of them.
+    """
+    if reading.elevation_unit is None:
+        return []
+    given = unit_factor(reading.elevation_unit, "elevation_unit")
+    stated = {path: stated_unit_m(path, "relief" if holds_relief(path) else "elevation") for path in paths}
+    others = {path: own for path, own in stated.items() if own is not None and abs(own - given) > 1e-9}
+    if others and None not in stated.values():
+        raise UsageError(
+            f"elevation_unit={reading.elevation_unit!r} is for files that do not state their unit, and "
+            f"{_listed(others)}; leave it out, or put the unit in the file right with `gdal_edit -units UNIT FILE`"
+        )
+    return [f"{_listed(others)}: kept, and elevation_unit serves the other files."] if others else []
+
+
+def _listed(units: Mapping[PathLike, float]) -> str:
+    return ", ".join(f"{Path(path).name} states units of {metres:.9g} m" for path, metres in units.items())
+
+
 def open_surface(path: PathLike, reading: Reading, *, sigma: bool = False) -> Source:
     """Open an elevation model as the band `elevation`, or a relief as if it were one.
 
@@ -34,8 +63,8 @@ def open_surface(path: PathLike, reading: Reading, *, sigma: bool = False) -> So
     path : path
         The file.
     reading : Reading
-        CRS, unit and datum where the file states none. A unit that the file states is kept, because the candidates
-        and the reference of one comparison may be in different units.
+        CRS, unit and datum where the file states none. A known unit that the file states is kept, because the
+        candidates and the reference of one comparison may be in different units.
     sigma : bool
         Open the band of standard errors as `elevation_sigma` too, where the file describes one.
 
@@ -52,7 +81,7 @@ def open_surface(path: PathLike, reading: Reading, *, sigma: bool = False) -> So
     numbers = None
     if heights == "relief":
         numbers = {name: names.index(name.replace("elevation", "relief")) + 1 for name in want}
-    unit = None if states_height_unit(path, heights) else reading.elevation_unit
+    unit = reading.elevation_unit if stated_unit_m(path, heights) is None else None
     return open_source(
         path,
         bands=numbers,

@@ -12,13 +12,13 @@ from pyproj import CRS
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
-from terrafine.errors import SourceError
+from terrafine.errors import GridError, SourceError
 from terrafine.raster import gdal
 from terrafine.raster.bands import BANDS
 from terrafine.raster.crs import vertical_unit
 from terrafine.raster.read.file import open_quietly
 from terrafine.raster.read.source import Source, open_source
-from terrafine.raster.units import is_unstated
+from terrafine.raster.units import height_unit, is_unstated
 
 __all__ = [
     "CLASS_NAMES",
@@ -30,7 +30,7 @@ __all__ = [
     "kind_of",
     "open_any",
     "open_labels",
-    "states_height_unit",
+    "stated_unit_m",
 ]
 
 Kind = Literal["elevation", "classes", "probability", "image"]
@@ -81,10 +81,10 @@ def described_bands(path: PathLike) -> tuple[str, ...]:
         return ()
 
 
-def states_height_unit(path: PathLike, band: str = "elevation") -> bool:
-    """Whether a file states the unit of its heights: at the band of that name, else its first, or in its CRS.
+def stated_unit_m(path: PathLike, band: str = "elevation") -> float | None:
+    """Metres of the unit that a file states for its heights: at the band of that name, else its first, or in its CRS.
 
-    False where GDAL cannot open the file.
+    None where it states none, one that is not known, or two that contradict each other, and where GDAL cannot open it.
     """
     try:
         with gdal.environment(), open_quietly(os.fspath(path)) as file:
@@ -92,8 +92,13 @@ def states_height_unit(path: PathLike, band: str = "elevation") -> bool:
             unit = file.units[names.index(band) if band in names else 0] or ""
             crs = None if file.crs is None else CRS.from_user_input(file.crs.to_wkt())
     except RasterioError:
-        return False
-    return not is_unstated(unit) or (crs is not None and vertical_unit(crs) is not None)
+        return None
+    if is_unstated(unit) and (crs is None or vertical_unit(crs) is None):
+        return None
+    try:
+        return height_unit(os.fspath(path), unit, crs, None)[1]
+    except GridError:
+        return None
 
 
 def open_labels(path: PathLike, assume_crs: str | None = None, pixel_size_m: float | None = None) -> Source:

@@ -11,7 +11,7 @@ from scipy import ndimage
 from tests.support.rasters import write_surface
 from tests.support.surfaces import block_means, terrain
 
-from terrafine.errors import DatumError, GridError
+from terrafine.errors import DatumError, GridError, UsageError
 from terrafine.evaluation.elevation.compare import compare
 
 SIDE, FOOT, US_FOOT = 96, 0.3048, 1200 / 3937
@@ -66,6 +66,7 @@ def test_a_unit_that_a_file_states_is_not_overridden_by_the_one_for_the_others(
     for candidate, reference, sign in ((bare, stated, 1), (stated, bare, -1)):
         done = plain(candidate, reference, elevation_unit="ft")
         assert done["candidates"][0]["elevation"]["bias"] == pytest.approx(sign * 2, abs=2e-3)
+        assert any("stated.tif states units" in note for note in done["notes"]) == (unit != "ft")
     with pytest.raises(GridError, match=r"bare\.tif"):
         plain(stated, bare)
 
@@ -82,8 +83,9 @@ def test_a_unit_of_the_vertical_axis_counts_as_stated(tmp_path: Path, truth: np.
     # NAVD88 height in US survey feet beside a CRS in metres.
     own = write_surface(tmp_path / "own.tif", truth / US_FOOT, crs="EPSG:26910+6360")
     reference = write_surface(tmp_path / "reference.tif", truth, crs="EPSG:26910+5703")
-    done = plain(own, reference, elevation_unit="mm")
-    assert done["candidates"][0]["elevation"]["rmse"] < 1e-3
+    assert plain(own, reference)["candidates"][0]["elevation"]["rmse"] < 1e-3
+    with pytest.raises(UsageError, match=r"own\.tif states units of 0\.304800"):
+        plain(own, reference, elevation_unit="mm")
 
 
 def test_masks_and_classes_have_no_unit(tmp_path: Path, truth: np.ndarray) -> None:
@@ -136,3 +138,32 @@ def test_every_source_is_closed_at_the_end_and_after_an_error(
     with pytest.raises(GridError, match="overlap"):
         plain(away, found["reference"])
     assert {"away.tif", "reference.tif"} <= set(closed)
+
+
+@pytest.mark.parametrize("unit", ["furlong", "lot"])
+def test_following_the_advice_on_a_unit_that_is_not_known_works(tmp_path: Path, truth: np.ndarray, unit: str) -> None:
+    odd = write_surface(tmp_path / "odd.tif", truth / FOOT, unit=unit)
+    reference = write_surface(tmp_path / "reference.tif", truth, unit="m")
+    with pytest.raises(GridError, match=rf"'{unit}'.*elevation_unit="):
+        plain(odd, reference)
+    assert plain(odd, reference, elevation_unit="ft")["candidates"][0]["elevation"]["rmse"] < 1e-3
+
+
+def test_following_the_advice_on_units_that_contradict_each_other_works(tmp_path: Path, truth: np.ndarray) -> None:
+    odd = write_surface(tmp_path / "odd.tif", truth / FOOT, unit="ft", crs="EPSG:26910+5703")
+    reference = write_surface(tmp_path / "reference.tif", truth, crs="EPSG:26910+5703")
+    with pytest.raises(GridError, match=r"odd\.tif.*elevation_unit="):
+        plain(odd, reference)
+    assert plain(odd, reference, elevation_unit="ft")["candidates"][0]["elevation"]["rmse"] < 1e-3
+
+
+def test_the_advice_on_datums_names_the_option_only_where_it_helps(tmp_path: Path, truth: np.ndarray) -> None:
+    stated = write_surface(tmp_path / "stated.tif", truth, crs="EPSG:32633+5773")
+    other = write_surface(tmp_path / "other.tif", truth, crs="EPSG:32633+3855")
+    product = write_surface(tmp_path / "Copernicus_DSM_COG_10_N46_00_E007_00_DEM.tif", truth)
+    with pytest.raises(DatumError, match="Convert one of") as both:
+        plain(other, stated)
+    assert "vertical_datum=" not in str(both.value)
+    with pytest.raises(DatumError, match="vertical_datum="):
+        plain(product, stated)
+    assert plain(product, stated, vertical_datum="EGM96")["candidates"][0]["elevation"]["rmse"] == 0
