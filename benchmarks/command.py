@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import RESULTS, data_dir, test_files, write_json
-from benchmarks.quick import quick_data
+from benchmarks.quick import TINY, quick_data
 
 METRICS = ("rmse", "mae", "nmad", "slope_rmse")
 
@@ -37,8 +37,9 @@ def data_of(args: argparse.Namespace) -> Iterator[Path]:
         yield data_dir(args.data)
 
 
-def tested(data: Path, stems: Sequence[str] | None) -> list[Path]:
-    """The held-out DEMs, or those of them that are named."""
+def tested(args: argparse.Namespace, data: Path) -> list[Path]:
+    """The held-out DEMs, or those that --files names; with --quick a small one."""
+    stems: Sequence[str] | None = args.files or ([TINY] if args.quick else None)
     files = [f for f in test_files(data) if not stems or f.stem in stems]
     if not files:
         raise SystemExit(f"none of {stems} is in {data / 'dem' / 'test'}; check --files and --data")

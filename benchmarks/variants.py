@@ -90,7 +90,7 @@ class Study:
         made.add_argument("--only-scores", action="store_true", help="train nothing")
         args = made.parse_args()
         if args.quick:
-            args.steps, args.variants = 2, quick
+            args.steps, args.variants, args.threads = 2, quick, 1
         torch.set_num_threads(args.threads)
         return args
 

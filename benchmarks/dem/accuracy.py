@@ -124,7 +124,7 @@ def main() -> None:
     record["command"] = "python -m benchmarks.dem.accuracy"
     with data_of(args) as data:
         paths = args.files and all(Path(f).exists() for f in args.files)
-        files = [Path(f) for f in args.files] if paths else tested(data, args.files)
+        files = [Path(f) for f in args.files] if paths else tested(args, data)
         for scale in args.scale or ([4] if args.quick else [2, 3, 4]):
             record[f"x{scale}"] = run(scale, files, models_of(args), optional=not args.model)
             show(scale, record[f"x{scale}"])

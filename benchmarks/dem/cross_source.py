@@ -153,7 +153,7 @@ def main() -> None:
         | {"correlation_cells": CORRELATION, "stripes_of_noise": STRIPES, "shift_cells": SHIFT},
     }
     with data_of(args) as data:
-        files = tested(data, args.files)
+        files = tested(args, data)
         for scale in args.scale or [4]:
             record[f"x{scale}"] = run(scale, files, models_of(args), optional=not args.model)
             show(scale, record[f"x{scale}"])

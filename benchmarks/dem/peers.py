@@ -113,15 +113,15 @@ def accuracy(net: nn.Module, best: dict[str, str], files: list[Path]) -> dict[st
     return {"files": table, "ratios": ratios_to(table, BASES, METRICS)}
 
 
-def speed(net: nn.Module, repeats: int) -> dict[str, dict[str, float]]:
+def speed(net: nn.Module, repeats: int, tile: int = TILE) -> dict[str, dict[str, float]]:
     """Output pixels per second of each network, and the ratio to drn; weights and medians of interleaved repeats."""
     from terrafine.nn.model import Tiles
     from terrafine.systems import find_model, load_model, load_network
 
     rng = np.random.default_rng(0)
-    heights = rng.normal(500, 20, (1, TILE, TILE)).astype(np.float32)
-    tiles = Tiles({"elevation": heights}, np.ones(heights.shape, bool), np.full((1, 2, TILE), 90.0))
-    fine = torch.rand(1, 1, TILE * SCALE, TILE * SCALE)
+    heights = rng.normal(500, 20, (1, tile, tile)).astype(np.float32)
+    tiles = Tiles({"elevation": heights}, np.ones(heights.shape, bool), np.full((1, 2, tile), 90.0))
+    fine = torch.rand(1, 1, tile * SCALE, tile * SCALE)
     calls: dict[str, Callable[[], Any]] = {"vdsr4dem": lambda: forward(net, fine)}
     weights = {"vdsr4dem": sum(p.numel() for p in net.parameters())}
     for name in OURS:
@@ -135,7 +135,7 @@ def speed(net: nn.Module, repeats: int) -> dict[str, dict[str, float]]:
             call()
             if repeat:  # the first warms up
                 seconds[name].append(time.perf_counter() - start)
-    pixels = (TILE * SCALE) ** 2
+    pixels = (tile * SCALE) ** 2
     median = {name: statistics.median(s) for name, s in seconds.items()}
     return {
         name: {
@@ -176,9 +176,10 @@ def main() -> None:
     made.add_argument("--repeats", type=int, default=7)
     made.add_argument("--threads", type=int, default=machine()["cores"])
     args = made.parse_args()
+    args.threads = 1 if args.quick else args.threads
     torch.set_num_threads(args.threads)
     with data_of(args) as data:
-        record = compare(data, tested(data, args.files), 1 if args.quick else args.repeats, untrained=args.quick)
+        record = compare(data, tested(args, data), 1 if args.quick else args.repeats, untrained=args.quick)
     record |= {"command": "python -m benchmarks.dem.peers", "machine": machine(), "threads": args.threads}
     show(record)
     publish(record, destination(args, "dem_peers", complete=not args.files))
@@ -199,7 +200,7 @@ def compare(data: Path, files: list[Path], repeats: int, *, untrained: bool) -> 
     return {
         "protocol": {"degradation": "block mean, float32", "edge_cells": EDGE, "slope": "Horn", "readings": best},
         "readings": found,
-        "speed": speed(net, repeats),
+        "speed": speed(net, repeats, 32 if untrained else TILE),
         "x3": accuracy(net, best, files),
     }
 

@@ -266,7 +266,8 @@ def arguments() -> argparse.Namespace:
     made.add_argument("--temp", help="folder for the files; needs some 10 GB for the defaults")
     args = made.parse_args()
     if args.quick:
-        args.side, args.drn_side, args.repeats, args.memory_sides = 128, 48, 1, [128]
+        args.threads = 1
+        args.side, args.drn_side, args.repeats, args.memory_sides = 64, 24, 1, [64]
     return args
 
 

@@ -30,7 +30,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.common import RESULTS, ROOT, data_dir, machine, write_json
+from benchmarks.command import data_of, destination, parser, publish
+from benchmarks.common import ROOT, machine, write_json
 from benchmarks.jointseg.data import TESTED, ohio_samples, samples
 from benchmarks.jointseg.picture import chosen, draw
 from benchmarks.jointseg.rows import FAIR, LONG, LONGER, OURS, ROWS, UPPER
@@ -50,9 +51,7 @@ from benchmarks.jointseg.world import map_city, public_stage, public_start, spee
 from terrafine.training.segmentation.data import Sample, load_samples
 
 RECIPES = ROOT / "src" / "terrafine" / "systems" / "jointseg" / "recipes"
-OUT = RESULTS / "jointseg.json"
-PICTURE = ROOT / "docs" / "img" / "jointseg.png"
-CITY = ROOT / "docs" / "img" / "jointseg_city.png"
+PICTURES = ROOT / "docs" / "img"  # receives jointseg.png and jointseg_city.png
 
 # row: (choice of the recipe, whether it starts from the images' run, times the steps)
 RUNS: Mapping[str, tuple[str, bool, int]] = {
@@ -83,6 +82,10 @@ OHIO = {
     "truth": "truth",
 }
 SHIPPED = "hazy"
+PARTS = ("samples", "train", "score", "ohio", "features", "public", "speed", "city")
+# What --quick runs: without the parts that need packages of public weights.
+QUICK_PARTS = ("samples", "train", "score", "ohio", "speed", "city")
+QUICK_RUNS = ("images", "coarse", "bilinear", "truth", "joint", "hazy")
 FURTHER = {"none": 0.0, "lite": 0.05, "own": 0.05}
 
 
@@ -100,7 +103,9 @@ def recipe(steps: tuple[int, int, int]) -> str:
         text = re.sub(rf"(\[phases\.{phase}\]\nsteps = )\d+", rf"\g<1>{n}", text)
     text = text.replace('samples = "."', 'samples = "samples"')
     # No choosing among checkpoints: every row is its averaged weights after its last step.
-    return re.sub(r"validate_every = \d+", f"validate_every = {sum(steps)}", text)
+    text = re.sub(r"validate_every = \d+", f"validate_every = {sum(steps)}", text)
+    # Without a game no perceptual loss is used, and the package with its weights is not needed.
+    return text if steps[1] else text.replace('perceptual = "lite"', 'perceptual = "own"')
 
 
 def fit(text: str, name: str, run: str, runs: Path, threads: int, start: Path | None) -> Path:
@@ -135,7 +140,7 @@ def weights_of(run: str, runs: Path) -> Path | None:
     return next(iter(sorted((runs / run).glob("jointseg-*.safetensors"))), None)
 
 
-def run_score(runs: Path, every: int) -> dict[str, Any]:
+def run_score(runs: Path, every: int, pictures: Path) -> dict[str, Any]:
     """All rows that are there."""
     held = load_samples(runs / "samples", TESTED)
     weights = resampled(held)
@@ -156,7 +161,7 @@ def run_score(runs: Path, every: int) -> dict[str, Any]:
         shown = chosen(held)
         few, network = [held[i] for i in shown], network_of(weights_of("joint", runs) or Path())
         two = [[_kept(runs, n, Path(), held, False)[i] for i in shown] for n in (FAIR, OURS)]
-        draw(few, two[0], images_of(network, few), two[1], PICTURE)
+        draw(few, two[0], images_of(network, few), two[1], pictures / "jointseg.png")
     record["missing"] = [n for n in ROWS if n not in rows]
     record["seconds"] = {r: _seconds(runs / r) for r in RUNS if weights_of(r, runs)}
     record["samples"] = _ground(held)
@@ -266,41 +271,56 @@ def run_public(runs: Path) -> dict[str, Any]:
     return public_stage(held, weights_of("images", runs)) | {"start": public_start(seen, held)}
 
 
+def arguments() -> argparse.Namespace:
+    """The command line; --quick trains some rows for two steps on a few samples."""
+    made = parser(__doc__, "jointseg")
+    made.add_argument("parts", nargs="*", choices=[*PARTS, []])
+    made.add_argument("--runs", type=Path, default=ROOT / "runs" / "jointseg")
+    made.add_argument("--threads", type=int, default=1)
+    made.add_argument("--steps", type=int, default=600)
+    made.add_argument("--image-steps", default="220,30")
+    made.add_argument("--rows", help="only these runs, by name, comma between")
+    args = made.parse_args()
+    args.parts = args.parts or (QUICK_PARTS if args.quick else PARTS)
+    if args.quick:
+        args.steps, args.image_steps, args.rows = 2, "2,0", ",".join(QUICK_RUNS)
+    torch.set_num_threads(args.threads)
+    return args
+
+
 def main() -> None:
     """The parts that are named, in their order."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ("samples", "train", "score", "ohio", "features", "public", "speed", "city")
-    parser.add_argument("parts", nargs="*", choices=[*names, []])
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "jointseg")
-    parser.add_argument("--data")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--image-steps", default="220,30")
-    parser.add_argument("--rows", help="only these runs, by name, comma between")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    image_steps = [int(n) for n in given.image_steps.split(",")]
-    data, runs = data_dir(given.data), given.runs
-    parts = given.parts or list(names)
-    record = json.loads(OUT.read_text()) if OUT.exists() else {}
-    samples(data, runs)
+    args = arguments()
+    out = destination(args, "jointseg", complete=True)
+    record = json.loads(out.read_text()) if out is not None and out.exists() and not args.quick else {}
+    with data_of(args) as data:
+        args.runs = data / "runs" if args.quick else args.runs
+        pictures = PICTURES if not args.quick else data if out is None else out.parent
+        measure(data, args, record, pictures, out)
+
+
+def measure(data: Path, args: argparse.Namespace, record: dict[str, Any], pictures: Path, out: Path | None) -> None:
+    """Make the samples, train the rows, and write the record after each part."""
+    runs, steps = args.runs, args.steps
+    image_steps = [int(n) for n in args.image_steps.split(",")]
+    samples(data, runs, 12 if args.quick else 360)
     ohio_samples(data, runs / "ohio")
-    if "train" in parts:
-        for run in given.rows.split(",") if given.rows else RUNS:
-            trained(run, runs, given.threads, (*image_steps, given.steps))
-        record["budget"] = {"segmenter_steps": given.steps, "image_steps": image_steps}
+    if "train" in args.parts:
+        for run in args.rows.split(",") if args.rows else RUNS:
+            trained(run, runs, args.threads, (*image_steps, steps))
+        record["budget"] = {"segmenter_steps": steps, "image_steps": image_steps}
     work: dict[str, Callable[[], Any]] = {
-        "score": lambda: run_score(runs, 3),
-        "ohio": lambda: run_ohio(runs, given.threads, given.steps // 3),
-        "features": lambda: run_features(runs, given.threads),
+        "score": lambda: run_score(runs, 3, pictures),
+        "ohio": lambda: run_ohio(runs, args.threads, max(1, steps // 3)),
+        "features": lambda: run_features(runs, args.threads),
         "public": lambda: run_public(runs),
         "speed": lambda: speeds(weights_of("joint", runs)),
-        "city": lambda: map_city(data, weights_of(SHIPPED, runs), CITY),
+        "city": lambda: map_city(data, weights_of(SHIPPED, runs), pictures / "jointseg_city.png"),
     }
     for part, call in work.items():
-        if part in parts:
+        if part in args.parts:
             record[part] = call()
-            write_json(OUT, record | {"machine": machine()})
+            publish(record | {"command": "python -m benchmarks.jointseg.accuracy", "machine": machine()}, out)
 
 
 if __name__ == "__main__":

@@ -50,10 +50,10 @@ from benchmarks.common import (
 )
 from benchmarks.pimsr.gates import draw_gates
 from benchmarks.pimsr.guides import guided_predict, only, simulated
-from benchmarks.pimsr.images import images
+from benchmarks.pimsr.images import AREAS, images
 from benchmarks.pimsr.score import DRAWS, METRICS, SEED, TOLERANCE, Bootstrap, block_sums, rounded, truth_of
 from benchmarks.pimsr.speed import speed
-from benchmarks.pimsr.world import corrected_patches, hillside
+from benchmarks.pimsr.world import SHIFTS, corrected_patches, hillside
 
 SCALE = 4
 PICTURE = ROOT / "docs" / "img" / "pimsr_gates.png"
@@ -227,6 +227,7 @@ def arguments() -> argparse.Namespace:
     made.add_argument("--hdf5", metavar="FILE#ORBIT", help="score the samples of this file, and nothing else")
     args = made.parse_args()
     if args.quick:
+        args.threads = 1
         args.draws, args.side, args.repeats, args.models = 1, 48, 1, args.models or ["ridgeline", "pimsr"]
     return args
 
@@ -236,14 +237,14 @@ def measure(data: Path, refs: Mapping[str, Any], args: argparse.Namespace, pictu
     from terrafine.systems import load_model
 
     record: dict[str, Any] = {}
-    files = tested(data, args.files)
+    files = tested(args, data)
     guided = {n: refs[n] for n in GUIDED if n in refs}
     if "terrain" in args.parts:
         record["terrain"] = terrain(files, refs, args.draws, args.looks)
     if "myanmar" in args.parts:
-        record["myanmar"] = hillside(data, refs)
+        record["myanmar"] = hillside(data, refs, *((3, SHIFTS[:2]) if args.quick else ()))
     if "images" in args.parts and "optical" in getattr(refs.get("pimsr"), "spec", refs["ridgeline"].spec).guides:
-        record["images"] = images(data, refs)
+        record["images"] = images(data, refs, AREAS[:1] if args.quick else AREAS)
     if "rtc" in args.parts:
         record["rtc"] = corrected_patches(data, {n: load_model(r) for n, r in guided.items()})
     if "speed" in args.parts and "ridgeline" in refs:

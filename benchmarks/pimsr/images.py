@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ GIVEN = {"red": ("red",), "near infrared": ("nir",), "red and near infrared": ("
 BASES = ("bicubic", "back-projected bicubic", "ridgeline", "pimsr, no guide")
 
 
-def images(data: Path, refs: Mapping[str, Any]) -> dict[str, Any]:
+def images(data: Path, refs: Mapping[str, Any], areas: Sequence[str] = AREAS) -> dict[str, Any]:
     """120 -> 30 m over four areas, guided by bands in digital numbers, their sun found: {"files", "ratios", "told"}.
 
     A band whose sun cannot be told is refused by the program; the row then holds what a user is left with, the heights
@@ -27,12 +27,12 @@ def images(data: Path, refs: Mapping[str, Any]) -> dict[str, Any]:
     """
     sums: dict[str, dict[str, F64]] = {}
     told: dict[str, Any] = {}
-    for area in AREAS:
+    for area in areas:
         found, told[area] = one_area(data / "image_height", area, refs)
         for method, part in found.items():
             sums.setdefault(method, {})[area] = part
     drawn = Bootstrap.of(sums)
-    return {"files": drawn.table(), "ratios": drawn.ratios(BASES, list(AREAS)), "told": told}
+    return {"files": drawn.table(), "ratios": drawn.ratios(BASES, list(areas)), "told": told}
 
 
 def one_area(folder: Path, area: str, refs: Mapping[str, Any]) -> tuple[dict[str, F64], dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,12 @@ SHIFTS = ((0.0, 0.0), (3.0, 0.0), (0.0, -3.0), (3.0, 3.0), (-3.0, 3.0), (2.5, -1
 BASES = ("bicubic", "back-projected bicubic", "ridgeline", "pimsr, no guide")
 
 
-def hillside(data: Path, refs: Mapping[str, Any]) -> dict[str, Any]:
+def hillside(
+    data: Path,
+    refs: Mapping[str, Any],
+    single: int = SINGLE,
+    shifts: Sequence[tuple[float, float]] = SHIFTS,
+) -> dict[str, Any]:
     """One date, ten and all, guided against unguided; backscatter fitted; registration found; shifts planted."""
     series = myanmar(data)
     dem = crop(read_dem(data / "radar" / "myanmar_dem.tif"), 4)
@@ -57,27 +62,27 @@ def hillside(data: Path, refs: Mapping[str, Any]) -> dict[str, Any]:
         runs = {name: Run(coarse, ref) for name, ref in refs.items()}
         surfaces |= {n: run()[0] for n, run in runs.items() if not run.ref.spec.guides}
         found: dict[str, Any] = {}
-        single: dict[str, Any] = {}
+        medians: dict[str, Any] = {}
         for label, run in ((n, r) for n, r in runs.items() if r.ref.spec.guides):
             surfaces[f"{label}, no guide"] = run()[0]
-            ones = {i: run(series.write(folder, [i])) for i in spread_over(SINGLE, len(series.days))}
+            ones = {i: run(series.write(folder, [i])) for i in spread_over(single, len(series.days))}
             errors = {i: metrics(s, dem, truth.cells)["rmse"] for i, (s, _) in ones.items()}
             middle = sorted(errors, key=lambda i: errors[i])[len(errors) // 2]
-            single[label] = {"day": series.days[middle], "rmse": {series.days[i]: e for i, e in errors.items()}}
+            medians[label] = {"day": series.days[middle], "rmse": {series.days[i]: e for i, e in errors.items()}}
             surfaces[f"{label}, one date"], tags = ones[middle]
             registered = {"one date": estimated(tags)}
             for dates, kept in (("ten dates", spread_over(10, len(series.days))), ("all dates", every)):
                 surfaces[f"{label}, {dates}"], tags = run(series.write(folder, list(kept)))
                 registered[dates] = estimated(tags)
             found[label] = registered
-        planted = [plant(runs["pimsr"], series, folder, s, truth.dem, truth.cells) for s in SHIFTS if "pimsr" in runs]
+        planted = [plant(runs["pimsr"], series, folder, s, truth.dem, truth.cells) for s in shifts if "pimsr" in runs]
     drawn = Bootstrap.of({method: {"myanmar": block_sums(s, truth)} for method, s in surfaces.items()})
     return {
         "days": len(series.days),
         "relief": relief(dem),
         "files": drawn.table(),
         "ratios": drawn.ratios(BASES, ["myanmar"]),
-        "single_dates": single,
+        "single_dates": medians,
         "registration": found,
         "planted": planted,
         "backscatter": fitted(series, dem, data / "radar" / "myanmar_dem.tif"),

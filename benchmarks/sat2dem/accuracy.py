@@ -16,7 +16,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import re
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.common import RESULTS, ROOT, data_dir, machine, write_json
+from benchmarks.command import data_of, destination, parser, publish
+from benchmarks.common import ROOT, machine
 from benchmarks.sat2dem.heights import (
     AREAS,
     TILES,
@@ -41,11 +44,21 @@ from benchmarks.sat2dem.heights import (
 from benchmarks.sat2dem.page import KINDS
 
 RECIPES = ROOT / "src" / "terrafine" / "systems" / "sat2dem" / "recipes"
-OUT = RESULTS / "sat2dem.json"
 GAMES, ATTENTION = ("unet", "pix2pix", "drpan"), ("none", "cbam", "gam", "simam")
 LOSSES, SEEDS = ("plain", "gradient"), (1, 2, 3)
 PARTS = ("areas", "table", "leakage")
 SCORED = ("gutzler", "ecklund")
+
+
+def short_recipes(folder: Path) -> Path:
+    """Copies of the shipped recipes that train for two steps on patches of 64 cells: for --quick."""
+    folder.mkdir(parents=True)
+    for path in RECIPES.glob("*.toml"):
+        text = path.read_text(encoding="utf-8")
+        for pattern, new in ((r"\bsteps = (200|1000)\b", "steps = 2"), (r"\b(size|tile) = 160\b", r"\1 = 64")):
+            text = re.sub(pattern, new, text)
+        (folder / path.name).write_text(text.replace("validation_tiles = 48", "validation_tiles = 2"), encoding="utf-8")
+    return folder
 
 
 def trained(recipe: str, data: Path, runs: Path, threads: int) -> tuple[Path, float]:
@@ -54,8 +67,13 @@ def trained(recipe: str, data: Path, runs: Path, threads: int) -> tuple[Path, fl
 
     weights, start = runs / recipe / f"{recipe}.safetensors", time.perf_counter()
     if not weights.exists():
-        train(RECIPES / f"{recipe}.toml", data_root=data, out=runs / recipe, device="cpu", threads=threads)
+        train(recipes_of(runs) / f"{recipe}.toml", data_root=data, out=runs / recipe, device="cpu", threads=threads)
     return weights, time.perf_counter() - start
+
+
+def recipes_of(runs: Path) -> Path:
+    """The recipes that a run folder brings along, or the shipped ones."""
+    return own if (own := runs / "recipes").is_dir() else RECIPES
 
 
 def opened(weights: Path) -> Any:
@@ -65,11 +83,11 @@ def opened(weights: Path) -> Any:
     return load_model(find_model(weights, 1, verb="height", threads=torch.get_num_threads()))
 
 
-def run_areas(data: Path, runs: Path, threads: int) -> dict[str, Any]:
+def run_areas(data: Path, runs: Path, threads: int, most: int = len(AREAS)) -> dict[str, Any]:
     """Leave one area out."""
     areas = {name: read_area(data, name) for name in AREAS}
     record: dict[str, Any] = {}
-    for name, area in areas.items():
+    for name, area in list(areas.items())[:most]:
         weights, _ = trained(f"relief-no{name}", data, runs, threads)
         model = opened(weights)
         relief = relief_of(model, area.image)
@@ -148,7 +166,7 @@ def cell_scores(model: Any, areas: list[Any], kind: str, side: int = 64) -> dict
     return {k: float(np.mean([r[k] for r in rows])) for k in rows[0]} | {"checker": float(np.mean(checks))}
 
 
-def run_leakage(data: Path, runs: Path, threads: int) -> dict[str, Any]:
+def run_leakage(data: Path, runs: Path, threads: int, seeds: Sequence[int] = SEEDS) -> dict[str, Any]:
     """Tiles of four areas dealt at random, as the public splits are, and by blocks of ground; three seeds."""
     from terrafine.systems import find_system
     from terrafine.training.checkpoint import read_checkpoint, start_state
@@ -160,9 +178,9 @@ def run_leakage(data: Path, runs: Path, threads: int) -> dict[str, Any]:
     from terrafine.training.runner import fit
 
     torch.set_num_threads(threads)
-    shipped = read_recipe(RECIPES / "sat2dem-laptop-unet-none-plain-shift.toml", ImageRecipe)
+    shipped = read_recipe(recipes_of(runs) / "sat2dem-laptop-unet-none-plain-shift.toml", ImageRecipe)
     side, steps, cpu, record = shipped.patches.size, shipped.optim.steps, torch.device("cpu"), {}
-    for how, seed in itertools.product(("random", "blocks"), SEEDS):
+    for how, seed in itertools.product(("random", "blocks"), seeds):
         once = {"validate_every": steps, "checkpoint_every": steps, "adversary": {"kind": "none"}}
         recipe = replace(shipped, name=f"leakage-{how}-{seed}", seed=seed, **once)
         task = HeightTask(find_system("sat2dem"), recipe)
@@ -213,25 +231,36 @@ def dealt(data: Path, how: str, seed: int, side: int, block: int = 3) -> tuple[l
 
 def main() -> None:
     """Parse, run, write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", choices=PARTS, default=["areas"])
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "sat2dem")
-    parser.add_argument("--data")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--most", type=int, help="new cells of the table")
-    args = parser.parse_args()
+    made = parser(__doc__, "sat2dem")
+    made.add_argument("parts", nargs="*", choices=[*PARTS, []])
+    made.add_argument("--runs", type=Path, default=ROOT / "runs" / "sat2dem")
+    made.add_argument("--threads", type=int, default=1)
+    made.add_argument("--most", type=int, help="new cells of the table")
+    args = made.parse_args()
+    args.parts = args.parts or ["areas"]
     torch.set_num_threads(args.threads)
-    data = data_dir(args.data)
+    out = destination(args, "sat2dem", complete=True)
+    with data_of(args) as data:
+        if args.quick:
+            args.runs, args.parts, args.most = data / "runs", PARTS, 1
+            short_recipes(args.runs / "recipes")
+        record = measure(data, args)
+    record |= {"command": "python -m benchmarks.sat2dem.accuracy areas table leakage", "machine": machine()}
+    if out is not None and out.exists() and not args.quick:
+        record = json.loads(out.read_text()) | record  # other parts may have run meanwhile
+    publish(record, out)
+
+
+def measure(data: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """The parts that are asked for."""
     record: dict[str, Any] = {}
     if "areas" in args.parts:
-        record["areas"] = run_areas(data, args.runs, args.threads)
+        record["areas"] = run_areas(data, args.runs, args.threads, 2 if args.quick else len(AREAS))
     if "table" in args.parts:
         record["table"] = run_table(data, args.runs, args.threads, args.most)
     if "leakage" in args.parts:
-        record["leakage"] = run_leakage(data, args.runs, args.threads)
-    record |= {"command": "python -m benchmarks.sat2dem.accuracy areas table leakage", "machine": machine()}
-    record = (json.loads(OUT.read_text()) if OUT.exists() else {}) | record  # other parts may have run meanwhile
-    write_json(OUT, record)
+        record["leakage"] = run_leakage(data, args.runs, args.threads, SEEDS[:1] if args.quick else SEEDS)
+    return record
 
 
 if __name__ == "__main__":

@@ -179,9 +179,8 @@ def test_void_bands_repeated_days_and_zeros_are_left_out(hillside: Path) -> None
 
 
 def test_the_real_hillside_is_scored_registered_and_told(hillside: Path, weights: dict[str, Path]) -> None:
-    world.SINGLE, world.SHIFTS = 3, ((0.0, 0.0), (3.0, -2.0))
     refs = {"ridgeline": find_model("bicubic", 4), "pimsr": find_model(weights["pimsr"], 4)}
-    record = score.rounded({"myanmar": world.hillside(hillside, refs)})
+    record = score.rounded({"myanmar": world.hillside(hillside, refs, 3, ((0.0, 0.0), (3.0, -2.0)))})
     part = record["myanmar"]
     assert part["days"] == 7
     at_rest, planted = (p["found"] for p in part["planted"])
