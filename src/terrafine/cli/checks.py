@@ -74,6 +74,7 @@ def _packages(_: str) -> Iterator[Check]:
 def _gdal(name: str) -> Iterator[Check]:
     rasterio = importlib.import_module("rasterio")
     env = importlib.import_module("rasterio.env")
+    foreign = importlib.import_module("terrafine.raster.gdal").foreign_proj()
     with env.Env() as gdal:
         missing = {"GTiff", "COG", "VRT"} - set(gdal.drivers())
     if missing:
@@ -82,6 +83,7 @@ def _gdal(name: str) -> Iterator[Check]:
         )
     else:
         yield Check(name, "ok", rasterio.__gdal_version__)
+    ignored = f"; {' and '.join(foreign)} of another installation not used" if foreign else ""
     try:
         found = rasterio.crs.CRS.from_epsg(32633).to_epsg()
     except rasterio.errors.CRSError as e:
@@ -89,7 +91,9 @@ def _gdal(name: str) -> Iterator[Check]:
             "PROJ", "broken", str(e), "another program's PROJ_DATA or PROJ_LIB is set: unset them, then run this again"
         )
     else:
-        yield Check("PROJ", "ok" if found == 32633 else "broken", f"{rasterio.__proj_version__}, knows EPSG:{found}")
+        yield Check(
+            "PROJ", "ok" if found == 32633 else "broken", f"{rasterio.__proj_version__}, knows EPSG:{found}{ignored}"
+        )
 
 
 def _torch(name: str) -> Iterator[Check]:

@@ -1,7 +1,8 @@
-"""The one place that sets GDAL up: a bounded block cache, and raw rasters held against their size."""
+"""The one place that sets GDAL and PROJ up: block cache, checks of raw rasters, and the PROJ database in use."""
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Any
 
@@ -9,16 +10,65 @@ from typing import Any
 # setting wins. Not through rasterio.Env, which would set it for the duration of the Env only.
 os.environ.setdefault("GDAL_CACHEMAX", "64")  # MB
 
+import pyproj
 import rasterio
+import rasterio.crs
+from pyproj.exceptions import CRSError
+from rasterio import _env
+from rasterio.errors import CRSError as RasterioCRSError
 
-__all__ = ["environment"]
+from terrafine.errors import GridError
+
+__all__ = ["environment", "foreign_proj"]
+
+_VARIABLES = ("PROJ_DATA", "PROJ_LIB")
+
+
+_FOUND = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
+
+
+def foreign_proj() -> dict[str, str]:
+    """The environment variables that led PROJ to the data of another installation as this module was loaded."""
+    return dict(_FOUND)
+
+
+def _use_own_proj() -> None:
+    """Let GDAL use the PROJ database that came with it, whatever the environment says; pyproj does so by itself.
+
+    A database of another version is refused by PROJ, or lacks codes: datums would vanish. The variables are removed
+    from the environment of this process, for rasterio reads them again whenever it sets GDAL up. An installation
+    without a database of its own, as Conda's, keeps what the environment says.
+    """
+    own = _env.PROJDataFinder().search_wheel()
+    if own and _FOUND:
+        for name in _FOUND:
+            os.environ.pop(name, None)
+        _env.set_proj_data_search_path(own)
+
+
+_use_own_proj()
+
+
+@functools.cache
+def _check_proj() -> None:
+    """GDAL and pyproj know a common horizontal and vertical CRS; else GridError."""
+    try:
+        rasterio.crs.CRS.from_epsg(32632).to_wkt()
+        pyproj.CRS.from_user_input("EPSG:32632+3855")
+    except (RasterioCRSError, CRSError) as error:
+        said = ", ".join(f"{name}={value}" for name, value in foreign_proj().items())
+        raise GridError(
+            f"{said or 'PROJ'}: no PROJ database that fits this installation ({error}); expected its own. Unset "
+            "PROJ_DATA and PROJ_LIB, or install rasterio and pyproj again"
+        ) from error
 
 
 def environment(**more: Any) -> rasterio.Env:
     """A rasterio environment in which files are opened, copied and created.
 
     `RAW_CHECK_FILE_SIZE` refuses raw rasters (BIL, ENVI) that are shorter than their header says.
-    https://gdal.org/en/stable/user/configoptions.html
+    https://gdal.org/en/stable/user/configoptions.html. Raises GridError where PROJ's database does not fit.
     """
+    _check_proj()
     options: dict[str, Any] = {"RAW_CHECK_FILE_SIZE": True}
     return rasterio.Env(**{**options, **more})
