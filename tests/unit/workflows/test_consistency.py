@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from tests.support.fakes import write_dem_with_gaps
 
 import terrafine
-from terrafine.errors import MissingExtraError, OutputError
+from terrafine.errors import MissingExtraError, OutputError, UsageError
 from terrafine.nn.weights import load, save
+from terrafine.raster.grid import plausible_cell
 from terrafine.systems import find_model
 
 RNG = np.random.default_rng(0)
@@ -37,6 +38,9 @@ def test_a_published_array_keeps_the_observation(model: str, name: str, pixel: f
     coarse = HEIGHTS[name].astype(np.float32)
     try:
         fine = terrafine.sharpen_dem(coarse, scale=2, model=model, pixel_size_m=pixel)
+    except UsageError as error:
+        assert not plausible_cell(pixel)
+        assert "pixel_size_m" in str(error)
     except OutputError as error:
         assert model == "ridgeline"
         assert not (name == "hills" and 1 <= pixel <= 1e6), f"an ordinary input is refused: {error}"
