@@ -9,7 +9,7 @@ from pyproj import CRS
 from terrafine.errors import GridError
 from terrafine.raster.crs import is_placeholder, length_unit, vertical_crs, vertical_unit
 
-__all__ = ["UNSTATED", "height_unit", "unit_factor"]
+__all__ = ["UNSTATED", "height_unit", "is_unstated", "unit_factor"]
 
 _FOOT, _US_FOOT = 0.3048, 1200.0 / 3937.0  # https://www.nist.gov/pml/us-surveyfoot
 _METRES = {

@@ -14,7 +14,7 @@ from terrafine.errors import BandError, EmptyError, UsageError
 from terrafine.workflows.advice import names_own_arguments
 from terrafine.workflows.dem_request import DemRequest
 from terrafine.workflows.fields import GUIDANCE_FIELDS, DemFields, merge_options
-from terrafine.workflows.options import ReadOptions, RunOptions, TargetGrid
+from terrafine.workflows.options import ReadOptions, RunOptions, TargetGrid, is_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,6 +107,10 @@ def sharpen_dem(
     reading, running = merge_options(sharpen_dem, DemFields, read, run, fields)
     grid = _target(target, fields)
     chosen = model or ("ridgeline" if guidance is None else "pimsr")
+    if not isinstance(chosen, str | os.PathLike):
+        raise UsageError(f"model={model!r}; expected a name from `terrafine models`, or the path of a weights file")
+    if scale is not None and not is_whole(scale):
+        raise UsageError(f"scale={scale!r}; expected 2, 3 or 4")
     asked = DemRequest(scale, os.fspath(chosen), consistency, tolerance_m, uncertainty, self_ensemble, running)
     if isinstance(source, np.ndarray):
         _only_for_files(destination=destination, preview=preview, dask=running.dask, guidance=guidance)

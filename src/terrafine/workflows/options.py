@@ -66,7 +66,7 @@ class ReadOptions:
         if self.bands is not None and not isinstance(self.bands, Mapping):
             raise UsageError(f"bands={self.bands!r}; expected numbers by name, as {{'red': 3}}")
         for name, number in (self.bands or {}).items():
-            if not _is_whole(number) or number < 1:
+            if not is_whole(number) or number < 1:
                 raise UsageError(f"band {name} is number {number!r}; expected a whole number, counted from 1")
         if self.nodata is not None and not _is_number(self.nodata):
             raise UsageError(f"nodata={self.nodata!r}; expected a number")
@@ -127,7 +127,7 @@ class RunOptions:
             parse_size(self.memory)
         for name in ("threads", "tile"):
             value = getattr(self, name)
-            if value is not None and (not _is_whole(value) or value < 1):
+            if value is not None and (not is_whole(value) or value < 1):
                 raise UsageError(f"{name}={value!r}; expected a whole number of at least 1")
         if not isinstance(self.restart, bool):
             raise UsageError(f"restart={self.restart!r}; expected True or False")
@@ -232,7 +232,7 @@ def parse_size(value: int | str) -> int:
     if isinstance(value, str):
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", value, re.IGNORECASE)
     size = int(float(match[1]) * _FACTOR[(match[2] or "").lower()]) if match else value
-    if isinstance(size, str) or not _is_whole(size) or size <= 0:
+    if isinstance(size, str) or not is_whole(size) or size <= 0:
         raise UsageError(f"{value!r} is not a size; expected for example 4GB, 512MiB or 2000000000")
     return int(size)
 
@@ -241,5 +241,5 @@ def _is_number(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def _is_whole(value: object) -> bool:
+def is_whole(value: object) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)

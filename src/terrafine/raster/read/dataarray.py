@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 
-from terrafine.errors import BandError, GridError, MissingExtraError, TerrafineError, UsageError
-from terrafine.raster.units import unit_factor
+from terrafine.errors import BandError, EmptyError, GridError, MissingExtraError, TerrafineError, UsageError
+from terrafine.raster.units import is_unstated, unit_factor
 
 __all__ = ["through_files"]
 
 _Y = ("y", "lat", "latitude", "northing", "projection_y_coordinate", "yc")
 _X = ("x", "lon", "long", "longitude", "easting", "projection_x_coordinate", "xc")
+_DATUM = "VERTICAL_DATUM"  # an attribute of arrays, a tag of files
 _OF_STORAGE = {
     *("scale_factor", "add_offset", "_FillValue", "missing_value", "units", "dtype", "grid_mapping", "_Unsigned"),
     *("valid_min", "valid_max", "valid_range", "actual_range"),
@@ -87,7 +89,9 @@ def through_files(
     with opened:
         out = opened.load()
     out = out.squeeze("band", drop=True) if one_band else out
-    return _as_the_source(out, array, form)
+    with rasterio.open(fine) as file:
+        datum = file.tags(ns="TERRAFINE").get(_DATUM)
+    return _as_the_source(out, array, form, datum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +123,9 @@ def _one_variable(source: Any) -> Any:
 def _unit(array: Any, name: str, stated: str | None) -> str:
     """Unit of the heights: as stated, else the attribute `units`, else empty."""
     unit = str(array.attrs.get("units", "")) if stated is None else stated
-    if unit.strip():
-        unit_factor(unit, name)
+    if stated is None and is_unstated(unit):
+        return ""
+    unit_factor(unit, name)
     return unit
 
 
@@ -133,6 +138,8 @@ def _write(array: Any, name: str, path: Path, nodata: float | None, located: boo
             f"{name} has the dimensions {dict(array.sizes)}; expected one band of heights as (y, x). Select one: "
             f"array.isel({', '.join(f'{d}=0' for d, n in others.items() if n != 1)})"
         )
+    if not (array.sizes[y] and array.sizes[x]):
+        raise EmptyError(f"{name} has no cells: its sizes are {dict(array.sizes)}")
     flat = array.squeeze(list(others), drop=True).rename({y: "y", x: "x"}).transpose("y", "x")
     flat = flat.rio.set_spatial_dims("x", "y")
     if flat.rio.crs is None and not located:
@@ -143,7 +150,8 @@ def _write(array: Any, name: str, path: Path, nodata: float | None, located: boo
     form = _Form(y, x, _runs(flat, "y", name) > 0, _runs(flat, "x", name) < 0, _kept_nodata(flat))
     values = _heights(flat, name, nodata)
     north_up = _turned(flat.copy(data=values), form)
-    north_up.attrs, north_up.encoding = {}, {}
+    north_up.attrs = {k: v for k, v in flat.attrs.items() if k == _DATUM}
+    north_up.encoding = {}
     north_up.rio.write_nodata(np.nan).rio.to_raster(path)
     return form
 
@@ -220,10 +228,10 @@ def _turned(array: Any, form: _Form) -> Any:
     return array.isel(x=slice(None, None, -1)) if form.westward else array
 
 
-def _as_the_source(out: Any, array: Any, form: _Form) -> Any:
+def _as_the_source(out: Any, array: Any, form: _Form, datum: str | None) -> Any:
     out = _turned(out, form).rename(array.name)
     kept = {k: v for k, v in array.attrs.items() if k not in _OF_STORAGE and not k.startswith("STATISTICS_")}
-    out.attrs = kept | {"units": "m"}
+    out.attrs = kept | {"units": "m"} | ({_DATUM: datum} if datum else {})
     mapping = out.encoding.get("grid_mapping")
     out.encoding = {} if mapping is None else {"grid_mapping": mapping}
     if form.nodata is not None:
