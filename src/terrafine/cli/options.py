@@ -52,12 +52,15 @@ def running(*extra: Callable[[RunReport], str]) -> Callable[[Command], Command]:
 
 def optical(sensors: tuple[str, ...]) -> Callable[[Command], Command]:
     """Options of every verb that reads an optical image."""
-    from terrafine.cli.defaults import option_of
-    from terrafine.workflows.height import estimate_height
+    from terrafine.workflows.scene import MAX_BRIGHT
 
     options = (
         click.option("--sensor", type=click.Choice(sensors), help="What the numbers mean.  [default: found]"),
-        option_of(estimate_height, "max_bright", "--max-bright", type=float, help="Share that may look like cloud."),
+        click.option(
+            "--max-bright",
+            type=float,
+            help=f"Share that may look like cloud.  [default: {MAX_BRIGHT}; noted with --sensor]",
+        ),
     )
     return partial(_with, options)
 

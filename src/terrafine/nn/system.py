@@ -79,6 +79,9 @@ class System:
         How it is trained; None for a system without weights.
     variants
         Names of the models that need no weights.
+    domain
+        Of a shipped model by its name: each band's lowest and highest usual value in training. Weights whose
+        provenance states a `domain` use that.
     verb
         Of the command line that runs its models: `dem` from elevation, `height` from an image, `map` to classes.
     """
@@ -91,4 +94,5 @@ class System:
     build: Callable[[Mapping[str, Any], int], nn.Module] | None = None
     training: Training | None = None
     variants: tuple[str, ...] = ()
+    domain: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     verb: str = "dem"

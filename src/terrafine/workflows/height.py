@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -13,7 +14,7 @@ from terrafine.errors import OutputError, UsageError
 from terrafine.workflows.advice import advice_for, names_own_arguments
 from terrafine.workflows.fields import HeightFields, merge_options
 from terrafine.workflows.options import ReadOptions, RunOptions
-from terrafine.workflows.scene import MAX_BRIGHT
+from terrafine.workflows.scene import require_clear
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +40,7 @@ def estimate_height(
     anchor: PathLike | None = None,
     model: PathLike = "relief",
     uncertainty: bool = False,
-    max_bright: float = MAX_BRIGHT,
+    max_bright: float | None = None,
     preview: PathLike | None = None,
     read: ReadOptions | None = None,
     run: RunOptions | None = None,
@@ -64,7 +65,8 @@ def estimate_height(
     uncertainty
         Add a second band, `relief_sigma`, where the model has it; not with an anchor.
     max_bright
-        Share of the image that may look like cloud or snow.
+        Share of the image that may look like cloud or snow. By default 0.3, above which a run stops unless `sensor` is
+        stated; then it is noted.
     preview
         Also write a hillshade to this PNG.
     read, run
@@ -126,7 +128,7 @@ def estimate_height(
         stored_crs(image.paths[0], image.geobox)
         known = float(ref.spec.network.get("cell_m", 30.0))
         image.require_cells(known, _CELLS[0] * known, _CELLS[1] * known, ref.name)
-        image.require_clear(max_bright)
+        require_clear(image, max_bright, reading.sensor)
         ground = None if anchor is None else opened.enter_context(_anchor(anchor, image, reading))
         # live activations: about six maps of the first width at a quarter of the cells, and the image
         each = bytes_per_cell(ref, 64 + 12 * int(ref.spec.network.get("width", 64)))
@@ -151,7 +153,7 @@ def estimate_height(
         with open_source([os.fspath(out)], want=(band,)) as made:
             write_preview(picture, made, (band,))
     if running.report is not None:
-        running.report(done)
+        running.report(dataclasses.replace(done, notes=(*done.notes, *image.notes)))
     return named
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Unpack
 from terrafine.workflows.advice import names_own_arguments
 from terrafine.workflows.fields import ImageFields, merge_options
 from terrafine.workflows.options import ReadOptions, RunOptions
-from terrafine.workflows.scene import MAX_BRIGHT, Scene, open_scene, outputs_for
+from terrafine.workflows.scene import Scene, open_scene, outputs_for
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ def sharpen_image(
     *,
     scale: int = 10,
     model: PathLike = "jointseg",
-    max_bright: float = MAX_BRIGHT,
+    max_bright: float | None = None,
     preview: PathLike | None = None,
     read: ReadOptions | None = None,
     run: RunOptions | None = None,
@@ -55,7 +55,8 @@ def sharpen_image(
     model
         A name from `terrafine models`, or a .safetensors file.
     max_bright
-        Share of the image that may look like cloud or snow.
+        Share of the image that may look like cloud or snow. By default 0.3, above which a run stops unless `sensor` is
+        stated; then it is noted.
     preview
         Also write a small picture to this PNG.
     read, run

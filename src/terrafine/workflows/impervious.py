@@ -13,7 +13,7 @@ from terrafine.errors import UsageError
 from terrafine.workflows.advice import names_own_arguments
 from terrafine.workflows.fields import ImageFields, merge_options
 from terrafine.workflows.options import ReadOptions, RunOptions
-from terrafine.workflows.scene import MAX_BRIGHT, Scene, open_scene, outputs_for
+from terrafine.workflows.scene import Scene, open_scene, outputs_for
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +40,7 @@ def map_impervious(
     regions: PathLike | None = None,
     region_name: str | None = None,
     model: PathLike = "jointseg",
-    max_bright: float = MAX_BRIGHT,
+    max_bright: float | None = None,
     preview: PathLike | None = None,
     read: ReadOptions | None = None,
     run: RunOptions | None = None,
@@ -73,7 +73,8 @@ def map_impervious(
     model
         A name from `terrafine models`, or a .safetensors file.
     max_bright
-        Share of the image that may look like cloud or snow.
+        Share of the image that may look like cloud or snow. By default 0.3, above which a run stops unless `sensor` is
+        stated; then it is noted.
     preview
         Also write a small picture to this PNG.
     read, run
@@ -190,14 +191,14 @@ def _publish(
         if style is not None:
             write_style(style, published.stage)
         if picture is not None:
-            _draw(published.staged_path(out), picture, published.stage)
+            _draw(published.staged_path(out), picture, published.stage, f"trained on: {scene.trained_on}")
     del folder
 
 
-def _draw(written: Path, picture: Path, publish: Publish) -> None:
+def _draw(written: Path, picture: Path, publish: Publish, caption: str) -> None:
     from terrafine.raster.read.content_type import open_labels
     from terrafine.raster.write.class_style import COLOURS
     from terrafine.workflows.preview import shares, write_preview
 
     with open_labels(written) as source:
-        write_preview(picture, source, ("class",), shares(COLOURS[0], COLOURS[1]), publish=publish)
+        write_preview(picture, source, ("class",), shares(COLOURS[0], COLOURS[1]), publish=publish, caption=caption)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +17,17 @@ from terrafine.physics.hillshade import hillshade
 from terrafine.raster.protocol import Readable
 from terrafine.raster.warp.resample import block_sum
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 __all__ = ["shaded_relief", "shares", "true_colour", "write_preview"]
 
 Colour = tuple[int, int, int]
 Draw = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.uint8]]
 
 _MOST_PIXELS = 1600
+_CAPTION_WIDTH = 320  # pixels, at least
+_LETTER = (7, 13)  # pixels of a letter of the built-in font, across and down
 _VOID = 255
 _STRIP_ROWS = 256  # rows read at a time: few enough for the memory, many enough to unpack each block once or twice
 
@@ -33,14 +40,17 @@ def write_preview(
     *,
     side: int = _MOST_PIXELS,
     publish: Publish = publish,
+    caption: str = "",
 ) -> None:
     """The source as PNG, its longer side at most `side` pixels; raises OutputError when not writable.
 
     draw     makes uint8 (y, x) or (y, x, 3) of means of the bands (band, y, x), NaN where void, and of the cells' size
              in metres (2, y); by default a hillshade of the first band
     publish  brings the picture under its name
+    caption  printed below the picture, and kept in the PNG as its description
     """
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
     factor = -(-max(source.shape) // side)
     shrunk = [_shrunk(source, name, factor) for name in bands]
@@ -48,9 +58,30 @@ def write_preview(
     picture = Image.fromarray(shaded_relief(values[0], size) if draw is None else draw(values, size))
     try:
         with written(path, publish) as part:
-            picture.save(part, format="PNG")
+            if caption:
+                described = PngInfo()
+                described.add_itxt("Description", caption)
+                _captioned(picture, caption).save(part, format="PNG", pnginfo=described)
+            else:
+                picture.save(part, format="PNG")
     except OSError as e:
         raise OutputError(f"{path}: the preview cannot be written ({e.strerror}); give another path") from e
+
+
+def _captioned(picture: Image, caption: str) -> Image:
+    """The picture with the text below it, black on white, in lines that fit."""
+    import PIL.Image
+    from PIL import ImageDraw
+
+    width = max(picture.width, _CAPTION_WIDTH)
+    plain = caption.encode("latin-1", "replace").decode("latin-1")  # what the built-in font has
+    lines = textwrap.wrap(plain, max(1, (width - 8) // _LETTER[0]))
+    whole = PIL.Image.new("RGB", (width, picture.height + _LETTER[1] * len(lines) + 8), "white")
+    whole.paste(picture, (0, 0))
+    pen = ImageDraw.Draw(whole)
+    for i, line in enumerate(lines):
+        pen.text((4, picture.height + 4 + _LETTER[1] * i), line, fill="black")
+    return whole
 
 
 def shaded_relief(elevation: NDArray[np.float64], pixel_size_m: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from terrafine.raster.read.reflectance import ImageSource
     from terrafine.systems import ModelRef
 
-__all__ = ["MAX_BRIGHT", "Scene", "open_scene", "outputs_for"]
+__all__ = ["MAX_BRIGHT", "Scene", "open_scene", "outputs_for", "require_clear"]
 
 PathLike = str | os.PathLike[str]
 MAX_BRIGHT = 0.3
@@ -70,8 +70,37 @@ class Scene:
             BRIGHT_SHARE=f"{self.image.bright_share():.3f}",
             SCALE=self.ref.spec.scale,
             GRID=self.grid,
+            TRAINED_ON=self.trained_on,
             EDGES=f"within {edge:.0f} m of the raster's edge and of voids the model saw ground that was filled in",
         )
+
+    @property
+    def trained_on(self) -> str:
+        """What the weights saw in training, as they state it."""
+        return str(self.ref.spec.provenance.get("seen", "not stated"))
+
+    def domain_notes(self) -> tuple[str, ...]:
+        """A warning for each band that is brighter or darker than nearly all that the weights saw in training."""
+        import numpy as np
+
+        from terrafine.raster.read.reflectance import COLOURS, sample
+        from terrafine.systems import find_system
+
+        domain = self.ref.spec.provenance.get("domain") or find_system(self.ref.spec.system).domain.get(self.ref.name)
+        found = sample(self.image)
+        if not domain or not found.size:
+            return ()
+        notes = []
+        for name, values in zip(COLOURS, found, strict=True):
+            low, high = domain.get(name, (-math.inf, math.inf))
+            middle = float(np.median(values))
+            if not low <= middle <= high:
+                notes.append(
+                    f"{name}: half of the image is {'below' if middle < low else 'above'} a reflectance of "
+                    f"{middle:.2g}, where the weights saw mostly {low:.2g} to {high:.2g} in training; take the result "
+                    "as unproven here"
+                )
+        return tuple(notes)
 
     def consistency_tags(self, residuals: Residuals) -> dict[str, str]:
         """How far the finer image, seen again at 10 m, is from the observation; empty where no image is made."""
@@ -135,7 +164,9 @@ class Scene:
             output_bytes=int(_WITH_OVERVIEWS * bytes_each * math.prod(self.plan.output_shape)),
         )
         if self.run.report is not None:
-            self.run.report(dataclasses.replace(done, findings=(self.grid, *findings())))
+            trained = f"trained on: {self.trained_on}"
+            notes = (*done.notes, *self.image.notes, *self.domain_notes())
+            self.run.report(dataclasses.replace(done, findings=(self.grid, *findings(), trained), notes=notes))
 
 
 def open_scene(
@@ -147,7 +178,7 @@ def open_scene(
     read: ReadOptions,
     run: RunOptions,
     *,
-    max_bright: float,
+    max_bright: float | None,
     more_written: int = 0,
 ) -> Scene:
     """The image with the bands that the model asks for, and the plan of a run.
@@ -190,7 +221,7 @@ def open_scene(
                 f"{image.paths[0]}: {image.shape[0]} × {image.shape[1]} cells; {ref.name} looks {ref.spec.halo} cells "
                 f"around each, so expected at least {ref.spec.halo} × {ref.spec.halo}. Take a larger piece of the scene"
             )
-        image.require_clear(max_bright)
+        require_clear(image, max_bright, read.sensor)
         wide = int(ref.spec.network.get("second", {}).get("features", 24))
         plan = make_plan(
             image.shape,
@@ -202,6 +233,12 @@ def open_scene(
             more_written=more_written,
         )
         return Scene(image, ref, run, plan, image.identity())
+
+
+def require_clear(image: ImageSource, max_bright: float | None, sensor: str | None) -> None:
+    """Refuse an image that looks like cloud; where its sensor is stated and no limit is, only note it."""
+    limit = MAX_BRIGHT if max_bright is None else max_bright
+    image.require_clear(limit, warn=max_bright is None and sensor is not None)
 
 
 def outputs_for(

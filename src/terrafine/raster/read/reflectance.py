@@ -111,14 +111,17 @@ class ImageSource(SourceBase):
         zone = min(max(int((west + east) / 2 + 180) // 6 + 1, 1), 60)
         return f"EPSG:{(32600 if south + north >= 0 else 32700) + zone}"
 
-    def require_clear(self, max_bright: float) -> None:
-        """No more of the image than that share looks like cloud or snow, else SourceError."""
+    def require_clear(self, max_bright: float, *, warn: bool = False) -> None:
+        """No more of the image than that share looks like cloud or snow, else SourceError, or a note with `warn`."""
         share = self.bright_share()
         if share > max_bright:
-            raise SourceError(
-                f"{self.paths[0]}: {share:.0%} of the image is as bright and colourless as cloud or snow, which hide "
-                f"ground; expected at most {max_bright:.0%}. Take a clear scene, mask clouds, or raise max_bright=SHARE"
-            )
+            found = f"{self.paths[0]}: {share:.0%} of the image is as bright and colourless as cloud or snow"
+            if not warn:
+                raise SourceError(
+                    f"{found}, which hide ground; expected at most {max_bright:.0%}. Take a clear scene, mask clouds, "
+                    "or raise max_bright=SHARE"
+                )
+            self.notes = (*self.notes, f"{found}; bright ground looks the same, so it was read as stated")
 
     def bright_share(self) -> float:
         """Share of sampled cells as bright and colourless as cloud or snow."""
@@ -174,6 +177,9 @@ def _as_image(
     chosen = SENSORS[sensor] if sensor is not None else _found(source, first, described, allowed)
     image = ImageSource(source, chosen, allowed)
     if sensor is not None and not _fits(image):
+        if _possible(image):
+            image.notes = (*image.notes, f"{first}: unusually bright throughout for {sensor}; it was read as stated")
+            return image
         raise BandError(
             f"{first}: does not read as {sensor} ({chosen.what}): reflectance would be {_range(sample(image))}; "
             f"expected about 0 to 1. It reads as {_told(_fitting(source), allowed)}"
@@ -240,6 +246,12 @@ def _fits(image: ImageSource) -> bool:
         return True  # nothing to see: `require_valid` says so
     low, middle, high = np.quantile(found, (0.005, 0.5, 0.995))
     return bool(_PLAUSIBLE[0] <= low <= _DARKEST and high <= _PLAUSIBLE[1] and middle >= 0.01 and high >= 0.03)
+
+
+def _possible(image: ImageSource) -> bool:
+    """Nearly all reflectance is plausible and varies, however bright its darkest is."""
+    low, middle, high = np.quantile(sample(image), (0.005, 0.5, 0.995))
+    return bool(low >= _PLAUSIBLE[0] and high <= 1.1 and middle >= 0.01 and high >= max(0.03, low + 0.01))
 
 
 _WITH_OFFSET = (

@@ -25,6 +25,7 @@ SYSTEM = System(
     summary="sealed ground at 1 m from a 10 m image: Prog-ESRGAN and a segmenter, trained as one",
     scales=(4, 10),
     verb="map",
+    domain={"jointseg": {"red": (0.015, 0.35), "green": (0.017, 0.36), "blue": (0.013, 0.37)}},
     build=_build,
     describe=describe,
     adapt=adapt,
