@@ -17,7 +17,7 @@ Mask = NDArray[np.bool_]
 class Overview:
     """Means of surfaces over whole blocks of `factor` × `factor` cells, at most `max_side` of them along a side.
 
-    Rows and columns at the end that fill no block are left out. What is not finite weighs nothing.
+    Rows and columns at the end that fill no block are left out. What is not finite has no weight.
     """
 
     def __init__(self, shape: tuple[int, int], max_side: int = 512) -> None:

@@ -9,8 +9,9 @@
     │   └── shift_m                          what co-registration moved it by
     └── baselines{bicubic, back_projected}   each a `Scores` over the same pixels
 
-Any part may be absent or None: the report leaves out what was not measured and says so. Numbers are plain Python
-floats and ints, metres unless the key says otherwise; what is undefined is None, never NaN, so the file is strict JSON.
+Any part may be absent or None: the report leaves out what was not measured and states it. Numbers are plain Python
+floats and ints, metres unless the key states another unit; what is undefined is None, never NaN, so that the file is
+strict JSON.
 Pictures are small arrays held in `Figures`; nothing in them is needed to read the numbers.
 """
 
@@ -179,7 +180,7 @@ class Verdict(TypedDict, total=False):
 
     sentence: Required[str]
     better: bool | None
-    """True, False, or None where the interval does not tell or no baseline is at hand."""
+    """True, False, or None where the interval includes 1 or no baseline is at hand."""
     baseline: str
     """The stronger baseline that the sentence compares with: "bicubic" or "back_projected"."""
     rmse_ratio: float | None
@@ -203,7 +204,7 @@ class Scores(TypedDict, total=False):
 
 
 class Candidate(Scores, total=False):
-    """One judged surface; `name` is unique among candidates and keys its pictures."""
+    """One compared surface; `name` is unique among candidates and keys its pictures."""
 
     name: Required[str]
     path: str
@@ -250,7 +251,7 @@ class Results(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Window:
-    """A piece of ground as the page shows it; arrays are (y, x) on one grid, NaN where void, at most ~640 a side.
+    """A piece of ground as the page shows it; arrays are (y, x) on one grid, NaN where nodata, at most ~640 a side.
 
     `title` reads under the picture ("The whole extent, 3 pixels averaged into one"). `surfaces` holds elevations in
     metres by name: candidate names, and "bicubic" and "back_projected" where baselines exist. `streams` holds

@@ -1,4 +1,4 @@
-"""Surfaces as evaluation reads them: windows of float64 metres, NaN where void, on any grid that is asked for."""
+"""Surfaces as evaluation reads them: windows of float64 metres, NaN where nodata, on any grid that is asked for."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CONTEXT = 24  # coarse cells around a window: ten rounds of back-projection rea
 
 
 def window(source: Readable, rows: slice, cols: slice, band: str = "elevation") -> F64:
-    """One window (y, x), inside the raster or reaching beyond, NaN where void."""
+    """One window (y, x), inside the raster or reaching beyond, NaN where nodata."""
     values, valid = source.read(band, rows, cols)
     return np.where(valid, values.astype(np.float64), np.nan)
 
@@ -96,7 +96,7 @@ class AreaMean:
     """A finer source of the same CRS averaged over the cells of a grid, each of its cells by the area it shares.
 
     The corners need not coincide: a cell cut by an edge counts with its part, so that a shift by a hundredth of a
-    cell moves the mean by as much. Voids weigh nothing; a cell with less than half of its area valid is void.
+    cell moves the mean by as much. Nodata cells have no weight; a cell with less than half of its area valid is nodata.
     """
 
     def __init__(self, source: Readable, geobox: Any, like: Readable) -> None:
@@ -140,7 +140,7 @@ def moved(geobox: Any, rows: float, cols: float) -> Any:
 class Interpolated:
     """A coarse source made k times finer by bicubic (Keys, a = −0.5), plain or back-projected in ten rounds.
 
-    Read in windows with enough context that the window does not show. Cells under a coarse void are void.
+    Read in windows with enough context that the window does not show. Cells under a coarse nodata cell are nodata.
     """
 
     def __init__(self, coarse: Readable, k: int, geobox: Any, *, back_projected: bool) -> None:
@@ -172,8 +172,8 @@ class Interpolated:
         fine = upsample(filled, k)
         if self.back_projected:
             fine = back_project(fine, filled, k, rounds=10)
-        told = np.repeat(np.repeat(valid, k, axis=0), k, axis=1)
-        return np.ascontiguousarray(fine[inner]), np.ascontiguousarray(told[inner])
+        known = np.repeat(np.repeat(valid, k, axis=0), k, axis=1)
+        return np.ascontiguousarray(fine[inner]), np.ascontiguousarray(known[inner])
 
 
 def _crs(geobox: Any) -> str:

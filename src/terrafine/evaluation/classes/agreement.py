@@ -1,6 +1,6 @@
 """Agreement of class maps as accumulators: confusion by spatial block and by region, and agreement along boundaries.
 
-Rows of a confusion matrix are what the candidate says, columns what the reference says. Precision is user's accuracy
+Rows of a confusion matrix are predicted by the candidate, columns are the reference. Precision is user's accuracy
 and recall producer's accuracy of the map literature (Olofsson et al. 2014, doi:10.1016/j.rse.2014.02.015); kappa is
 Cohen 1960, doi:10.1177/001316446002000104; boundary IoU is Cheng et al. 2021, arXiv:2103.16562, with distances in
 metres between cell centres.
@@ -24,26 +24,26 @@ Pair = tuple[int, int]
 
 
 def measures(matrix: F64) -> dict[str, F64]:
-    """What a confusion matrix (..., candidate, reference) says; NaN where a denominator is 0.
+    """Measures of a confusion matrix (..., candidate, reference); NaN where a denominator is 0.
 
     overall_accuracy and kappa (...), and by class (..., k) precision, recall, f1, iou, and area_bias: what the
     candidate has of the class over what the reference has, minus 1.
     """
     m = np.asarray(matrix, np.float64)
     right = np.diagonal(m, axis1=-2, axis2=-1)
-    said, true = m.sum(axis=-1), m.sum(axis=-2)
+    predicted, true = m.sum(axis=-1), m.sum(axis=-2)
     total = m.sum(axis=(-2, -1))
     with np.errstate(divide="ignore", invalid="ignore"):
         accuracy = right.sum(axis=-1) / total
-        chance = (said * true).sum(axis=-1) / total**2
+        chance = (predicted * true).sum(axis=-1) / total**2
         return {
             "overall_accuracy": accuracy,
             "kappa": (accuracy - chance) / (1 - chance),
-            "precision": right / said,
+            "precision": right / predicted,
             "recall": right / true,
-            "f1": 2 * right / (said + true),
-            "iou": right / (said + true - right),
-            "area_bias": said / true - 1,
+            "f1": 2 * right / (predicted + true),
+            "iou": right / (predicted + true - right),
+            "area_bias": predicted / true - 1,
         }
 
 
@@ -69,19 +69,19 @@ class Confusion:
         self,
         candidate: NDArray[np.int64],
         reference: NDArray[np.int64],
-        told: Mask,
+        known: Mask,
         at: tuple[int, int],
         cell_m2: F64,
         regions: NDArray[np.int64] | None = None,
     ) -> None:
-        """With the told cells of a window (y, x) whose first cell is `at`; `cell_m2` (y,) is the area of a cell."""
+        """With the known cells of a window (y, x) whose first cell is `at`; `cell_m2` (y,) is the area of a cell."""
         across = -(-self.shape[1] // self.side)
-        rows = (at[0] + np.arange(told.shape[0])) // self.side
-        cols = (at[1] + np.arange(told.shape[1])) // self.side
-        block = (rows[:, None] * across + cols[None, :])[told]
-        area = np.broadcast_to(cell_m2[:, None], told.shape)[told]
-        c, r = candidate[told], reference[told]
-        where = None if regions is None else regions[told]
+        rows = (at[0] + np.arange(known.shape[0])) // self.side
+        cols = (at[1] + np.arange(known.shape[1])) // self.side
+        block = (rows[:, None] * across + cols[None, :])[known]
+        area = np.broadcast_to(cell_m2[:, None], known.shape)[known]
+        c, r = candidate[known], reference[known]
+        where = None if regions is None else regions[known]
         for key in sorted(set(zip(*(v.tolist() for v in np.unique(np.stack((c, r)), axis=1)), strict=True))):
             here = (c == key[0]) & (r == key[1])
             counts = np.bincount(block[here], minlength=self.blocks).astype(np.float64)
@@ -114,7 +114,7 @@ class Confusion:
         return sorted({c for key in self.cells for c in key})
 
     def occupied(self) -> Mask:
-        """Blocks that hold a told cell."""
+        """Blocks that hold a known cell."""
         return np.asarray(sum(self.cells.values(), start=np.zeros(self.blocks)) > 0)
 
     def matrix(self, classes: Sequence[int]) -> F64:
@@ -163,13 +163,13 @@ class Boundaries:
         self,
         candidate: NDArray[np.int64],
         reference: NDArray[np.int64],
-        told: Mask,
+        known: Mask,
         inner: tuple[slice, slice],
         pixel_m: tuple[float, float],
     ) -> None:
         """With the inside of a window (y, x) of cells of `pixel_m` (y, x) metres, its halo `boundary_reach` wide."""
-        for value in np.unique(np.concatenate((candidate[told], reference[told]))).tolist():
-            rims = [_depth(labels == value, told, pixel_m)[inner] for labels in (candidate, reference)]
+        for value in np.unique(np.concatenate((candidate[known], reference[known]))).tolist():
+            rims = [_depth(labels == value, known, pixel_m)[inner] for labels in (candidate, reference)]
             for distance in self.distances_m:
                 a, b = (depth <= distance * (1 + 1e-9) for depth in rims)
                 both, either = int(np.count_nonzero(a & b)), int(np.count_nonzero(a | b))
@@ -190,10 +190,10 @@ class Boundaries:
         return both / either if either else None
 
 
-def _depth(mine: Mask, told: Mask, pixel_m: tuple[float, float]) -> F64:
-    """Metres from each told cell of a class to the nearest told cell of another; infinite elsewhere."""
-    other = told & ~mine
+def _depth(mine: Mask, known: Mask, pixel_m: tuple[float, float]) -> F64:
+    """Metres from each known cell of a class to the nearest known cell of another; infinite elsewhere."""
+    other = known & ~mine
     if not other.any():
         return np.full(mine.shape, np.inf)
     distance = np.asarray(distance_transform_edt(~other, sampling=pixel_m), np.float64)
-    return np.where(mine & told, distance, np.inf)
+    return np.where(mine & known, distance, np.inf)

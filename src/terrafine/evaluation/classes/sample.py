@@ -152,7 +152,7 @@ def estimate(
     one = np.ones(len(mapped))
     right = (mapped == label).astype(np.float64)
 
-    def told(y: F64, x: F64, scale: float = 1.0) -> dict[str, Any]:
+    def estimated(y: F64, x: F64, scale: float = 1.0) -> dict[str, Any]:
         value, variance = design.ratio(y, x)
         error = math.sqrt(variance) if variance >= 0 else math.nan
         low, high = finite(scale * (value - Z95 * error)), finite(scale * (value + Z95 * error))
@@ -164,15 +164,15 @@ def estimate(
 
     rows = []
     for c in classes:
-        says, is_it = (mapped == c).astype(np.float64), (label == c).astype(np.float64)
+        predicted, reference = (mapped == c).astype(np.float64), (label == c).astype(np.float64)
         rows.append(
             {
                 "value": int(c),
-                "points": int(is_it.sum()),
-                "precision": told(says * is_it, says),
-                "recall": told(says * is_it, is_it),
-                "mapped_area_m2": finite(area_m2 * design.ratio(says, one)[0]),
-                "area_m2": told(is_it, one, area_m2),
+                "points": int(reference.sum()),
+                "precision": estimated(predicted * reference, predicted),
+                "recall": estimated(predicted * reference, reference),
+                "mapped_area_m2": finite(area_m2 * design.ratio(predicted, one)[0]),
+                "area_m2": estimated(reference, one, area_m2),
             }
         )
     return {
@@ -181,6 +181,6 @@ def estimate(
             {"value": int(h), "cells": float(n), "points": len(m)}
             for h, n, m in zip(keys, design.cells, design.members, strict=True)
         ],
-        "overall_accuracy": told(right, one),
+        "overall_accuracy": estimated(right, one),
         "classes": rows,
     }

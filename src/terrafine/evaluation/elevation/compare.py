@@ -156,7 +156,7 @@ def _datum_notes(sources: Mapping[PathLike, Source]) -> list[str]:
             known, unknown = (reference_path, path) if source.vertical is None else (path, reference_path)
             datum = reference.vertical or source.vertical
             notes.append(
-                f"{Path(unknown).name} does not say above which datum its heights are; it was taken to be that of "
+                f"{Path(unknown).name} does not state the vertical datum of its heights; it was taken to be that of "
                 f"{Path(known).name}, {datum.name if datum else 'unknown'}."
             )
     return notes

@@ -23,7 +23,7 @@ class ConsistencyStats:
     tolerance_m: float = 0.01
 
     def add(self, averaged: NDArray[Any], coarse: NDArray[Any]) -> ConsistencyStats:
-        """With these coarse cells as well: equal-shaped arrays, NaN where void (any void fine cell voids its mean)."""
+        """Add coarse cells: equal-shaped arrays, NaN where nodata. One nodata cell makes a mean nodata."""
         d = np.asarray(averaged, dtype=np.float64) - np.asarray(coarse, dtype=np.float64)
         d = d[np.isfinite(d)]
         # A tenth of a millimetre of float32 rounding is not the candidate's fault.

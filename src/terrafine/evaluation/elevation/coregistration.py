@@ -42,9 +42,9 @@ class Shift:
 def estimate_shift(
     reference: NDArray[Any], candidate: NDArray[Any], pixel_size_m: tuple[float, float], *, seed: int = 0
 ) -> Shift | None:
-    """The shift of `candidate` onto `reference`; two (y, x) in metres, north up, NaN where void.
+    """The shift of `candidate` onto `reference`; two (y, x) in metres, north up, NaN where nodata.
 
-    None where it cannot be told: fewer than 1,000 common cells, no relief, or no convergence within five cells.
+    None where it is not identifiable: fewer than 1,000 common cells, no relief, or no convergence within five cells.
     Raises MissingExtraError where xdem is not installed.
     """
     try:

@@ -78,9 +78,9 @@ def memory_needed(shape: tuple[int, int], surfaces: int, references: int) -> int
 def compare_all(
     routed: Sequence[Routed], read: Reader, shape: tuple[int, int], pixel_size_m: F64, options: DrainageOptions
 ) -> DrainageComparison | str:
-    """Drainage of every surface against that of its reference, or the sentence that says why there is none.
+    """Drainage of every surface against that of its reference, or a sentence with the reason why there is none.
 
-    `read` gives windows of all surfaces and references, metres, NaN where any is void; `pixel_size_m` is (2, y),
+    `read` gives windows of all surfaces and references, metres, NaN where any is nodata; `pixel_size_m` is (2, y),
     metres along y and x of each row. Raises MissingExtraError where numba or pyflwdir is not installed.
     """
     keys = list(dict.fromkeys(one.key for one in routed))

@@ -65,7 +65,7 @@ class Moments:
 class ErrorStats:
     """Everything about candidate − reference that needs no neighbours; metres; immutable.
 
-    `add` takes two equal-shaped arrays of finite elevations; what is void must be left out before.
+    `add` takes two equal-shaped arrays of finite elevations; what is nodata must be left out before.
     """
 
     error: Moments = field(default_factory=Moments)

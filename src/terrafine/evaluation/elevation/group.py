@@ -219,20 +219,20 @@ class Group:
         return out
 
     def read(self, rows: slice, cols: slice) -> tuple[list[F64], dict[tuple[float, float], F64]]:
-        """All surfaces raised by their shift, and the reference of each key, NaN wherever any is void or masked."""
+        """All surfaces raised by their shift, and the reference of each key, NaN wherever any is nodata or masked."""
         compared = self.surfaces
         references: dict[tuple[float, float], F64] = {}
         surfaces = []
-        void = self._masked(rows, cols)
+        nodata = self._masked(rows, cols)
         for surface in compared:
             if surface.key not in references and surface.reference is not None:
                 references[surface.key] = window(surface.reference, rows, cols)
-                void |= ~np.isfinite(references[surface.key])
+                nodata |= ~np.isfinite(references[surface.key])
             z = window(surface.source, rows, cols)
             surfaces.append(z + (surface.shift.up if surface.shift else 0.0))
-            void |= ~np.isfinite(z)
+            nodata |= ~np.isfinite(z)
         for z in (*surfaces, *references.values()):
-            z[void] = np.nan
+            z[nodata] = np.nan
         return surfaces, references
 
     def _block(self, row: int, col: int) -> None:
@@ -277,7 +277,7 @@ class Group:
             surface.accumulators.add_coarse(mean, observed)
 
     def _spectra(self) -> None:
-        """Windows without voids, as large as there are any, up to 256 cells a side."""
+        """Windows without nodata, as large as there are any, up to 256 cells a side."""
         side = 256
         while side > min(self.shape):
             side //= 2
@@ -285,7 +285,7 @@ class Group:
             if self._windows(side):
                 return
             side //= 2
-        self.notes.append("No spectrum was measured: no window of 32 × 32 cells is free of voids.")
+        self.notes.append("No spectrum was measured: no window of 32 × 32 cells is free of nodata.")
 
     def _drainage(self, options: DrainageOptions) -> None:
         """Only where a cell is compared: without one there is nothing to route."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from terrafine.evaluation.elevation.neighbours import neighbour, ring, void_aware
+from terrafine.evaluation.elevation.neighbours import neighbour, nodata_aware, ring
 
 __all__ = ["LINE_HALO", "LineStats", "ridges", "valleys", "valleys_and_ridges"]
 
@@ -26,7 +26,7 @@ _RELIEF_M = 1e-6
 
 
 def _smooth(z: NDArray[Any]) -> NDArray[np.float64]:
-    z, void = void_aware(z)
+    z, nodata = nodata_aware(z)
     # Relative to the centre, so that a flat stays exactly flat.
     centre = neighbour(z, 0, 0)
     change = sum(
@@ -35,13 +35,13 @@ def _smooth(z: NDArray[Any]) -> NDArray[np.float64]:
         for dx in (-1, 0, 1)
         if (dy, dx) != (0, 0)
     )
-    return ring(centre + change + void)
+    return ring(centre + change + nodata)
 
 
 def valleys(z: NDArray[Any]) -> tuple[Mask, Mask]:
-    """Valley cells of elevation (y, x), NaN where void, and the cells where that could be told; two (y, x).
+    """Valley cells of elevation (y, x), NaN where nodata, and the cells where that is known; two (y, x).
 
-    A cell is told when the 5×5 cells around it are valid. Flat windows flag all of their cells: no lines on a lake.
+    It is known where the 5×5 cells around it are valid. Flat windows flag all of their cells: no lines on a lake.
     """
     return _never_highest(_smooth(z))
 
@@ -60,12 +60,12 @@ def valleys_and_ridges(z: NDArray[Any]) -> tuple[tuple[Mask, Mask], tuple[Mask, 
 def _never_highest(s: NDArray[np.float64]) -> tuple[Mask, Mask]:
     corners = (np.s_[:-1, :-1], np.s_[:-1, 1:], np.s_[1:, :-1], np.s_[1:, 1:])
     high = np.maximum(np.maximum(s[:-1, :-1], s[:-1, 1:]), np.maximum(s[1:, :-1], s[1:, 1:])) - _RELIEF_M
-    told = np.zeros(s.shape, bool)
-    told[1:-1, 1:-1] = np.isfinite(void_aware(s)[1])
-    line = told.copy()
+    known = np.zeros(s.shape, bool)
+    known[1:-1, 1:-1] = np.isfinite(nodata_aware(s)[1])
+    line = known.copy()
     for corner in corners:
         line[corner] &= ~(s[corner] >= high)
-    return line, told
+    return line, known
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,9 @@ class LineStats:
         reference: tuple[Mask, Mask],
         inner: tuple[slice, slice],
     ) -> LineStats:
-        """With the cells of `inner` as well; each pair is (line, told) as `valleys` gives it."""
-        told = candidate[1] & reference[1]
-        c, r = candidate[0] & told, reference[0] & told
+        """With the cells of `inner` as well; each pair is (line, known) as `valleys` gives it."""
+        known = candidate[1] & reference[1]
+        c, r = candidate[0] & known, reference[0] & known
         side = 2 * self.tolerance + 1
         near_c, near_r = (ndimage.maximum_filter(m, size=side, mode="constant", cval=False) for m in (c, r))
         new = LineStats(

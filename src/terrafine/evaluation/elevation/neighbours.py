@@ -1,4 +1,4 @@
-"""The nine cells around a cell, as slices of one array; voids spread over all nine."""
+"""The nine cells around a cell, as slices of one array; nodata spreads over all nine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["neighbour", "ring", "void_aware"]
+__all__ = ["neighbour", "ring", "nodata_aware"]
 
 F64 = NDArray[np.float64]
 
@@ -22,12 +22,12 @@ def ring(inner: F64) -> F64:
     return np.pad(inner, 1, constant_values=np.nan)
 
 
-def void_aware(z: NDArray[Any]) -> tuple[F64, F64]:
+def nodata_aware(z: NDArray[Any]) -> tuple[F64, F64]:
     """Elevation as float64, and an inner array that is 0, or NaN where any of the nine cells is not finite."""
     z = np.asarray(z, dtype=np.float64)
-    void = np.zeros((z.shape[0] - 2, z.shape[1] - 2))
+    nodata = np.zeros((z.shape[0] - 2, z.shape[1] - 2))
     known = np.isfinite(z)
     if not known.all():
         rows = known[:-2] & known[1:-1] & known[2:]
-        void[~(rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:])] = np.nan
-    return z, void
+        nodata[~(rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:])] = np.nan
+    return z, nodata

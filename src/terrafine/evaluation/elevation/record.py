@@ -35,8 +35,8 @@ class Inputs:
 
 def results(groups: Sequence[Group], inputs: Inputs, options: Options, notes: Sequence[str]) -> dict[str, Any]:
     """Return the whole of results.json, candidates ranked by RMSE; `groups` have run."""
-    told = list(notes)
-    records, baselines = _records(groups, told, options, inputs.class_names)
+    all_notes = list(notes)
+    records, baselines = _records(groups, all_notes, options, inputs.class_names)
     records.sort(key=lambda r: (r["elevation"]["rmse"], r["name"]))
     for rank, record in enumerate(records, start=1):
         record["rank"], record["path"] = rank, Path(inputs.candidates[record["name"]]).name
@@ -54,7 +54,7 @@ def results(groups: Sequence[Group], inputs: Inputs, options: Options, notes: Se
             "classes": None if inputs.classes is None else Path(inputs.classes).name,
             "bootstrap_cells": groups[0].bootstrap_side,
         },
-        "notes": list(dict.fromkeys(told)),
+        "notes": list(dict.fromkeys(all_notes)),
         "verdict": records[0]["verdict"],
         "candidates": records,
         "baselines": baselines,

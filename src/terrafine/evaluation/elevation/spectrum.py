@@ -72,12 +72,12 @@ class SpectrumStats:
         taper = _taper(self.side)
         c, r = (np.fft.fft2(_without_plane(np.asarray(z, np.float64)) * taper) for z in (candidate, reference))
         ring, frequencies = self._rings()
-        told = ring >= 0
+        inside = ring >= 0
         # One-sided density is not needed: power is in m² a ring, so that the rings add up to the variance.
         scale = 1 / (self.side**2 * np.square(taper).sum())
-        at, n = ring[told], frequencies.size
-        parts = [np.bincount(at, weights=v[told], minlength=n) * scale for v in (np.abs(c) ** 2, np.abs(r) ** 2)]
-        both = (c * np.conj(r))[told]
+        at, n = ring[inside], frequencies.size
+        parts = [np.bincount(at, weights=v[inside], minlength=n) * scale for v in (np.abs(c) ** 2, np.abs(r) ** 2)]
+        both = (c * np.conj(r))[inside]
         cross = (np.bincount(at, weights=both.real, minlength=n) + 1j * np.bincount(at, both.imag, n)) * scale
         return self.merge(SpectrumStats(self.side, self.pixel_size_m, 1, parts[0], parts[1], cross))
 

@@ -1,7 +1,7 @@
 """Slope, gradient, curvatures, roughness and topographic position in numpy, compared cell by cell.
 
-Every function takes elevation (y, x) in metres with NaN where void, and `pixel_size_m` (2, y): metres along y and along
-x of a cell in each row. The result is NaN on the outer ring and wherever any of the nine cells is void.
+Every function takes elevation (y, x) in metres with NaN where nodata, and `pixel_size_m` (2, y): metres along y and
+along x of a cell in each row. The result is NaN on the outer ring and wherever any of the nine cells is nodata.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terrafine.evaluation.elevation.neighbours import neighbour, ring, void_aware
+from terrafine.evaluation.elevation.neighbours import neighbour, nodata_aware, ring
 from terrafine.physics.gradient import Method, central_difference
 
 __all__ = [
@@ -48,14 +48,14 @@ MEASURES = {
 def gradient(z: NDArray[Any], pixel_size_m: F64, method: Method = "horn") -> tuple[F64, F64]:
     """Rise per metre toward growing column and toward growing row; two (y, x).
 
-    Horn 1981 (doi:10.1109/PROC.1981.11918) weighs six cells; Zevenbergen & Thorne 1987
+    Horn 1981 (doi:10.1109/PROC.1981.11918) weights six cells; Zevenbergen & Thorne 1987
     (doi:10.1002/esp.3290120107) takes the central difference.
     """
-    z, void = void_aware(z)
+    z, nodata = nodata_aware(z)
     gx = central_difference(lambda across, along: neighbour(z, across, along), method)
     gy = central_difference(lambda across, along: neighbour(z, along, across), method)
     size = pixel_size_m[:, 1:-1, None]
-    return ring(gx / size[1] + void), ring(gy / size[0] + void)
+    return ring(gx / size[1] + nodata), ring(gy / size[0] + nodata)
 
 
 def slope_degrees(z: NDArray[Any], pixel_size_m: F64, method: Method = "horn") -> F64:
@@ -71,7 +71,7 @@ def curvatures(z: NDArray[Any], pixel_size_m: F64) -> tuple[F64, F64]:
     (doi:10.1002/esp.3290120107); nothing on a flat. They are xdem's directional tangential and profile curvatures,
     which stay bounded where the contour curvature (÷ slope) does not, so that an RMSE of them means something.
     """
-    z, void = void_aware(z)
+    z, nodata = nodata_aware(z)
     dy, dx = pixel_size_m[0, 1:-1, None], pixel_size_m[1, 1:-1, None]
     centre = neighbour(z, 0, 0)
     zx, zy = (
@@ -86,27 +86,27 @@ def curvatures(z: NDArray[Any], pixel_size_m: F64) -> tuple[F64, F64]:
     g2 = np.where(flat, 1.0, g2)
     plan = np.where(flat, 0.0, -(zxx * zy**2 - 2 * zxy * zx * zy + zyy * zx**2) / g2)
     profile = np.where(flat, 0.0, -(zxx * zx**2 + 2 * zxy * zx * zy + zyy * zy**2) / g2)
-    return ring(100 * plan + void), ring(100 * profile + void)
+    return ring(100 * plan + nodata), ring(100 * profile + nodata)
 
 
 def roughness(z: NDArray[Any]) -> F64:
     """Highest minus lowest of the nine cells, metres (Dartnell 2000; as gdaldem and xdem); (y, x)."""
-    z, void = void_aware(z)
+    z, nodata = nodata_aware(z)
     cells = [neighbour(z, dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
     high, low = cells[0].copy(), cells[0].copy()
     for c in cells[1:]:
         np.fmax(high, c, out=high)
         np.fmin(low, c, out=low)
-    return ring(high - low + void)
+    return ring(high - low + nodata)
 
 
 def tpi(z: NDArray[Any]) -> F64:
     """Cell minus mean of its eight neighbours, metres (Weiss 2001; as gdaldem and xdem); (y, x)."""
-    z, void = void_aware(z)
+    z, nodata = nodata_aware(z)
     others = [neighbour(z, dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
     centre = neighbour(z, 0, 0)
     # Differences first: a flat must give exactly nothing.
-    return ring(sum(centre - other for other in others) / 8 + void)
+    return ring(sum(centre - other for other in others) / 8 + nodata)
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class TerrainStats:
     """Agreement of every measure of MEASURES over blocks; immutable, mergeable.
 
     Aspect is compared as the gradient vector (rise per metre toward x and y): RMSE is the length of the difference,
-    so north at 359° and at 1° agree, and a flat, which has no aspect, weighs nothing. Its `bias` is the length of the
+    so north at 359° and at 1° agree, and a flat, which has no aspect, has no weight. Its `bias` is the length of the
     mean difference.
     """
 

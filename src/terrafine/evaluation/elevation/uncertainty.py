@@ -1,4 +1,4 @@
-"""Does the stated σ tell the truth? Coverage of central intervals, and the reliability curve, as an accumulator."""
+"""Coverage of central intervals, and the reliability curve, as an accumulator."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOMINAL = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.68, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
 def stated_multiples(text: str, where: str) -> dict[float, float]:
-    """What a file's tag SIGMA_COVERS says: "0.68:1 0.90:1.9" -> {0.68: 1.0, 0.9: 1.9}, probability to multiple of σ.
+    """Parse a file's tag SIGMA_COVERS: "0.68:1 0.90:1.9" -> {0.68: 1.0, 0.9: 1.9}, probability to multiple of σ.
 
     Raises BandError, naming the file, for what is no such list of probabilities within 0–1 and positive multiples.
     """
@@ -43,7 +43,7 @@ class CoverageStats:
     """Cells whose |error| lies within the central interval of each nominal probability; immutable, mergeable.
 
     The half width is σ times the Gaussian multiplier of the probability (0.68: 0.994, 0.90: 1.645), unless
-    `multipliers` (say, a model's calibration) gives another: {0.68: 1.0, 0.9: 1.7}.
+    `multipliers` (for example, a model's calibration) gives another: {0.68: 1.0, 0.9: 1.7}.
     """
 
     n: int = 0
@@ -58,9 +58,9 @@ class CoverageStats:
 
     def add(self, error: NDArray[Any], sigma: NDArray[Any]) -> CoverageStats:
         """With these cells as well: equal-shaped arrays in metres; cells without a positive finite σ are left out."""
-        told = np.isfinite(sigma) & (sigma > 0) & np.isfinite(error)
-        s = sigma[told].astype(np.float64)
-        ratio = np.abs(error[told].astype(np.float64)) / s
+        usable = np.isfinite(sigma) & (sigma > 0) & np.isfinite(error)
+        s = sigma[usable].astype(np.float64)
+        ratio = np.abs(error[usable].astype(np.float64)) / s
         within = np.array([int(np.count_nonzero(ratio <= h)) for h in self.half_widths()], np.int64)
         return self.merge(CoverageStats(s.size, float(s.sum()), within, self.multipliers))
 

@@ -1,4 +1,4 @@
-"""One plain sentence: better than interpolation or not, by how much, and how sure that is."""
+"""One plain sentence: better than interpolation or not, by how much, with its interval."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def verdict(
 ) -> dict[str, Any]:
     """The `Verdict` of one candidate against the stronger baseline on the same cells, in one paired bootstrap.
 
-    "Better" or "worse" is said only where the whole 95 % interval of the ratio of RMSEs lies on one side of 1 and the
+    "Better" or "worse" is stated only where the whole 95 % interval of the ratio of RMSEs lies on one side of 1 and the
     ratio differs from 1 by 0.05 % or more.
     """
     n, _, _, squares = own.sums.sum(axis=1)
@@ -32,10 +32,10 @@ def verdict(
     spread = own.statistics(weights)["rmse"]
     if not baselines:
         pair = interval(spread)
-        told = f" (95 % interval {_metres(pair[0])} to {_metres(pair[1])})" if pair else ""
+        spread_text = f" (95 % interval {_metres(pair[0])} to {_metres(pair[1])})" if pair else ""
         sentence = (
-            f"{name} has an RMSE of {_metres(rmse)}{told} on {int(n):,} cells; {missing}, so whether it is better than "
-            "interpolation is not known."
+            f"{name} has an RMSE of {_metres(rmse)}{spread_text} on {int(n):,} cells; {missing}, so whether it is "
+            "better than interpolation is not known."
         )
         return {"sentence": sentence, "better": None, "rmse_ratio": None, "rmse_ratio_interval": None}
     totals = {key: float(b.sums[3].sum()) for key, b in baselines.items()}
@@ -76,8 +76,8 @@ def _sentence(
     if better is None:
         low, high = (100 * (p - 1) for p in pair)
         return (
-            f"{name} cannot be told from {BASELINE_NAMES[key]}: {against}, {change:.1f} % {way}, with a 95 % interval "
-            f"from {low:+.1f} to {high:+.1f} %, on {n:,} cells."
+            f"{name} is not distinguishable from {BASELINE_NAMES[key]}: {against}, {change:.1f} % {way}, with a "
+            f"95 % interval from {low:+.1f} to {high:+.1f} %, on {n:,} cells."
         )
     ends = sorted(100 * abs(1 - p) for p in pair)
     return (

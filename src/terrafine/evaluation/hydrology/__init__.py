@@ -50,7 +50,7 @@ DEFAULT_STAGES_M = (1.0, 2.0, 5.0)
 TOLERANCES = (0, 1, 2)
 METHOD = (
     "priority-flood filling, steepest-descent D8 with ground distances, flats drained from higher to lower ground; "
-    "water leaves at the border of the extent and of voids"
+    "water leaves at the border of the extent and of nodata"
 )
 
 

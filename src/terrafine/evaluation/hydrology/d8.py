@@ -15,7 +15,7 @@ from terrafine.errors import EmptyError, GridError, MissingExtraError, UsageErro
 
 __all__ = [
     "OUTLET",
-    "VOID",
+    "NODATA",
     "Drainage",
     "Sinks",
     "cell_area_km2",
@@ -31,7 +31,7 @@ Mask = NDArray[np.bool_]
 
 OUTLET = np.uint8(0)
 """Code of a cell from which water leaves the extent."""
-VOID = np.uint8(247)
+NODATA = np.uint8(247)
 """Code of a cell that was not observed."""
 
 BYTES_PER_CELL = 124
@@ -53,8 +53,8 @@ class Sinks:
 class Drainage:
     """Where the water of one surface goes; arrays are (y, x).
 
-    `filled` in metres; `code` uint8 ESRI directions (1 E, 2 SE, 4 S … 128 NE), OUTLET, VOID; `area_km2` the
-    contributing area, the cell's own included, 0 where void; `network` the pyflwdir FlwdirRaster of `code`;
+    `filled` in metres; `code` uint8 ESRI directions (1 E, 2 SE, 4 S … 128 NE), OUTLET, NODATA; `area_km2` the
+    contributing area, the cell's own included, 0 where nodata; `network` the pyflwdir FlwdirRaster of `code`;
     `pixel_size_m` float64 (2, y): metres in x and in y, by row.
     """
 
@@ -126,9 +126,9 @@ def _work(shape: tuple[int, ...]) -> NDArray[np.signedinteger[Any]]:
 
 
 def fill(surface: Surface, valid: Mask | None = None) -> Surface:
-    """A copy with every depression raised to its spill level; shape (y, x), metres, unchanged where void.
+    """A copy with every depression raised to its spill level; shape (y, x), metres, unchanged where nodata.
 
-    Water leaves over the border of the array and over the border of any void. Raises EmptyError, GridError,
+    Water leaves over the border of the array and over the border of any nodata. Raises EmptyError, GridError,
     UsageError, MissingExtraError. Priority-flood, Barnes et al. 2014, doi:10.1016/j.cageo.2013.04.024.
     """
     surface, seen = _checked(surface, valid)
@@ -142,7 +142,7 @@ def d8(filled: Surface, valid: Mask | None, pixel_size_m: NDArray[np.float64]) -
 
     Distances use each row's own metres per pixel, (2, y) or (2,). Ties go to the first of E, SE, S, SW, W, NW, N,
     NE. Flats are drained away from higher and toward lower ground (Barnes et al. 2014,
-    doi:10.1016/j.cageo.2013.01.009). A cell on the border of the extent or of a void with no way down is OUTLET.
+    doi:10.1016/j.cageo.2013.01.009). A cell on the border of the extent or of nodata with no way down is OUTLET.
     Steepest descent: O'Callaghan & Mark 1984, doi:10.1016/S0734-189X(84)80011-0.
     """
     surface, seen = _checked(filled, valid)
@@ -166,7 +166,7 @@ def _sinks(raised: Mask, depth: Surface, cell_m2: NDArray[np.float64]) -> Sinks:
 
 
 def drainage(surface: Surface, valid: Mask | None, pixel_size_m: NDArray[np.float64]) -> Drainage:
-    """Fill, direct and accumulate one (y, x) surface in metres; void where `valid` is False or not finite.
+    """Fill, direct and accumulate one (y, x) surface in metres; nodata where `valid` is False or not finite.
 
     The directions are our own (`d8`) and are handed to `pyflwdir.from_array`. Raises as `fill` does.
     """

@@ -17,12 +17,12 @@ Floats = NDArray[np.floating[Any]]
 
 
 def _basins(drained: Drainage) -> NDArray[np.uint32]:
-    """Number, from 1, of the outlet to which each cell drains; 0 where void."""
+    """Number, from 1, of the outlet to which each cell drains; 0 where nodata."""
     return np.asarray(drained.network.basins(), dtype=np.uint32).reshape(drained.code.shape)
 
 
 def hand(drained: Drainage, area_km2: float) -> NDArray[np.float32]:
-    """Height above the stream cell to which each cell drains, metres (y, x); NaN where void or where no stream is met.
+    """Height above the stream cell to which each cell drains, metres (y, x); NaN for nodata or without a stream.
 
     On the filled surface, so never negative. Streams are cells of at least `area_km2` contributing area. Rennó et al.
     2008, doi:10.1016/j.rse.2008.03.018.
@@ -89,7 +89,7 @@ def compare_flood(
 def compare_watersheds(candidate: Drainage, reference: Drainage, largest: int = 5) -> dict[str, Any]:
     """Intersection over union of the reference's largest watersheds with the candidate's that overlap them most.
 
-    A watershed is all that drains to one outlet cell on the border of the extent or of a void. `iou_mean` weights
+    A watershed is all that drains to one outlet cell on the border of the extent or of nodata. `iou_mean` weights
     by the reference's area. Areas in km².
     """
     cell = np.broadcast_to(cell_area_km2(reference.pixel_size_m)[:, None], reference.code.shape).ravel()

@@ -33,7 +33,7 @@ FLAT_ORDER = np.array([0, 2, 4, 6, 1, 3, 5, 7], dtype=np.int64)
 
 OUTLET = 0
 UNRESOLVED = 255
-VOID = 247
+NODATA = 247
 
 
 def _compiled(function: F) -> F:
@@ -136,7 +136,7 @@ def steepest(surface: Floats, valid: Bools, size_x: Floats, size_y: Floats, code
         diagonal = np.sqrt(size_x[row] ** 2 + size_y[row] ** 2)
         for col in range(cols):
             if not valid[row, col]:
-                code[row, col] = VOID
+                code[row, col] = NODATA
                 continue
             best = 0.0
             way = -1
@@ -163,7 +163,7 @@ def _beside(surface: Floats, code: Codes, row: int, col: int, kind: int) -> bool
     rows, cols = surface.shape
     for k in range(8):
         r, c = row + ROW[k], col + COL[k]
-        if r < 0 or r >= rows or c < 0 or c >= cols or code[r, c] == VOID:
+        if r < 0 or r >= rows or c < 0 or c >= cols or code[r, c] == NODATA:
             continue
         if kind == 0 and code[r, c] == UNRESOLVED and surface[r, c] == surface[row, col]:
             return True
@@ -179,7 +179,7 @@ def _label(surface: Floats, code: Codes, label: Ints, work: Ints) -> int:
     count = 0
     for row in range(rows):
         for col in range(cols):
-            outgoing = code[row, col] != VOID and code[row, col] != UNRESOLVED
+            outgoing = code[row, col] != NODATA and code[row, col] != UNRESOLVED
             if not outgoing or label[row, col] != 0 or not _beside(surface, code, row, col, 0):
                 continue
             count += 1
@@ -191,7 +191,7 @@ def _label(surface: Floats, code: Codes, label: Ints, work: Ints) -> int:
                 y, x = work[size] // cols, work[size] % cols
                 for k in range(8):
                     r, c = y + ROW[k], x + COL[k]
-                    if r < 0 or r >= rows or c < 0 or c >= cols or code[r, c] == VOID or label[r, c] != 0:
+                    if r < 0 or r >= rows or c < 0 or c >= cols or code[r, c] == NODATA or label[r, c] != 0:
                         continue
                     if surface[r, c] == surface[y, x]:
                         label[r, c] = count
@@ -289,7 +289,7 @@ def upstream_order(code: Codes, work: Ints) -> int:
     valid = 0
     for row in range(rows):
         for col in range(cols):
-            if code[row, col] == VOID:
+            if code[row, col] == NODATA:
                 continue
             valid += 1
             for k in range(8):
@@ -299,7 +299,7 @@ def upstream_order(code: Codes, work: Ints) -> int:
     for row in range(rows):
         for col in range(cols):
             r, c = row, col
-            while code[r, c] != VOID and waiting[r, c] == 0:
+            while code[r, c] != NODATA and waiting[r, c] == 0:
                 waiting[r, c] = -1
                 last -= 1
                 work[last] = r * cols + c

@@ -89,7 +89,7 @@ def stream_length_m(drained: Drainage, mask: Mask) -> float:
     across = np.hypot(size_x, size_y)
     total = 0.0
     for codes, step in ((1 | 16, size_x), (4 | 64, size_y), (2 | 8 | 32 | 128, across)):
-        # Each direction is one bit; no stream cell is VOID, the only code with several.
+        # Each direction is one bit; no stream cell is NODATA, the only code with several.
         total += float((((drained.code & codes) != 0) & mask).sum(axis=1) @ step)
     return total
 
@@ -113,7 +113,7 @@ def strahler(drained: Drainage, mask: Mask) -> dict[str, int]:
 def direction_agreement(candidate: Drainage, reference: Drainage) -> dict[str, float | int | None]:
     """How often two D8 directions are the same, or within 45°, and the mean angle between them in degrees.
 
-    Over cells where both have a direction: void and outlet cells have none.
+    Over cells where both have a direction: nodata and outlet cells have none.
     """
     flowing = (candidate.code != OUTLET) & (reference.code != OUTLET) & candidate.valid & reference.valid
     count = int(flowing.sum())

@@ -4,9 +4,9 @@ PSNR and SSIM are the usual ones (Wang et al. 2004, doi:10.1109/TIP.2003.819861)
 correctness follow opensr-test (Aybar et al. 2024, "A comprehensive benchmark for optical remote sensing image
 super-resolution", https://ieeexplore.ieee.org/document/10530998, https://github.com/ESAOpenSR/opensr-test), with its
 default distances and constants (mean absolute difference, spectral angle, normalised difference, γ = 0.05,
-temperature 0.25, threshold at the 75th percentile of the reference distance). What differs is said where it does.
+temperature 0.25, threshold at the 75th percentile of the reference distance). Differences are stated where they occur.
 
-lr, sr and hr are (band, y, x) with sr and hr k times as large as lr; all is told of windows without a void.
+lr, sr and hr are (band, y, x) with sr and hr k times as large as lr; windows hold no nodata.
 """
 
 from __future__ import annotations
@@ -65,17 +65,17 @@ def matched(image: F64, like: F64) -> F64:
     """The image with the histogram of another, band by band; (band, y, x), of any two sizes."""
     out = np.empty_like(image)
     for i, (band, other) in enumerate(zip(image, like, strict=True)):
-        _, place, count = np.unique(band, return_inverse=True, return_counts=True)
+        _, rank, count = np.unique(band, return_inverse=True, return_counts=True)
         wanted, there = np.unique(other, return_counts=True)
         share, shares = np.cumsum(count) / band.size, np.cumsum(there) / other.size
-        out[i] = np.interp(share, shares, wanted)[place.ravel()].reshape(band.shape)
+        out[i] = np.interp(share, shares, wanted)[rank.ravel()].reshape(band.shape)
     return out
 
 
 def harmonised(sr: F64, hr: F64) -> F64:
-    """The super-resolved image without its systematic errors: the histogram and the place of the truth.
+    """The super-resolved image without its systematic errors: the histogram and the position of the truth.
 
-    opensr-test finds the place by phase correlation; here it is `register.estimate_offset`, at most 4 cells, and an
+    opensr-test finds the shift by phase correlation; here it is `register.estimate_offset`, at most 4 cells, and an
     image that cannot be placed stays where it is.
     """
     image = matched(sr, hr)
@@ -86,7 +86,7 @@ def harmonised(sr: F64, hr: F64) -> F64:
 
 
 def _offset(image: F64, like: F64) -> tuple[float, float]:
-    """Cells (y, x) that features of the image lie below and right of those of the other; NaN where not to be told."""
+    """Cells (y, x) that features of the image lie below and right of those of the other; NaN where not identifiable."""
     if min(image.shape[-2:]) < 4 * (3 * REACH + 3):
         return math.nan, math.nan
     grey, other = (x.mean(axis=0) - gaussian_filter(x.mean(axis=0), 8) for x in (image, like))
@@ -100,22 +100,22 @@ def _distance(a: F64, b: F64) -> F64:
 
 
 def correctness(lr_up: F64, sr: F64, hr: F64) -> tuple[float, float, float, float]:
-    """Improvement, omission and hallucination of a harmonised image, which add up to 1, and the share of cells judged.
+    """Improvement, omission and hallucination of a harmonised image, which add up to 1, and the share of cells used.
 
     Of the cells where the input, the output and the truth differ by more than the threshold: d_im and d_om are how far
     the output is from the truth and from the input, in units of how far the input is from the truth. NaN where none is.
     """
     ref, im, om = _distance(lr_up, hr), _distance(sr, hr), _distance(sr, lr_up)
     limit = np.partition(ref.ravel(), (k := max(int(QUANTILE * ref.size) - 1, 0)))[k]
-    told = ((ref > limit) | (im > limit) | (om > limit)) & (ref > 0)
-    if not told.any():
+    changed = ((ref > limit) | (im > limit) | (om > limit)) & (ref > 0)
+    if not changed.any():
         return math.nan, math.nan, math.nan, 0.0
-    d_im, d_om = im[told] / ref[told], om[told] / ref[told]
+    d_im, d_om = im[changed] / ref[changed], om[changed] / ref[changed]
     beyond = 1 - np.exp(-GAMMA * (d_im + d_om - 1))
     scores = np.stack((d_im + d_om * beyond, d_om + d_im * beyond, np.exp(-GAMMA * d_im * d_om)))
     weight = np.exp(-(scores - scores.min(axis=0)) / TEMPERATURE)
     improvement, omission, hallucination = (weight / weight.sum(axis=0)).mean(axis=1).tolist()
-    return improvement, omission, hallucination, float(told.mean())
+    return improvement, omission, hallucination, float(changed.mean())
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Measured:
     angle_n: int
     shift_px: float | None
     synthesis: float
-    judged: tuple[float, float, float, float]
+    correctness: tuple[float, float, float, float]
 
 
 def measure(lr: F64, sr: F64, hr: F64, k: int, peak: float = 1.0) -> Measured:
@@ -160,5 +160,5 @@ def measure(lr: F64, sr: F64, hr: F64, k: int, peak: float = 1.0) -> Measured:
         angle_n=angle.size,
         shift_px=None if math.isnan(dy) else math.hypot(dy, dx),
         synthesis=float(np.abs(level - up).mean(axis=0).sum()),
-        judged=correctness(up, level, hr),
+        correctness=correctness(up, level, hr),
     )

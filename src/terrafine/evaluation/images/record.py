@@ -70,11 +70,11 @@ def results(parts: Mapping[str, Sequence[Measured]], inputs: Inputs, options: Op
 
 
 def summary(parts: Sequence[Measured], peak: float) -> dict[str, Any]:
-    """The measures of all windows together: sums over cells, shifts as their mean, correctness by cells judged."""
+    """The measures of all windows together: sums over cells, shifts as their mean, correctness by cells compared."""
     n, coarse = sum(p.n for p in parts), sum(p.coarse for p in parts)
-    weighted = [(p.judged, p.judged[3] * p.n) for p in parts if p.judged[3] > 0]
+    weighted = [(p.correctness, p.correctness[3] * p.n) for p in parts if p.correctness[3] > 0]
     weight = sum(w for _, w in weighted)
-    judged = [sum(j[i] * w for j, w in weighted) / weight if weight else math.nan for i in range(3)]
+    shares = [sum(j[i] * w for j, w in weighted) / weight if weight else math.nan for i in range(3)]
     shifts = [p.shift_px for p in parts if p.shift_px is not None]
     angles = sum(p.angle_n for p in parts)
     return {
@@ -90,9 +90,9 @@ def summary(parts: Sequence[Measured], peak: float) -> dict[str, Any]:
         },
         "synthesis": sum(p.synthesis for p in parts) / n,
         "correctness": {
-            "improvement": finite(judged[0]),
-            "omission": finite(judged[1]),
-            "hallucination": finite(judged[2]),
+            "improvement": finite(shares[0]),
+            "omission": finite(shares[1]),
+            "hallucination": finite(shares[2]),
             "judged_share": weight / n,
         },
     }

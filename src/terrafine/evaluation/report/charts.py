@@ -195,7 +195,7 @@ def reliability_chart(results: Results) -> tuple[str, list[str]]:
 def sample_line(
     elevation: NDArray[np.floating[Any]], line: tuple[float, float, float, float], count: int = 256
 ) -> NDArray[np.float64]:
-    """Elevations at `count` points of a line (x0, y0, x1, y1) in shares of the picture, bilinear; NaN near void."""
+    """Elevations at `count` points of a line (x0, y0, x1, y1) in shares of the picture, bilinear; NaN near nodata."""
     rows, cols = elevation.shape
     x = np.linspace(line[0], line[2], count) * cols - 0.5
     y = np.linspace(line[1], line[3], count) * rows - 0.5

@@ -196,7 +196,7 @@ def _sample(results: Mapping[str, Any]) -> list[Section]:
     return [
         Section(
             "Estimated from the sample",
-            "Each stratum weighs as much as it covers; areas are the reference's, with 95 % intervals.",
+            "Each stratum is weighted by its area; areas are the reference's, with 95 % intervals.",
             (
                 Table("summary", "Overall accuracy", ("map", "points", "overall accuracy", "from", "to"), overall),
                 Table("classes", "Accuracy and area by class", ("map", "class", "points", *accuracy, *area), rows),

@@ -36,7 +36,7 @@ def texts(results: Mapping[str, Any], figures: Mapping[str, Any] | None) -> dict
 def _table(results: Mapping[str, Any]) -> Table:
     found = [(c["name"], c) for c in results["candidates"]] + list(results["baselines"].items())
     consistency = ("reflectance", "block_mean", "block_mean_max", "spectral_angle_deg", "shift_px")
-    judged = ("improvement", "omission", "hallucination", "judged_share")
+    correctness = ("improvement", "omission", "hallucination", "judged_share")
     rows: list[tuple[Cell, ...]] = [
         (
             name,
@@ -44,11 +44,11 @@ def _table(results: Mapping[str, Any]) -> Table:
             c["ssim"],
             *(c["consistency"][key] for key in consistency),
             c["synthesis"],
-            *(c["correctness"][key] for key in judged),
+            *(c["correctness"][key] for key in correctness),
         )
         for name, c in found
     ]
-    columns = ("image", "psnr", "ssim", *consistency, "synthesis", *judged)
+    columns = ("image", "psnr", "ssim", *consistency, "synthesis", *correctness)
     return Table("images", "Each image; the shift in cells of the input", columns, tuple(rows))
 
 

@@ -24,11 +24,11 @@ Bytes = NDArray[np.uint8]
 INK, PAPER = (22, 32, 30), (252, 252, 248)
 LOW, HIGH = (5, 72, 128), (168, 35, 18)
 ONLY_REFERENCE, ONLY_CANDIDATE, BOTH = (0, 124, 190), (214, 74, 12), (10, 34, 92)
-VOID_INDEX = 255
+NODATA_INDEX = 255
 
 
 def illumination(elevation: Floats, pixel_size_m: tuple[float, float], exaggeration: float) -> Floats:
-    """Light 0–1 from the north-west at 45° on a surface (y, x) in metres; NaN where void."""
+    """Light 0–1 from the north-west at 45° on a surface (y, x) in metres; NaN where nodata."""
     south, east = np.gradient(elevation.astype(np.float64) * exaggeration, pixel_size_m[1], pixel_size_m[0])
     return np.asarray(hillshade(east, -south))
 
@@ -46,7 +46,7 @@ def _png(index: Bytes, palette: list[tuple[int, int, int]]) -> str:
     image = Image.fromarray(index)
     image.putpalette([channel for colour in palette for channel in colour])
     out = io.BytesIO()
-    image.save(out, format="PNG", optimize=True, transparency=VOID_INDEX)
+    image.save(out, format="PNG", optimize=True, transparency=NODATA_INDEX)
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")
 
 
@@ -60,12 +60,12 @@ def _mix(a: int, b: int, share: float) -> int:
 
 
 def _grey(light: Floats, levels: int) -> Bytes:
-    index = np.where(np.isfinite(light), np.nan_to_num(light) * (levels - 1) + 0.5, VOID_INDEX)
+    index = np.where(np.isfinite(light), np.nan_to_num(light) * (levels - 1) + 0.5, NODATA_INDEX)
     return index.astype(np.uint8)
 
 
 def shade(light: Floats) -> str:
-    """A hillshade as a PNG data URI, void transparent."""
+    """A hillshade as a PNG data URI, nodata transparent."""
     return _png(_grey(light, 128), [*_between(INK, PAPER, 128), *[PAPER] * 128])
 
 
@@ -85,7 +85,7 @@ def error_map(error: Floats, limit_m: float) -> str:
     """Error in metres as a PNG data URI: blue too low, red too high, white at 0, saturated at the limit."""
     half = 127
     scaled = np.clip(np.nan_to_num(error) / limit_m, -1, 1) * (half - 1) + half - 0.5
-    index = np.where(np.isfinite(error), scaled, VOID_INDEX).astype(np.uint8)
+    index = np.where(np.isfinite(error), scaled, NODATA_INDEX).astype(np.uint8)
     ramp = _between(LOW, PAPER, half) + _between(PAPER, HIGH, half)
     return _png(index, [*ramp, *[PAPER] * (256 - len(ramp))])
 
@@ -104,7 +104,7 @@ def stream_map(light: Floats, candidate: NDArray[np.bool_], reference: NDArray[n
 
 
 def pack(elevation: Floats) -> dict[str, Any]:
-    """Elevations as {rows, cols, base, step, data}: steps of at least 1 cm above base, 65535 where void.
+    """Elevations as {rows, cols, base, step, data}: steps of at least 1 cm above base, 65535 where nodata.
 
     `data` is base64 of zlib of the row-wise differences (mod 65536), low bytes first, then high bytes.
     """

@@ -142,9 +142,9 @@ def to_html(table: Table, columns: Sequence[str] = (), best: str = "") -> str:
     lines = []
     for row in table.rows:
         cells = []
-        for place, i in enumerate(shown):
+        for position, i in enumerate(shown):
             text = display_name(str(row[i])) if i == 0 and surfaces else _text(row[i], table.columns[i])
-            if place == 0:
+            if position == 0:
                 cells.append(f'<th scope="row">{escape(text)}</th>')
             elif i == column and row[i] == least:
                 cells.append(f"<td><strong>{escape(text)}</strong></td>")

@@ -154,7 +154,7 @@ def test_interpolation_itself_cannot_be_told_from_interpolation(tmp_path: Path, 
     rng = np.random.default_rng(3)
     error = np.kron(rng.choice([-1.0, 1.0], (16, 16)) * rng.uniform(0.2, 1.7, (16, 16)), np.ones((12, 12)))
     error *= rmse / np.sqrt(np.mean(error**2))
-    for factor, told in ((1.01, "cannot be told from"), (1.0, "is as good as")):
+    for factor, told in ((1.01, "is not distinguishable from"), (1.0, "is as good as")):
         r = plain(write_surface(tmp_path / "d.tif", truth + factor * error), tmp_path / "ref.tif", coarse=coarse)
         assert r["verdict"]["better"] is None
         assert told in r["verdict"]["sentence"]
@@ -268,7 +268,7 @@ def test_a_reference_of_another_datum_is_refused_and_an_unknown_one_is_told(tmp_
     with pytest.raises(DatumError):
         plain(a, write_surface(tmp_path / "b.tif", truth, tags={"VERTICAL_DATUM": "EGM2008"}))
     r = plain(a, write_surface(tmp_path / "c.tif", truth))
-    assert any("c.tif does not say above which datum" in note for note in r["notes"])
+    assert any("c.tif does not state the vertical datum" in note for note in r["notes"])
 
 
 def test_options_that_cannot_be_meant_are_refused(tmp_path: Path, truth: np.ndarray) -> None:
