@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from terrafine.errors import BandError, EmptyError, UsageError
+from terrafine.workflows.advice import advice_for
+from terrafine.workflows.fields import GUIDANCE_FIELDS
 from terrafine.workflows.options import Guidance
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def parse_guides(pairs: tuple[tuple[str, str], ...], **geometry: Any) -> Guidanc
     incidence: str | float | None = None
     for name, value in pairs:
         if name != "incidence":
-            file, mark, number = value.rpartition("#") if re.search(r"#\d+$", value) else (value, "", "")
+            file, mark, number = value.rpartition("#") if re.search(r"#(\d+|\*)$", value) else (value, "", "")
             found = sorted(glob(file)) or [file]  # noqa: PTH207  (absolute patterns too)
             files.setdefault(name, []).extend(path + mark + number for path in found)
         elif incidence is not None:
@@ -73,7 +75,10 @@ def open_guided(dem: Source, ref: ModelRef, guidance: Guidance) -> GuidedSource:
     angle = MID_SWATH if isinstance(incidence, str) else float(incidence)
     orbit = guidance.orbit or "descending"
     azimuth = sum(sensor_azimuth(dem, orbit, guidance.heading, None, angle)) % 360 if radar else 0.0
-    guided = open_guides(dem, ref.spec.scale, guidance.files, azimuth=azimuth, incidence=incidence, unit=guidance.unit)
+    with advice_for(GUIDANCE_FIELDS):
+        guided = open_guides(
+            dem, ref.spec.scale, guidance.files, azimuth=azimuth, incidence=incidence, unit=guidance.unit
+        )
     with closed_on_error(guided):
         guided = guided.stating(
             {"GUIDE_FILES": ", ".join(f"{name}={len(files)}" for name, files in guidance.files.items())}

@@ -205,7 +205,8 @@ class Guidance:
     Parameters
     ----------
     files
-        Band (vv, vh; red, green, blue, nir) to its files, each a date; `file.tif#2` states a band number.
+        Band (vv, vh; red, green, blue, nir) to its files, each a date; `file.tif#2` states a band number, and
+        `file.tif#*` takes every band as a date.
     orbit
         Direction of the radar's pass: ascending or descending.
     heading

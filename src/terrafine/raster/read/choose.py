@@ -15,6 +15,8 @@ from terrafine.raster.read import integrity
 
 __all__ = ["BandFacts", "choose_bands"]
 
+_LISTED = 8  # bands that a message names
+
 _WIDE = ("int64", "uint64")
 _SMALLEST, _LARGEST = 1e-12, 1e12  # of scales and offsets
 
@@ -100,7 +102,8 @@ def _by_name(handle: Any, name: str, band: str, said: list[str], *, alone: bool)
     ):
         hits = [1]
     if len(hits) != 1:
-        listed = ", ".join(f"{i + 1}={d!r}" if d else f"{i + 1} (no description)" for i, d in enumerate(said))
+        listed = ", ".join(f"{i + 1}={d!r}" if d else f"{i + 1} (no description)" for i, d in enumerate(said[:_LISTED]))
+        listed += f" and {len(said) - _LISTED} more" if len(said) > _LISTED else ""
         problem = "more than one band is" if hits else "no band is"
         raise BandError(
             f'{name}: {problem} called {band!r}; the file offers {listed}. Say which with bands={{"{band}": N}}'

@@ -14,12 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from rasterio.errors import RasterioError
 
 from terrafine.errors import BandError, UsageError
+from terrafine.raster import gdal
 from terrafine.raster.bands import band
 from terrafine.raster.grid import subdivided
 from terrafine.raster.protocol import SourceBase
 from terrafine.raster.read.aligned import AlignedSource, align_to
+from terrafine.raster.read.file import open_quietly
 from terrafine.raster.read.source import Source, open_source
 
 __all__ = ["OPTICAL", "RADAR", "GuidedSource", "open_guides"]
@@ -212,7 +215,8 @@ def open_guides(
 ) -> GuidedSource:
     """Radar and images in any CRS and resolution, resampled to the DEM's fine grid; several files of a band are dates.
 
-    files      band (vv, vh; red, green, blue, nir) -> files of that band
+    files      band (vv, vh; red, green, blue, nir) -> files of that band; `file.tif#4` is its fourth band, `file.tif#*`
+               every band, each a date, and so is a stack of radar whose bands are not named
     azimuth    from the target to the radar, degrees from grid north
     incidence  degrees on the ellipsoid: a number, or a file
     unit       of the radar, `dB` or `linear` power; images may be in any unit that is proportional to brightness
@@ -233,8 +237,7 @@ def open_guides(
         dates: dict[str, list[AlignedSource]] = {}
         images: list[tuple[str, AlignedSource]] = []
         for name, paths in files.items():
-            for path in paths:
-                file, number = _numbered(os.fspath(path))
+            for file, number in (part for path in paths for part in _dates(os.fspath(path), name)):
                 chosen = None if number is None else {name: number}
                 source = files_open.enter_context(opened(file, want=(name,), bands=chosen, check_range=False))
                 if name in RADAR:
@@ -257,6 +260,20 @@ def open_guides(
             raise BandError(f"{told} from {_STEEPEST:g} to {_SHALLOWEST:g}")
         files_open.pop_all()
         return GuidedSource(dem, scale, dates, images, azimuth=azimuth, incidence=angle, linear=unit == "linear")
+
+
+def _dates(path: str, name: str) -> list[tuple[str, int | None]]:
+    """The file and a band number for each date: `file.tif#*` is every band, and so is a bare stack of radar."""
+    file, number = (path.removesuffix("#*"), None) if path.endswith("#*") else _numbered(path)
+    if number is not None:
+        return [(file, number)]
+    try:
+        with gdal.environment(), open_quietly(file) as opened:
+            said = [(d or "").strip().lower() for d in opened.descriptions]
+    except RasterioError:
+        return [(file, None)]  # said better where the file is opened to be read
+    stack = name in RADAR and len(said) > 1 and (set(said) == {name} or not {*RADAR, *OPTICAL} & set(said))
+    return [(file, i + 1) for i in range(len(said))] if path.endswith("#*") or stack else [(file, None)]
 
 
 def _numbered(path: str) -> tuple[str, int | None]:

@@ -112,3 +112,34 @@ def test_a_cell_that_one_band_lacks_is_lacking_in_brightness(tmp_path: Path) -> 
     source.sun = 90.0
     assert source.identity()["sha256"] != before
     assert source.read_guide("sun_east", *INNER)[0].min() == 1
+
+
+def stack(path: Path, dates: int, names: tuple[str, ...] = ()) -> Path:
+    """Radar of that many dates in one file, each a little brighter than the one before."""
+    values = np.stack([radar() + 0.01 * i for i in range(dates)]).astype(np.float32)
+    return write_raster(path, values, cell=CELL / K, names=names, nodata=np.nan)
+
+
+@pytest.mark.parametrize("mark", ["#*", ""])
+@pytest.mark.parametrize("dates", [2, 98])
+def test_every_band_of_a_stack_is_a_date(tmp_path: Path, dates: int, mark: str) -> None:
+    path = stack(tmp_path / "stack.tif", dates)
+    source = guided(tmp_path, Path(f"{path}{mark}"))
+    one_by_one = guided(tmp_path, *(Path(f"{path}#{i + 1}") for i in range(dates)))
+    np.testing.assert_array_equal(source.read_guide("vv", *INNER)[0], one_by_one.read_guide("vv", *INNER)[0])
+
+
+def test_a_stack_with_named_bands_gives_the_band_that_is_named(tmp_path: Path) -> None:
+    path = stack(tmp_path / "both.tif", 2, ("vv", "vh"))
+    alone = guided(tmp_path, Path(f"{path}#1")).read_guide("vv", *INNER)[0]
+    np.testing.assert_array_equal(guided(tmp_path, path).read_guide("vv", *INNER)[0], alone)
+    same = stack(tmp_path / "same.tif", 3, ("vv", "vv", "vv"))
+    every = guided(tmp_path, Path(f"{same}#*")).read_guide("vv", *INNER)[0]
+    np.testing.assert_array_equal(guided(tmp_path, same).read_guide("vv", *INNER)[0], every)
+
+
+def test_a_message_names_a_few_bands_of_many(tmp_path: Path) -> None:
+    many = stack(tmp_path / "many.tif", 98, tuple(f"date {i}" for i in range(98)))
+    with pytest.raises(BandError, match=r"8='date 7' and 90 more") as error:
+        open_source(many, want=("red",))
+    assert len(str(error.value)) < 500
