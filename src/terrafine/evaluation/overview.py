@@ -27,7 +27,7 @@ class Overview:
         self._counts: dict[str, NDArray[np.int64]] = {}
 
     def add(self, name: str, z: F64, at: tuple[int, int]) -> None:
-        """With a block (y, x) whose first cell is `at`; blocks do not overlap and come in any order."""
+        """Add a block (y, x) whose first cell is `at`; blocks do not overlap and come in any order."""
         seen = np.isfinite(z)
         sums = self._sums.setdefault(name, np.zeros(self.shape))
         counts = self._counts.setdefault(name, np.zeros(self.shape, np.int64))

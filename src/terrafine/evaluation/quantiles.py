@@ -80,7 +80,7 @@ class Quantiles:
         return value_of(self.keys)
 
     def add(self, values: NDArray[Any]) -> Quantiles:
-        """With these finite values as well; any shape."""
+        """Add finite values; any shape."""
         return self.merge(Quantiles(*_count(key_of(np.ravel(values)))))
 
     def merge(self, other: Quantiles) -> Quantiles:

@@ -74,7 +74,7 @@ class Confusion:
         cell_m2: F64,
         regions: NDArray[np.int64] | None = None,
     ) -> None:
-        """With the known cells of a window (y, x) whose first cell is `at`; `cell_m2` (y,) is the area of a cell."""
+        """Add the known cells of a window (y, x) whose first cell is `at`; `cell_m2` (y,) is the area of a cell."""
         across = -(-self.shape[1] // self.side)
         rows = (at[0] + np.arange(known.shape[0])) // self.side
         cols = (at[1] + np.arange(known.shape[1])) // self.side
@@ -167,7 +167,7 @@ class Boundaries:
         inner: tuple[slice, slice],
         pixel_m: tuple[float, float],
     ) -> None:
-        """With the inside of a window (y, x) of cells of `pixel_m` (y, x) metres, its halo `boundary_reach` wide."""
+        """Add the inside of a window (y, x) of cells of `pixel_m` (y, x) metres, its halo `boundary_reach` wide."""
         for value in np.unique(np.concatenate((candidate[known], reference[known]))).tolist():
             rims = [_depth(labels == value, known, pixel_m)[inner] for labels in (candidate, reference)]
             for distance in self.distances_m:

@@ -47,7 +47,7 @@ class Accumulators:
         self._add("coarse", averaged, observed)
 
     def start_windows(self, context: Context) -> None:
-        """Begin anew with windows of `context.window_cells`."""
+        """Start again with windows of `context.window_cells`."""
         self._start(context, "window")
 
     def add_window(self, candidate: F64, reference: F64) -> None:

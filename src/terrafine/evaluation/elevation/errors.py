@@ -75,7 +75,7 @@ class ErrorStats:
     quantiles: Quantiles = field(default_factory=Quantiles)
 
     def add(self, candidate: NDArray[Any], reference: NDArray[Any]) -> ErrorStats:
-        """With these cells as well."""
+        """Add cells."""
         c, r = np.asarray(candidate, dtype=np.float64), np.asarray(reference, dtype=np.float64)
         e = c - r
         new = ErrorStats(Moments.of(e), Moments.of(c), Moments.of(r), float(np.abs(e).sum()), Quantiles().add(e))

@@ -84,7 +84,7 @@ class LineStats:
         reference: tuple[Mask, Mask],
         inner: tuple[slice, slice],
     ) -> LineStats:
-        """With the cells of `inner` as well; each pair is (line, known) as `valleys` gives it."""
+        """Add the cells of `inner`; each pair is (line, known) as `valleys` gives it."""
         known = candidate[1] & reference[1]
         c, r = candidate[0] & known, reference[0] & known
         side = 2 * self.tolerance + 1

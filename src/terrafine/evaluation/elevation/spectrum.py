@@ -68,7 +68,7 @@ class SpectrumStats:
         return np.where((ring >= 1) & (ring <= count), ring - 1, -1).astype(np.int64), frequencies
 
     def add(self, candidate: NDArray[Any], reference: NDArray[Any]) -> SpectrumStats:
-        """With one more window: two (side, side) arrays in metres, finite everywhere."""
+        """Add one window: two (side, side) arrays in metres, finite everywhere."""
         taper = _taper(self.side)
         c, r = (np.fft.fft2(_without_plane(np.asarray(z, np.float64)) * taper) for z in (candidate, reference))
         ring, frequencies = self._rings()

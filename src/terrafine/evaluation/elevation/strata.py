@@ -61,7 +61,7 @@ class Strata:
     parts: Mapping[int, ErrorStats] = field(default_factory=dict)
 
     def add(self, candidate: NDArray[Any], reference: NDArray[Any], classes: NDArray[Any]) -> Strata:
-        """With these cells as well; three arrays of one shape, elevations finite."""
+        """Add cells; three arrays of one shape, elevations finite."""
         present = np.unique(classes[classes >= 0])
         new = {}
         for key in present:
@@ -120,7 +120,7 @@ class BlockSums:
         self.sums = np.zeros((4, by * bx))
 
     def add(self, error: NDArray[Any], valid: NDArray[np.bool_], row: int, col: int) -> None:
-        """With the valid cells of a window (y, x) whose first cell is (row, col)."""
+        """Add the valid cells of a window (y, x) whose first cell is (row, col)."""
         rows = (row + np.arange(error.shape[0])) // self.side
         cols = (col + np.arange(error.shape[1])) // self.side
         across = -(-self.shape[1] // self.side)

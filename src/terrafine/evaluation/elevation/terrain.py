@@ -200,7 +200,7 @@ class TerrainStats:
     def add(
         self, candidate: Mapping[str, F64], reference: Mapping[str, F64], inner: tuple[slice, slice]
     ) -> TerrainStats:
-        """With the cells of `inner` as well; both as `derive` gives them, from arrays that reach HALO cells farther."""
+        """Add the cells of `inner`; both as `derive` gives them, from arrays that reach HALO cells farther."""
         new = {name: Agreement.of(candidate[name][inner], reference[name][inner]) for name in candidate}
         return self.merge(TerrainStats(new))
 

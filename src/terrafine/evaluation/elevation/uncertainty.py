@@ -57,7 +57,7 @@ class CoverageStats:
         return np.array([self.multipliers.get(p, normal.inv_cdf((1 + p) / 2)) for p in NOMINAL])
 
     def add(self, error: NDArray[Any], sigma: NDArray[Any]) -> CoverageStats:
-        """With these cells as well: equal-shaped arrays in metres; cells without a positive finite σ are left out."""
+        """Add cells: equal-shaped arrays in metres; cells without a positive finite σ are left out."""
         usable = np.isfinite(sigma) & (sigma > 0) & np.isfinite(error)
         s = sigma[usable].astype(np.float64)
         ratio = np.abs(error[usable].astype(np.float64)) / s
