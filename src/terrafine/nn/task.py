@@ -105,6 +105,11 @@ class Training:
     frozen: Callable[[Settings], dict[str, nn.Module]] = _no_networks
     rate_factors: Callable[[Any], Mapping[str, float]] = _full_rate
 
+    @property
+    def adversarial(self) -> bool:
+        """Whether the system has discriminators, which `[adversary]` describes."""
+        return self.discriminators is not _no_networks
+
     def losses(self, network: nn.Module, batch: Any, settings: Settings) -> Losses:
         """The losses of one batch without discriminators: `forward`, then `loss`."""
         return self.loss({}, batch, self.forward(network, batch, settings), settings)

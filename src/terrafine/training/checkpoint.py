@@ -132,11 +132,21 @@ def read_checkpoint(path: Path, state: State, recipe_digest: str) -> None:
     Raises
     ------
     RecipeError
-        For a checkpoint of another recipe, or in another format.
+        For a checkpoint of another recipe, in another format, or of another network.
     WeightsError
         For a damaged one.
     """
     metadata, tensors = _open(path, recipe_digest)
+    try:
+        _fill(state, metadata, tensors)
+    except (KeyError, RuntimeError, ValueError) as e:
+        raise RecipeError(
+            f"{path}: does not fit the networks of this version of Terrafine ({str(e).splitlines()[0]}); use another "
+            "out=DIR, or start over with restart=True"
+        ) from e
+
+
+def _fill(state: State, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
     state.step = int(metadata["step"])
     state.numbers.update(json.loads(metadata["numbers"]))
     for prefix, copy in (("average.", state.average), ("best.", state.best or {})):

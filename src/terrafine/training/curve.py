@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from terrafine.atomic import written
 from terrafine.errors import MissingExtraError
 
 __all__ = ["check_extras", "draw_curve"]
@@ -48,4 +49,5 @@ def draw_curve(
         if axis.has_data():
             axis.legend(fontsize=7)
     figure.suptitle(title, fontsize=10)
-    figure.savefig(path, dpi=110)
+    with written(path) as part:
+        figure.savefig(part, dpi=110, format="png")

@@ -110,11 +110,18 @@ class Workers:
         return self.rank == 0
 
     def share(self, batch: Batch) -> Batch:
-        """This process's patches of a batch."""
+        """This process's patches of a batch; `refuse_uneven` makes sure that all have as many."""
         if self.world == 1:
             return batch
         part: Batch = _mapped(batch, lambda tensor: tensor[self.rank :: self.world])
         return part
+
+    def refuse_uneven(self, batch: int) -> None:
+        """Raise RecipeError where a batch of that size has not the same number of patches for each process."""
+        if batch % self.world:
+            raise RecipeError(
+                f"[patches] batch = {batch}: {self.world} processes share it; expected a multiple of {self.world}"
+            )
 
     def average_gradients(self, network: nn.Module) -> None:
         """Replace each gradient by the mean over all processes; one that no process has stays absent."""
@@ -162,5 +169,6 @@ def join_workers() -> Workers:
     if world == 1:
         return ALONE
     if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        cuda = torch.cuda.is_available()
+        torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")  # device='cpu' needs gloo too
     return Workers(torch.distributed.get_rank(), world)

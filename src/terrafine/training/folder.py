@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,18 +16,31 @@ from terrafine.atomic import write_whole
 from terrafine.errors import JobError, OutputError
 from terrafine.host import lock_exclusively
 
-__all__ = ["RunFolder", "open_folder"]
+__all__ = ["RunFolder", "open_folder", "writing"]
 
 _LOCK = ".lock"
 
 
 @dataclass(slots=True)
 class RunFolder:
-    """The files of a run; `log` holds the lines of log.jsonl."""
+    """The files of a run.
+
+    Attributes
+    ----------
+    path
+        The folder.
+    log
+        Lines of log.jsonl.
+    recipe
+        As JSON, until it is written.
+    restart
+        Whether the checkpoint and the pictures of a former run are removed when the recipe is written.
+    """
 
     path: Path
     log: list[dict[str, float]] = field(default_factory=list)
     recipe: str = ""
+    restart: bool = False
 
     @property
     def checkpoint(self) -> Path:
@@ -45,15 +58,20 @@ class RunFolder:
 
     def write_begin(self) -> None:
         """Write what `begin` took, the first time it is called: after the first step, which may refuse the run."""
-        if self.recipe:
+        if not self.recipe:
+            return
+        with writing(self.path):
+            if self.restart:
+                for old in (self.checkpoint, self.path / "curve.png", *self.path.glob("pictures/step-*.png")):
+                    old.unlink(missing_ok=True)
             write_whole(self.path / "recipe.json", self.recipe.encode())
             write_whole(self.path / "log.jsonl", "".join(json.dumps(line) + "\n" for line in self.log).encode())
-            self.recipe = ""
+        self.recipe = ""
 
     def append(self, step: int, line: Mapping[str, float]) -> None:
         """Add a line to the log."""
         self.log.append({"step": step, **line})
-        with open(self.path / "log.jsonl", "a", encoding="utf-8") as f:
+        with writing(self.path), open(self.path / "log.jsonl", "a", encoding="utf-8") as f:
             f.write(json.dumps(self.log[-1]) + "\n")
 
 
@@ -69,26 +87,51 @@ def open_folder(path: Path) -> Iterator[RunFolder]:
         Where it cannot be created or written.
     """
     created = _create(path)
-    lock = _locked(path)
+    try:
+        lock = _locked(path)
+    except (JobError, OutputError):
+        _remove_empty(created)
+        raise
     try:
         yield RunFolder(path)
     finally:
         with contextlib.suppress(OSError):
             (path / _LOCK).unlink()
         lock.close()
-        for folder in created:  # deepest first; one that holds files stays
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        _remove_empty(created)
 
 
 def _create(path: Path) -> list[Path]:
     """Create the folder and its parents; those that were not there, deepest first."""
-    new = [folder for folder in (path, *path.parents) if not folder.exists()]
+    new: list[Path] = []
     try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise OutputError(f"{path}: cannot be created ({e.strerror}); use another out=DIR") from e
+        for folder in reversed((path, *path.parents)):
+            if not folder.is_dir():
+                folder.mkdir(exist_ok=True)
+                new.insert(0, folder)
+    except (OSError, ValueError) as e:
+        _remove_empty(new)
+        raise OutputError(f"{path}: cannot be created ({getattr(e, 'strerror', e)}); use another out=DIR") from e
     return new
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders, deepest first; one that holds files stays."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """What is written in the block belongs to the run folder: OutputError where it cannot be written."""
+    try:
+        yield
+    except OSError as e:
+        raise OutputError(
+            f"{e.filename or folder}: cannot be written ({e.strerror}); make room, or use another out=DIR; the run "
+            "is resumed from its last checkpoint"
+        ) from e
 
 
 def _locked(folder: Path) -> BinaryIO:

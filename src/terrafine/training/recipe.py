@@ -9,15 +9,16 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from terrafine.errors import RecipeError
 from terrafine.training.balance import Balancing
 from terrafine.training.schedule import Optim, Stop
+from terrafine.training.typed import filled
 
-__all__ = ["Recipe", "base_of", "read_recipe", "read_tables"]
+__all__ = ["Recipe", "base_of", "held_out_problems", "read_recipe", "read_tables"]
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _REMOVABLE = ("files", "pairs", "held_out")  # tables of [data] of which a choice takes an entry away by "" or []
@@ -71,6 +72,10 @@ class Recipe:
     """Table -> keys that differ from the dataclass's defaults for this task."""
     SCORES: ClassVar[Sequence[str]] = ()
     """Held-out scores of the task."""
+    HIGHER: ClassVar[Sequence[str]] = ()
+    """Those of which a higher one is better."""
+    SIGNED: ClassVar[Sequence[str]] = ()
+    """Those that are best at 0, by which no weights are kept."""
 
     @classmethod
     def prepared(cls, record: dict[str, Any], where: str) -> dict[str, Any]:
@@ -86,7 +91,12 @@ class Recipe:
         )
         if min(self.validate_every, self.checkpoint_every) < 1:
             found.append("validate_every and checkpoint_every: expected 1 or more")
-        found += self.optim.problems() + self.stop.problems(self.SCORES, self.optim.decay)
+        if not 0 <= self.seed < 2**32:
+            found.append(f"seed = {self.seed}: expected 0 to {2**32 - 1}")
+        if self.stem.lower() == "checkpoint":
+            found.append(f"name = {self.name!r}: the run folder has a file of that name; expected another one")
+        ranked = [name for name in self.SCORES if name not in self.SIGNED]
+        found += self.optim.problems() + self.stop.problems(ranked, self.HIGHER, self.optim.decay)
         return found + ([] if self.balance is None else self.balance.problems(self.loss))
 
     @property
@@ -128,8 +138,8 @@ def read_recipe(path: str | os.PathLike[str], kind: type[Kind]) -> Kind:
             record[table] = {**defaults, **record.get(table, {})}
     for table, of in kind.TABLES.items():
         if table in record:
-            record[table] = _filled(of, record[table], f"{path}: [{table}]")
-    recipe: Kind = _filled(kind, record, str(path))
+            record[table] = filled(of, record[table], f"{path}: [{table}]")
+    recipe: Kind = filled(kind, record, str(path))
     if problems := recipe.problems():
         raise RecipeError(f"{path}: {'; '.join(problems)}")
     return recipe
@@ -152,6 +162,8 @@ def read_tables(path: str | os.PathLike[str]) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         raise RecipeError(f"{base}: no TOML ({e})") from e
     choices = record.pop("choices", {})
+    if not isinstance(choices, dict) or not all(isinstance(change, dict) for change in choices.values()):
+        raise RecipeError(f"{base}: [choices.NAME]: expected tables of the keys that a choice changes")
     for choice in wanted:
         if choice not in choices:
             raise RecipeError(f"{path}: {base.name} has no choice {choice!r}; it has {', '.join(choices) or 'none'}")
@@ -166,7 +178,7 @@ def read_tables(path: str | os.PathLike[str]) -> dict[str, Any]:
 def base_of(path: Path) -> Path:
     """BASE.toml of BASE-CHOICE-CHOICE.toml: the longest name that is a file; the path itself where none is."""
     base = path
-    while not base.is_file() and "-" in base.stem:
+    while not base.is_file() and "-" in base.stem.lstrip("-"):
         base = base.with_name(base.stem.rpartition("-")[0] + base.suffix)
     return base if base.is_file() else path
 
@@ -180,27 +192,8 @@ def _merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any
     return out
 
 
-def _filled(kind: Any, record: Any, where: str) -> Any:
-    """An instance of a dataclass from a table; RecipeError for unknown, missing and mistyped keys."""
-    if not isinstance(record, dict):
-        raise RecipeError(f"{where}: expected a table, found {record!r}")
-    known = {f.name: f for f in fields(kind)}
-    if extra := sorted(set(record) - set(known)):
-        raise RecipeError(f"{where}: unknown keys {extra}; known are {sorted(known)}")
-    needed = [n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING]
-    if missing := sorted(set(needed) - set(record)):
-        raise RecipeError(f"{where}: missing keys {missing}")
-    for key, value in record.items():
-        if not _fits(known[key].type, value):
-            raise RecipeError(f"{where}: {key} = {value!r}: expected {_WORDS[str(known[key].type)]}")
-    return kind(**record)
-
-
-_WORDS = {"int": "a number without decimals", "float": "a number", "str": "a text", "bool": "true or false"}
-
-
-def _fits(kind: Any, value: Any) -> bool:
-    """Whether a value is of the number, text or truth type that a field states."""
-    if kind in ("int", "float"):
-        return not isinstance(value, bool) and isinstance(value, int if kind == "int" else int | float)
-    return isinstance(value, {"str": str, "bool": bool}.get(str(kind), object))
+def held_out_problems(held_out: Mapping[str, Sequence[float]], gap: int) -> list[str]:
+    """What a recipe's held-out bands of rows cannot be, in words."""
+    bad = [name for name, band in held_out.items() if len(band) != 2 or not 0 <= band[0] < band[1] <= 1]
+    found = [f"[data.held_out] {n!r} = {list(held_out[n])}: expected [from, to], 0 ≤ from < to ≤ 1" for n in bad]
+    return found + ([f"[data] gap = {gap}: expected 0 or more"] if gap < 0 else [])

@@ -17,7 +17,7 @@ from terrafine.errors import DataError
 from terrafine.training.checkpoint import State, averaged, write_checkpoint
 from terrafine.training.curve import draw_curve
 from terrafine.training.device import ALONE, Workers, autocast, full_float32, to_device
-from terrafine.training.folder import RunFolder
+from terrafine.training.folder import RunFolder, writing
 from terrafine.training.schedule import rate_at
 from terrafine.training.task import Data, Task
 
@@ -63,22 +63,31 @@ def fit(
     Raises
     ------
     DataError
-        Where a gradient is not finite.
+        Where a gradient is not finite, or no held-out score was a number.
+    OutputError
+        Where the folder cannot be written.
     """
     recipe = task.recipe
     checks = [to_device(batch, device) for batch in data.validation()]
     with ThreadPoolExecutor(1) as pool, full_float32():
-        drawn = pool.submit(data.batch, state.step)
-        while not finished(task, state):
-            batch, drawn = drawn.result(), pool.submit(data.batch, state.step + 1)
+        drawn = None if finished(task, state) else pool.submit(data.batch, state.step)
+        while drawn is not None:
+            batch, following = drawn.result(), state.step + 1
+            drawn = pool.submit(data.batch, following) if following < recipe.optim.steps else None
             line = _step(task, state, to_device(workers.share(batch), device), device, workers)
+            if workers.leads:
+                folder.write_begin()
             last = state.step == recipe.optim.steps
             scored = state.step % recipe.validate_every == 0 or last
             if scored:
                 line |= _validate(task, state, checks, folder, device, workers)
+            last = finished(task, state)
             if workers.leads:
-                last = finished(task, state)
                 _record(task, state, folder, line, scored, last, progress)
+            if last:
+                break
+    if recipe.stop.best_by and not math.isfinite(state.numbers["best"]):
+        raise DataError(f"no held-out {recipe.stop.best_by} was a number, so no weights are the best; check the data")
     return checks
 
 
@@ -94,6 +103,8 @@ def _step(
     """Forward, the discriminators' step, the network's step, the moving average; the line for the log."""
     hooks, optim_, settings = task.hooks, task.recipe.optim, task.settings
     torch.manual_seed(task.recipe.seed * 1_000_003 + state.step + (workers.rank << 40))
+    if state.step in optim_.starts:
+        state.numbers |= {"plateau": 1.0, "waited": 0.0}
     rate = rate_at(state.step, optim_, state.numbers["plateau"])
     _set_rate(state, rate, hooks.rate_factors(batch))
     state.network.train()
@@ -101,15 +112,15 @@ def _step(
         output = hooks.forward(state.network, batch, settings)
         judged = hooks.discriminator_losses(state.discriminators, batch, output, settings)
     for name, loss in judged.items():
-        _descend(state.optimisers[name], state.discriminators[name], loss, workers)
+        norm = _descend(state.optimisers[name], state.discriminators[name], loss, workers)
+        _require_finite(norm, state.step, f"the gradient of the discriminator {name!r}")
     _require_gradients(state.discriminators, False)
     with autocast(device, optim_.precision):
         losses = hooks.loss(state.discriminators, batch, output, settings)
     total, weights = _balanced(task, state, losses, device, workers)
     norm = _descend(state.optimisers["network"], state.network, total, workers, optim_.clip)
     _require_gradients(state.discriminators, True)
-    if not math.isfinite(norm):
-        raise DataError(f"step {state.step}: the gradient is not finite; lower [optim] rate, or check the data")
+    _require_finite(norm, state.step, "the gradient")
     state.step += 1
     _average(state, optim_.ema)
     parts = {name: float(value.detach()) for name, value in (losses | {"total": total}).items()}
@@ -117,9 +128,15 @@ def _step(
 
 
 def _set_rate(state: State, rate: float, factors: Mapping[str, float]) -> None:
-    for optimiser in state.optimisers.values():
+    """The rate of every optimiser; the factors are of the network's children alone."""
+    for name, optimiser in state.optimisers.items():
         for group in optimiser.param_groups:
-            group["lr"] = rate * factors.get(group["child"], 1.0)
+            group["lr"] = rate * (factors.get(group["child"], 1.0) if name == "network" else 1.0)
+
+
+def _require_finite(norm: float, step: int, what: str) -> None:
+    if not math.isfinite(norm):
+        raise DataError(f"step {step}: {what} is not finite; lower [optim] rate, or check the data")
 
 
 def _descend(
@@ -175,7 +192,8 @@ def _validate(
     with averaged(state) as network:
         scores = task.score(network, checks, state.step)
         if workers.leads:
-            task.draw(network, checks, folder.picture(state.step))
+            with writing(folder.path):
+                task.draw(network, checks, folder.picture(state.step))
     if by := task.recipe.stop.best_by:
         _remember(task, state, workers.first(scores[by], device))
     return scores
@@ -207,11 +225,11 @@ def _record(
 ) -> None:
     """Report the step; write the log, and the checkpoint and the curve where they are due."""
     recipe = task.recipe
-    folder.write_begin()
     if progress is not None:
         progress(state.step, recipe.optim.steps, line)
     if scored or state.step % _LOG_EVERY == 0:
         folder.append(state.step, line)
     if last or state.step % recipe.checkpoint_every == 0:
-        write_checkpoint(folder.checkpoint, state, recipe.digest)
-        draw_curve(folder.log, folder.path / "curve.png", recipe.stem, recipe.SCORES)
+        with writing(folder.path):
+            write_checkpoint(folder.checkpoint, state, recipe.digest)
+            draw_curve(folder.log, folder.path / "curve.png", recipe.stem, recipe.SCORES)

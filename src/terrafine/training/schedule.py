@@ -65,7 +65,7 @@ class Optim:
     starts: Sequence[int] = ()
 
     def problems(self) -> list[str]:
-        """What cannot be meant; in words."""
+        """What contradicts itself, or is out of range; in words."""
         checks = (
             (self.steps < 1, f"steps = {self.steps}: expected 1 or more"),
             (not self.rate > 0, f"rate = {self.rate}: expected above 0"),
@@ -75,6 +75,12 @@ class Optim:
             (not 0 <= self.ema < 1, f"ema = {self.ema}: expected from 0 to below 1"),
             (not self.clip >= 0, f"clip = {self.clip}: expected 0 or more"),
             (self.patience < 1, f"patience = {self.patience}: expected 1 or more"),
+            (self.warmup < 0 or self.weight_decay < 0, "warmup, weight_decay: expected 0 or more"),
+            (not 0 < self.factor <= 1, f"factor = {self.factor}: expected above 0, up to 1"),
+            (
+                not 0 <= self.final <= 1 or (self.decay == "exponential" and self.final == 0),
+                f"final = {self.final}: expected from 0 to 1, and above 0 for exponential decay",
+            ),
             (not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1), "beta1, beta2: expected from 0 to below 1"),
         )
         return [f"[optim] {text}" for bad, text in checks if bad]
@@ -107,14 +113,18 @@ class Stop:
         """A score that any other is better than."""
         return -math.inf if self.mode == "max" else math.inf
 
-    def problems(self, scores: Sequence[str], decay: str) -> list[str]:
-        """What cannot be meant, given the names of held-out scores and `[optim] decay`; in words."""
+    def problems(self, scores: Sequence[str], higher: Sequence[str], decay: str) -> list[str]:
+        """What contradicts itself, given the held-out scores, those that are better higher, and `[optim] decay`."""
         checks = (
             (
                 self.best_by not in ("", *scores),
                 f"best_by = {self.best_by!r}: expected one of {', '.join(scores)}, or ''",
             ),
             (self.mode not in ("min", "max"), f"mode = {self.mode!r}: expected min or max"),
+            (
+                self.best_by in higher and self.mode == "min",
+                f"best_by = {self.best_by!r}: a higher one is better; expected mode = 'max' with it",
+            ),
             (self.patience < 0, f"patience = {self.patience}: expected 0 or more"),
             (self.patience > 0 and not self.best_by, "patience needs best_by, the score that must get better"),
             (decay == "plateau" and not self.best_by, "[optim] decay = 'plateau' needs best_by, the score it follows"),

@@ -15,9 +15,9 @@ from terrafine.training.balance import Balance
 from terrafine.training.checkpoint import averaged, read_checkpoint, start_state
 from terrafine.training.curve import check_extras
 from terrafine.training.device import find_device, full_float32, join_workers
-from terrafine.training.folder import RunFolder, open_folder
-from terrafine.training.publish import publish
+from terrafine.training.folder import RunFolder, open_folder, writing
 from terrafine.training.recipe import base_of, read_recipe, read_tables
+from terrafine.training.result import write_result
 from terrafine.training.runner import Progress, fit
 from terrafine.training.task import Task, task_class
 
@@ -82,6 +82,7 @@ def train(
     check_extras()
     task.check_extras()
     workers = join_workers()
+    workers.refuse_uneven(task.recipe.patches.batch)
     where = find_device(device, workers.rank)
     if threads:
         torch.set_num_threads(threads)
@@ -90,12 +91,14 @@ def train(
     data = task.data(root)
     balance = None if plan.balance is None else Balance(plan.balance, plan.seed)
     state = start_state(network, discriminators, plan.optim, plan.stop, balance)
-    weights = Path(out) / f"{plan.stem}.safetensors"
+    target = Path(out).resolve() if ".." in Path(out).parts else Path(out)  # a/.. needs no folder a
+    weights = target / f"{plan.stem}.safetensors"
 
     def run(folder: RunFolder) -> dict[str, float]:
         if not restart and folder.checkpoint.exists():
             read_checkpoint(folder.checkpoint, state, plan.digest)
         if workers.leads:
+            folder.restart = restart
             folder.begin(plan.to_json(), state.step)
         checks = fit(task, data, state, folder, where, workers=workers, progress=progress)
         if not workers.leads:
@@ -103,14 +106,16 @@ def train(
         with averaged(state, state.published) as network, full_float32():
             scores = task.score(network, checks, state.step)
             spec = task.system.describe(network, plan.network, task.scale)
-            publish(weights, network, spec, plan, scores, **task.spec_fields(network, checks))
+            fields = task.spec_fields(network, checks)
+            with writing(folder.path):
+                write_result(weights, network, spec, plan, scores, **fields)
         return scores
 
     if workers.leads:
-        with open_folder(Path(out)) as folder:
+        with open_folder(target) as folder:
             scores = run(folder)
     else:
-        scores = run(RunFolder(Path(out)))
+        scores = run(RunFolder(target))
     workers.leave()
     return TrainingResult(weights, scores, state.step)
 

@@ -84,13 +84,22 @@ class Task(Generic[Kind]):
         """Further fields of the published spec, such as the calibration of σ."""
         return {}
 
-    def networks(self, root: Path, device: torch.device) -> tuple[nn.Module, dict[str, nn.Module]]:
-        """The network and its discriminators as the seed gives them, started from weights where the recipe says so."""
+    def _built(self) -> nn.Module:
+        """The network; RecipeError where its sizes are none."""
         if self.system.build is None:
             raise RecipeError(f"system {self.system.name!r} has no weights to train")
+        try:
+            return self.system.build(self.recipe.network, self.scale)
+        except (ArithmeticError, LookupError, RuntimeError, ValueError) as e:
+            raise RecipeError(f"[network] does not fit system {self.system.name!r}: {e}") from e
+
+    def networks(self, root: Path, device: torch.device) -> tuple[nn.Module, dict[str, nn.Module]]:
+        """The network and its discriminators as the seed gives them, started from weights where the recipe says so."""
+        if self.recipe.adversary and not self.hooks.adversarial:
+            raise RecipeError(f"[adversary]: system {self.system.name!r} has no discriminators; expected no such table")
         torch.manual_seed(self.recipe.seed)
         try:
-            network = self.system.build(self.recipe.network, self.scale)
+            network = self._built()
             if self.recipe.start:
                 _fill(network, self.recipe, root)
             discriminators = self.hooks.discriminators(self.settings)

@@ -31,6 +31,11 @@ WHITE = 0.35
 """The reflectance that perceptual features take for white."""
 
 
+_LOSS = ("dice", "perceptual")
+_TERMS = ("l1", "perceptual", "gan", "segment")
+_SWITCHES = ("joint", "truth", "images_rate")
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """The images of a batch, and the network that they come from."""
@@ -43,6 +48,7 @@ def discriminators(settings: Settings) -> dict[str, nn.Module]:
     """A U-Net discriminator for each stage, in runs with `gan`; [adversary] `kind` (none, unet), `width`, `bands`."""
     said = {"bands": settings.get("network", {}).get("bands", 3), **settings.get("adversary", {})}
     phases = settings.get("phases")
+    _check_terms(settings.get("loss", {}), phases or {})
     kind = said.pop("kind", "unet")
     if kind not in ("none", "unet"):
         raise RecipeError(f"[adversary] kind = {kind!r}; expected none or unet")
@@ -51,6 +57,17 @@ def discriminators(settings: Settings) -> dict[str, nn.Module]:
         raise RecipeError(f"[adversary] {', '.join(said)}: not known; expected kind, width, bands")
     unused = phases is not None and not any(phase.get("gan") for phase in phases.values())
     return {} if kind == "none" or unused else {n: UnetDiscriminator(bands, width) for n in ("quarter", "fine")}
+
+
+def _check_terms(loss: Settings, phases: Settings) -> None:
+    """Raise RecipeError for a key of [loss] or of a phase that nothing reads, and for a phase that trains nothing."""
+    if unknown := sorted(set(loss) - set(_LOSS)):
+        raise RecipeError(f"[loss] {unknown}: no such terms; known are {', '.join(_LOSS)}")
+    for name, phase in phases.items():
+        if unknown := sorted(set(phase) - {"steps", *_TERMS, *_SWITCHES}):
+            raise RecipeError(f"[phases.{name}] {unknown}: not known; known are {', '.join((*_TERMS, *_SWITCHES))}")
+        if not any(phase.get(term) for term in _TERMS):
+            raise RecipeError(f"[phases.{name}] trains nothing; expected one of {', '.join(_TERMS)} above 0")
 
 
 def forward(network: nn.Module, batch: SampleBatch, settings: Settings) -> Output:

@@ -27,15 +27,21 @@ __all__ = [
 ]
 
 GAMES = ("none", "pix2pix", "drpan")
+_DISTANCES = ("l1", "gradient", "rms", "band", "sigma")
+_VERDICTS = ("gan", "reviser", "region")
 _TINY = 1e-3  # units below which an RMS has no slope worth following
 
 
 def discriminators(settings: Settings) -> dict[str, nn.Module]:
-    """[adversary] kind none, pix2pix or drpan; inputs, width, layers, attend. The reviser has no attention."""
+    """[adversary] kind none, pix2pix or drpan; inputs, width, layers, attend. The reviser has no attention.
+
+    Raises RecipeError for another kind, and for a [loss] that has unknown terms or none.
+    """
     said: dict[str, Any] = {"width": 64, "layers": 3, "inputs": 4, "attend": "none", **settings.get("adversary", {})}
     kind, attend = said.pop("kind", "none"), said.pop("attend")
     if kind not in GAMES:
         raise RecipeError(f"[adversary] kind = {kind!r}: expected one of {', '.join(GAMES)}")
+    _check_loss(settings, kind)
     if kind == "none":
         return {}
     found: dict[str, nn.Module] = {"patch": PatchGan(attend=attend, **said)}
@@ -44,6 +50,16 @@ def discriminators(settings: Settings) -> dict[str, nn.Module]:
     for network in found.values():
         network.apply(_start)
     return found
+
+
+def _check_loss(settings: Settings, kind: str) -> None:
+    """Raise RecipeError for a key of [loss] that no term has, and where no term is left."""
+    weights = settings.get("loss", {})
+    known = (*_DISTANCES, *_VERDICTS, "penalty")
+    if unknown := sorted(set(weights) - set(known)):
+        raise RecipeError(f"[loss] {unknown}: no such terms; known are {', '.join(known)}")
+    if kind == "none" and not any(_weight(settings, name, 0.0) for name in _DISTANCES):
+        raise RecipeError(f"[loss] trains nothing; expected a weight above 0 for one of {', '.join(_DISTANCES)}")
 
 
 def forward(generator: nn.Module, batch: ImageBatch, settings: Settings) -> Tensor:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from terrafine.training.dem.degrade import Family
 from terrafine.training.dem.optical import OpticalFamily
 from terrafine.training.dem.radar import RadarFamily
-from terrafine.training.recipe import Recipe
+from terrafine.training.recipe import Recipe, held_out_problems
 
 __all__ = ["DemData", "DemPatches", "DemRecipe"]
 
@@ -77,13 +77,28 @@ class DemRecipe(Recipe):
         return self.name if self.scales else f"{self.name}-x{self.scale}"
 
     def problems(self) -> list[str]:
-        """What cannot be meant; in words."""
+        """What contradicts itself, or is out of range; in words."""
         p = self.patches
         checks = (
             (self.scale < 2, f"scale = {self.scale}: expected 2 or more"),
+            (
+                any(not w > 0 for w in self.data.files.values()),
+                f"[data.files] {dict(self.data.files)}: expected weights above 0",
+            ),
+            (
+                any(not k.isdecimal() or int(k) < 1 or not v >= 0 for k, v in p.coarsen.items())
+                or not sum(p.coarsen.values()) > 0,
+                f"[patches] coarsen = {dict(p.coarsen)}: expected whole factors and their probabilities",
+            ),
+            (
+                not self.patches.exaggerate >= 0,
+                f"[patches] exaggerate = {p.exaggerate}: expected 0 or more",
+            ),
+            (bool(self.scales) and min(self.scales) < 2, f"scales = {list(self.scales)}: expected 2 or more"),
             (bool(self.scales) and self.scale not in self.scales, f"scale {self.scale} is not among scales"),
             (p.size < 8 or p.batch < 1, f"[patches] size = {p.size}, batch = {p.batch}: expected 8 or more, 1 or more"),
             (not self.data.held_out, "[data] held_out is empty: without held-out terrain no score means anything"),
             (self.validation_patches < 1, f"validation_patches = {self.validation_patches}: expected 1 or more"),
         )
-        return super().problems() + [text for bad, text in checks if bad]
+        bands = held_out_problems(self.data.held_out, self.data.gap)
+        return super().problems() + bands + [text for bad, text in checks if bad]

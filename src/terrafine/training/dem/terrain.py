@@ -115,6 +115,8 @@ def split(
         rest = tuple(z for z in ((0, a - away, 0, width), (b + away, height, 0, width)) if z[1] > z[0])
         if rest:
             training.append(replace(t, zones=rest))
+    if not training:
+        raise DataError(f"all of {sorted(names)} is held out; expected some terrain to train on")
     return training, validation
 
 

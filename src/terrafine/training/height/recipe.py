@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from terrafine.training.height.data import MIRRORS
-from terrafine.training.recipe import Recipe
+from terrafine.training.recipe import Recipe, held_out_problems
 
 __all__ = ["ImageData", "ImagePatches", "ImageRecipe"]
 
@@ -69,9 +69,10 @@ class ImageRecipe(Recipe):
         "stop": {"best_by": "mae"},
     }
     SCORES: ClassVar = ("mae", "rmse", "ssim", "r2", "to_mean")
+    HIGHER: ClassVar = ("ssim", "r2")
 
     def problems(self) -> list[str]:
-        """What cannot be meant; in words."""
+        """What contradicts itself, or is out of range; in words."""
         d, p = self.data, self.patches
         tiled = bool(d.images or d.heights)
         checks = (
@@ -88,8 +89,12 @@ class ImageRecipe(Recipe):
                 p.size < 16 or p.batch < 1,
                 f"[patches] size = {p.size}, batch = {p.batch}: expected 16 or more, 1 or more",
             ),
+            (not d.white > 0, f"[data] white = {d.white}: expected above 0"),
+            (not d.block_m > 0, f"[data] block_m = {d.block_m}: expected above 0"),
+            (not p.light >= 0, f"[patches] light = {p.light}: expected 0 or more"),
             (p.mirror not in MIRRORS, f"[patches] mirror = {p.mirror!r}: expected one of {', '.join(MIRRORS)}"),
             (not 0 < p.least <= 1, f"[patches] least = {p.least}: expected above 0, up to 1"),
             (self.validation_tiles < 1, f"validation_tiles = {self.validation_tiles}: expected 1 or more"),
         )
-        return super().problems() + [text for bad, text in checks if bad]
+        bands = held_out_problems(d.held_out, d.gap)
+        return super().problems() + bands + [text for bad, text in checks if bad]

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from terrafine.atomic import written
 from terrafine.errors import MissingExtraError
 from terrafine.physics.ssim import ssim
 
@@ -76,4 +77,5 @@ def draw_tiles(rows: Sequence[tuple[Tensor, Tensor, Tensor]], path: Path) -> Non
         axis.set_title(title, fontsize=9)
     for axis in panels.flat:
         axis.set_axis_off()
-    figure.savefig(path, dpi=80)
+    with written(path) as part:
+        figure.savefig(part, dpi=80, format="png")

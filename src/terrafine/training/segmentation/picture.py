@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from terrafine.atomic import written
 from terrafine.errors import MissingExtraError
 
 __all__ = ["draw_samples"]
@@ -37,4 +38,5 @@ def draw_samples(rows: Sequence[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]], 
         axis.set_title(title, fontsize=9)
     for axis in panels.flat:
         axis.set_axis_off()
-    figure.savefig(path, dpi=80)
+    with written(path) as part:
+        figure.savefig(part, dpi=80, format="png")

@@ -73,6 +73,8 @@ class SampleRecipe(Recipe):
         "stop": {"best_by": "short"},
     }
     SCORES: ClassVar = ("short", "f1", "iou", "overall_accuracy", "area_bias", "image_mae")
+    HIGHER: ClassVar = ("f1", "iou", "overall_accuracy")
+    SIGNED: ClassVar = ("area_bias",)
 
     @classmethod
     def prepared(cls, record: dict[str, Any], where: str) -> dict[str, Any]:
@@ -83,6 +85,9 @@ class SampleRecipe(Recipe):
             for p in phases.values()
         ):
             raise RecipeError(f"{where}: [phases.NAME] needs numbers, `steps` among them")
+        for name, phase in phases.items():
+            if type(phase["steps"]) is not int or phase["steps"] < 0:
+                raise RecipeError(f"{where}: [phases.{name}] steps = {phase['steps']}: expected a whole number from 0")
         phases = {name: phase for name, phase in phases.items() if phase["steps"] > 0}
         ends = list(accumulate(int(p["steps"]) for p in phases.values()))
         if not ends:
@@ -103,7 +108,7 @@ class SampleRecipe(Recipe):
         return json.dumps(record | {"phases": [[k, dict(v)] for k, v in self.phases.items()]}, sort_keys=True)
 
     def problems(self) -> list[str]:
-        """What cannot be meant; in words."""
+        """What contradicts itself, or is out of range; in words."""
         p, folders = self.patches, self.data.folders
         checks = (
             (

@@ -12,17 +12,35 @@ import torch
 from torch import nn
 
 from terrafine import __version__
+from terrafine.atomic import write_whole
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.weights import digest, save
 from terrafine.training.recipe import Recipe
 
-__all__ = ["publish"]
+__all__ = ["write_result"]
 
 
-def publish(
+def write_result(
     path: Path, network: nn.Module, spec: ModelSpec, recipe: Recipe, scores: Mapping[str, float], **more: Any
 ) -> None:
-    """Write weights and spec to `path`, and result.json beside them; `more` are further fields of the spec."""
+    """Write the weights file, and result.json beside it.
+
+    Parameters
+    ----------
+    path
+        The weights file.
+    network, spec
+        Finished weights, and what the system says of them.
+    recipe, scores
+        Recorded in the spec's provenance, with the version and licence of what they come from.
+    **more
+        Further fields of the spec, such as its calibration.
+
+    Raises
+    ------
+    OSError
+        Where a file cannot be written.
+    """
     provenance = {
         "recipe": json.loads(recipe.to_json()),
         "recipe_sha256": recipe.digest,
@@ -34,4 +52,4 @@ def publish(
     }
     spec = replace(spec, name=recipe.name, version=recipe.version, provenance=provenance, **more)
     save(path, network.state_dict(), spec)
-    (path.parent / "result.json").write_text(json.dumps({"scores": scores, "sha256": digest(path)}), encoding="utf-8")
+    write_whole(path.parent / "result.json", json.dumps({"scores": scores, "sha256": digest(path)}).encode())
