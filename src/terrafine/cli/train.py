@@ -29,6 +29,7 @@ __all__ = ["train"]
     metavar="DIR",
     help="Folder that the recipe's file names start from.",
 )
+@click.option("--start", metavar="WEIGHTS", help="A file or the name of weights to start from, not the recipe's.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads.  [default: all]")
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
 def train(recipe: Path, quiet: bool, **options: Any) -> None:

@@ -21,13 +21,26 @@ _TINY = 1e-9
 class Balancing:
     """Terms of a loss whose weights adapt, and how; as a recipe states them. Absent: all weights stay as in `[loss]`.
 
-    method       `uncertainty`: the factor of a term is exp(−s), s its learned log variance (Kendall et al. 2018,
-                 doi:10.1109/CVPR.2018.00781). `relobralo`: terms that fell least, against the step before or the first
-                 step, weigh most (Bischof & Kraus 2021, arXiv:2110.09813)
-    terms        two or more names of `[loss]`, none of which can fall below 0; all others keep their weight
-    rate         uncertainty: step of the gradient descent on s, bounded to this
-    temperature  relobralo: the lower, the more unlike the factors; keep: share of the former factors at each step (α);
-                 remember: probability that those are the last ones, not those against the first step (E[ρ])
+    Attributes
+    ----------
+    method
+        `uncertainty`: the factor of a term is exp(−s), s its learned log variance [1]_. `relobralo`: terms that fell
+        least, against the step before or the first step, have the largest factor [2]_.
+    terms
+        Two or more names of `[loss]`, none of which can fall below 0; all others keep their weight.
+    rate
+        Of `uncertainty`: largest step of the gradient descent on s.
+    temperature
+        Of `relobralo`: the lower, the more the factors differ.
+    keep
+        Of `relobralo`: share of the former factors at each step (α).
+    remember
+        Of `relobralo`: probability that those are the last ones, not those against the first step (E[ρ]).
+
+    References
+    ----------
+    .. [1] Kendall et al. 2018, https://doi.org/10.1109/CVPR.2018.00781
+    .. [2] Bischof & Kraus 2021, https://arxiv.org/abs/2110.09813
     """
 
     method: str
@@ -38,7 +51,7 @@ class Balancing:
     remember: float = 0.99
 
     def problems(self, weights: Mapping[str, float]) -> list[str]:
-        """What cannot be meant, given the weights of `[loss]`; in words."""
+        """What contradicts itself or the weights of `[loss]`, in words."""
         off = [name for name in self.terms if not weights.get(name, 0.0) > 0]
         checks = (
             (self.method not in METHODS, f"method = {self.method!r}: expected one of {METHODS}"),
@@ -56,9 +69,16 @@ class Balancing:
 
 
 class Balance:
-    """The factors of a loss's terms, all 1 at first; `state` is all that a checkpoint must hold of them.
+    """Factors of a loss's terms, all 1 at first.
 
-    A term that is absent from a step's loss (its ingredient happened to be in no patch) is left as it stands.
+    The factor of a term that is absent from a step's loss, because no patch has its ingredient, does not change.
+
+    Attributes
+    ----------
+    settings, seed
+        Of the recipe.
+    state
+        Tensors (term,) that a checkpoint holds.
     """
 
     def __init__(self, settings: Balancing, seed: int) -> None:
@@ -69,9 +89,19 @@ class Balance:
         self.state = {n: torch.full(size, fill.get(n, float("nan")), dtype=torch.float64) for n in names}
 
     def factors(self, step: int, values: Mapping[str, float]) -> dict[str, float]:
-        """The factor of each term at this step, given the values of those in this step's loss; moves the state on.
+        """Return the factor of each term at a step, and update the state.
 
-        Raises RecipeError where no term is in the loss, or one is below 0.
+        Parameters
+        ----------
+        step
+            Steps done.
+        values
+            Of the terms in this step's loss.
+
+        Raises
+        ------
+        RecipeError
+            Where no term is in the loss, or one is below 0.
         """
         terms = list(self.settings.terms)
         at = torch.tensor([i for i, name in enumerate(terms) if name in values], dtype=torch.long)

@@ -29,6 +29,7 @@ def train(
     device: str = "auto",
     restart: bool = False,
     threads: int | None = None,
+    start: PathLike | None = None,
     progress: Callable[[int, int, dict[str, float]], None] | bool | None = None,
 ) -> TrainingResult:
     """Train the model that a recipe describes and write one safetensors file.
@@ -50,6 +51,8 @@ def train(
         Start from scratch where `out` holds a checkpoint.
     threads
         CPU threads; by default all.
+    start
+        Weights to start from, instead of the recipe's: a file, also under `data_root`, or the name of shipped ones.
     progress
         True for a progress bar, or a function of (step, steps, losses and scores by name).
 
@@ -82,5 +85,6 @@ def train(
         device=device,
         restart=restart,
         threads=threads,
+        start=start,
         progress=step_progress(progress),
     )

@@ -24,9 +24,16 @@ MARGIN = 2  # coarse cells of margin that a fine patch needs on each side, for t
 class Degradation:
     """One way from fine to coarse.
 
-    kernel    `mean` of the block; `bicubic`, antialiased; `gaussian`, a point spread of `width` coarse cells (1σ)
-    noise_m   standard deviation of white noise added to each coarse cell, metres
-    rounded   heights rounded to whole metres, as most products ship them
+    Attributes
+    ----------
+    kernel
+        `mean` of the block; `bicubic`, antialiased; `gaussian`, a point spread function of `width`.
+    width
+        Of the point spread function, coarse cells (1σ).
+    noise_m
+        Standard deviation of white noise added to each coarse cell, metres.
+    rounded
+        Whether heights are rounded to whole metres, as most products ship them.
     """
 
     kernel: str = "mean"
@@ -35,7 +42,21 @@ class Degradation:
     rounded: bool = False
 
     def __call__(self, fine: F64, k: int, rng: np.random.Generator) -> F64:
-        """Fine (y, x) with a margin of MARGIN·k cells on each side -> coarse, without the margin."""
+        """Degrade heights.
+
+        Parameters
+        ----------
+        fine
+            (k·y, k·x) metres, with a margin of MARGIN·k cells on each side.
+        k
+            Fine cells along a coarse one.
+        rng
+            Source of the noise.
+
+        Returns
+        -------
+        (y, x) metres, without the margin.
+        """
         taps = kernel(self.kernel, k, self.width)
         coarse = _along(_along(fine, taps, k, 0), taps, k, 1)
         if self.noise_m:
@@ -47,8 +68,21 @@ class Degradation:
 class Family:
     """Probabilities over degradations, as a recipe states them.
 
-    kernels    weight of each kernel; noise: probability of noise, drawn uniformly up to noise_m of relief-free
-    metres; rounded: probability that heights are whole metres; width: range of the point spread, coarse cells
+    Attributes
+    ----------
+    kernels
+        Weight of each kernel.
+    noise, noise_m
+        Probability of noise, and its largest standard deviation in metres, drawn uniformly.
+    rounded
+        Probability that heights are whole metres.
+    width
+        Range of the point spread function, coarse cells (1σ).
+
+    Raises
+    ------
+    RecipeError
+        For unknown kernels, and weights that are negative or all 0.
     """
 
     kernels: Mapping[str, float]
@@ -63,7 +97,7 @@ class Family:
             raise RecipeError(f"[degrade] kernels = {dict(self.kernels)}: expected positive weights of {KERNELS}")
 
     def draw(self, rng: np.random.Generator) -> Degradation:
-        """One member; consumes a fixed number of random values, whatever is drawn."""
+        """Draw one degradation; the number of random values it takes is always the same."""
         pick, width, noisy, level, whole = rng.random(5)
         names = sorted(self.kernels)
         edges = np.cumsum([self.kernels[n] for n in names])
@@ -77,7 +111,26 @@ class Family:
 
 
 def kernel(name: str, k: int, width: float = 0.5) -> F64:
-    """Taps over the fine cells of 2·MARGIN + 1 coarse cells, centred on the middle one; they sum to one."""
+    """Weights of the fine cells along 2·MARGIN + 1 coarse cells.
+
+    Parameters
+    ----------
+    name
+        One of KERNELS.
+    k
+        Fine cells along a coarse one.
+    width
+        Of `gaussian`, coarse cells (1σ).
+
+    Returns
+    -------
+    ((2·MARGIN + 1)·k,), centred on the middle coarse cell; the sum is one.
+
+    Raises
+    ------
+    RecipeError
+        For another kernel.
+    """
     reach = (2 * MARGIN + 1) * k
     t = (np.arange(reach) + 0.5) / k - (MARGIN + 0.5)  # distance from the coarse centre, coarse cells
     if name == "mean":
@@ -92,7 +145,7 @@ def kernel(name: str, k: int, width: float = 0.5) -> F64:
 
 
 def sample(fine: F64, k: int) -> F64:
-    """The plain block mean, without any margin; (k·y, k·x) -> (y, x)."""
+    """Return the block mean without a margin; (k·y, k·x) -> (y, x)."""
     y, x = fine.shape[0] // k, fine.shape[1] // k
     return block_mean(fine[: y * k, : x * k], None, k)[0].astype(np.float64)
 

@@ -28,11 +28,24 @@ _STEEPEST, _SHALLOWEST = 10.0, 60.0
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Patches without a place: which of them are neighbours on the ground is not known.
+    """Patches without coordinates: which of them are neighbours on the ground is not known.
 
-    fine       (n, k·y, k·x) metres; coarse (n, y, x) metres; pixel_size_m of a fine cell
-    vv, vh     (n, k·y, k·x) dB, NaN where not observed; incidence likewise, degrees on the ellipsoid
-    azimuth    from the ground to the sensor, degrees from north; unit: how backscatter was stored, `dB` or `linear`
+    Attributes
+    ----------
+    name
+        Of the file.
+    fine, coarse
+        (n, k·y, k·x) and (n, y, x), metres.
+    vv, vh
+        (n, k·y, k·x) dB, NaN where not observed.
+    incidence
+        (n, k·y, k·x) degrees on the ellipsoid.
+    azimuth
+        From the ground to the sensor, degrees from north.
+    unit
+        How backscatter was stored, `dB` or `linear`.
+    pixel_size_m
+        Of a fine cell.
     """
 
     name: str
@@ -54,7 +67,7 @@ class Samples:
         return int(self.fine.shape[-1] // self.coarse.shape[-1])
 
     def guides(self, i: int) -> dict[str, F32]:
-        """vv, vh, look_east and look_north of one sample: (2, y, x), value and 1 where observed, else both 0."""
+        """Return vv, vh, look_east and look_north of a sample: (2, y, x), value and 1 where observed, else both 0."""
         theta, alpha = np.radians(self.incidence[i]), np.radians(self.azimuth)
         values = {"vv": self.vv[i], "vh": self.vh[i]}
         values |= {"look_east": np.sin(theta) * np.sin(alpha), "look_north": np.sin(theta) * np.cos(alpha)}
@@ -65,15 +78,30 @@ class Samples:
 
 
 def read_samples(path: Path, orbit: str, *, pixel_size_m: float = _FINE_M) -> Samples:
-    """Every sample of a file; arrays are (n, y, x) or (n, 1, y, x).
+    """Read every sample of a file; its arrays are (n, y, x) or (n, 1, y, x).
 
-    orbit         ascending or descending: the layout does not say; the look is Sentinel-1's at 45° latitude
-    pixel_size_m  of a fine cell, which the layout does not say either
+    Backscatter that is never below 0 and mostly below 2 is read as linear power, backscatter mostly below −3 as dB.
+    Power of 0 or less counts as not observed.
 
-    Backscatter that is never below 0 and mostly below 2 is taken for linear power, backscatter mostly below −3 for dB;
-    `unit` says which. Power of 0 or less counts as not observed. Raises RecipeError for another orbit, SourceError for
-    a file that is no HDF5, DataError for missing keys, shapes that do not fit, values that are not finite or out of
-    range, MissingExtraError without h5py.
+    Parameters
+    ----------
+    path
+        The HDF5 file.
+    orbit
+        ascending or descending, which the layout does not state; the look is Sentinel-1's at 45° latitude.
+    pixel_size_m
+        Of a fine cell, which the layout does not state either.
+
+    Raises
+    ------
+    RecipeError
+        For another orbit.
+    SourceError
+        For a file that is not HDF5.
+    DataError
+        For missing keys, shapes that do not fit, and values that are not finite or out of range.
+    MissingExtraError
+        Without h5py.
     """
     if orbit not in ORBITS:
         raise RecipeError(f"{path}: orbit {orbit!r}; name it behind the file, {path.name}#ascending or #descending")

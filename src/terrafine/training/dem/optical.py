@@ -21,17 +21,32 @@ F64 = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class OpticalFamily:
-    """Ranges from which every patch draws its image, uniformly unless said otherwise; as a recipe states them.
+    """Ranges from which every patch draws its image, uniformly unless stated; as a recipe gives them.
 
-    azimuth    of the sun, degrees from north; elevation: above the horizon
-    diffuse    light of the sky, relative to the sun at right angles
-    haze       what air and sensor add to every cell, relative to level ground, logarithmically uniform: a Landsat 8
-               digital number of 8,000 is 5,000 of offset, and haze on top
-    cover_db   largest spread of ground covers, drift_db of slow drifts: neither follows the terrain
-    texture_db spread of what varies from cell to cell and is no relief, logarithmically uniform
-    shift      largest displacement in fine cells, along y and x; smooth: largest blur, fine cells (1σ)
-    error      largest spread of relief that the image shows and the elevation model has not, in fine cells (1σ)
-    drop       probability that a patch comes without an image
+    Attributes
+    ----------
+    azimuth, elevation
+        Of the sun, degrees from north and above the horizon.
+    diffuse
+        Light of the sky, relative to the sun at right angles.
+    haze
+        What air and sensor add to every cell, relative to level ground, logarithmically uniform: a Landsat 8 digital
+        number of 8,000 is 5,000 of offset, and haze on top.
+    cover_db, drift_db
+        Largest spread of ground covers and of slow drifts: neither follows the terrain.
+    texture_db
+        Spread of what varies from cell to cell and is no relief, logarithmically uniform.
+    shift, smooth
+        Largest displacement along y and x, and largest blur (1σ), fine cells.
+    error
+        Largest spread of relief that the image shows and the elevation model lacks, fine cells (1σ).
+    drop
+        Probability that a patch comes without an image.
+
+    Raises
+    ------
+    RecipeError
+        For ranges that are not from low to high, or out of bounds.
     """
 
     azimuth: tuple[float, float] = (0.0, 360.0)
@@ -65,9 +80,21 @@ class OpticalFamily:
             raise RecipeError(f"[optical] drop = {self.drop}: expected from 0 to below 1")
 
     def simulate(self, fine: F64, pixel_size_m: tuple[float, float], rng: np.random.Generator) -> dict[str, F32]:
-        """Heights (y, x) in metres with cells of (y, x) metres -> band -> (2, y, x): value, and 1 where observed.
+        """Simulate an image over a patch.
 
-        Bands are optical, 10 lg of brightness, and sun_east and sun_north, the unit vector toward the sun on the map.
+        Parameters
+        ----------
+        fine
+            Heights (y, x), metres, as a map.
+        pixel_size_m
+            Metres along y and x.
+        rng
+            Source of every draw.
+
+        Returns
+        -------
+        Band -> (2, y, x), its value, and 1 where observed. Bands are optical, 10 lg of brightness, and sun_east and
+        sun_north, the unit vector toward the sun on the map.
         """
         azimuth, elevation, diffuse = (rng.uniform(*r) for r in (self.azimuth, self.elevation, self.diffuse))
         seen = torch.from_numpy(as_seen(fine, self.shift, self.smooth, rng, self.error * min(pixel_size_m)))

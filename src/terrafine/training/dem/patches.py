@@ -25,9 +25,18 @@ _MAX_FLAT = 0.3  # a patch with more cells at exactly one height (sea, lake) tea
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """coarse (n, 1, y, x) m · fine (n, 1, k·y, k·x) m · pixel_size_m (n, 2, y, 1), of the coarse cells.
+    """Patches of coarse and fine heights.
 
-    guides: band -> (n, 2, k·y, k·x), value and 1 where observed
+    Attributes
+    ----------
+    coarse
+        (n, 1, y, x), metres.
+    fine
+        (n, 1, k·y, k·x), metres.
+    pixel_size_m
+        (n, 2, y, 1), metres along y and x of the coarse cells.
+    guides
+        Band -> (n, 2, k·y, k·x), its value, and 1 where observed.
     """
 
     coarse: F32
@@ -40,12 +49,26 @@ class Batch:
 class Sampler:
     """Draws training batches from terrains.
 
-    size          coarse cells along a patch
-    batch         patches in a batch
-    coarsen       factor -> probability: the terrain itself is first averaged by it (scale augmentation)
-    exaggerate    heights are multiplied by exp(±this), uniformly; 0 keeps them
-    mirror        mirror and rotate at random
-    radar         how backscatter is simulated over the fine heights, or None; optical: how an image is
+    Attributes
+    ----------
+    terrains
+        What patches are drawn from.
+    scale
+        Fine cells along a coarse one.
+    size, batch
+        Coarse cells along a patch, and patches in a batch.
+    family
+        How coarse heights come from fine ones.
+    seed
+        Of everything random.
+    coarsen
+        Factor and probability: the terrain itself is first averaged by it (scale augmentation).
+    exaggerate
+        Heights are multiplied by exp(±this), uniformly; 0 keeps them.
+    mirror
+        Mirror and rotate at random.
+    radar, optical
+        How backscatter and an image are simulated over the fine heights, or None.
     """
 
     terrains: Sequence[Terrain]
@@ -61,7 +84,13 @@ class Sampler:
     optical: OpticalFamily | None = None
 
     def __call__(self, step: int) -> Batch:
-        """The batch of that step; the same (seed, step) gives the same batch, in any order, on any worker."""
+        """Return the batch of a step; the same seed and step give the same batch, in any order, on any worker.
+
+        Raises
+        ------
+        DataError
+            Where no usable patch is found, or samples have another size or scale.
+        """
         rng = np.random.default_rng([self.seed, step])
         drawn = [self._one(rng) for _ in range(self.batch)]
         coarse, fine, size, guides = zip(*drawn, strict=True)

@@ -23,19 +23,38 @@ _POLARISATIONS = ("vv", "vh")
 
 @dataclass(frozen=True, slots=True)
 class RadarFamily:
-    """Ranges from which every patch draws its radar, uniformly unless said otherwise; as a recipe states them.
+    """Ranges from which every patch draws its radar, uniformly unless stated; as a recipe gives them.
 
-    incidence   degrees on the ellipsoid; heading: ± degrees about the orbit's own; latitude: ± degrees, of the orbit
-    exponent    of the cosine law, and area: of the footprint, for each polarisation (`physics.backscatter`)
-    looks       of the speckle, from a single date to a long series; logarithmically uniform
-    cover_db    largest spread of ground covers: plateaus with sharp borders that do not follow the terrain
-    drift_db    largest spread of slow drifts
-    texture_db  spread of what varies from cell to cell and is no relief, logarithmically uniform; none where it is 0
-    shift       largest displacement of the radar in fine cells, along y and x
-    smooth      largest blur of the heights that the radar sees, fine cells (1σ): its own resolution
-    error       largest spread of relief that the radar sees and the elevation model has not, in fine cells (1σ): what
-                errs in a model of 30 m cells by 3 m is 0.1
-    drop        probability that a patch comes without one of its polarisations, and again that it comes without radar
+    Attributes
+    ----------
+    incidence
+        Degrees on the ellipsoid.
+    heading, latitude
+        ± degrees about the orbit's own heading, and ± degrees of latitude.
+    exponent, area
+        Exponents of the cosine law and of the footprint, for each polarisation (`physics.backscatter`).
+    looks
+        Of the speckle, from a single date to a long series; logarithmically uniform.
+    cover_db
+        Largest spread of ground covers: plateaus with sharp borders that do not follow the terrain.
+    drift_db
+        Largest spread of slow drifts.
+    texture_db
+        Spread of what varies from cell to cell and is no relief, logarithmically uniform; none where it is 0.
+    shift
+        Largest displacement along y and x, fine cells.
+    smooth
+        Largest blur of the heights in the radar's geometry, fine cells (1σ): its own resolution.
+    error
+        Largest spread of relief that the radar observes and the elevation model lacks, fine cells (1σ). An error of
+        3 m in a model of 30 m cells is 0.1.
+    drop
+        Probability that a patch comes without one of its polarisations, and again that it comes without radar.
+
+    Raises
+    ------
+    RecipeError
+        For ranges that are not from low to high, or out of bounds.
     """
 
     incidence: tuple[float, float] = (31.0, 46.0)
@@ -65,10 +84,21 @@ class RadarFamily:
             raise RecipeError(f"[radar] drop = {self.drop}: expected from 0 to below 0.5")
 
     def simulate(self, fine: F64, pixel_size_m: tuple[float, float], rng: np.random.Generator) -> dict[str, F32]:
-        """Heights (y, x) in metres with cells of (y, x) metres -> band -> (2, y, x): value, and 1 where observed.
+        """Simulate radar over a patch.
 
-        Bands are vv and vh in dB, look_east and look_north, the horizontal parts of the vector to the sensor.
-        Rows run south: `fine` is taken as a map, however the patch was turned before.
+        Parameters
+        ----------
+        fine
+            Heights (y, x), metres. Rows run south: it is taken as a map, however the patch was turned before.
+        pixel_size_m
+            Metres along y and x.
+        rng
+            Source of every draw.
+
+        Returns
+        -------
+        Band -> (2, y, x), its value, and 1 where observed. Bands are vv and vh in dB, and look_east and look_north, the
+        horizontal parts of the unit vector to the sensor.
         """
         theta = float(rng.uniform(*self.incidence))
         orbit = ORBITS[int(rng.integers(2))]
@@ -96,7 +126,7 @@ class RadarFamily:
         return out
 
     def lost(self, rng: np.random.Generator) -> tuple[str, ...]:
-        """The polarisations that this patch comes without; consumes two values, whatever is drawn."""
+        """Draw the polarisations that this patch comes without; it always takes two random values."""
         none, which = rng.random(2)
         if none < self.drop:
             return _POLARISATIONS

@@ -27,12 +27,22 @@ _PRIMES = (1_000_003, 15_485_863, 32_452_843, 49_979_687, 67_867_967, 86_028_121
 class Terrain:
     """One elevation model in memory.
 
-    heights       (y, x), int16 where the file holds whole metres, else float32
-    void          the value of cells without data in `heights`
-    pixel_size_m  (2, y): metres along y and x
-    weight        how often it is drawn
-    zones         half-open windows (y0, y1, x0, x1) that may be drawn from
-    samples       of an HDF5 file, from which its patches come; `heights` are then theirs, one below the other
+    Attributes
+    ----------
+    name
+        Path under the data folder, without suffix.
+    heights
+        (y, x) metres, int16 where the file holds whole metres, else float32.
+    void
+        The nodata value of `heights`.
+    pixel_size_m
+        (2, y), metres along y and x.
+    weight
+        How often it is drawn.
+    zones
+        Half-open windows (y0, y1, x0, x1) that may be drawn from.
+    samples
+        Of an HDF5 file, from which its patches come; `heights` are then theirs, one below the other.
     """
 
     name: str
@@ -44,7 +54,7 @@ class Terrain:
     samples: Samples | None = None
 
     def draw_window(self, side: int, rng: np.random.Generator) -> tuple[int, int] | None:
-        """Corner of a side×side window inside one zone, uniformly over positions; None where none fits."""
+        """Draw the corner (y, x) of a side×side window inside one zone, uniformly; None where none fits."""
         room = [max(0, y1 - y0 - side + 1) * max(0, x1 - x0 - side + 1) for y0, y1, x0, x1 in self.zones]
         u, v, w = rng.random(3)
         if not sum(room):
@@ -54,25 +64,35 @@ class Terrain:
         return y0 + int(v * (y1 - y0 - side + 1)), x0 + int(w * (x1 - x0 - side + 1))
 
     def draw_sample(self, samples: Samples, rng: np.random.Generator) -> int:
-        """The number of one of its samples inside the zones, uniformly."""
+        """Draw the number of one of its samples inside the zones, uniformly."""
         side = samples.fine.shape[1]
         known = np.concatenate([np.arange(y0 // side, y1 // side) for y0, y1, _, _ in self.zones])
         return int(known[int(rng.random() * len(known))])
 
     def usable(self, window: NDArray[np.int16] | NDArray[np.float32]) -> bool:
-        """No void in the window."""
+        """Whether the window has no nodata."""
         return not bool((window == self.void).any())
 
     def pixel_at(self, row: int) -> tuple[float, float]:
-        """Metres along y and x at that row."""
+        """Return metres along y and x at a row."""
         return float(self.pixel_size_m[0, row]), float(self.pixel_size_m[1, row])
 
 
 def load_terrains(root: Path, weights: Mapping[str, float]) -> list[Terrain]:
-    """Every file under `root` that a pattern of `weights` matches; its files share the weight by their area.
+    """Read every elevation model that a recipe names.
 
-    The first pattern that matches a file takes it. HDF5 in the layout of `training.hdf5` needs its orbit behind the
-    pattern, `pairs/*.h5#descending`. Raises DataError for a pattern without a file.
+    Parameters
+    ----------
+    root
+        Data folder.
+    weights
+        Pattern under `root` -> weight, which its files share by their area. The first pattern that matches a file takes
+        it. HDF5 in the layout of `training.dem.hdf5` needs its orbit behind the pattern, `pairs/*.h5#descending`.
+
+    Raises
+    ------
+    DataError
+        For a pattern without a file.
     """
     taken: dict[Path, Terrain] = {}
     for entry, weight in weights.items():
@@ -92,11 +112,28 @@ def load_terrains(root: Path, weights: Mapping[str, float]) -> list[Terrain]:
 def split(
     terrains: Iterable[Terrain], held_out: Mapping[str, Sequence[float]], gap: int
 ) -> tuple[list[Terrain], list[Terrain]]:
-    """(training, validation): whole files, or the band of rows `[from, to)` given as fractions of the height.
+    """Split terrains into training and validation by whole files or bands of rows.
 
-    Training windows keep `gap` cells away from a held-out band, so that no cell is on both sides. Of an HDF5 file the
-    fractions are of its samples in their order, and the gap is whole samples: where they lie is not known, so ground
-    may be on both sides, which `check_leak` sees only where it is the same cells.
+    Of an HDF5 file the fractions are of its samples in their order, and the gap is whole samples: their coordinates are
+    not known, so ground may be on both sides, which `check_leak` finds only where it is the same cells.
+
+    Parameters
+    ----------
+    terrains
+        All terrains of the recipe.
+    held_out
+        Name -> fractions [from, to) of the rows.
+    gap
+        Cells between training windows and a held-out band.
+
+    Returns
+    -------
+    (training, validation)
+
+    Raises
+    ------
+    DataError
+        For a name that is not among the terrains, and where nothing is left to train on.
     """
     training, validation = [], []
     terrains = list(terrains)
@@ -121,10 +158,15 @@ def split(
 
 
 def check_leak(training: Iterable[Terrain], validation: Iterable[Terrain]) -> None:
-    """Raise DataError where a validation cell also lies in a training terrain, whatever the georeference claims.
+    """Refuse validation terrain that is also in a training terrain, whatever the georeference states.
 
-    Compares the terrain itself: fingerprints of the relief on a sparse lattice of the validation zones are looked
-    for at every cell of the training zones. It finds copies and crops on the same grid, not resampled ones.
+    Fingerprints of the relief on a sparse lattice of the validation zones are searched at every cell of the training
+    zones. This finds copies and crops on the same grid, not resampled ones.
+
+    Raises
+    ------
+    DataError
+        With both positions.
     """
     prints: dict[bytes, str] = {}
     hashes: list[int] = []

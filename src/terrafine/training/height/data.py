@@ -28,9 +28,16 @@ _TRIES = 200
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """terrain: heights, voids and zones on the image's grid.
+    """An image and the heights under it.
 
-    image   (3, y, x), times `unit` reflectance; finite in voids
+    Attributes
+    ----------
+    terrain
+        Heights, nodata and zones on the image's grid.
+    image
+        (3, y, x) red, green and blue; finite where heights are nodata.
+    unit
+        Reflectance of one in `image`.
     """
 
     terrain: Terrain
@@ -39,10 +46,24 @@ class Scene:
 
 
 def load_scenes(root: Path, pairs: Mapping[str, str], sensor: str | None = None) -> list[Scene]:
-    """Every pair of image and heights under `root`; heights on another grid are put on the image's.
+    """Read every pair of image and heights; heights on another grid are resampled to the image's.
 
-    Cells without heights or without all of red, green and blue are void. Scenes weigh by the root of their area.
-    Raises DataError for a missing file, and what opening raises.
+    Cells without heights or without all of red, green and blue are nodata. The weight of a scene is the root of its
+    area.
+
+    Parameters
+    ----------
+    root
+        Data folder.
+    pairs
+        Image -> heights, under `root`.
+    sensor
+        Of the images; None detects it.
+
+    Raises
+    ------
+    DataError
+        For a missing file, and for a pair without a common area.
     """
     scenes = []
     for image, heights in pairs.items():
@@ -76,7 +97,13 @@ def _load(image_path: Path, heights_path: Path, name: str, sensor: str | None) -
 def split_scenes(
     scenes: Sequence[Scene], held_out: Mapping[str, Sequence[float]], gap: int
 ) -> tuple[list[Scene], list[Scene]]:
-    """(training, validation) by whole scenes or bands of rows, with a gap; checked for leaks. Raises DataError."""
+    """Split scenes into (training, validation) by whole scenes or bands of rows, as `training.dem.terrain.split`.
+
+    Raises
+    ------
+    DataError
+        For a name that is not among the scenes, and for the same ground on both sides.
+    """
     scenes_by = {s.terrain.name: s for s in scenes}
     training, validation = split([s.terrain for s in scenes], held_out, gap)
     check_leak(training, validation)
@@ -86,12 +113,23 @@ def split_scenes(
 
 @dataclass(frozen=True, slots=True)
 class ImageSampler:
-    """Draws batches of patches; the same (seed, step) gives the same batch.
+    """Draws batches of patches; the same seed and step give the same batch.
 
-    least   share of a patch's cells that must have heights
-    mirror  none; `sun`: rows and columns change places, which keeps the light of a morning sun, in the south-east or
-            north-west, where it is; `all`: left-right and up-down as published, which turns the light around
-    light   spread of brightness, of each band's brightness and of contrast, as a logarithm
+    Attributes
+    ----------
+    scenes
+        What patches are drawn from.
+    size, batch
+        Cells along a patch, and patches in a batch.
+    seed
+        Of everything random.
+    least
+        Share of a patch's cells that must have heights.
+    mirror
+        `none`; `sun`: rows and columns change places, which keeps the direction of a morning sun in the south-east or
+        north-west; `all`: left-right and up-down as in the literature, which turns the light around.
+    light
+        Spread of brightness, of each band's brightness and of contrast, as a logarithm.
     """
 
     scenes: Sequence[Scene]
@@ -138,7 +176,7 @@ class ImageSampler:
 
 
 def cut(scene: Scene, y: int, x: int, size: int) -> tuple[F32, F32, F32]:
-    """image (3, size, size), heights (1, size, size) with 0 where void, valid (1, size, size)."""
+    """Return image (3, size, size), heights (1, size, size) with 0 where nodata, and valid (1, size, size)."""
     at = np.s_[y : y + size, x : x + size]
     heights = scene.terrain.heights[at]
     valid = heights != VOID
@@ -153,7 +191,7 @@ def stack(patches: Sequence[tuple[F32, F32, F32]]) -> ImageBatch:
 
 
 def all_tiles(scenes: Sequence[Scene], size: int, least: float = 0.9) -> Iterator[tuple[str, int, int]]:
-    """(name, y, x) of the tiles of a regular lattice in each zone that have enough heights."""
+    """Yield (name, y, x) of the tiles of a regular lattice in each zone that have enough heights."""
     for scene in scenes:
         for y0, y1, x0, x1 in scene.terrain.zones:
             for y in range(y0, y1 - size + 1, size):

@@ -31,12 +31,12 @@ def level_of(heights: Tensor, valid: Tensor, objective: str) -> Tensor:
     return heights
 
 
-def score_tiles(made: Tensor, truth: Tensor, valid: Tensor) -> dict[str, Tensor]:
+def score_tiles(predicted: Tensor, truth: Tensor, valid: Tensor) -> dict[str, Tensor]:
     """MAE and RMSE in metres, SSIM and R² of each tile, over valid cells; (n, 1, y, x) -> (n,).
 
     R² is 1 - squared error / variance within the tile: a tile's mean has 0, and any level that is wrong less.
     """
-    error = (made - truth) * valid
+    error = (predicted - truth) * valid
     count = valid.sum(dim=(1, 2, 3)).clamp_min(1)
     mean = (truth * valid).sum(dim=(1, 2, 3)) / count
     spread = (((truth - mean[:, None, None, None]) * valid) ** 2).sum(dim=(1, 2, 3)).clamp_min(1e-6)
@@ -44,7 +44,7 @@ def score_tiles(made: Tensor, truth: Tensor, valid: Tensor) -> dict[str, Tensor]
     return {
         "mae": error.abs().sum(dim=(1, 2, 3)) / count,
         "rmse": (square / count).sqrt(),
-        "ssim": mean_ssim(torch.where(valid > 0, made, truth), truth),
+        "ssim": mean_ssim(torch.where(valid > 0, predicted, truth), truth),
         "r2": 1 - square / spread,
     }
 
@@ -56,7 +56,7 @@ def mean_ssim(a: Tensor, b: Tensor, data_range: float = _RANGE_M) -> Tensor:
 
 
 def draw_tiles(rows: Sequence[tuple[Tensor, Tensor, Tensor]], path: Path) -> None:
-    """A PNG of (image (3, y, x) reflectance, truth (y, x), made (y, x)) rows, heights on one scale in each row."""
+    """A PNG of (image (3, y, x) reflectance, truth (y, x), predicted (y, x)) rows, heights on one scale in each row."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -66,14 +66,14 @@ def draw_tiles(rows: Sequence[tuple[Tensor, Tensor, Tensor]], path: Path) -> Non
     figure = Figure(figsize=(7.2, 2.4 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(rows), 3, squeeze=False)
-    for axes, (image, truth, made) in zip(panels, rows, strict=True):
+    for axes, (image, truth, predicted) in zip(panels, rows, strict=True):
         low, high = (float(v) for v in np.nanquantile(truth.numpy(), (0.01, 0.99)))
         picture = (image / image.quantile(0.98)).clamp(0, 1).permute(1, 2, 0).numpy()
         axes[0].imshow(picture)
         style: dict[str, Any] = {"cmap": "terrain", "vmin": low, "vmax": high}
-        for axis, surface in zip(axes[1:], (truth, made), strict=True):
+        for axis, surface in zip(axes[1:], (truth, predicted), strict=True):
             axis.imshow(surface.numpy(), **style)
-    for axis, title in zip(panels[0], ("image", "truth", "made"), strict=True):
+    for axis, title in zip(panels[0], ("image", "truth", "predicted"), strict=True):
         axis.set_title(title, fontsize=9)
     for axis in panels.flat:
         axis.set_axis_off()

@@ -23,7 +23,19 @@ K = 10
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """coarse (b, y, x) and fine (b, k·y, k·x) as stored, `unit` reflectance each; label (k·y, k·x)."""
+    """One sample as stored.
+
+    Attributes
+    ----------
+    name, split, image
+        Of the sample, of its side of the split, and of the image that it comes from.
+    coarse, fine
+        (band, y, x) and (band, k·y, k·x), in units of `unit` reflectance.
+    label
+        (k·y, k·x), class number, 255 where not known.
+    unit
+        Reflectance of one in `coarse` and `fine`.
+    """
 
     name: str
     split: str
@@ -35,10 +47,23 @@ class Sample:
 
 
 def load_all(folders: Sequence[Path], splits: Sequence[str], bands: int = 3, most: int | None = None) -> list[Sample]:
-    """The samples of those splits in all folders, in the indices' order; of more than `most`, so many evenly spread.
+    """Read the samples of some splits in all folders, in the order of their indices.
 
-    A split may be empty in some of several folders. Raises DataError for a folder without index, an index of another
-    form, other bands, or a split that is empty in all.
+    Parameters
+    ----------
+    folders
+        Each as `terrafine dataset` wrote it.
+    splits
+        Names of splits; one may be empty in some of several folders.
+    bands
+        That every sample must have.
+    most
+        Largest number of samples, evenly spread; None reads all.
+
+    Raises
+    ------
+    DataError
+        For a folder without index, an index of another form, other bands, or a split that is empty in all.
     """
     listed = [(folder, *_index(folder, bands)) for folder in folders]
     known = {record["split"] for _, records, _ in listed for record in records}
@@ -83,9 +108,20 @@ def _read(folder: Path, record: Mapping[str, str], unit: float) -> Sample:
 
 @dataclass(frozen=True, slots=True)
 class SampleSampler:
-    """Draws batches of patches, mirrored and turned; the same (seed, step) gives the same batch.
+    """Draws batches of patches, mirrored and turned; the same seed and step give the same batch.
 
-    size in coarse cells; light, haze: see `SamplePatches`; phase: step -> what is learnt then
+    Attributes
+    ----------
+    samples
+        What patches are drawn from.
+    size, batch
+        Coarse cells along a patch, and patches in a batch.
+    seed
+        Of everything random.
+    light, haze
+        See `SamplePatches`.
+    phase
+        Step -> weights of losses by name.
     """
 
     samples: Sequence[Sample]

@@ -1,4 +1,4 @@
-"""Pictures of what a run makes: input, made image, true image, probability, label."""
+"""Pictures of a run: input, predicted image, true image, probability, label."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from terrafine.errors import MissingExtraError
 
 __all__ = ["draw_samples"]
 
-_TITLES = ("10 m", "made, 1 m grid", "true 1 m", "probability", "label")
+_TITLES = ("10 m", "predicted, 1 m grid", "true 1 m", "probability", "label")
 
 
 def draw_samples(rows: Sequence[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]], path: Path) -> None:
-    """A PNG of rows of coarse, made and true image (b, ·, ·), probability and label (y, x); one stretch in each row."""
+    """Write a PNG of rows: coarse, predicted and true image (b, ·, ·), probability and label (y, x)."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -27,9 +27,9 @@ def draw_samples(rows: Sequence[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]], 
     figure = Figure(figsize=(11, 2.3 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(rows), len(_TITLES), squeeze=False)
-    for axes, (coarse, made, truth, chance, label) in zip(panels, rows, strict=True):
+    for axes, (coarse, predicted, truth, chance, label) in zip(panels, rows, strict=True):
         low, high = np.quantile(truth[:3].cpu().numpy(), (0.01, 0.99))
-        for axis, image in zip(axes, (coarse, made, truth), strict=False):
+        for axis, image in zip(axes, (coarse, predicted, truth), strict=False):
             axis.imshow(((image[:3].cpu().permute(1, 2, 0).numpy() - low) / max(high - low, 1e-6)).clip(0, 1))
         axes[3].imshow(chance.cpu().numpy(), cmap="magma", vmin=0, vmax=1)
         shown = label.cpu().numpy().astype(np.float32)
