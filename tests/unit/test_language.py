@@ -20,11 +20,6 @@ PENDING: tuple[str, ...] = (
     "docs/benchmarks/",
     "docs/guides/evaluate.md",
     "docs/guides/training.md",
-    "src/terrafine/cli/",
-    "src/terrafine/evaluation/",
-    "src/terrafine/raster/",
-    "src/terrafine/training/",
-    "src/terrafine/workflows/",
 )
 
 

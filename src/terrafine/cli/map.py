@@ -32,7 +32,7 @@ def map_(sources: tuple[str, ...], destination: Path, **options: Any) -> None:
 
     IMAGE is Sentinel-2 L2A with 10 m cells on a metric grid, reflectance × 10,000 with the offset removed (other
     numbers: --sensor), bands found as red, green, blue or B04, B03, B02 (several files are read as one mosaic). DST is
-    on a 1 m grid; its tags say what resolution that is worth. A QGIS style is written beside it. The same command
+    on a 1 m grid; its tags state the effective resolution. A QGIS style is written beside it. The same command
     resumes a run that was cut off.
     """
     map_impervious(sources, destination, **options)

@@ -1,4 +1,4 @@
-"""What an argument may look like, sizes in bytes and bands by name; and how sizes and small lengths are told."""
+"""Types of arguments, sizes in bytes and bands by name; and the format of sizes and small lengths."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ _ALL = (
     Band("green", "1", (-0.2, 3.0), "cubic", "reflectance, about 0.56 µm"),
     Band("red", "1", (-0.2, 3.0), "cubic", "reflectance, about 0.66 µm"),
     Band("nir", "1", (-0.2, 3.0), "cubic", "reflectance, about 0.84 µm"),
-    Band("impervious", "1", (0.0, 1.0), "bilinear", "probability that the ground is sealed"),
+    Band("impervious", "1", (0.0, 1.0), "bilinear", "probability that the surface is impervious"),
     Band("impervious_sigma", "1", (0.0, 1.0), "bilinear", "spread of that probability over mirrored and turned inputs"),
     Band("class", "1", (0.0, 65_535.0), "nearest", "number of a class"),
 )

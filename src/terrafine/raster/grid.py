@@ -20,7 +20,7 @@ __all__ = ["CELLS_M", "check_grid", "ellipsoid_metres", "parse_crs", "pixel_size
 POLAR = 85.0
 CELLS_M = "0.0001 to 10,000,000 m"
 _CELL_RANGE = (1e-4, 1e7)
-_FINEST = 1e-14  # of a coordinate, for cells of that size: float64 tells 1e-16 apart
+_FINEST = 1e-14  # of a coordinate, for cells of that size: float64 resolves 1e-16
 _CLAMP = 89.9
 # Cylindrical projections, whose ground scale depends on the row alone. EPSG Guidance Note 7-2.
 _CYLINDRICAL = ("mercator", "equidistant cylindrical", "plate carr", "cylindrical equal area")
@@ -49,7 +49,7 @@ def parse_crs(text: object, path: str, advice: str = "give one with assume_crs=C
 def check_grid(path: str, transform: Affine, shape: tuple[int, int], crs: CRS | None, metres_known: bool) -> None:
     """A grid is usable when it is not rotated, its CRS measures metres or degrees, and no geographic row is polar.
 
-    Raises GridError with what was found and the command that mends it.
+    Raises GridError with what was found and the command that fixes it.
     """
     tolerance = 1e-9 * (abs(transform.a) + abs(transform.e))
     if abs(transform.b) > tolerance or abs(transform.d) > tolerance:
@@ -59,7 +59,7 @@ def check_grid(path: str, transform: Affine, shape: tuple[int, int], crs: CRS | 
         )
     if transform.a <= 0 or transform.e >= 0:
         raise GridError(
-            f"{path}: x runs to the west (pixel width {transform.a:g}); expected to the east. Mend it with: gdalwarp"
+            f"{path}: x runs to the west (pixel width {transform.a:g}); expected to the east. Fix it with: gdalwarp"
         )
     if not all(map(math.isfinite, tuple(transform)[:6])):
         raise GridError(f"{path}: the geotransform holds numbers that are not finite: {tuple(transform)[:6]}")

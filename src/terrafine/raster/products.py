@@ -112,5 +112,5 @@ def identify_product(filename: str) -> Product | None:
 
 
 def product_datum(product: Product) -> VerticalDatum:
-    """The datum a product's guide states; `known` tells which product and where it is written."""
+    """The datum a product's guide states; `known` states the product and its source."""
     return VerticalDatum(product.datum, DATUMS[product.datum], f"the product {product.name} ({product.url})")

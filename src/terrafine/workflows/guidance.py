@@ -26,11 +26,11 @@ __all__ = ["Guidance", "open_guided", "parse_guides"]
 
 _SIDE = 256  # coarse cells along the window in which radar is held against relief
 _REACH = 4  # fine cells by which it may lie beside it
-_LEAST = 0.1  # fine cells below which a displacement is left: moving it would blur more than it mends
+_LEAST = 0.1  # fine cells below which a displacement is left: moving it would blur more than it corrects
 _ENOUGH = 1000  # fine cells
 _RELIEF_DB = 0.05  # spread of the simulation below which the ground is too level to tell anything
 _WINDOW = 31  # fine cells whose mean is taken away before, as the network does
-_TOLD = 2  # decimals of a displacement: what the tags say is what is taken out, on every machine
+_DECIMALS = 2  # decimals of a displacement: the tags state exactly what is removed, on every machine
 _SUN_ELEVATION = 45.0  # degrees, of the shading that an image is held against: its pattern hardly knows it
 _LIT = 0.1  # correlation with the light of the best sun below which an image does not tell where its sun stands
 _CLEAR = 0.15  # correlation by which the other orbit must explain the radar better before it is refused
@@ -126,20 +126,20 @@ def _register_radar(guided: GuidedSource, orbit: str, heading: float | None, inc
 
 def _shifted(guided: GuidedSource, own: Offset, prefix: str) -> GuidedSource:
     """The radar or the images displaced by the shift found, where it can be trusted; stated in the tags."""
-    dy, dx = round(own.dy, _TOLD), round(own.dx, _TOLD)
-    told = "not told: the guide follows the relief too little"
+    dy, dx = round(own.dy, _DECIMALS), round(own.dx, _DECIMALS)
+    result = "not identifiable: the guide follows the relief too little"
     if own.trusted and max(abs(dy), abs(dx)) > _LEAST:
         guided = guided.displaced(dy, dx, optical=prefix == "OPTICAL")
-        told = f"{dy} down, {dx} right, taken out"
+        result = f"{dy} down, {dx} right, taken out"
     elif own.trusted:
-        told = f"{dy} down, {dx} right, left as it is"
+        result = f"{dy} down, {dx} right, left as it is"
     return guided.stating(
         {
             f"{prefix}_RELIEF_CORRELATION": f"{own.correlation:.3f}",
-            f"{prefix}_SHIFT_CELLS": told,
+            f"{prefix}_SHIFT_CELLS": result,
             f"{prefix}_SHIFT_PROMINENCE": f"{own.prominence:.1f}",
         },
-        f"{prefix.lower()} against the DEM, in fine cells: {told}",
+        f"{prefix.lower()} against the DEM, in fine cells: {result}",
     )
 
 
@@ -167,12 +167,12 @@ def _register_images(guided: GuidedSource, sun: float | None) -> GuidedSource:
                 f"{guided.dem.paths[0]}: the images follow its relief too little (correlation {found.correlation:.2f}) "
                 "to tell where their sun stands; say sun=DEGREES, or leave them out"
             )
-        azimuth, told = round(found.azimuth, _TOLD), "found from the relief"
+        azimuth, result = round(found.azimuth, _DECIMALS), "estimated from the relief"
         notes = (f"the image's sun was found at {azimuth:.0f} degrees from the grid's north; sun=DEGREES overrides it",)
     else:
-        azimuth, told = (sun + grid_north(guided.dem)) % 360, "given"
+        azimuth, result = (sun + grid_north(guided.dem)) % 360, "given"
     guided = guided.with_sun(azimuth).stating(
-        {"OPTICAL_SUN_AZIMUTH": f"{azimuth:.1f} from the grid's north, {told}"}, *notes
+        {"OPTICAL_SUN_AZIMUTH": f"{azimuth:.1f} from the grid's north, {result}"}, *notes
     )
     own = _compare(shade_db(z, pixel, azimuth, _SUN_ELEVATION), db, seen)
     if own is None:

@@ -1,4 +1,4 @@
-"""`map_impervious`: a 10 m image in, sealed ground on a grid ten times as fine out. `terrafine map` calls it."""
+"""`map_impervious`: a 10 m image in, impervious surface on a grid ten times as fine out. `terrafine map` calls it."""
 
 from __future__ import annotations
 
@@ -178,9 +178,11 @@ def _publish(
             likely as sure,
         ):
             for block in rows:
-                sealed = np.where(np.isnan(block[0]), np.float32(np.nan), (block[0] >= threshold).astype(np.float32))
-                areas.add(sealed)
-                classes.push(sealed[None])
+                impervious = np.where(
+                    np.isnan(block[0]), np.float32(np.nan), (block[0] >= threshold).astype(np.float32)
+                )
+                areas.add(impervious)
+                classes.push(impervious[None])
                 if sure is not None:
                     sure.push(block)
             found = areas.tags()

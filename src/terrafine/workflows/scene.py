@@ -30,7 +30,7 @@ MAX_BRIGHT = 0.3
 _CELL_M, _CELLS_M = 10.0, (9.0, 11.0)
 _SHARD_PIXELS = 500_000  # some ten seconds of work on one core
 _WITH_OVERVIEWS = 1.4
-_TOLD_TILES = 4096  # tiles whose consistency is told one by one in a tag
+_TAGGED_TILES = 4096  # tiles whose consistency is stated one by one in a tag
 _BYTES = 60_000  # live activations for one input cell where stage 2 is 24 features wide: 40,000 measured, 60,000 for σ
 
 
@@ -52,7 +52,7 @@ class Scene:
 
     @property
     def grid(self) -> str:
-        """`1 m grid, effective resolution 4.2 m`: cells are no resolution; what was measured is said beside them."""
+        """`1 m grid, effective resolution 4.2 m`: pixel size is not resolution, which is stated too."""
         known = self.ref.spec.provenance.get("effective_resolution_m")
         worth = f"effective resolution {float(known):.2g} m" if known else "effective resolution not measured"
         return f"{self.cell_m:.3g} m grid, {worth}"
@@ -112,7 +112,7 @@ class Scene:
             "CONSISTENCY_WHAT": "reflectance, |observation - finer image seen again at the input's cells|",
         }
         largest = residuals.tiles[0]
-        if largest.size <= _TOLD_TILES:
+        if largest.size <= _TAGGED_TILES:
             for name, measure in zip(("TILES", "TILES_MEAN"), residuals.tiles.tolist(), strict=True):
                 rows = (" ".join("void" if math.isnan(v) else f"{v:.4f}" for v in row) for row in measure)
                 tags[f"CONSISTENCY_{name}"] = "; ".join(rows)

@@ -129,7 +129,7 @@ class Areas:
         self._grid = grid.subdivided(image.geobox, k)
         self._row = 0
         count = 1 if regions is None else 1 + len(regions.names)  # first: all
-        self.known_m2, self.sealed_m2 = np.zeros(count), np.zeros(count)
+        self.known_m2, self.impervious_m2 = np.zeros(count), np.zeros(count)
 
     def add(self, classes: NDArray[np.float32]) -> None:
         """The next rows (y, x): 1, 0 or NaN."""
@@ -139,9 +139,9 @@ class Areas:
         sizes = self._image.pixel_size_m(coarse).prod(axis=0) / self._k**2
         first = rows.start - coarse.start * self._k
         cell = np.repeat(sizes, self._k)[first : first + classes.shape[0]]
-        known, sealed = ~np.isnan(classes), classes == 1
+        known, impervious = ~np.isnan(classes), classes == 1
         self.known_m2[0] += known.sum(axis=1) @ cell
-        self.sealed_m2[0] += sealed.sum(axis=1) @ cell
+        self.impervious_m2[0] += impervious.sum(axis=1) @ cell
         if self._regions is None:
             return
         step = max(1, _CELLS // classes.shape[1])
@@ -149,18 +149,18 @@ class Areas:
             part = slice(top, min(top + step, len(classes)))
             for burned in self._regions.burn(self._grid[rows.start + part.start : rows.start + part.stop, :]):
                 region = burned + 1
-                for total, which in ((self.known_m2, known[part]), (self.sealed_m2, sealed[part])):
+                for total, which in ((self.known_m2, known[part]), (self.impervious_m2, impervious[part])):
                     inside = which & (region > 0)
                     weight = np.broadcast_to(cell[part, None], inside.shape)[inside]
                     np.add(total, np.bincount(region[inside], weight, minlength=len(total)), out=total)
 
     def tags(self) -> dict[str, str]:
         """Known and impervious area of all that was given, and the share."""
-        known, sealed = self.known_m2[0], self.sealed_m2[0]
+        known, impervious = self.known_m2[0], self.impervious_m2[0]
         return {
             "AREA_KM2": f"{known / _KM2:.6g}",
-            "IMPERVIOUS_KM2": f"{sealed / _KM2:.6g}",
-            "IMPERVIOUS_SHARE": f"{sealed / known if known else 0:.4f}",
+            "IMPERVIOUS_KM2": f"{impervious / _KM2:.6g}",
+            "IMPERVIOUS_SHARE": f"{impervious / known if known else 0:.4f}",
         }
 
     def sentence(self) -> str:
@@ -175,12 +175,12 @@ class Areas:
             with written(path, publish) as part, open(part, "w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows(self._lines())
         except OSError as error:
-            raise OutputError(f"{path}: the areas cannot be written ({error.strerror}); see to the folder") from error
+            raise OutputError(f"{path}: the areas cannot be written ({error.strerror}); check the folder") from error
 
     def _lines(self) -> Sequence[Sequence[object]]:
         names = () if self._regions is None else self._regions.names
         rows = [
-            (name, f"{known / _KM2:.6g}", f"{sealed / _KM2:.6g}", f"{sealed / known:.4f}" if known else "")
-            for name, known, sealed in zip(names, self.known_m2[1:], self.sealed_m2[1:], strict=True)
+            (name, f"{known / _KM2:.6g}", f"{impervious / _KM2:.6g}", f"{impervious / known:.4f}" if known else "")
+            for name, known, impervious in zip(names, self.known_m2[1:], self.impervious_m2[1:], strict=True)
         ]
         return [("region", "known_km2", "impervious_km2", "impervious_share"), *rows]

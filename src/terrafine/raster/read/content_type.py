@@ -1,4 +1,4 @@
-"""What a raster holds, told from its header: heights, classes, shares or an image; and class maps opened as such."""
+"""What a raster holds, detected from its header: heights, classes, shares or an image; class maps opened as such."""
 
 from __future__ import annotations
 

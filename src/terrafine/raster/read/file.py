@@ -75,7 +75,7 @@ class RasterFile:
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Give the handle back; a later read opens the file anew."""
+        """Give the handle back; a later read opens the file again."""
         if self._handle is not None:
             self._handle.close()
             self._handle = None

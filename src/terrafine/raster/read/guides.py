@@ -249,15 +249,15 @@ def open_guides(
         angle: AlignedSource | float
         if isinstance(incidence, (int, float)):
             angle = float(incidence)
-            low, high, told = angle, angle, f"incidence {angle:g}°: expected degrees"
+            low, high, problem = angle, angle, f"incidence {angle:g}°: expected degrees"
         else:
             source = files_open.enter_context(opened(incidence, want=("incidence",)))
             low, _, high = _quantiles(source, "incidence")
             span = f"incidence from {low:.4g} to {high:.4g}"
-            told = f"{source.paths[0]}: {span}: expected the angle on the ellipsoid, degrees"
+            problem = f"{source.paths[0]}: {span}: expected the angle on the ellipsoid, degrees"
             angle = align_to(source, fine)
         if not (low >= _STEEPEST and high <= _SHALLOWEST):
-            raise BandError(f"{told} from {_STEEPEST:g} to {_SHALLOWEST:g}")
+            raise BandError(f"{problem} from {_STEEPEST:g} to {_SHALLOWEST:g}")
         files_open.pop_all()
         return GuidedSource(dem, scale, dates, images, azimuth=azimuth, incidence=angle, linear=unit == "linear")
 

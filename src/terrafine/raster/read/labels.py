@@ -23,13 +23,13 @@ UNKNOWN = 255
 
 @dataclass(frozen=True)
 class LabelRaster:
-    """1 where the raster holds one of `sealed`, UNKNOWN where it is void or holds one of `unknown`, else 0.
+    """1 where the raster holds one of `impervious`, UNKNOWN where it is void or holds one of `unknown`, else 0.
 
     `painted`: what it holds are colours, 0xRRGGBB; `table` gives them to the numbers of a picture with a colour table.
     """
 
     source: Source
-    sealed: tuple[int, ...]
+    impervious: tuple[int, ...]
     unknown: tuple[int, ...]
     painted: bool = False
     table: NDArray[np.int64] | None = None
@@ -37,7 +37,7 @@ class LabelRaster:
     def burn(self, geobox: GeoBox) -> NDArray[np.uint8]:
         """On a grid of the same CRS: each cell takes the label at its centre; (y, x)."""
         values, valid = self._at_centres(geobox)
-        out = np.isin(values, self.sealed).astype(np.uint8)
+        out = np.isin(values, self.impervious).astype(np.uint8)
         out[~valid | np.isin(values, self.unknown)] = UNKNOWN
         return out
 
@@ -47,12 +47,12 @@ class LabelRaster:
         return np.where(valid, values, -1)
 
     def unlisted(self, geobox: GeoBox) -> dict[str, int]:
-        """Cells of a grid of each colour that is neither sealed nor unknown, by `#RRGGBB`; empty of class numbers."""
+        """Cells of each colour that is neither impervious nor unknown, by `#RRGGBB`; empty for class numbers."""
         if not self.painted:
             return {}
         values, valid = self._at_centres(geobox)
         found, cells = np.unique(values[valid], return_counts=True)
-        listed = {*self.sealed, *self.unknown}
+        listed = {*self.impervious, *self.unknown}
         return {f"#{c:06X}": n for c, n in zip(found.tolist(), cells.tolist(), strict=True) if c not in listed}
 
     def _at_centres(self, geobox: GeoBox) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -82,21 +82,21 @@ class LabelRaster:
 
 
 def open_label_raster(
-    path: PathLike, sealed: Sequence[str], unknown: Sequence[str] = (), pixel_size_m: float | None = None
+    path: PathLike, impervious: Sequence[str], unknown: Sequence[str] = (), pixel_size_m: float | None = None
 ) -> LabelRaster:
-    """A raster of labels; `sealed` and `unknown` are class numbers ("1") or colours ("#3C1098"), one sort of them.
+    """A raster of labels; `impervious` and `unknown` are class numbers ("1") or colours ("#3C1098"), one sort of them.
 
     Colours are those of red, green and blue, or of a colour table. Raises UsageError where they are neither or both,
     and what `open_source` raises.
     """
-    marks = [*sealed, *unknown]
+    marks = [*impervious, *unknown]
     colours = [m for m in marks if m.startswith("#")]
-    if not sealed or (colours and len(colours) < len(marks)):
+    if not impervious or (colours and len(colours) < len(marks)):
         raise UsageError(
-            f"{path}: sealed {', '.join(sealed) or 'nothing'}, unknown {', '.join(unknown) or 'nothing'}; expected "
-            "class numbers, or colours as #RRGGBB, for both, and at least one that is sealed"
+            f"{path}: impervious {', '.join(impervious) or 'nothing'}, unknown {', '.join(unknown) or 'nothing'}; "
+            "expected class numbers, or colours as #RRGGBB, for both, and at least one that is impervious"
         )
-    here, not_here = tuple(map(_number, sealed)), tuple(map(_number, unknown))
+    here, not_here = tuple(map(_number, impervious)), tuple(map(_number, unknown))
     table = colour_table(path) if colours else None
     if colours and table is None:
         source = open_source(path, want=("red", "green", "blue"), check_range=False, pixel_size_m=pixel_size_m)

@@ -261,7 +261,7 @@ _WITH_OFFSET = (
 
 
 def _fitting(source: Source) -> list[str]:
-    """Sensors that the range admits, the impossible ones told apart by what the air does to blue."""
+    """Sensors that the range admits, the impossible ones excluded by the effect of haze on blue."""
     fit = [s for s in SENSORS.values() if _fits(ImageSource(source, s))]
     names = {s.name for s in fit}
     if {"sentinel2", "sentinel2-offset"} <= names:  # without the offset, something on the ground is darker than 0.1
@@ -299,8 +299,8 @@ def _candidates(source: Source, path: str, described: list[str]) -> list[str]:
 
 def _told(names: Sequence[str], allowed: Sequence[str]) -> str:
     """Sensors by name; what is not allowed is said in words, for it cannot be asked for."""
-    told = [n if n in allowed else f"{SENSORS[n].what}, which is not read here" for n in names]
-    return " and as ".join(told) or "no sensor that is known"
+    listed = [n if n in allowed else f"{SENSORS[n].what}, which is not read here" for n in names]
+    return " and as ".join(listed) or "no sensor that is known"
 
 
 def _range(values: NDArray[np.float64]) -> str:

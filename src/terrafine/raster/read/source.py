@@ -33,7 +33,7 @@ class Source(SourceBase):
     """Named bands on one grid, from one file or a mosaic of files that share a lattice.
 
     Rows run north to south whatever the file's own order (south-up files are flipped as they are read). Where files
-    overlap, the first that is valid counts. Pickled without handles; a worker opens the files anew at its first read.
+    overlap, the first that is valid counts. Pickled without handles; a worker opens the files again at its first read.
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class Source(SourceBase):
         self._tags = first.tags
 
     def close(self) -> None:
-        """Give all file handles back; a later read opens them anew."""
+        """Give all file handles back; a later read opens them again."""
         for file in self._files:
             file.close()
 
     def with_bands(self, want: Sequence[str], bands: Mapping[str, int] | None = None) -> Source:
-        """The same open files with other bands; it takes their handles over, and this source opens them anew.
+        """The same open files with other bands; it takes their handles over, and this source opens them again.
 
         Raises BandError, GridError as `open_source`.
         """
@@ -176,7 +176,7 @@ class Source(SourceBase):
         return digest.hexdigest()
 
     def describe(self) -> dict[str, Any]:
-        """What `terrafine info` tells of a raster; JSON-safe, nothing is read but headers."""
+        """What `terrafine info` shows of a raster; JSON-safe, nothing is read but headers."""
         middle = self.shape[0] // 2
         size = self.pixel_size_m(slice(middle, middle + 1))[:, 0]
         box = self.geobox.boundingbox
@@ -281,7 +281,7 @@ def open_source(
     """Open anything GDAL opens, or several files as a mosaic, as the bands `want` on one north-up grid.
 
     `bands` maps a name to a band number where descriptions do not tell; `assume_crs` and `pixel_size_m` (metres, one
-    or (y, x)) serve files without CRS; `elevation_unit` and `nodata` override what the file says. Without
+    or (y, x)) serve files without CRS; `elevation_unit` and `nodata` override what the file states. Without
     `unit_required` heights of unstated unit are described, not refused.
     Raises SourceError (missing, truncated, no raster), BandError, GridError, DatumError.
     """

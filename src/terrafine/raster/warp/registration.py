@@ -1,4 +1,4 @@
-"""Find how far a guide lies beside what it shows, to a fraction of a cell, or that this cannot be told."""
+"""Estimate the sub-pixel shift of a guide, or report that it is not identifiable."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Offset:
     """Features of the guide lie `dy` cells below and `dx` right of where the model puts them.
 
     correlation   at the best lag
-    prominence    how many standard deviations it stands above the correlations at lags that cannot be meant
+    prominence    how many standard deviations it stands above the correlations at lags beyond those searched
     """
 
     dy: float

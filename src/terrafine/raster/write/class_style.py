@@ -40,7 +40,7 @@ def write_style(target: Path, publish: Publish = publish) -> None:
         with written(target, publish) as part:
             part.write_text(_style(), encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"{target}: the style cannot be written ({error.strerror}); see to the folder") from error
+        raise OutputError(f"{target}: the style cannot be written ({error.strerror}); check the folder") from error
 
 
 def _style() -> str:

@@ -63,7 +63,7 @@ def test_areas_by_region_do_not_depend_on_how_many_cells_are_looked_up_at_a_time
         monkeypatch.setattr("terrafine.raster.read.areas._CELLS", cells)
         areas = Areas(image(0.5), 10, read_regions(path, GRID))
         areas.add(classes())
-        found.append((areas.known_m2, areas.sealed_m2))
+        found.append((areas.known_m2, areas.impervious_m2))
     np.testing.assert_allclose(found[0], found[1])
     assert found[0][0][1] > 0
 
@@ -76,8 +76,10 @@ def test_areas_are_sums_of_cells_of_their_rows_size(step: int, grow: float) -> N
         areas.add(found[top : top + step])
     cell = np.repeat(10 * (10 + grow * np.arange(20)), 10)[:, None] / 100
     assert areas.known_m2[0] == pytest.approx((~np.isnan(found) * cell).sum())
-    assert areas.sealed_m2[0] == pytest.approx(((found == 1) * cell).sum())
-    assert float(areas.tags()["IMPERVIOUS_SHARE"]) == pytest.approx(areas.sealed_m2[0] / areas.known_m2[0], abs=1e-4)
+    assert areas.impervious_m2[0] == pytest.approx(((found == 1) * cell).sum())
+    assert float(areas.tags()["IMPERVIOUS_SHARE"]) == pytest.approx(
+        areas.impervious_m2[0] / areas.known_m2[0], abs=1e-4
+    )
     assert "km²" in areas.sentence()
 
 
@@ -125,7 +127,7 @@ def test_regions_that_overlap_count_their_own_ground_each_in_full(tmp_path: Path
         areas.add(found[top : top + 40])
     cells = [found[:150, :300], found[20:90, 20:120], found[50:180, 100:200], found[:150, 200:300]]
     np.testing.assert_allclose(areas.known_m2[1:], [(~np.isnan(c)).sum() for c in cells])
-    np.testing.assert_allclose(areas.sealed_m2[1:], [(c == 1).sum() for c in cells])
+    np.testing.assert_allclose(areas.impervious_m2[1:], [(c == 1).sum() for c in cells])
 
 
 def test_regions_that_only_touch_lie_in_one_layer(tmp_path: Path) -> None:
