@@ -149,9 +149,9 @@ class Workers:
         """The first process's value, so that all decide alike."""
         if self.world == 1:
             return value
-        told = torch.tensor([value], dtype=torch.float64, device=device)
-        torch.distributed.broadcast(told, 0)
-        return float(told)
+        shared = torch.tensor([value], dtype=torch.float64, device=device)
+        torch.distributed.broadcast(shared, 0)
+        return float(shared)
 
     def leave(self) -> None:
         """End the group of processes."""

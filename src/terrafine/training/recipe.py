@@ -83,7 +83,7 @@ class Recipe:
         return record
 
     def problems(self) -> list[str]:
-        """What cannot be meant; in words."""
+        """What is invalid; in words."""
         found = (
             []
             if _NAME.fullmatch(self.name)

@@ -76,9 +76,9 @@ def train(
         raise UsageError(f"device {device!r}: expected one of {', '.join(DEVICES)}")
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
         raise UsageError(f"threads={threads!r}; expected a whole number of at least 1")
-    from terrafine.training.start import train as start
+    from terrafine.training.start import train as run_training
 
-    return start(
+    return run_training(
         recipe,
         data_root=data_root,
         out=Path("runs") / Path(recipe).stem if out is None else out,

@@ -219,7 +219,7 @@ def _row_hashes(heights: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[np.
 
 
 def _fingerprint(window: NDArray[np.int16] | NDArray[np.float32], t: Terrain) -> bytes | None:
-    """Relief relative to the corner in decimetres, or None where it is void or too flat to be told apart."""
+    """Relief relative to the corner in decimetres, or None where it is void or too flat to be distinguished."""
     if not t.usable(window):
         return None
     relief = np.round(window.astype(np.float32) * 10).astype("<i4")

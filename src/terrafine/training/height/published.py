@@ -26,7 +26,7 @@ def load_tiles(root: Path, data: ImageData) -> tuple[list[Scene], list[Scene]]:
     """(training, validation) scenes, one a tile, of the split that the recipe names; the test tiles are not read.
 
     The published splits put neighbouring tiles on both sides, so their scores flatter; `blocks` does not. Raises
-    DataError where tiles do not pair, splits name tiles that are not there, or blocks are asked of tiles without
+    DataError where tiles do not pair, splits name tiles that are not there, or blocks are requested of tiles without
     coordinates.
     """
     pairs = pair_tiles(root, data.images, data.heights)
