@@ -215,3 +215,17 @@ def test_clouds_are_refused_unless_they_are_allowed(files: Path, tmp_path: Path)
     code, said = run(*arguments)  # a guess does not stop who states the sensor
     assert code == 0
     assert "cloud or snow; bright ground looks the same" in said
+
+
+def test_an_anchor_of_unstated_unit_is_refused_under_a_crs_in_feet(files: Path, tmp_path: Path) -> None:
+    y, x = np.indices((32, 39))
+    where = {"crs": "EPSG:2263", "origin": (980_000, 200_000), "nodata": None}
+    image = write_raster(tmp_path / "i.tif", numbers(), names=COLOURS, **{**where, "cell": 98.4})
+    ground = (900 + 20.0 * y + 5 * x).astype(np.float32)
+    for unit, code in (("", 5), ("ft", 0)):
+        anchor = write_raster(tmp_path / "a.tif", ground, unit=unit, **{**where, "cell": 3 * 98.4})
+        out = tmp_path / f"o{code}.tif"
+        model = ("--model", files / "local.safetensors", "--quiet")
+        status, said = run(image, out, "--anchor", anchor, *model)
+        assert status == code, said
+        assert out.exists() == (code == 0) and ("nothing states the unit" in said) == (code == 5)
