@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -22,8 +21,6 @@ _ELSEWHERE = {"summary", "gates", "histogram", "spectrum", "streams", "flood", "
     "reliability",
 }
 """Tables with a place of their own; those of all other metrics stand under the charts of errors."""
-
-Chart = Callable[[Results], tuple[str, list[str]]]
 
 
 def texts(results: Results, figures: Figures | None) -> dict[str, str]:

@@ -17,23 +17,6 @@ from terrafine.errors import SourceError
 
 __all__ = ["TiffDirectory", "check_parts", "check_whole", "content_digest", "read_directories", "stated_nodata"]
 
-_FORMATS = {
-    1: "B",
-    2: "s",
-    3: "H",
-    4: "I",
-    5: "Q",
-    6: "b",
-    7: "s",
-    8: "h",
-    9: "i",
-    11: "f",
-    12: "d",
-    13: "I",
-    16: "Q",
-    17: "q",
-    18: "Q",
-}
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _OFFSETS = (324, 273)  # TileOffsets, StripOffsets
 _COUNTS = (325, 279)  # TileByteCounts, StripByteCounts

@@ -14,9 +14,8 @@ from terrafine.atomic import written
 from terrafine.errors import MissingExtraError
 from terrafine.physics.ssim import ssim
 
-__all__ = ["OBJECTIVES", "draw_tiles", "level_of", "mean_ssim", "score_tiles"]
+__all__ = ["draw_tiles", "level_of", "mean_ssim", "score_tiles"]
 
-OBJECTIVES = ("global", "shift", "relief")
 _RANGE_M = 3472.300537109375 + 168.6189727783203  # of the published data: what SSIM takes for the dynamic range
 
 
