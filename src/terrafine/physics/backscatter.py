@@ -38,9 +38,15 @@ _FACING = 0.1  # sin LIA is taken as at least this (6°): the area of a cell in 
 class Backscatter:
     """Parameters of σ⁰ = level + exponent · 10 lg(cos LIA/cos θ) + area · 10 lg(sin θ/sin LIA), all in dB.
 
-    level_db  on level ground; exponent  of the cosine law, 1 Lambert's for brightness by area, 2 for intensity
-    (Ulaby, Moore & Fung 1982, vol. 2, ch. 11); area  1 where the ground in a range cell was not normalised for slope,
-    0 where it was.
+    Attributes
+    ----------
+    level_db
+        σ⁰ of level ground, dB.
+    exponent
+        Of the cosine law: 1 is Lambert's law for brightness by area, 2 the one for intensity (Ulaby, Moore & Fung 1982,
+        vol. 2, ch. 11).
+    area
+        1 where the ground area in a range cell was not normalised for slope, 0 where it was.
     """
 
     level_db: float = -12.0
@@ -50,7 +56,17 @@ class Backscatter:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Fitted parameters, their standard errors, correlation of model and observation, residual SD in dB, cells."""
+    """Result of a backscatter fit.
+
+    Attributes
+    ----------
+    parameters, errors
+        Fitted parameters and their standard errors.
+    correlation, residual_db
+        Correlation of model and observation, and standard deviation of the residual in dB.
+    n
+        Number of cells used.
+    """
 
     parameters: Backscatter
     errors: Backscatter
@@ -69,11 +85,23 @@ def _terms(cos_lia: Tensor, incidence: Angle) -> tuple[Tensor, Tensor]:
 
 
 def backscatter_db(cos_lia: Tensor, incidence: Angle, params: Backscatter | None = None) -> Tensor:
-    """Modelled σ⁰ in dB for ground of uniform cover; shape of cos_lia, incidence in degrees.
+    """Compute the modelled σ⁰ in dB for ground of uniform cover, in the shape of `cos_lia`.
 
-    (cos LIA/cos θ)^exponent · (sin θ/sin LIA)^area: the cosine law and the area that a slope puts in a range cell
-    (Ulander 1996, doi:10.1109/36.536526, for slopes in the range plane). Bounded near LIA 90° and 0°, where ground is
-    in shadow and in layover: mask those.
+    The model is (cos LIA/cos θ)^exponent · (sin θ/sin LIA)^area: the cosine law, and the area that a slope puts in a
+    range cell. It is bounded near LIA 90° and 0°, where ground is in shadow and in layover: mask those cells.
+
+    Parameters
+    ----------
+    cos_lia
+        Cosine of the local incidence angle (LIA), (…, y, x).
+    incidence
+        θ in degrees.
+    params
+        Parameters of the model; defaults of `Backscatter` where None.
+
+    References
+    ----------
+    Ulander 1996, doi:10.1109/36.536526, for slopes in the range plane.
     """
     params = params or Backscatter()
     facing, area = _terms(cos_lia, incidence)
@@ -83,7 +111,7 @@ def backscatter_db(cos_lia: Tensor, incidence: Angle, params: Backscatter | None
 def simulate_db(
     z: Tensor, pixel_size_m: Sizes, incidence: Angle, azimuth: Angle, params: Backscatter | None = None
 ) -> Tensor:
-    """`backscatter_db` of a surface (…, y, x) in metres; dB, without speckle, not masked."""
+    """Compute `backscatter_db` of a surface (…, y, x) in metres, in dB, without speckle and not masked."""
     return backscatter_db(cos_local_incidence(z, pixel_size_m, incidence, azimuth), incidence, params)
 
 
@@ -97,13 +125,35 @@ def fit_backscatter(
     looks: float | None = None,
     rounds: int = 20,
 ) -> Fit:
-    """The parameters that explain one polarisation's observed dB best; tensors of one shape, incidence in degrees.
+    """Fit the parameters that best explain the observed dB of one polarisation.
 
-    The model is linear in its parameters: least squares, reweighted by Huber's law (1.345 robust SDs; Huber 1964,
-    doi:10.1214/aoms/1177703732) so that targets and speckle's long tail do not lead. `area` is held (None: fitted too,
-    though it goes with the exponent), `looks` takes the mean of speckle's logarithm out of the level. Errors take
-    cells as independent, and noise of the DEM draws the exponent to 0. Raises ValueError for fewer than 20 valid cells
-    or terrain that does not tell the parameters apart.
+    The model is linear in its parameters. The fit is least squares with Huber weights (1.345 robust SDs), so that
+    targets and the long tail of speckle do not dominate. The errors assume independent cells; noise of the DEM biases
+    the exponent toward 0.
+
+    Parameters
+    ----------
+    observed_db, cos_lia
+        Observed σ⁰ in dB and cosine of the local incidence angle, of one shape.
+    incidence
+        Degrees; a number or a tensor of the same shape.
+    valid
+        Bool, True where the observation may be used; all finite cells where None.
+    area
+        Value at which `area` is fixed; None fits it too, though it correlates with the exponent.
+    looks
+        Number of looks; if given, the mean of the logarithm of speckle is removed from the level.
+    rounds
+        Number of reweighted solutions.
+
+    Raises
+    ------
+    ValueError
+        For fewer than 20 valid cells, or where the terrain makes the parameters not identifiable.
+
+    References
+    ----------
+    Huber 1964, doi:10.1214/aoms/1177703732.
     """
     facing, footprint = _terms(cos_lia, incidence)
     known = torch.isfinite(observed_db) & torch.isfinite(facing)
@@ -140,10 +190,25 @@ def fit_backscatter(
 
 
 def speckle(shape: tuple[int, ...], looks: float, generator: np.random.Generator) -> Tensor:
-    """Factors for linear power: gamma of mean 1 and variance 1/looks; float32.
+    """Draw float32 speckle factors for linear power, from a gamma distribution of mean 1 and variance 1/looks.
 
-    Goodman 1976, doi:10.1364/JOSA.66.001145. In dB add 10 lg of them. The same generator gives the same factors.
-    Raises ValueError for looks not above 0.
+    In dB, add 10 lg of the factors. The same generator state gives the same factors.
+
+    Parameters
+    ----------
+    shape, looks
+        Shape of the result, and number of looks.
+    generator
+        Source of the random numbers.
+
+    Raises
+    ------
+    ValueError
+        For looks not above 0 or not finite.
+
+    References
+    ----------
+    Goodman 1976, doi:10.1364/JOSA.66.001145.
     """
     if not (looks > 0 and math.isfinite(looks)):
         raise ValueError(f"speckle has a finite number of looks above 0; found {looks}")
@@ -153,12 +218,20 @@ def speckle(shape: tuple[int, ...], looks: float, generator: np.random.Generator
 
 
 def speckle_bias_db(looks: float) -> float:
-    """Mean of 10 lg of `speckle`: 10/ln 10 · (ψ(looks) − ln looks), below 0; −2.5 dB for one look."""
+    """Return the mean of 10 lg of `speckle` in dB: 10/ln 10 · (ψ(looks) − ln looks), below 0; −2.5 dB for one look."""
     return DB * (float(torch.special.digamma(torch.tensor(looks, dtype=torch.float64))) - math.log(looks))
 
 
 def highpass(values: Tensor, valid: Tensor, window: int) -> Tensor:
-    """Values minus their mean over the valid cells of a window, 0 where not valid; (…, y, x), window odd, in cells."""
+    """Subtract the mean over the valid cells of the window around each value; (…, y, x), 0 where not valid.
+
+    Parameters
+    ----------
+    values, valid
+        Values and bool mask, (…, y, x).
+    window
+        Side of the window in cells; ValueError unless it is odd and at least 3.
+    """
     if window < 3 or window % 2 == 0:
         raise ValueError(f"a window of {window} cells; expected an odd number of at least 3")
     total = _box(_box(torch.where(valid, values, 0.0), window, -2), window, -1)
@@ -192,10 +265,23 @@ def _box(v: Tensor, window: int, dim: int) -> Tensor:
 def fit_exponent(
     observed_db: Tensor, cos_lia: Tensor, incidence: Angle, valid: Tensor, *, area: float = 1.0, window: int = 31
 ) -> Tensor:
-    """The exponent that explains the detail of each radar image best; (…, y, x) -> (…, 1, 1), from 0 to 4.
+    """Fit the exponent, (…, 1, 1) from 0 to 4, of the cosine law that best explains the detail of each radar image.
 
-    Least squares of high-passed dB on the high-passed cosine law, `area` held, drawn to 1 where relief says little: so
-    many images are fitted at once, and level ground is no error. valid (bool) leaves out void cells, layover, shadow.
+    Least squares of high-passed dB on the high-passed cosine law, with a prior of 1 that dominates where relief carries
+    little information. Many images are fitted at once, and level ground raises no error.
+
+    Parameters
+    ----------
+    observed_db
+        (…, y, x), dB.
+    cos_lia, incidence
+        As in `backscatter_db`.
+    valid
+        Bool, (…, y, x), False at nodata, layover and shadow.
+    area
+        Fixed value of `Backscatter.area`.
+    window
+        As in `highpass`.
     """
     facing, footprint = _terms(cos_lia, incidence)
     f = highpass(facing.expand_as(observed_db), valid, window)
@@ -220,14 +306,35 @@ def sar_loss(
     delta_db: float = 2.0,
     empty: Literal["raise", "zero"] = "raise",
 ) -> Tensor:
-    """How far observed radar is from what the predicted surface would send back, dB (Huber); (n,).
+    """Compute the Huber loss in dB, (n,), between observed radar and the modelled backscatter of the predicted surface.
 
-    prediction (n, 1, y, x) metres, observed_db (n, date or polarisation, y, x); angles broadcast against it, and so
-    does `exponent` where it is not that of `params`. Cells of the prediction in layover or in shadow do not count, nor
-    those not `valid` (bool; give what `shadow.radar_masks` casts from the best surface at hand). What reflects
-    differently is not known: the mean of the difference over a window of cells is taken out, so only relief finer than
-    it is asked for. Above delta_db the loss grows linearly. A patch without a cell that counts raises ValueError, or
-    with empty="zero" gives 0 without a gradient.
+    Differences in reflectivity are not known, so the mean of the difference over a window is removed: only relief finer
+    than the window is constrained. Cells of the prediction in layover or shadow by their own slope do not count.
+
+    Parameters
+    ----------
+    prediction
+        Heights in metres, (n, 1, y, x).
+    observed_db
+        (n, date or polarisation, y, x), dB.
+    pixel_size_m, incidence, azimuth
+        As in `cos_local_incidence`; the angles broadcast against `observed_db`.
+    params, exponent
+        Parameters of the model, defaults of `Backscatter` where None; `exponent` replaces theirs, and broadcasts
+        likewise.
+    valid
+        Bool; exclude the cells that `shadow.radar_masks` casts from the best surface available.
+    window
+        As in `highpass`.
+    delta_db
+        Difference above which the loss grows linearly, dB.
+    empty
+        For a patch without a cell that counts: `raise`, or `zero` for a loss of 0 without a gradient.
+
+    Raises
+    ------
+    ValueError
+        For a patch without a cell that counts, unless `empty` is `zero`.
     """
     cos_lia = cos_local_incidence(prediction, pixel_size_m, incidence, azimuth)
     known = torch.isfinite(observed_db) & ~layover_or_shadow(prediction, pixel_size_m, incidence, azimuth)

@@ -28,9 +28,18 @@ def keep_observation(relief: Tensor, *, tolerance: float = 0.0) -> Tensor:
 
 
 def observation_error(relief: Tensor, *, tolerance: float = 0.0) -> Tensor:
-    """Return what `keep_observation` subtracts: the departure beyond the tolerance, float64 (n, 1, y, x), metres.
+    """Return what `keep_observation` subtracts: the part of the departure beyond the tolerance.
 
-    It is summed in float64, so that subtracting it in float64 keeps the observation whatever the size of the relief.
+    The mean is computed in float64, so that subtracting it in float64 keeps the observation for relief of any size.
+
+    Parameters
+    ----------
+    relief, tolerance
+        As in `keep_observation`.
+
+    Returns
+    -------
+    float64 (n, 1, y, x), metres.
     """
     departure = relief.mean(dim=1, keepdim=True, dtype=torch.float64)
     if tolerance > 0:

@@ -32,7 +32,19 @@ def matching_curve(values: NDArray[np.floating], like: NDArray[np.floating], kno
 
 
 def match_histogram(values: NDArray[np.floating], curve: tuple[F64, F64]) -> F32:
-    """Return values of any shape on a curve of `matching_curve`, which continues with slope 1 beyond its knots."""
+    """Map values through a curve of `matching_curve`.
+
+    Parameters
+    ----------
+    values
+        Array of any shape.
+    curve
+        Positions of the knots and the values there; beyond its knots the curve continues with slope 1.
+
+    Returns
+    -------
+    float32, shape of `values`.
+    """
     at, to = curve
     inside = np.interp(values, at, to)
     beyond = np.minimum(values - at[0], 0) + np.maximum(values - at[-1], 0)

@@ -48,12 +48,27 @@ _TURNS_OF_EARTH = 1.0  # against the plane of a sun-synchronous orbit: once a so
 
 
 def track_heading(orbit: Orbit, latitude: float) -> float:
-    """Heading of Sentinel-1 over the turning Earth, degrees clockwise from north; latitude in degrees.
+    """Compute the heading of Sentinel-1's ground track over the rotating Earth.
 
-    In space sin(heading) = cos i/cos(latitude) (Clairaut on the sphere); the ground below moves east by Earth's turn,
-    ω cos(latitude), which the track loses: tan = (v sin h − ω cos φ)/(v cos h), angular rates of orbit and Earth. At
-    the equator 348.0 ascending and 192.0 descending. Raises ValueError for another orbit, or a latitude that it never
-    reaches (81.8 degrees).
+    In space sin(heading) = cos i/cos(latitude) (Clairaut's relation on the sphere). The ground moves east with Earth's
+    rotation by ω cos(latitude), which is subtracted: tan = (v sin h − ω cos φ)/(v cos h), with the angular rates of
+    orbit and Earth. At the equator the heading is 348.0 ascending and 192.0 descending.
+
+    Parameters
+    ----------
+    orbit
+        `ascending` or `descending`.
+    latitude
+        Degrees.
+
+    Returns
+    -------
+    Degrees clockwise from north.
+
+    Raises
+    ------
+    ValueError
+        For another orbit, or a latitude that the track never reaches (beyond 81.8 degrees).
     """
     if orbit not in ORBITS:
         raise ValueError(f"no orbit is called {orbit!r}; expected 'ascending' or 'descending'")
@@ -67,12 +82,29 @@ def track_heading(orbit: Orbit, latitude: float) -> float:
 
 
 def look_azimuth(orbit: Orbit, latitude: float, heading: float | None = None, *, incidence: float = MID_SWATH) -> float:
-    """Direction from a target to Sentinel-1, which looks right, degrees clockwise from true north.
+    """Compute the direction from a target to Sentinel-1, which looks right.
 
-    With a heading given (of the track, at the target), that minus 90. Otherwise from the orbit: the satellite passes
-    at right angles to the look, `incidence` gives the distance on the ground, and on the sphere the line between the
-    two turns on its way, 4 degrees at 45° latitude. About 260 ascending and 100 descending at 45° north. Raises
-    ValueError as `track_heading`, or for a heading that is not of the orbit.
+    The result is about 260 ascending and 100 descending at 45° north.
+
+    Parameters
+    ----------
+    orbit, latitude
+        As in `track_heading`.
+    heading
+        Of the track, at the target, degrees; the result is then the heading minus 90. If None, it is computed from the
+        orbit: the look is perpendicular to the track at the satellite, and the bearing of the line between satellite
+        and target changes along the sphere, by 4 degrees at 45° latitude.
+    incidence
+        Degrees; determines the distance on the ground.
+
+    Returns
+    -------
+    Degrees clockwise from true north.
+
+    Raises
+    ------
+    ValueError
+        As `track_heading`, or for a heading that does not belong to the orbit.
     """
     if heading is not None:
         northward = math.cos(math.radians(heading)) > 0
@@ -93,7 +125,17 @@ def look_azimuth(orbit: Orbit, latitude: float, heading: float | None = None, *,
 
 
 def look_vector(incidence: Angle, azimuth: Angle) -> tuple[Tensor, Tensor, Tensor]:
-    """l = (sin θ sin α, sin θ cos α, cos θ) toward east, north and up, of the shape that both angles broadcast to."""
+    """Compute the unit vector to the sensor, l = (sin θ sin α, sin θ cos α, cos θ).
+
+    Parameters
+    ----------
+    incidence, azimuth
+        θ and α in degrees.
+
+    Returns
+    -------
+    Components toward east, north and up, of the shape that both angles broadcast to.
+    """
     theta, alpha = _radians(incidence), _radians(azimuth)
     return torch.sin(theta) * torch.sin(alpha), torch.sin(theta) * torch.cos(alpha), torch.cos(theta)
 
@@ -101,25 +143,60 @@ def look_vector(incidence: Angle, azimuth: Angle) -> tuple[Tensor, Tensor, Tenso
 def cos_local_incidence(
     z: Tensor, pixel_size_m: Sizes, incidence: Angle, azimuth: Angle, method: Method = "horn"
 ) -> Tensor:
-    """n·l: the cosine between the normal and the way to the sensor, negative in the ground's own shadow; (…, y, x)."""
+    """Compute the cosine n·l of the local incidence angle, between the surface normal and the direction to the sensor.
+
+    Parameters
+    ----------
+    z
+        Heights in metres, (…, y, x).
+    pixel_size_m
+        Metres along y and x, as `stencil.Sizes`.
+    incidence, azimuth
+        θ and α in degrees, numbers or tensors that broadcast against `z`.
+    method
+        Gradient, as in `terrain.gradient`.
+
+    Returns
+    -------
+    (…, y, x); negative where the ground shadows itself.
+    """
     zx, zy = gradient(z, pixel_size_m, method)
     n, look = unit_normal(zx, zy), look_vector(_like(incidence, z), _like(azimuth, z))
     return n[0] * look[0] + n[1] * look[1] + n[2] * look[2]
 
 
 def rise_toward(z: Tensor, pixel_size_m: Sizes, azimuth: Angle, method: Method = "horn") -> Tensor:
-    """Rise per metre toward the sensor, negative on ground that faces it; (…, y, x)."""
+    """Compute the rise per metre toward the sensor.
+
+    Parameters
+    ----------
+    z, pixel_size_m, azimuth, method
+        As in `cos_local_incidence`.
+
+    Returns
+    -------
+    (…, y, x); negative on ground that faces the sensor.
+    """
     zx, zy = gradient(z, pixel_size_m, method)
     alpha = _radians(_like(azimuth, z))
     return zx * torch.sin(alpha) + zy * torch.cos(alpha)
 
 
 def layover(z: Tensor, pixel_size_m: Sizes, incidence: Angle, azimuth: Angle, method: Method = "horn") -> Tensor:
-    """Ground that faces the sensor more steeply than θ, whose echoes come in reverse order; bool (…, y, x).
+    """Find ground that faces the sensor more steeply than θ, whose echoes arrive in reverse order.
 
-    In the range plane, s toward the sensor, slant range is r = −(s sin θ + z cos θ) + a constant. It falls toward the
-    sensor unless dr/ds = −(sin θ + z′ cos θ) ≥ 0, that is −z′ ≥ tan θ. What such ground covers in front of it and
-    behind is `shadow.cast_layover`.
+    In the range plane, with s toward the sensor, slant range is r = −(s sin θ + z cos θ) + a constant. It falls toward
+    the sensor unless dr/ds = −(sin θ + z′ cos θ) ≥ 0, that is −z′ ≥ tan θ. `shadow.cast_layover` finds what such ground
+    covers in front of it and behind it.
+
+    Parameters
+    ----------
+    z, pixel_size_m, incidence, azimuth, method
+        As in `cos_local_incidence`.
+
+    Returns
+    -------
+    bool (…, y, x).
     """
     with torch.no_grad():
         theta = _radians(_like(incidence, z))
@@ -127,13 +204,33 @@ def layover(z: Tensor, pixel_size_m: Sizes, incidence: Angle, azimuth: Angle, me
 
 
 def shadow(z: Tensor, pixel_size_m: Sizes, incidence: Angle, azimuth: Angle, method: Method = "horn") -> Tensor:
-    """Ground that faces away by so much that LIA ≥ 90°; bool (…, y, x). What it shades is `shadow.cast_shadow`."""
+    """Find ground that faces away from the sensor so steeply that LIA ≥ 90°; `shadow.cast_shadow` finds what it shades.
+
+    Parameters
+    ----------
+    z, pixel_size_m, incidence, azimuth, method
+        As in `cos_local_incidence`.
+
+    Returns
+    -------
+    bool (…, y, x).
+    """
     with torch.no_grad():
         return cos_local_incidence(z, pixel_size_m, incidence, azimuth, method) <= 0
 
 
 def layover_or_shadow(z: Tensor, pixel_size_m: Sizes, incidence: Angle, azimuth: Angle) -> Tensor:
-    """Ground in layover or in shadow by its own slope; bool (…, y, x)."""
+    """Find ground in layover or in shadow by its own slope.
+
+    Parameters
+    ----------
+    z, pixel_size_m, incidence, azimuth
+        As in `cos_local_incidence`.
+
+    Returns
+    -------
+    bool (…, y, x).
+    """
     return layover(z, pixel_size_m, incidence, azimuth) | shadow(z, pixel_size_m, incidence, azimuth)
 
 
