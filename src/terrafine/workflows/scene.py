@@ -83,7 +83,8 @@ class Scene:
         """A warning for each band that is brighter or darker than nearly all that the weights saw in training."""
         import numpy as np
 
-        from terrafine.raster.read.reflectance import COLOURS, sample
+        from terrafine.raster.read.image import sample
+        from terrafine.raster.read.sensors import COLOURS
         from terrafine.systems import find_system
 
         domain = self.ref.spec.provenance.get("domain") or find_system(self.ref.spec.system).domain.get(self.ref.name)

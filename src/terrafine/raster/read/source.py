@@ -123,6 +123,11 @@ class Source(SourceBase):
         """Whether a file states a scale or offset of its own, applied as it is read."""
         return any(f.scale != 1.0 or f.offset != 0.0 for file in self._files for f in file.facts.values())
 
+    def storage(self, band: str) -> list[tuple[str, float, float]]:
+        """How each file stores the band: (type, scale, offset), a value being number · scale + offset."""
+        facts = [file.facts[band] for file in self._files]
+        return list(dict.fromkeys((f.dtype, f.scale, f.offset) for f in facts))
+
     def require_valid(self, band: str | None = None) -> None:
         """At least one cell of the band (the first by default) is valid, else EmptyError; stops at the first found."""
         name = band or next(iter(self.bands))

@@ -78,6 +78,7 @@ def load_scenes(root: Path, pairs: Mapping[str, str], sensor: str | None = None)
 
 def _load(image_path: Path, heights_path: Path, name: str, sensor: str | None) -> Scene:
     image = open_image(image_path, sensor=sensor)
+    image.require_valid()
     source = open_source(heights_path)
     rows, cols = slice(0, image.shape[0]), slice(0, image.shape[1])
     heights, known = align_to(source, image.geobox).read("elevation", rows, cols)

@@ -1,0 +1,241 @@
+"""An optical image as reflectance: what was measured, cell by cell, and what was not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.errors import BandError, EmptyError, GridError, SourceError
+from terrafine.raster.protocol import SourceBase
+from terrafine.raster.read.quality import Census, QualityBand, saturated_values
+from terrafine.raster.read.sensors import COLOURS, SENSORS, Sensor
+from terrafine.raster.read.source import Source
+
+__all__ = ["ImageSource", "sample", "stated"]
+
+F32 = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+_HUGE = 1e30  # no number: what some writers leave for missing without declaring it
+_RANGE = (-0.2, 3.0)
+_FEW = 1e-3  # share of cells out of that range that are taken for faults of the image, not of the sensor's name
+_COUNTED = 150_000_000  # cells that are counted one by one: more than a Sentinel-2 tile has
+_SAMPLES, _SIDE = 4, 192
+_STRIP = 1 << 20  # cells read at a time
+_BRIGHT, _GREY = 0.3, 0.25
+_SQUARE = 0.8  # shorter side of a cell over the longer, at least
+
+
+class ImageSource(SourceBase):
+    """A source whose bands are reflectance, as `Source` has heights: red, green, blue and others on one north-up grid.
+
+    Fill, saturated numbers, undeclared ±1e30 and what a quality band flags are not valid; a cell is valid where all its
+    bands are.
+
+    Parameters
+    ----------
+    source
+        The numbers as the file has them.
+    sensor
+        What they mean.
+    allowed
+        Sensors that messages name.
+    quality
+        Quality bands of the same file.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        sensor: Sensor,
+        allowed: Sequence[str] = tuple(SENSORS),
+        quality: Sequence[QualityBand] = (),
+    ) -> None:
+        self._source, self.sensor, self._allowed = source, sensor, tuple(allowed)
+        self._quality, self._tolerant = tuple(quality), False
+        self._saturated = saturated_values(source, sensor)
+        self.geobox, self.shape = source.geobox, source.shape
+        self._described_as(source)
+        self.nodata, self.vertical, self.surface = None, None, None
+
+    def close(self) -> None:
+        """Give the file handles back."""
+        self._source.close()
+        for band in self._quality:
+            band.source.close()
+
+    def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
+        """Metres along y and x for each row; float64 (2, rows)."""
+        return self._source.pixel_size_m(rows)
+
+    def identity(self) -> dict[str, Any]:
+        """The source's identity and how its numbers are read."""
+        quality = {"quality": [band.kind for band in self._quality]} if self._quality else {}
+        return {**self._source.identity(), "sensor": self.sensor.name, **quality}
+
+    def read(self, band: str, rows: slice, cols: slice) -> tuple[F32, Mask]:
+        """Reflectance float32 (y, x) and bool valid (y, x); 0 where not valid. Raises BandError out of range."""
+        raw, valid, _, _ = self._measured(rows, cols)
+        if self._tolerant:
+            for numbers in raw.values():
+                valid &= _possible(self._reflectance(numbers))
+        values = self._reflectance(raw[band])
+        values[~valid] = 0.0
+        low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
+        if low < _RANGE[0] or high > _RANGE[1]:
+            raise BandError(
+                f"{self.paths[0]}: {band} read as {self.sensor.name} is reflectance from {low:.3g} to {high:.3g}; "
+                f"expected -0.2 to 3. State which sensor it is: {stated(self._allowed)}"
+            )
+        return values, valid
+
+    def numbers(self, names: Sequence[str], rows: slice, cols: slice) -> NDArray[np.float64]:
+        """Reflectance, of any size, of the cells where all of `names` were measured: float64 (band, cell)."""
+        raw, valid, _, _ = self._measured(rows, cols, names)
+        return np.stack(
+            [raw[name][valid].astype(np.float64) * self.sensor.factor + self.sensor.offset for name in names]
+        )
+
+    def _reflectance(self, raw: F32) -> F32:
+        return raw * np.float32(self.sensor.factor) + np.float32(self.sensor.offset)
+
+    def _measured(
+        self, rows: slice, cols: slice, names: Sequence[str] | None = None
+    ) -> tuple[dict[str, F32], Mask, dict[str, Mask], Mask]:
+        """Raw numbers by band, the cells measured in all bands, those saturated by band, and those flagged besides."""
+        shape = (rows.stop - rows.start, cols.stop - cols.start)
+        valid = np.ones(shape, np.bool_)
+        raw: dict[str, F32] = {}
+        saturated: dict[str, Mask] = {}
+        for name in names or self.bands:
+            raw[name], ok = self._source.read(name, rows, cols)
+            valid &= ok & (np.abs(raw[name]) < _HUGE)
+            if self.sensor.fill is not None:
+                valid &= raw[name] != self.sensor.fill
+            saturated[name] = ok & np.isin(raw[name], self._saturated[name])
+        flagged = np.zeros(shape, np.bool_)
+        for band in self._quality:
+            flagged |= band.unmeasured(rows, cols)
+        flagged &= valid
+        for mask in (*saturated.values(), flagged):
+            valid = valid & ~mask
+        return raw, valid, saturated, flagged
+
+    def require_valid(self) -> None:
+        """Count the cells that were not measured, note them, and require one that was.
+
+        Up to a thousandth of the cells may be out of the range of reflectance: they become nodata. Raises EmptyError
+        where no cell was measured.
+        """
+        census = self._census()
+        self._tolerant = 0 < census.impossible <= _FEW * census.valid
+        if not self._tolerant:
+            census.impossible = 0
+        self.notes = (*self.notes, *census.notes(self.paths[0]))
+        if census.valid:
+            return
+        files = ", ".join(self.paths[:3])
+        if census.saturated or census.flagged:
+            raise EmptyError(
+                f"{files}: no cell has red, green and blue: {census.saturated:,} of {census.cells:,} are saturated and "
+                f"{census.flagged:,} flagged by the file's quality band, the others are nodata; expected at least one "
+                "measured cell. Take another scene, or a product that is not saturated"
+            )
+        raise EmptyError(f"{files}: no cell has red, green and blue; expected at least one")
+
+    def _census(self) -> Census:
+        """Cells by what was measured; of a very large image in strips spread over it, until a valid one is found."""
+        height, width = self.shape
+        step = max(1, _STRIP // max(1, width))
+        tops = list(range(0, height, step))
+        every = max(1, -(-height * width // _COUNTED))
+        census = Census()
+        for turn, top in enumerate([*tops[::every], *(t for i, t in enumerate(tops) if i % every)]):
+            if turn == len(tops[::every]) and census.valid:
+                break
+            rows = slice(top, min(top + step, height))
+            raw, valid, saturated, flagged = self._measured(rows, slice(0, width))
+            possible = np.logical_and.reduce([_possible(self._reflectance(numbers)) for numbers in raw.values()])
+            census.add(valid, saturated, flagged, valid & ~possible)
+        census.share = census.cells / max(1, height * width)
+        return census
+
+    def require_cells(self, known_m: float, low_m: float, high_m: float, who: str) -> None:
+        """Cells are about square and as large as `who`, made for `known_m`, can read; else GridError, with the way."""
+        middle = self.shape[0] // 2
+        down, across = self.pixel_size_m(slice(middle, middle + 1))[:, 0].tolist()
+        if not all(low_m <= size <= high_m for size in (down, across)):
+            problem = f"{who} was trained on {known_m:g} m and reads {low_m:g} to {high_m:g} m"
+        elif min(down, across) < _SQUARE * max(down, across):
+            problem = f"{who} expects about square ones"
+        else:
+            return
+        raise GridError(
+            f"{self.paths[0]}: cells of {down:.3g} × {across:.3g} m; {problem}. Warp the image first: gdalwarp "
+            f"-r cubic -t_srs {self._metric_crs()} -tr {known_m:g} {known_m:g} in.tif out.tif"
+        )
+
+    def _metric_crs(self) -> str:
+        """The image's own CRS where it measures ground metres; else the UTM zone of its centre."""
+        crs = self.geobox.crs
+        metric = crs is not None and crs.projected and set(crs.units) <= {"metre", "meter", "m"}
+        if crs is None or (metric and crs.to_epsg() != 3857):
+            return "EPSG:" + (str(crs.to_epsg()) if crs is not None and crs.to_epsg() else "xxxx")
+        west, south, east, north = self.geobox.extent.to_crs("EPSG:4326").boundingbox
+        zone = min(max(int((west + east) / 2 + 180) // 6 + 1, 1), 60)
+        return f"EPSG:{(32600 if south + north >= 0 else 32700) + zone}"
+
+    def require_clear(self, max_bright: float, *, warn: bool = False) -> None:
+        """No more of the image than that share looks like cloud or snow, else SourceError, or a note with `warn`."""
+        share = self.bright_share()
+        if share > max_bright:
+            found = f"{self.paths[0]}: {share:.0%} of the image is as bright and colourless as cloud or snow"
+            if not warn:
+                raise SourceError(
+                    f"{found}, which hide ground; expected at most {max_bright:.0%}. Take a clear scene, mask clouds, "
+                    "or raise max_bright=SHARE"
+                )
+            self.notes = (*self.notes, f"{found}; bright ground looks the same, so it was read as stated")
+
+    def bright_share(self) -> float:
+        """Share of sampled cells as bright and colourless as cloud or snow."""
+        found = sample(self)
+        mean = found.mean(axis=0)
+        white = (found.max(axis=0) - found.min(axis=0)) < _GREY * mean
+        return float(np.mean((mean > _BRIGHT) & white)) if mean.size else 0.0
+
+
+def sample(image: ImageSource) -> NDArray[np.float64]:
+    """Reflectance of valid cells from windows spread over the image, empty where it has none: (3, cells)."""
+    height, width = image.shape
+    tops, lefts = (np.unique(np.linspace(0, max(0, n - _SIDE), _SAMPLES).astype(int)).tolist() for n in image.shape)
+    parts = [
+        image.numbers(COLOURS, slice(top, min(top + _SIDE, height)), slice(left, min(left + _SIDE, width)))
+        for top in tops
+        for left in lefts
+    ]
+    found = np.concatenate(parts, axis=1)
+    return found if found.size else _first(image)
+
+
+def _first(image: ImageSource) -> NDArray[np.float64]:
+    """Reflectance of the uppermost valid cells, where the windows of `sample` fall beside them: (3, cells)."""
+    height, width = image.shape
+    step = max(1, _STRIP // width)
+    for top in range(0, height, step):
+        found = image.numbers(COLOURS, slice(top, min(top + step, height)), slice(0, width))
+        if found.size:
+            return found
+    return np.zeros((len(COLOURS), 0))
+
+
+def _possible(values: F32) -> Mask:
+    """Within the range of reflectance."""
+    return np.asarray((values >= _RANGE[0]) & (values <= _RANGE[1]))
+
+
+def stated(sensors: Sequence[str]) -> str:
+    """The argument that states one of the sensors."""
+    return "sensor=" + " | ".join(f'"{name}"' for name in sensors)

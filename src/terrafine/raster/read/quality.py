@@ -1,0 +1,132 @@
+"""Cells of an optical product without a measurement: saturated numbers, and what a quality band in the file flags.
+
+Sentinel-2 writes 65535 where a detector was saturated; Landsat and others stop at the largest number of their type.
+https://sentiwiki.copernicus.eu/web/s2-products. The scene classification of Sentinel-2 L2A (SCL): 0 is no data, 1
+saturated or defective. Landsat Collection 2: bit 0 of QA_PIXEL is fill; bit n - 1 of QA_RADSAT is saturation of band n.
+https://www.usgs.gov/landsat-missions/landsat-collection-2-quality-assessment-bands
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.errors import BandError
+from terrafine.raster.read.sensors import Sensor
+from terrafine.raster.read.source import Source, open_source
+
+__all__ = ["Census", "QualityBand", "open_quality", "saturated_values"]
+
+Mask = NDArray[np.bool_]
+_SATURATED = 65535.0
+_SHORT = {"int16": 32767.0, "uint16": 65535.0}
+_SCL_CLASSES = 11
+_OLI = {"blue": 2, "green": 3, "red": 4, "nir": 5}  # band numbers of Landsat 8 and 9
+_KINDS = ("scl", "qa_pixel", "qa_radsat")
+
+
+def saturated_values(source: Source, sensor: Sensor) -> dict[str, tuple[np.float32, ...]]:
+    """What each band's `read` returns for a saturated number; nothing for reflectance that is stored as it is."""
+    found = {}
+    for name in source.bands:
+        values: set[np.float32] = set()
+        for dtype, scale, offset in source.storage(name):
+            whole = np.dtype(dtype).kind in "iu"
+            if whole or sensor.fill is not None:
+                number = np.float64(_SHORT.get(dtype, _SATURATED)) * scale + offset
+                values.add(np.float32(number))
+        found[name] = tuple(values)
+    return found
+
+
+@dataclass(frozen=True)
+class QualityBand:
+    """A quality band of the image's own file, and which of its values mean that nothing was measured."""
+
+    kind: str
+    source: Source
+    bits: int = 0
+
+    def unmeasured(self, rows: slice, cols: slice) -> Mask:
+        """True where the band flags a cell; False beyond the raster."""
+        values, _ = self.source.read("class", rows, cols)
+        if self.kind == "scl":
+            return np.asarray(values <= 1)
+        return np.asarray((values.astype(np.int64) & self.bits) != 0)
+
+
+def open_quality(
+    paths: Sequence[str], described: Sequence[str], bands: Iterable[str], assume_crs: str | None
+) -> tuple[list[QualityBand], list[str]]:
+    """Quality bands that the first file describes by name, and notes about those that cannot be used."""
+    saturation = sum(1 << (_OLI[name] - 1) for name in bands if name in _OLI)
+    bits = {"qa_pixel": 1, "qa_radsat": saturation}
+    found, notes = [], []
+    for kind in _KINDS:
+        at = [i + 1 for i, name in enumerate(described) if name == kind]
+        if len(at) != 1:
+            continue
+        try:
+            # Without a nodata value: 0 in QA_RADSAT means not saturated, whatever the file declares for its numbers.
+            source = open_source(
+                paths, want=("class",), bands={"class": at[0]}, assume_crs=assume_crs, nodata=float("nan")
+            )
+        except BandError:
+            notes.append(f"{paths[0]}: band {kind.upper()} is not in every file of the mosaic; it was not used.")
+            continue
+        band = QualityBand(kind, source, bits.get(kind, 0))
+        if kind == "scl" and not _plausible(source):
+            source.close()
+            notes.append(f"{paths[0]}: band SCL holds values above {_SCL_CLASSES}, no scene classes; it was not used.")
+            continue
+        found.append(band)
+    return found, notes
+
+
+def _plausible(source: Source) -> bool:
+    """Whether the middle of the band holds scene classes."""
+    middle = tuple(slice(max(0, n // 2 - 256), min(n, n // 2 + 256)) for n in source.shape)
+    values, _ = source.read("class", *middle)
+    return float(values.max(initial=0.0)) <= _SCL_CLASSES
+
+
+@dataclass
+class Census:
+    """Cells of an image by what was measured there; `share` of its rows were counted."""
+
+    cells: int = 0
+    valid: int = 0
+    saturated: int = 0
+    flagged: int = 0
+    impossible: int = 0
+    share: float = 1.0
+    bands: Mapping[str, int] = field(default_factory=dict)
+
+    def add(self, valid: Mask, saturated: Mapping[str, Mask], flagged: Mask, impossible: Mask) -> None:
+        """Count a window; saturated by band, each cell once in the total."""
+        any_band = np.logical_or.reduce(list(saturated.values()))
+        self.cells += valid.size
+        self.valid += int(valid.sum())
+        self.saturated += int(any_band.sum())
+        self.flagged += int((flagged & ~any_band).sum())
+        self.impossible += int(impossible.sum())
+        self.bands = {name: self.bands.get(name, 0) + int(mask.sum()) for name, mask in saturated.items()}
+
+    def notes(self, path: str) -> tuple[str, ...]:
+        """Sentences about the cells that were read as nodata."""
+        counted = "" if self.share == 1.0 else f" (counted in {self.share:.0%} of the rows)"
+        listed = ", ".join(f"{name} {n:,}" for name, n in self.bands.items() if n)
+        told = (
+            (self.saturated, f"saturated ({listed})"),
+            (self.flagged, "flagged as fill, saturated or defective by the file's quality band"),
+            (self.impossible, "out of the range of reflectance, -0.2 to 3"),
+        )
+        return tuple(
+            f"{path}: {n:,} of {self.cells:,} cells ({n / self.cells:.2g}) are {what}; they were read as nodata"
+            f"{counted}."
+            for n, what in told
+            if n
+        )
