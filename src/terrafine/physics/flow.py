@@ -40,7 +40,19 @@ _LOOK_EVERY = 8  # steps between two looks whether water still moves: a look wai
 
 
 def drops(z: Tensor, pixel_size_m: Sizes) -> Tensor:
-    """Drop per metre from each cell to each of its eight neighbours, −∞ to those outside; (…, 8, y, x)."""
+    """Compute the drop per metre from each cell to each of its eight neighbours.
+
+    Parameters
+    ----------
+    z
+        Heights in metres, (…, y, x).
+    pixel_size_m
+        Metres along y and x, as `stencil.Sizes`.
+
+    Returns
+    -------
+    (…, 8, y, x), neighbours in the order of `NEIGHBOURS`; −∞ toward neighbours outside the patch.
+    """
     dy, dx = cell_sizes(pixel_size_m, z)
     wide = functional.pad(z, (1, 1, 1, 1), value=math.inf)
     parts = []
@@ -51,9 +63,23 @@ def drops(z: Tensor, pixel_size_m: Sizes) -> Tensor:
 
 
 def soft_direction(z: Tensor, pixel_size_m: Sizes, temperature: float = TEMPERATURE) -> Tensor:
-    """Probability of each of the eight ways down: softmax of drop per metre over the temperature; (…, 8, y, x).
+    """Compute the probability of each of the eight flow directions: softmax of drop per metre over the temperature.
 
-    Neighbours outside the patch have probability 0.
+    Parameters
+    ----------
+    z, pixel_size_m
+        As in `drops`.
+    temperature
+        Metres per metre, above 0.
+
+    Returns
+    -------
+    (…, 8, y, x); neighbours outside the patch have probability 0.
+
+    Raises
+    ------
+    ValueError
+        For a temperature not above 0.
     """
     return torch.softmax(drops(z, pixel_size_m) / _positive(temperature), dim=-3)
 
@@ -65,11 +91,28 @@ def soft_direction_loss(
     valid: Tensor | None = None,
     temperature: float = TEMPERATURE,
 ) -> Tensor:
-    """Mean Kullback-Leibler divergence of the predicted soft directions from the truth's, nats; (…, y, x) -> (…).
+    """Compute the mean Kullback-Leibler divergence of the predicted soft directions from those of the truth.
 
-    Each inner cell weighs 1 − H/ln 8, H the entropy of the truth's directions: where the truth has no clear way down
-    nothing is asked (a truth that is flat throughout gives 0). Raises ValueError for shapes that differ or where
-    nothing is valid.
+    The weight of each inner cell is 1 − H/ln 8, with H the entropy of the truth's directions: cells without a clear
+    flow direction in the truth do not count, and a truth that is flat throughout gives 0.
+
+    Parameters
+    ----------
+    prediction, truth
+        Heights in metres, (…, y, x).
+    pixel_size_m, temperature
+        As in `soft_direction`.
+    valid
+        Bool, (…, y, x), True where the truth is known; all cells where None.
+
+    Returns
+    -------
+    (…), nats.
+
+    Raises
+    ------
+    ValueError
+        For shapes that differ, or where nothing is valid.
     """
     p, t, inner = compared(prediction, truth, valid)
     t = t.detach()
@@ -83,29 +126,63 @@ def soft_direction_loss(
 
 
 def sink_depth(z: Tensor) -> Tensor:
-    """How far each inner cell lies below its lowest neighbour, metres, 0 where it does not; (…, y - 2, x - 2).
+    """Compute how far each inner cell lies below its lowest neighbour.
 
-    A pit of one cell; a hollow of several shows only where its floor has a lowest cell.
+    Only pits of one cell count; a depression of several cells is found only where its floor has a lowest cell.
+
+    Parameters
+    ----------
+    z
+        Heights in metres, (…, y, x).
+
+    Returns
+    -------
+    Metres, (…, y - 2, x - 2); 0 where the cell is not below its neighbours.
     """
     lowest = torch.stack([neighbour(z, *n) for n in NEIGHBOURS]).amin(0)
     return (lowest - neighbour(z, 0, 0)).clamp_min(0.0)
 
 
 def sink_penalty(prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Mean depth of the predicted pits at inner cells where the truth has none, metres; (…, y, x) -> (…).
+    """Compute the mean depth of the predicted pits at inner cells where the truth has none.
 
-    Raises as `soft_direction_loss`.
+    Parameters
+    ----------
+    prediction, truth, valid
+        As in `soft_direction_loss`.
+
+    Returns
+    -------
+    (…), metres.
+
+    Raises
+    ------
+    ValueError
+        As `soft_direction_loss`.
     """
     p, t, inner = compared(prediction, truth, valid)
     return mean_over(sink_depth(p), inner & (sink_depth(t) == 0))
 
 
 def flow_shares(z: Tensor, pixel_size_m: Sizes, temperature: float = TEMPERATURE) -> Tensor:
-    """Share of a cell's water that goes to each lower neighbour; (…, 8, y, x), sum 1, or 0 where none is lower.
+    """Compute the share of a cell's water that flows to each lower neighbour.
 
-    In proportion to exp(drop/temperature) − 1: continuous where a neighbour ceases to be lower, all to the steepest
-    as the temperature goes to 0, and in proportion to the drop (Quinn et al. 1991, doi:10.1002/hyp.3360050106) as it
-    grows. Water never climbs, so there are no cycles.
+    Shares are proportional to exp(drop/temperature) − 1: continuous where a neighbour ceases to be lower, all to the
+    steepest as the temperature approaches 0, and proportional to the drop as it grows. Water never flows uphill, so
+    there are no cycles.
+
+    Parameters
+    ----------
+    z, pixel_size_m, temperature
+        As in `soft_direction`.
+
+    Returns
+    -------
+    (…, 8, y, x); the sum over the neighbours is 1, or 0 where none is lower.
+
+    References
+    ----------
+    Quinn et al. 1991, doi:10.1002/hyp.3360050106.
     """
     down = drops(z, pixel_size_m).clamp_min(0.0) / _positive(temperature)
     most = down.amax(dim=-3, keepdim=True)
@@ -116,12 +193,23 @@ def flow_shares(z: Tensor, pixel_size_m: Sizes, temperature: float = TEMPERATURE
 def flow_accumulation(
     z: Tensor, pixel_size_m: Sizes, temperature: float = TEMPERATURE, own: Tensor | None = None
 ) -> Tensor:
-    """Water that passes each cell: its own (1 unless given) and all that comes from above; (…, y, x), units of `own`.
+    """Compute the water that passes each cell: its own and all that flows in from above.
 
-    Solves A = own + Pᵀ A exactly, P being `flow_shares`, by moving all water one cell a step until none moves: as many
-    steps as the longest way down has cells (1 to 3 sides of a patch on real terrain), each 8 multiply-adds a cell. The
-    gradient walks the same way back up: twice the forward cost and no memory that grows with the steps. Pits are not
-    filled: water stays in them. Water leaves no patch except by staying at its border.
+    Solves A = own + Pᵀ A exactly, where P is `flow_shares`, by moving all water one cell a step until none moves. It
+    takes as many steps as the longest flow path has cells (1 to 3 sides of a patch on real terrain), each 8
+    multiply-adds a cell. The gradient takes the same path back up, at twice the forward cost and without memory that
+    grows with the steps. Pits are not filled: water stays in them. Water leaves no patch; it stays at the border.
+
+    Parameters
+    ----------
+    z, pixel_size_m, temperature
+        As in `soft_direction`.
+    own
+        Water of each cell, broadcasting to (…, y, x); 1 where None.
+
+    Returns
+    -------
+    (…, y, x), in the units of `own`.
     """
     shares = flow_shares(z, pixel_size_m, temperature)
     start = torch.ones_like(z) if own is None else own.to(z.dtype).expand_as(z)
@@ -135,9 +223,23 @@ def accumulation_loss(
     valid: Tensor | None = None,
     temperature: float = TEMPERATURE,
 ) -> Tensor:
-    """Mean |ln A − ln A of the truth| of flow accumulation in cells, over inner cells; (…, y, x) -> (…).
+    """Compute the mean |ln A − ln A of the truth| of flow accumulation in cells, over inner cells.
 
-    Void cells hold 0 m in both surfaces and so draw water alike. Raises as `soft_direction_loss`.
+    Nodata cells hold 0 m in both surfaces and so attract water alike.
+
+    Parameters
+    ----------
+    prediction, truth, pixel_size_m, valid, temperature
+        As in `soft_direction_loss`.
+
+    Returns
+    -------
+    (…), dimensionless.
+
+    Raises
+    ------
+    ValueError
+        As `soft_direction_loss`.
     """
     p, t, inner = compared(prediction, truth, valid)
     ours, theirs = (flow_accumulation(z, pixel_size_m, temperature)[..., 1:-1, 1:-1] for z in (p, t.detach()))

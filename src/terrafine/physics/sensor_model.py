@@ -38,17 +38,22 @@ F32 = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """What a sensor does to an image of k × k cells in each of its own.
+    """Sensor model: its effect on an image that has k × k cells in each cell of the sensor.
 
-    Parameters
+    Attributes
     ----------
     mtf
-        Modulation transfer function at its Nyquist frequency, detector and optics together. For Sentinel-2's 10 m
+        Modulation transfer function (MTF) at its Nyquist frequency, detector and optics together. For Sentinel-2's 10 m
         bands the requirement is 0.15 to 0.3 (ESA, Sentinel-2 User Handbook, 2015); about 0.2 is measured in orbit.
     noise
         Standard deviation of a reflectance.
     step
         Reflectance of one digital number; 0 keeps floats.
+
+    Raises
+    ------
+    UsageError
+        For an MTF not between 0 and 1, or a negative noise or step.
     """
 
     mtf: float = 0.2
@@ -67,9 +72,25 @@ SENTINEL2 = Sensor()
 
 
 def psf_sigma(k: int, mtf: float) -> float:
-    """Return the standard deviation, in fine cells, of the Gaussian PSF with that MTF at 1 / (2k) cycles per cell.
+    """Return the standard deviation of the Gaussian PSF with a given MTF at 1 / (2k) cycles per cell.
 
-    The Fourier transform of a Gaussian is exp(−2 π² σ² f²). Raises UsageError for an MTF that is not between 0 and 1.
+    The Fourier transform of a Gaussian is exp(−2 π² σ² f²).
+
+    Parameters
+    ----------
+    k
+        Fine cells along a coarse one.
+    mtf
+        Between 0 and 1.
+
+    Returns
+    -------
+    Fine cells.
+
+    Raises
+    ------
+    UsageError
+        For an MTF that is not between 0 and 1.
     """
     if not 0 < mtf < 1:
         raise UsageError(f"modulation {mtf} at the Nyquist frequency; expected between 0 and 1")
@@ -77,7 +98,19 @@ def psf_sigma(k: int, mtf: float) -> float:
 
 
 def gaussian(distance: F64, sigma: float, cut: float = math.inf) -> F64:
-    """Return exp(−d²/2σ²), 0 beyond `cut` standard deviations; not normalised."""
+    """Return exp(−d²/2σ²), not normalised.
+
+    Parameters
+    ----------
+    distance, sigma
+        d and σ, in the same unit.
+    cut
+        Standard deviations beyond which the result is 0.
+
+    Returns
+    -------
+    Array of the shape of `distance`.
+    """
     away = distance / sigma
     return np.where(np.abs(away) <= cut, np.exp(-0.5 * away**2), 0.0)
 
@@ -86,9 +119,22 @@ _CUT = 4.0  # standard deviations at which the point spread ends
 
 
 def gaussian_rows(n: int, k: int, sigma: float) -> F64:
-    """Return the weights (n / k, n) of the fine cells of a line in each coarse cell; each row adds up to one.
+    """Return the weights of the fine cells of a line in each coarse cell.
 
-    Beyond four standard deviations a weight is 0; at the edge a row is cut and the rest is scaled to add up.
+    Beyond four standard deviations a weight is 0; at the edge a row is cut and the rest is rescaled.
+
+    Parameters
+    ----------
+    n
+        Fine cells in the line.
+    k
+        Fine cells along a coarse one.
+    sigma
+        Of the PSF, fine cells.
+
+    Returns
+    -------
+    (n / k, n); each row sums to one.
     """
     centre = (np.arange(n // k) + 0.5) * k - 0.5
     weight = gaussian(np.arange(n)[None, :] - centre[:, None], sigma, _CUT)
@@ -97,7 +143,7 @@ def gaussian_rows(n: int, k: int, sigma: float) -> F64:
 
 @lru_cache(maxsize=16)
 def point_spread(k: int, mtf: float | None) -> F32:
-    """Return the weights of the fine cells along one axis in a coarse cell of k, about its centre; they add up to one.
+    """Return the weights of the fine cells along one axis in a coarse cell of k, about its centre.
 
     Parameters
     ----------
@@ -105,6 +151,10 @@ def point_spread(k: int, mtf: float | None) -> F32:
         Fine cells along a coarse one.
     mtf
         Of a Gaussian, cut at four standard deviations; None is the area mean.
+
+    Returns
+    -------
+    float32 weights that sum to one.
     """
     if mtf is None:
         return np.full(k, 1.0 / k, np.float32)
@@ -184,7 +234,7 @@ def downsample(fine: Tensor, k: int, mtf: float | None = None) -> Tensor:
 
 
 def back_project(fine: Tensor, coarse: Tensor, k: int, *, mtf: float | None = None, rounds: int = 3) -> Tensor:
-    """Return the fine image with the low frequencies of its observation; detail within a coarse cell is kept.
+    """Give a fine image the low frequencies of its observation, and keep its detail within a coarse cell.
 
     Parameters
     ----------
@@ -194,6 +244,10 @@ def back_project(fine: Tensor, coarse: Tensor, k: int, *, mtf: float | None = No
         As in `point_spread`.
     rounds
         Each adds the difference of `coarse` and the downsampled image, interpolated bilinearly.
+
+    Returns
+    -------
+    (n, band, y·k, x·k).
 
     References
     ----------
@@ -208,7 +262,18 @@ def back_project(fine: Tensor, coarse: Tensor, k: int, *, mtf: float | None = No
 
 
 def back_projection_reach(k: int, mtf: float | None = None) -> int:
-    """Return the coarse cells around a cell that a round of `back_project` reads: the PSF's, and one for bilinear."""
+    """Return how many coarse cells around a cell a round of `back_project` reads: those of the PSF, and one for
+    bilinear.
+
+    Parameters
+    ----------
+    k, mtf
+        As in `point_spread`.
+
+    Returns
+    -------
+    Coarse cells.
+    """
     beyond = (len(point_spread(k, mtf)) - k) // 2
     return -(-beyond // k) + 1
 

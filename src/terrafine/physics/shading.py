@@ -20,19 +20,49 @@ _DB = 10 / math.log(10)
 
 @dataclass(frozen=True, slots=True)
 class Sun:
-    """Direction to the sun, degrees clockwise from the grid's north, and how an image correlates with its light."""
+    """Direction to the sun, as estimated from an image.
+
+    Attributes
+    ----------
+    azimuth
+        Degrees clockwise from the grid's north.
+    correlation
+        Correlation of the image with the light from that direction.
+    """
 
     azimuth: float
     correlation: float
 
 
 def shade_db(z: Tensor, pixel_size_m: Sizes, azimuth: float, elevation: float, diffuse: float = 0.2) -> Tensor:
-    """10 lg of the light on a slope over the light on level ground, (…, y, x); cast shadows are not looked for.
+    """Compute 10 lg of the light on a slope relative to the light on level ground; cast shadows are not computed.
 
-    Lambert's law with an even sky: (max(cos i, 0) + diffuse) / (sin elevation + diffuse), i between the normal and the
-    sun; `diffuse` is the sky's share relative to the sun's at right angles (Teillet, Guindon & Goodenough 1982,
-    doi:10.1080/07038992.1982.10855028, with the sky added). z in metres, angles in degrees. Raises ValueError for a sun
-    not above the horizon or a sky not above 0.
+    Lambert's law with an even sky: (max(cos i, 0) + diffuse) / (sin elevation + diffuse), with i the angle between the
+    normal and the sun.
+
+    Parameters
+    ----------
+    z
+        Heights in metres, (…, y, x).
+    pixel_size_m
+        Metres along y and x, as `stencil.Sizes`.
+    azimuth, elevation
+        Of the sun, degrees.
+    diffuse
+        Share of the sky relative to that of the sun at perpendicular incidence.
+
+    Returns
+    -------
+    dB, (…, y, x).
+
+    Raises
+    ------
+    ValueError
+        For a sun not above the horizon, or a sky not above 0.
+
+    References
+    ----------
+    Teillet, Guindon & Goodenough 1982, doi:10.1080/07038992.1982.10855028, with the sky added.
     """
     if not (0 < elevation <= 90 and diffuse > 0):
         raise ValueError(f"sun elevation {elevation} and diffuse light {diffuse}: expected (0, 90] degrees and above 0")
@@ -42,11 +72,30 @@ def shade_db(z: Tensor, pixel_size_m: Sizes, azimuth: float, elevation: float, d
 
 
 def find_sun(image_db: Tensor, z: Tensor, pixel_size_m: Sizes, valid: Tensor, window: int = 31) -> Sun:
-    """From where an image (y, x) of 10 lg brightness over heights z is lit: the slopes that are bright face the sun.
+    """Estimate the direction from which an image is lit, from the slopes that are bright.
 
-    Least squares of brightness on the gradient, both without their mean over `window` cells, over the valid cells. The
-    gradient points uphill, so the light comes from the other side. Raises ValueError for fewer than 3 valid cells or
-    level ground.
+    Least squares of brightness on the gradient over the valid cells, both without their mean over the window. The
+    gradient points uphill, so the light comes from the opposite side.
+
+    Parameters
+    ----------
+    image_db
+        10 lg of brightness, (y, x).
+    z, pixel_size_m
+        As in `shade_db`, (y, x).
+    valid
+        Bool, (y, x).
+    window
+        Side in cells, as in `backscatter.highpass`.
+
+    Returns
+    -------
+    Direction and correlation.
+
+    Raises
+    ------
+    ValueError
+        For fewer than 3 valid cells, or level ground.
     """
     sides = gradient(z, pixel_size_m)
     mask = valid & torch.isfinite(sides[0]) & torch.isfinite(sides[1])

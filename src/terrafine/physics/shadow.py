@@ -24,47 +24,109 @@ _BLOCK = (64, 128)
 
 @dataclass(frozen=True, slots=True)
 class RadarMasks:
-    """Cells in layover and cells in shadow; bool (y, x)."""
+    """Layover and shadow masks of a surface.
+
+    Attributes
+    ----------
+    layover, shadow
+        Cells in layover and cells in shadow, bool (y, x).
+    """
 
     layover: Mask
     shadow: Mask
 
     @property
     def either(self) -> Mask:
-        """Cells whose echo says nothing of their own slope."""
+        """Cells in layover or shadow, whose echo carries no information on their own slope; bool (y, x)."""
         return self.layover | self.shadow
 
 
 def reach_m(relief_m: float, incidence: float) -> tuple[float, float]:
-    """How far relief can cast a shadow and a layover over level ground, metres: h tan θ and h/tan θ."""
+    """Compute how far relief can cast a shadow and a layover over level ground: h tan θ and h/tan θ.
+
+    Parameters
+    ----------
+    relief_m
+        Height h in metres.
+    incidence
+        θ in degrees.
+
+    Returns
+    -------
+    Reach of the shadow and of the layover, metres.
+    """
     tangent = math.tan(math.radians(incidence))
     return relief_m * tangent, relief_m / tangent
 
 
 def radar_masks(z: F64, pixel_size_m: F64, incidence: float | F64, azimuth: float) -> RadarMasks:
-    """Layover and shadow of a surface, the ground's own and what it casts."""
+    """Compute layover and shadow of a surface, both by its own slope and cast.
+
+    Parameters
+    ----------
+    z, pixel_size_m, incidence, azimuth
+        As in `cast_shadow`.
+
+    Returns
+    -------
+    Both masks.
+    """
     return RadarMasks(
         cast_layover(z, pixel_size_m, incidence, azimuth), cast_shadow(z, pixel_size_m, incidence, azimuth)
     )
 
 
 def cast_shadow(z: F64, pixel_size_m: F64, incidence: float | F64, azimuth: float) -> Mask:
-    """Cells from which ground toward the sensor stands higher than 90° − θ; bool (y, x).
+    """Find cells from which ground toward the sensor rises at more than 90° − θ.
 
-    A wall of height h shades level ground behind it for h tan θ. Ground with LIA ≥ 90° shades itself. Cost: cells ×
-    steps, steps up to the relief's reach; Earth's curvature is left out (2 m in 5 km). Voids shade nothing and are not
-    in shadow. incidence: a number or (y, x).
+    A wall of height h shades level ground behind it for h tan θ. Ground with LIA ≥ 90° shades itself. The cost is cells
+    × steps, with steps up to the relief's reach. Earth's curvature is ignored (2 m in 5 km). Nodata shades nothing and
+    is not in shadow.
+
+    Parameters
+    ----------
+    z
+        Heights in metres, (y, x), NaN at nodata.
+    pixel_size_m
+        Metres along y and x by row, (2, y).
+    incidence
+        θ in degrees, a number or (y, x).
+    azimuth
+        From the target to the sensor, degrees clockwise from the grid's north.
+
+    Returns
+    -------
+    bool (y, x).
+
+    Raises
+    ------
+    ValueError
+        For an incidence not between 0 and 90 degrees, or shapes that do not fit.
     """
     limit = 1 / _tangent(incidence)
     return np.asarray(_steepest_rise(z, pixel_size_m, azimuth, float(np.min(limit))) >= limit)
 
 
 def cast_layover(z: F64, pixel_size_m: F64, incidence: float | F64, azimuth: float) -> Mask:
-    """Cells whose slant range some other ground shares; bool (y, x).
+    """Find cells that share their slant range with other ground.
 
-    Ground at distance d away from the sensor and higher by d tan θ or more comes in no later than the cell does, as
-    does the cell itself with ground toward the sensor that is lower by as much. So the slope that is turned over, what
-    lies at its foot and what lies behind its top are all found. Cost and voids as for `cast_shadow`.
+    Ground at distance d away from the sensor and higher by d tan θ or more has its echo no later than the cell's, as
+    the cell has relative to ground toward the sensor that is lower by as much. So the slope in layover, the ground at
+    its foot and the ground behind its top are all found. Cost and nodata are as for `cast_shadow`.
+
+    Parameters
+    ----------
+    z, pixel_size_m, incidence, azimuth
+        As in `cast_shadow`.
+
+    Returns
+    -------
+    bool (y, x).
+
+    Raises
+    ------
+    ValueError
+        As `cast_shadow`.
     """
     limit = _tangent(incidence)
     lowest = float(np.min(limit))

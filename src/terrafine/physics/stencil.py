@@ -14,7 +14,24 @@ Sizes = Tensor | float | Sequence[float]
 
 
 def cell_sizes(pixel_size_m: Sizes, z: Tensor) -> tuple[Tensor, Tensor]:
-    """Metres of a cell along y and along x, each so shaped that it broadcasts against z (…, y, x)."""
+    """Return the metres of a cell along y and along x, in shapes that broadcast against the heights.
+
+    Parameters
+    ----------
+    pixel_size_m
+        In any form of `Sizes`.
+    z
+        Heights, (…, y, x).
+
+    Returns
+    -------
+    Sizes along y and along x.
+
+    Raises
+    ------
+    ValueError
+        For a shape that does not fit the heights.
+    """
     size = torch.as_tensor(pixel_size_m, dtype=z.dtype, device=z.device)
     if size.ndim == 0:
         return size, size
@@ -31,12 +48,39 @@ def cell_sizes(pixel_size_m: Sizes, z: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def neighbour(z: Tensor, dy: int, dx: int) -> Tensor:
-    """The neighbour dy rows south and dx columns east of every inner cell; (…, y, x) -> (…, y - 2, x - 2)."""
+    """Return the neighbour of every inner cell in one direction.
+
+    Parameters
+    ----------
+    z
+        (…, y, x).
+    dy, dx
+        Rows south and columns east, each −1, 0 or 1.
+
+    Returns
+    -------
+    (…, y - 2, x - 2).
+    """
     return z[..., 1 + dy : z.shape[-2] - 1 + dy, 1 + dx : z.shape[-1] - 1 + dx]
 
 
 def extended(z: Tensor) -> Tensor:
-    """With a ring more, extrapolated linearly, so that a plane stays one; (…, y, x) -> (…, y + 2, x + 2)."""
+    """Add a ring of cells, extrapolated linearly, so that a plane stays a plane.
+
+    Parameters
+    ----------
+    z
+        (…, y, x), at least 2 rows and 2 columns.
+
+    Returns
+    -------
+    (…, y + 2, x + 2).
+
+    Raises
+    ------
+    ValueError
+        For fewer rows or columns.
+    """
     if z.ndim < 2 or min(z.shape[-2:]) < 2:
         raise ValueError(f"heights are {tuple(z.shape)}; expected (…, y, x) with at least 2 rows and 2 columns")
     z = torch.cat([2 * z[..., :1, :] - z[..., 1:2, :], z, 2 * z[..., -1:, :] - z[..., -2:-1, :]], dim=-2)
@@ -44,15 +88,40 @@ def extended(z: Tensor) -> Tensor:
 
 
 def inner_valid(valid: Tensor) -> Tensor:
-    """Inner cells whose nine cells are all valid; bool (…, y, x) -> (…, y - 2, x - 2)."""
+    """Find the inner cells whose nine cells are all valid.
+
+    Parameters
+    ----------
+    valid
+        Bool, (…, y, x).
+
+    Returns
+    -------
+    bool (…, y - 2, x - 2).
+    """
     rows = valid[..., :-2, :] & valid[..., 1:-1, :] & valid[..., 2:, :]
     return rows[..., :-2] & rows[..., 1:-1] & rows[..., 2:]
 
 
 def compared(prediction: Tensor, truth: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Two surfaces of one shape, void cells at 0 in both, and the inner cells that may be compared.
+    """Prepare two surfaces for comparison over their valid inner cells.
 
-    Raises ValueError where shapes differ, where there is no inner cell, or where a surface has none that is valid.
+    Parameters
+    ----------
+    prediction, truth
+        Surfaces of one shape, (…, y, x), at least 3 rows and 3 columns.
+    valid
+        Bool mask; all cells where None.
+
+    Returns
+    -------
+    Both surfaces with 0 at nodata, and the inner cells that may be compared, bool (…, y - 2, x - 2).
+
+    Raises
+    ------
+    ValueError
+        Where shapes differ, where there is no inner cell, where a surface has none that is valid, or for a mask that is
+        not bool.
     """
     if prediction.shape != truth.shape or prediction.ndim < 2 or min(prediction.shape[-2:]) < 3:
         raise ValueError(
@@ -77,9 +146,18 @@ def compared(prediction: Tensor, truth: Tensor, valid: Tensor | None) -> tuple[T
 
 
 def mean_over(values: Tensor, where: Tensor) -> Tensor:
-    """Mean of each surface's values in the cells that count; both (…, y, x) -> (…).
+    """Compute the mean of each surface's values over the cells that count.
 
-    `where` is bool or a weight; 0 for a surface whose weights are all 0.
+    Parameters
+    ----------
+    values
+        (…, y, x).
+    where
+        Bool mask or weights, (…, y, x).
+
+    Returns
+    -------
+    (…); 0 for a surface whose weights are all 0.
     """
     weight = where.to(values.dtype).expand_as(values)
     return (values * weight).sum((-2, -1)) / weight.sum((-2, -1)).clamp_min(torch.finfo(values.dtype).tiny)

@@ -35,11 +35,32 @@ FLAT = 0.02
 
 
 def gradient(z: Tensor, pixel_size_m: Sizes, method: Method = "horn") -> tuple[Tensor, Tensor]:
-    """Rise per metre toward east and toward north; two (…, y, x).
+    """Compute the rise per metre toward east and toward north.
 
-    Horn 1981 (doi:10.1109/PROC.1981.11918) weighs six cells; Zevenbergen & Thorne 1987 (doi:10.1002/esp.3290120107)
-    takes the central difference. Beyond its outermost cells the surface is extrapolated linearly: planes are exact
-    everywhere. Raises ValueError for another method or shapes that do not fit.
+    Horn's method weights six cells; that of Zevenbergen & Thorne takes the central difference. Beyond the outermost
+    cells the surface is extrapolated linearly, so that planes are exact everywhere.
+
+    Parameters
+    ----------
+    z
+        Heights in metres, (…, y, x).
+    pixel_size_m
+        Metres along y and x, as `stencil.Sizes`.
+    method
+        `horn` or `zevenbergen-thorne`.
+
+    Returns
+    -------
+    zx and zy, each (…, y, x).
+
+    Raises
+    ------
+    ValueError
+        For another method, or shapes that do not fit.
+
+    References
+    ----------
+    Horn 1981, doi:10.1109/PROC.1981.11918; Zevenbergen & Thorne 1987, doi:10.1002/esp.3290120107.
     """
     dy, dx = cell_sizes(pixel_size_m, z)
     wide = extended(z)
@@ -56,7 +77,24 @@ def _length(zx: Tensor, zy: Tensor) -> Tensor:
 
 
 def slope(z: Tensor, pixel_size_m: Sizes, method: Method = "horn", unit: Unit = "degree") -> Tensor:
-    """Angle of the steepest descent from the horizontal, or with unit `tan` the rise per metre; (…, y, x)."""
+    """Compute the angle of the steepest descent from the horizontal.
+
+    Parameters
+    ----------
+    z, pixel_size_m, method
+        As in `gradient`.
+    unit
+        `degree`, `radian`, or `tan` for the rise per metre.
+
+    Returns
+    -------
+    (…, y, x), in that unit.
+
+    Raises
+    ------
+    ValueError
+        For another unit, or as `gradient`.
+    """
     steepness = _length(*gradient(z, pixel_size_m, method))
     if unit == "tan":
         return steepness
@@ -69,28 +107,60 @@ def slope(z: Tensor, pixel_size_m: Sizes, method: Method = "horn", unit: Unit = 
 
 
 def unit_normal(zx: Tensor, zy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(−zx, −zy, 1)/|·|, the upward normal of a surface toward east, north and up; three (…, y, x)."""
+    """Compute the upward unit normal of a surface, (−zx, −zy, 1)/|·|.
+
+    Parameters
+    ----------
+    zx, zy
+        Rise per metre toward east and north, (…, y, x).
+
+    Returns
+    -------
+    Components toward east, north and up, each (…, y, x).
+    """
     up = torch.rsqrt(1 + zx.square() + zy.square())
     return -zx * up, -zy * up, up
 
 
 def aspect(z: Tensor, pixel_size_m: Sizes, method: Method = "horn") -> tuple[Tensor, Tensor]:
-    """The direction that the ground faces, toward east and north, of length sin(slope); two (…, y, x).
+    """Compute the direction that the ground faces, as a vector of length sin(slope).
 
-    The unit vector of aspect weighted by the sine of slope is the horizontal part of the normal: it has no jump at
-    360° and none on flat ground, where it vanishes.
+    This vector is the horizontal part of the normal: it is continuous at 360°, and on flat ground, where it vanishes.
+
+    Parameters
+    ----------
+    z, pixel_size_m, method
+        As in `gradient`.
+
+    Returns
+    -------
+    Components toward east and north, each (…, y, x).
     """
     east, north, _ = unit_normal(*gradient(z, pixel_size_m, method))
     return east, north
 
 
 def curvatures(z: Tensor, pixel_size_m: Sizes, flat: float = 1e-3) -> tuple[Tensor, Tensor]:
-    """Plan and profile curvature in 1/100 m, positive where convex; two (…, y, x).
+    """Compute plan and profile curvature, positive where convex.
 
-    Second derivatives across and along the slope from the quadric of Zevenbergen & Thorne 1987
-    (doi:10.1002/esp.3290120107): plan = −(zxx zy² − 2 zxy zx zy + zyy zx²)/g², profile = −(zxx zx² + 2 zxy zx zy +
-    zyy zy²)/g². They are bounded where the contour curvature (÷ g³) is not. g² = zx² + zy² + flat², so that both fade
-    to nothing where the rise per metre is far below `flat`. On the outermost cells one of zxx, zyy is 0.
+    They are second derivatives across and along the slope: plan = −(zxx zy² − 2 zxy zx zy + zyy zx²)/g²,
+    profile = −(zxx zx² + 2 zxy zx zy + zyy zy²)/g². They are bounded where the contour curvature (÷ g³) is not. On the
+    outermost cells one of zxx, zyy is 0.
+
+    Parameters
+    ----------
+    z, pixel_size_m
+        As in `gradient`.
+    flat
+        g² = zx² + zy² + flat², so that both vanish where the rise per metre is far below `flat`.
+
+    Returns
+    -------
+    Plan and profile curvature in 1/100 m, each (…, y, x).
+
+    References
+    ----------
+    Quadric of Zevenbergen & Thorne 1987, doi:10.1002/esp.3290120107.
     """
     dy, dx = cell_sizes(pixel_size_m, z)
     wide = extended(z)
@@ -107,11 +177,31 @@ def curvatures(z: Tensor, pixel_size_m: Sizes, flat: float = 1e-3) -> tuple[Tens
 
 
 def gradient_loss(prediction: Tensor, truth: Tensor, pixel_size_m: Sizes, valid: Tensor | None = None) -> Tensor:
-    """Mean of |Δzx| + |Δzy|, metres per metre: L1 of first differences between adjacent cells; (…).
+    """Compute the mean of |Δzx| + |Δzy|, the L1 norm of first differences between adjacent cells.
 
-    Adjacent differences see a checkerboard, which central ones do not. As the gradient difference loss of
-    Mathieu et al. 2016 (arXiv:1511.05440) on the error's own differences. prediction, truth (…, y, x) metres; valid
-    bool, True where the truth is known. Raises ValueError for shapes that differ or where nothing is valid.
+    Adjacent differences detect a checkerboard, which central differences do not.
+
+    Parameters
+    ----------
+    prediction, truth
+        Heights in metres, (…, y, x).
+    pixel_size_m
+        As in `gradient`.
+    valid
+        Bool, (…, y, x), True where the truth is known; all cells where None.
+
+    Returns
+    -------
+    (…), metres per metre.
+
+    Raises
+    ------
+    ValueError
+        For shapes that differ, or where nothing is valid.
+
+    References
+    ----------
+    Gradient difference loss of Mathieu et al. 2016, arXiv:1511.05440, here on the differences of the error itself.
     """
     p, t, inner = compared(prediction, truth, valid)
     dy, dx = cell_sizes(pixel_size_m, t)
@@ -141,9 +231,20 @@ def slope_loss(
     method: Method = "horn",
     unit: Unit = "degree",
 ) -> Tensor:
-    """Mean |slope of the prediction − slope of the truth|, degrees by default; (…).
+    """Compute the mean absolute difference between the slopes of prediction and truth.
 
-    The outermost cells and those beside a void do not count. Raises as `gradient_loss`.
+    The outermost cells and those beside nodata do not count. Raises ValueError as `gradient_loss`.
+
+    Parameters
+    ----------
+    prediction, truth, pixel_size_m, valid
+        As in `gradient_loss`.
+    method, unit
+        As in `slope`.
+
+    Returns
+    -------
+    (…), in that unit.
     """
     p, t, inner = compared(prediction, truth, valid)
     error = slope(p, pixel_size_m, method, unit) - slope(t, pixel_size_m, method, unit)
@@ -158,10 +259,24 @@ def aspect_loss(
     method: Method = "horn",
     flat: float = FLAT,
 ) -> Tensor:
-    """Mean of 1 − cos(angle between the aspects), weighted by sin(slope) of the truth; 0 to 2, (…).
+    """Compute the mean of 1 − cos(angle between the aspects), weighted by sin(slope) of the truth.
 
-    Aspects are unit vectors u = −g/√(|g|² + flat²), and 1 − cos = |Δu|²/2: bounded gradients, and flat ground, which
-    has no aspect, weighs nothing (a truth that is flat throughout gives 0). Raises as `gradient_loss`.
+    Aspects are unit vectors u = −g/√(|g|² + flat²), and 1 − cos = |Δu|²/2. Gradients are therefore bounded, and flat
+    ground, which has no aspect, has no weight: a truth that is flat throughout gives 0. Raises ValueError as
+    `gradient_loss`.
+
+    Parameters
+    ----------
+    prediction, truth, pixel_size_m, valid
+        As in `gradient_loss`.
+    method
+        As in `gradient`.
+    flat
+        Rise per metre below which aspect fades out.
+
+    Returns
+    -------
+    (…), from 0 to 2.
     """
     p, t, inner = compared(prediction, truth, valid)
     (px, py), (tx, ty) = (gradient(z, pixel_size_m, method) for z in (p, t))
@@ -175,9 +290,18 @@ def aspect_loss(
 def curvature_loss(
     prediction: Tensor, truth: Tensor, pixel_size_m: Sizes, valid: Tensor | None = None, flat: float = FLAT
 ) -> Tensor:
-    """Mean of |Δplan| + |Δprofile| curvature, 1/100 m; (…).
+    """Compute the mean of |Δplan| + |Δprofile| curvature; raises ValueError as `gradient_loss`.
 
-    As `curvatures`, with a `flat` large enough that no gradient explodes on gentle ground. Raises as `gradient_loss`.
+    Parameters
+    ----------
+    prediction, truth, pixel_size_m, valid
+        As in `gradient_loss`.
+    flat
+        As in `curvatures`, but large enough that no gradient explodes on gentle ground.
+
+    Returns
+    -------
+    (…), 1/100 m.
     """
     p, t, inner = compared(prediction, truth, valid)
     (plan, profile), (plan_t, profile_t) = (curvatures(z, pixel_size_m, flat) for z in (p, t))
