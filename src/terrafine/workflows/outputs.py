@@ -189,7 +189,12 @@ def check_names(destination: Path, preview: Path | None) -> None:
 
 def follow(path: Path) -> Path:
     """Where a symbolic link leads, so that publishing renames over the file and leaves the link; else the path."""
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
+    if not path.is_symlink():
+        return path
+    end = Path(os.path.realpath(path))
+    if end.is_symlink():  # realpath stops at a link of a loop
+        raise OutputError(f"{path}: is a symbolic link that leads back to itself; remove it, or write elsewhere")
+    return end
 
 
 def _on_disk(path: str) -> list[Path]:

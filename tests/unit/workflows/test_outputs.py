@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from terrafine.errors import OutputError
-from terrafine.workflows.outputs import check_destinations
+from terrafine.workflows.outputs import check_destinations, follow
 
 
 def test_a_pipe_or_device_is_refused_and_stays_one(tmp_path: Path) -> None:
@@ -36,3 +36,10 @@ def test_a_new_or_plain_file_beside_the_input_is_allowed(tmp_path: Path) -> None
     old.write_bytes(b"earlier")
     check_destinations([f"/vsizip/{archive}/dem.tif"], old, tmp_path / "new.png")
     assert old.read_bytes() == b"earlier"
+
+
+def test_link_that_leads_back_to_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").symlink_to("b.tif")
+    (tmp_path / "b.tif").symlink_to("a.tif")
+    with pytest.raises(OutputError, match="leads back to itself"):
+        follow(tmp_path / "a.tif")

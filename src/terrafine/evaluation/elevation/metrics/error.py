@@ -45,7 +45,7 @@ METRIC = Metric(
     start=lambda context: _Errors(),
     record=_record,
     tables=(
-        TableSpec("summary", "Elevation error, metres (psnr in dB)", (*_KEYS, "rmse_lower", "rmse_upper"), _summary),
+        TableSpec("summary", "Elevation error, metres (PSNR in dB)", (*_KEYS, "rmse_lower", "rmse_upper"), _summary),
         TableSpec("histogram", "Errors, pixels in each class", ("from_m", "to_m", "pixels"), _histogram),
     ),
 )
