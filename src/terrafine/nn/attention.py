@@ -11,12 +11,24 @@ __all__ = ["ATTENTION", "Cbam", "Gam", "SimAm", "attention"]
 
 
 class Cbam(nn.Module):
-    """Features times a weight of each channel, then times a weight of each pixel; (n, c, y, x) -> same.
+    """Convolutional block attention: features times a weight of each channel, then times a weight of each pixel.
 
-    The channel's weight comes from its mean and its maximum over the whole tile, through one shared perceptron with
-    `channels // reduction` hidden units (at least one); the pixel's from the mean and maximum over channels, through a
-    `kernel`×`kernel` convolution. Both end in a sigmoid. The pooling over the tile makes it depend on the tile.
+    The channel's weight is computed from its mean and maximum over the whole tile by one shared perceptron with
+    `channels // reduction` hidden units (at least one). The pixel's weight is computed from the mean and maximum over
+    channels by a `kernel`×`kernel` convolution. Both end in a sigmoid. The pooling makes the result depend on the tile.
+    Input and output are (n, c, y, x).
 
+    Parameters
+    ----------
+    channels
+        Number of channels c.
+    reduction
+        Ratio of channels to hidden units.
+    kernel
+        Side of the convolution, odd.
+
+    References
+    ----------
     Woo et al. 2018, CBAM: Convolutional Block Attention Module, https://arxiv.org/abs/1807.06521, equations 1-3.
     """
 
@@ -36,12 +48,26 @@ class Cbam(nn.Module):
 
 
 class Gam(nn.Module):
-    """Features times a weight of each channel in each pixel, then times another; (n, c, y, x) -> same.
+    """Global attention: features times a weight of each channel in each pixel, then times another such weight.
 
-    The first comes from a perceptron over the pixel's channels, c -> c/r -> c; the second from two `kernel`×`kernel`
-    convolutions, c -> c/r -> c, each followed by a normalisation. Both end in a sigmoid. Nothing is pooled: with
-    `norm=None` a cell depends on the `kernel - 1` cells around it alone, and a tile with that halo is exact.
+    The first weight is computed by a perceptron over the pixel's channels, c -> c/r -> c; the second by two
+    `kernel`×`kernel` convolutions, c -> c/r -> c, each followed by a normalisation. Both end in a sigmoid. Nothing is
+    pooled: with `norm=None` a cell depends only on the `kernel - 1` cells around it, and a tile with that halo is
+    exact. Input and output are (n, c, y, x).
 
+    Parameters
+    ----------
+    channels
+        Number of channels c.
+    reduction
+        Ratio r of channels to hidden channels.
+    kernel
+        Side of the convolutions, odd.
+    norm
+        (channels) -> normalisation; None for no normalisation.
+
+    References
+    ----------
     Liu, Shao, Hoffmann 2021, Global Attention Mechanism, https://arxiv.org/abs/2112.05561, figures 1-3.
     """
 
@@ -70,11 +96,18 @@ class Gam(nn.Module):
 
 
 class SimAm(nn.Module):
-    """Features times the sigmoid of how far each lies from its channel's mean, in variances; (n, c, y, x) -> same.
+    """Attention without learned weights: features times a sigmoid of their squared distance from the channel's mean.
 
-    Weight sigmoid((x - μ)² / (4 (σ² + λ)) + 1/2) with μ, σ² of the channel over the tile, λ = 1e-4; no weights are
-    learned. Mean and variance make it depend on the tile.
+    The weight is sigmoid((x - μ)² / (4 (σ² + λ)) + 1/2), with μ and σ² of the channel over the tile, so the result
+    depends on the tile. Input and output are (n, c, y, x).
 
+    Parameters
+    ----------
+    regular
+        λ, added to the variance.
+
+    References
+    ----------
     Yang, Zhang, Li, Xie 2021, SimAM, http://proceedings.mlr.press/v139/yang21o.html, equation 5.
     """
 
@@ -92,9 +125,25 @@ ATTENTION = ("none", "cbam", "gam", "simam")
 
 
 def attention(name: str, channels: int, norm: Callable[[int], nn.Module] | None = nn.InstanceNorm2d) -> nn.Module:
-    """The attention block of that name (one of ATTENTION) for features of so many channels.
+    """Build an attention block by name.
 
-    `norm` is that of the network around it; only `gam` has one. Raises ValueError for another name.
+    Parameters
+    ----------
+    name
+        One of ATTENTION.
+    channels
+        Number of channels of the features.
+    norm
+        Normalisation of the surrounding network; only `gam` uses it.
+
+    Returns
+    -------
+    The block, (n, c, y, x) -> same.
+
+    Raises
+    ------
+    ValueError
+        For another name.
     """
     if name == "none":
         return nn.Identity()

@@ -39,12 +39,22 @@ def transform(x: Grid, code: int) -> Grid:
 
 
 def inverse(code: int) -> int:
-    """Return the code of the transform that undoes the given one: a transpose exchanges the two flips."""
+    """Return the code of the transform that undoes the given one; a transpose exchanges the two flips.
+
+    Parameters
+    ----------
+    code
+        As in `transform`.
+
+    Returns
+    -------
+    Code from 0 to 7.
+    """
     return 1 | (code & 2) << 1 | (code & 4) >> 1 if code & 1 else code
 
 
 def transform_sizes(pixel_size_m: Tensor, code: int) -> Tensor:
-    """Transform the pixel sizes of a grid, which change places where rows become columns.
+    """Transform the pixel sizes of a grid, which are exchanged where rows become columns.
 
     Parameters
     ----------
@@ -52,6 +62,10 @@ def transform_sizes(pixel_size_m: Tensor, code: int) -> Tensor:
         Metres along y and x of each cell, (n, 2, y, x).
     code
         As in `transform`.
+
+    Returns
+    -------
+    Metres along y and x of the transformed grid, shaped likewise.
     """
     sizes = transform(pixel_size_m, code)
     return (sizes.flip(1) if code & 1 else sizes).contiguous()

@@ -23,7 +23,15 @@ __all__ = ["ElevationModel", "Relief"]
 
 @dataclass(frozen=True, slots=True)
 class Relief:
-    """relief (n, k², y, x): subcell minus cell height, metres; log_sigma: log of σ in metres, or None."""
+    """Output of an elevation network.
+
+    Attributes
+    ----------
+    relief
+        Subcell minus cell height in metres, (n, k², y, x).
+    log_sigma
+        Logarithm of σ in metres, same shape; None for a network without uncertainty.
+    """
 
     relief: Tensor
     log_sigma: Tensor | None = None
@@ -34,11 +42,22 @@ Forward = Callable[..., Relief]
 
 
 class ElevationModel:
-    """Runs a network that gives relief for heights (n, 1, y, x) m and pixel sizes (n, 2, y, 1) m.
+    """Model that runs a network from heights to relief, and keeps the observation.
 
     The observation is kept in subcell form, where the block mean is a mean over channels: `hard` subtracts it, `soft`
-    subtracts the part above the tolerance, `none` leaves it. Mean and sum with the cell's height are computed in
-    float64 and rounded once.
+    subtracts the part above the tolerance, `none` leaves it. The mean and the sum with the cell's height are computed
+    in float64 and rounded once.
+
+    Parameters
+    ----------
+    spec
+        Spec of the model.
+    network
+        Network, or None where `forward` needs none.
+    forward
+        (network, heights (n, 1, y, x) in metres, pixel sizes (n, 2, y, 1) in metres[, guides]) -> `Relief`.
+    options
+        Consistency, tolerance, self-ensemble and engine.
     """
 
     def __init__(self, spec: ModelSpec, network: nn.Module | None, forward: Forward, options: Options) -> None:
@@ -49,7 +68,22 @@ class ElevationModel:
 
     @torch.inference_mode()
     def __call__(self, tiles: Tiles) -> dict[str, NDArray[np.float32]]:
-        """`elevation`, and `elevation_sigma` where the spec lists it; float32 (tile, y·k, x·k)."""
+        """Compute the fine heights of a batch of tiles.
+
+        Parameters
+        ----------
+        tiles
+            With the band `elevation`, and guides where the spec has any.
+
+        Returns
+        -------
+        `elevation`, and `elevation_sigma` where the spec lists it; float32 (tile, y·k, x·k), metres.
+
+        Raises
+        ------
+        UsageError
+            For a self-ensemble with guides, or an uncertainty that the network does not give.
+        """
         heights = torch.from_numpy(np.ascontiguousarray(tiles.bands["elevation"]))[:, None]
         pixel = torch.from_numpy(tiles.pixel_size_m.astype(np.float32))[..., None]
         guides = {name: torch.from_numpy(np.ascontiguousarray(g)) for name, g in tiles.guides.items()}

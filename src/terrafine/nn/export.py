@@ -38,11 +38,24 @@ class _Graph(nn.Module):
 
 
 def to_onnx(model: ElevationModel) -> bytes:
-    """The network as ONNX with free tile and batch size, and its spec under the metadata key `terrafine`.
+    """Convert the network to ONNX with free tile and batch size, and its spec under the metadata key `terrafine`.
 
-    Inputs `elevation` (n, 1, y, x) in metres, voids filled, and `pixel_size_m` (n, 2, y, 1). Outputs `fine`
-    (n, 1, k·y, k·x), back-projected, `relief` (n, k², y, x) before that, and `log_sigma` where the model has it.
-    Raises MissingExtraError without the `onnx` extra.
+    The inputs are `elevation` (n, 1, y, x) in metres, nodata filled, and `pixel_size_m` (n, 2, y, 1). The outputs are
+    `fine` (n, 1, k·y, k·x), back-projected, `relief` (n, k², y, x) before that, and `log_sigma` where the model has it.
+
+    Parameters
+    ----------
+    model
+        Model whose network is converted.
+
+    Returns
+    -------
+    The serialised ONNX file.
+
+    Raises
+    ------
+    MissingExtraError
+        Without the `onnx` extra.
     """
     try:
         import onnx
@@ -81,7 +94,26 @@ def to_onnx(model: ElevationModel) -> bytes:
 
 
 def export_onnx(model: ElevationModel, path: str | os.PathLike[str]) -> Path:
-    """Write `to_onnx` under that name, whole or not at all; raises OutputError where it cannot be written."""
+    """Write `to_onnx` to a file, completely or not at all.
+
+    Parameters
+    ----------
+    model
+        As in `to_onnx`.
+    path
+        File to write.
+
+    Returns
+    -------
+    The path.
+
+    Raises
+    ------
+    MissingExtraError
+        Without the `onnx` extra.
+    OutputError
+        Where the file cannot be written.
+    """
     path, data = Path(path), to_onnx(model)
     try:
         write_whole(path, data)
@@ -91,7 +123,24 @@ def export_onnx(model: ElevationModel, path: str | os.PathLike[str]) -> Path:
 
 
 def with_engine(model: ElevationModel) -> ElevationModel:
-    """The same model, its network run by the engine that its options name; `torch` gives it back as it is."""
+    """Return the same model with its network run by the engine that its options name.
+
+    Parameters
+    ----------
+    model
+        Model to run; with the engine `torch` it is returned unchanged.
+
+    Returns
+    -------
+    Model on that engine.
+
+    Raises
+    ------
+    UsageError
+        For an engine other than torch, onnx or openvino.
+    MissingExtraError
+        Without the extra that the engine needs.
+    """
     engine = model.options.engine
     if engine == "torch" or isinstance(model.network, nn.Identity):
         return model

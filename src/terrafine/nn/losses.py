@@ -21,7 +21,20 @@ _KNOWN = (*_WEIGHTS, "edge", "relative", *SETTINGS)
 
 
 def refuse_unknown(settings: Mapping[str, float], known: Collection[str]) -> None:
-    """Raise RecipeError for a name in [loss] that a loss does not know: a misspelt term must not count as nothing."""
+    """Reject names in [loss] that a loss does not know, so that a misspelt term is not ignored.
+
+    Parameters
+    ----------
+    settings
+        The recipe's `[loss]`.
+    known
+        Names that the loss understands.
+
+    Raises
+    ------
+    RecipeError
+        For any other name.
+    """
     if unknown := sorted(set(settings) - set(known)):
         raise RecipeError(f"[loss] {unknown}: no such terms; known are {sorted(known)}")
 
@@ -30,13 +43,31 @@ def refuse_unknown(settings: Mapping[str, float], known: Collection[str]) -> Non
 def relief_terms(
     relief: Tensor, detail: Tensor, log_sigma: Tensor, batch: TrainingBatch, settings: Mapping[str, float]
 ) -> dict[str, Tensor]:
-    """Mean over patches of error / error of the consistent cubic surface, for heights and for first differences.
+    """Compute the losses of heights, first differences and σ, relative to the error of the consistent cubic surface.
 
-    relief, detail, log_sigma  (n, k², y, x), as `terrafine.nn.relief.ReliefNet` gives them
-    settings: `rmse`, `mae`, `slope` weigh the parts; `sigma` the Laplace likelihood, whose gradient reaches the
-    σ branch alone; `edge` coarse cells at a patch's border are left out, where the network lacks surroundings.
-    The ratio is what the tables report, so flat and steep ground count alike; `relative` = 0 leaves metres. Further
-    settings weigh the terms of `terrafine.nn.terms`, 0 by default. Raises RecipeError for a name that is none of these.
+    Each part is the mean over patches of error / error of the consistent cubic surface. This ratio is what the tables
+    report, so flat and steep ground count alike.
+
+    Parameters
+    ----------
+    relief, detail, log_sigma
+        (n, k², y, x), as `terrafine.nn.relief.ReliefNet` gives them.
+    batch
+        Coarse and fine heights, metres.
+    settings
+        `rmse`, `mae` and `slope` weight the parts; `sigma` weights the Laplace likelihood, whose gradient reaches only
+        the σ branch; `edge` is the number of coarse cells left out at a patch's border, where the network lacks
+        surroundings; `relative` = 0 keeps metres. Further settings weight the terms of `terrafine.nn.terms`, 0 by
+        default.
+
+    Returns
+    -------
+    Scalars: `total` and its parts by name.
+
+    Raises
+    ------
+    RecipeError
+        For a setting that is none of these.
     """
     refuse_unknown(settings, _KNOWN)
     k, edge = batch.scale, int(settings.get("edge", 4))

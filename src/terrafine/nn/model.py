@@ -21,12 +21,18 @@ as the input was seen, is from the input; the largest of all bands, in their uni
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """A batch of equally large tiles of one grid, halo included, voids filled.
+    """Batch of equally large tiles of one grid, halo included, nodata filled.
 
-    bands         name -> float32 (tile, y, x), finite everywhere, in the band's unit
-    valid         bool (tile, y, x): False where the value was filled, not observed
-    pixel_size_m  float64 (tile, 2, y): metres along y and along x of one cell, for each row
-    guides        name -> float32 (tile, 2, k·y, k·x) on the fine grid: value, and 1 where observed, else both 0
+    Attributes
+    ----------
+    bands
+        Name -> float32 (tile, y, x), finite everywhere, in the band's unit.
+    valid
+        bool (tile, y, x), False where the value was filled, not observed.
+    pixel_size_m
+        float64 (tile, 2, y): metres along y and x of one cell, for each row.
+    guides
+        Name -> float32 (tile, 2, k·y, k·x) on the fine grid: value, and 1 where observed; elsewhere both are 0.
     """
 
     bands: Mapping[str, NDArray[np.float32]]
@@ -43,7 +49,13 @@ class Tiles:
 
 @runtime_checkable
 class Model(Protocol):
-    """Anything that turns tiles into finer tiles: bicubic, a network, an ONNX file."""
+    """Protocol of anything that turns tiles into finer tiles: bicubic interpolation, a network, an ONNX file.
+
+    Attributes
+    ----------
+    spec
+        What the engine must know.
+    """
 
     @property
     def spec(self) -> ModelSpec:
@@ -51,9 +63,18 @@ class Model(Protocol):
         ...
 
     def __call__(self, tiles: Tiles) -> dict[str, NDArray[np.float32]]:
-        """Every band of `spec.outputs` as float32 (tile, y * scale, x * scale), halo not cropped.
+        """Compute every band of `spec.outputs`, without cropping the halo.
 
         Values under a cell that was not valid are finite but meaningless; the engine masks them. A model that holds its
-        output to the input otherwise than by block means says how closely under RESIDUAL.
+        output to the input by other means than block means reports how closely under RESIDUAL.
+
+        Parameters
+        ----------
+        tiles
+            With the bands of `spec.inputs`.
+
+        Returns
+        -------
+        Band -> float32 (tile, y * scale, x * scale).
         """
         ...

@@ -18,7 +18,17 @@ R = TypeVar("R")
 
 
 def in_float32(function: Callable[P, R]) -> Callable[P, R]:
-    """The function with autocast switched off on the device of its first tensor."""
+    """Wrap a function so that it runs with autocast switched off on the device of its first tensor.
+
+    Parameters
+    ----------
+    function
+        Takes at least one tensor.
+
+    Returns
+    -------
+    The wrapped function, with the same signature.
+    """
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -30,9 +40,10 @@ def in_float32(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def fixed_correlation(x: Tensor, kernel: Tensor) -> Tensor:
-    """Correlation with a fixed kernel, padded with zeros to the same size, in full float32.
+    """Correlate with a fixed kernel in full float32, zero-padded to the same size.
 
-    bfloat16 has 8 bits: on neighbour differences of tens of metres it errs by decimetres, and TF32 by centimetres.
+    bfloat16 has 8 bits: on neighbour differences of tens of metres its error is decimetres, and that of TF32
+    centimetres.
 
     Parameters
     ----------

@@ -28,9 +28,14 @@ _OUT = 0.1  # the residual is a tenth of the slopes that the body sees, so that 
 class PreUpsampled(nn.Module):
     """Bicubic surface + body(bicubic surface), on the fine grid.
 
-    The published networks see heights scaled to 0-1 by the minimum and maximum of a scene. A tile has neither, and
-    would print seams; here the body sees the bicubic surface of the heights above their 15×15 mean, divided by
-    the pixel size. That is affine in the heights as theirs is, and knows no tile and no sea level.
+    The published networks scale heights to 0-1 by the minimum and maximum of a scene. A tile has neither, and would
+    print seams. Here the input of the body is the bicubic surface of the heights above their 15×15 mean, divided by the
+    pixel size. That is affine in the heights as well, and independent of tile and sea level.
+
+    Parameters
+    ----------
+    body
+        Network from surface to residual, (n, 1, k·y, k·x) -> same.
     """
 
     above: Tensor
@@ -43,7 +48,21 @@ class PreUpsampled(nn.Module):
         self.register_buffer("above", -kernel, persistent=False)
 
     def forward(self, heights: Tensor, pixel_size_m: Tensor, scale: int) -> Tensor:
-        """heights (n, 1, y, x) m, pixel_size_m (n, 2, y, 1) -> relief (n, k², y, x) m, subcell minus cell height."""
+        """Compute the relief, subcell minus cell height.
+
+        Parameters
+        ----------
+        heights
+            (n, 1, y, x), metres.
+        pixel_size_m
+            (n, 2, y, 1), metres.
+        scale
+            Fine cells along a coarse cell, k.
+
+        Returns
+        -------
+        (n, k², y, x), metres.
+        """
         size = pixel_size_m.prod(dim=1, keepdim=True).sqrt()
         local = fixed_correlation(forward_differences(heights), self.above) / size
         surface = functional.pixel_shuffle(local + relief_of(local, scale, "bicubic"), scale)
@@ -100,7 +119,23 @@ def preupsampled_system(
     radius: Callable[[Mapping[str, Any]], int],
     scales: tuple[int, ...] = (2, 3, 4),
 ) -> System:
-    """A system whose network is `body(**network)`, of that radius in fine cells, on the bicubic surface."""
+    """Build a system whose network is `body(**network)` on the bicubic surface.
+
+    Parameters
+    ----------
+    name, summary
+        Of the system.
+    body
+        (network arguments) -> the body of `PreUpsampled`.
+    radius
+        (network arguments) -> receptive radius of the body in fine cells.
+    scales
+        Scales that its models serve.
+
+    Returns
+    -------
+    The system.
+    """
 
     def build(network: Mapping[str, Any], scale: int) -> PreUpsampled:
         return PreUpsampled(body(**network))

@@ -30,10 +30,16 @@ _TYPICAL = 0.05  # roughness of middling relief, where the ground's own is not a
 
 @dataclass(frozen=True, slots=True)
 class Stem:
-    """What the network's stem makes of the heights.
+    """Output of the network's stem.
 
-    features (n, c, y, x), dimensionless · surface (n, k², y, x), the consistent cubic surface relative to its cell,
-    metres · unit (n, 1, y, x), metres: what the detail and σ are counted in
+    Attributes
+    ----------
+    features
+        (n, c, y, x), dimensionless.
+    surface
+        Consistent cubic surface relative to its cell, (n, k², y, x), metres.
+    unit
+        Unit of the detail and of σ, (n, 1, y, x), metres.
     """
 
     features: Tensor
@@ -42,13 +48,20 @@ class Stem:
 
 
 class ReliefNet(nn.Module):
-    """Coarse heights -> fine heights relative to their cell, and σ; all in metres.
+    """Network from coarse heights to fine heights relative to their cell, and σ; all in metres.
 
-    scale      fine cells along a coarse cell
-    channels   width at the coarse resolution; deep_channels: at half of it
-    blocks     residual blocks before and after the deep level; deep_blocks: on it (0: no deep level)
-    windows    sides of the means from which a cell's departure is measured; the first measures roughness
-    normalise  also give slopes as shares of the roughness, and count the detail in it
+    Parameters
+    ----------
+    scale
+        Fine cells along a coarse cell, k.
+    channels, deep_channels
+        Width at the coarse resolution, and at half of it.
+    blocks, deep_blocks
+        Residual blocks before and after the deep level, and on it (0: no deep level).
+    windows
+        Sides of the means from which a cell's departure is measured; the first measures roughness.
+    normalise
+        Also take slopes as shares of the roughness, and express the detail in units of it.
     """
 
     fixed: Tensor
@@ -87,9 +100,19 @@ class ReliefNet(nn.Module):
         )
 
     def forward(self, heights: Tensor, pixel_size_m: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """heights (n, 1, y, x) m, pixel_size_m (n, 2, y, 1) along y and x ->
-        relief (n, k², y, x): subcell minus cell height, with a mean of exactly nothing over each cell;
-        detail: what was added to the consistent cubic surface; log_sigma: log of σ in metres; same shapes.
+        """Compute relief, detail and log σ.
+
+        Parameters
+        ----------
+        heights
+            (n, 1, y, x), metres.
+        pixel_size_m
+            Metres along y and x, (n, 2, y, 1).
+
+        Returns
+        -------
+        Three (n, k², y, x): relief, subcell minus cell height, with a mean of exactly 0 over each cell; detail, what
+        was added to the consistent cubic surface; log_sigma, the logarithm of σ in metres.
         """
         stem = self.stem(heights, pixel_size_m)
         return self.heads(self.body(stem.features), stem)

@@ -17,27 +17,51 @@ SPEC_FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """What a model takes, gives, needs around a tile, and where it comes from.
+    """Declaration of a model: its inputs and outputs, the surroundings that a tile needs, and its origin.
 
-    system      folder of `terrafine.systems` that builds the network
-    name        how a user asks for it, e.g. `ridgeline`
-    version     of the weights, e.g. `1.0`
-    inputs      bands it must be given, on the coarse grid
-    guides      bands it can make use of, on the grid subdivided by `scale`; any of them may be missing
-    outputs     bands it gives, on the grid subdivided by `scale`
-    scale       output cells along one side of an input cell
-    scales      all scales that the same weights serve, where there are several; else empty
-    halo        input cells around a tile that its inner output depends on (the receptive radius)
-    multiple    input tile sides and origins must be multiples of this
-    tiling      `exact`: with the halo, tiled equals whole; `blend`: overlapping tiles are blended
-    relative    a tile knows its outputs up to a plane: where tiles are blended, the planes are first solved jointly
-    tile        preferred inner tile side, input cells
-    network     keyword arguments that rebuild the network
-    tolerance_m how far a mirrored or rotated input changes the mirrored or rotated output: the largest RMS, in metres,
-                over held-out patches
-    calibration `sigma`: factor from the network's σ to the published one; `0.68`, `0.90`, `0.95`: multiples of the
-                published σ that cover so much of held-out error
-    provenance  recipe, data, licence, scores: free text and numbers, shown by `terrafine info`
+    Attributes
+    ----------
+    system
+        Folder of `terrafine.systems` that builds the network.
+    name
+        Name by which a user requests it, e.g. `ridgeline`.
+    version
+        Of the weights, e.g. `1.0`.
+    inputs
+        Bands that it requires, on the coarse grid.
+    outputs
+        Bands that it gives, on the grid subdivided by `scale`.
+    scale
+        Output cells along one side of an input cell.
+    halo
+        Input cells around a tile that its inner output depends on (the receptive radius).
+    multiple
+        Input tile sides and origins must be multiples of this.
+    tiling
+        `exact`: with the halo, tiled equals whole; `blend`: overlapping tiles are blended.
+    tile
+        Preferred inner tile side, input cells.
+    network
+        Keyword arguments that rebuild the network.
+    tolerance_m
+        How far a mirrored or rotated input changes the mirrored or rotated output: the largest RMS, in metres, over
+        held-out patches.
+    calibration
+        `sigma`: factor from the network's σ to the published one; `0.68`, `0.90`, `0.95`: multiples of the published σ
+        that cover so much of held-out error.
+    provenance
+        Recipe, data, licence, scores: free text and numbers, shown by `terrafine info`.
+    scales
+        All scales that the same weights serve, where there are several; else empty.
+    guides
+        Bands that it can use, on the grid subdivided by `scale`; any of them may be missing.
+    relative
+        A tile determines its outputs only up to a plane: where tiles are blended, the planes are first solved jointly.
+
+    Raises
+    ------
+    WeightsError
+        For values that the engine cannot use.
     """
 
     system: str
@@ -80,13 +104,30 @@ class ModelSpec:
             raise WeightsError(f"model spec {self.name!r} cannot be used: {'; '.join(problems)}")
 
     def to_json(self) -> str:
-        """Canonical JSON (sorted keys, no spaces): equal specs give equal text."""
+        """Return canonical JSON (sorted keys, no spaces): equal specs give equal text."""
         record = {"format": SPEC_FORMAT, **dataclasses.asdict(self)}
         return json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str, *, where: str = "model spec") -> ModelSpec:
-        """Read `to_json`; raises WeightsError for anything that is not a spec of a known format."""
+        """Read a spec from the text of `to_json`.
+
+        Parameters
+        ----------
+        text
+            JSON.
+        where
+            Source of the text, for error messages.
+
+        Returns
+        -------
+        The spec.
+
+        Raises
+        ------
+        WeightsError
+            For anything that is not a spec of a known format.
+        """
         try:
             record = json.loads(text)
         except (ValueError, RecursionError) as e:

@@ -30,20 +30,44 @@ F64 = NDArray[np.float64]
 
 
 def cubic_taps(k: int, a: float = -0.5) -> F64:
-    """Keys' cubic convolution at the k fine centres of a cell; shape (k, 5), taps at coarse offsets -2…2.
+    """Return the taps of Keys' cubic convolution at the k fine centres of a cell.
 
-    Fine centre p lies (p + 0.5)/k - 0.5 coarse cells from the coarse centre. Rows sum to one.
-    Source: Keys 1981, doi:10.1109/TASSP.1981.1163711; a = -0.5 is the third-order one, as in GDAL.
+    Fine centre p lies (p + 0.5)/k - 0.5 coarse cells from the coarse centre.
+
+    Parameters
+    ----------
+    k
+        Fine cells along a coarse cell.
+    a
+        Parameter of the kernel; -0.5 is the third-order one, as in GDAL.
+
+    Returns
+    -------
+    (k, 5), taps at coarse offsets -2…2; rows sum to one.
+
+    References
+    ----------
+    Keys 1981, doi:10.1109/TASSP.1981.1163711.
     """
     return cubic(_offsets(k), a)
 
 
 def consistent_cubic(k: int, radius: int = 7, a: float = -0.5) -> F64:
-    """Cubic interpolation whose block means return the coarse values; shape (k, 2·radius + 1).
+    """Return the taps of the cubic interpolation whose block means equal the coarse values.
 
-    It is the limit of back-projecting the cubic surface for ever, U (A U)⁻¹ with U the interpolation and A the
-    block mean. Both are separable, so the limit is taken in one dimension, and cut at `radius` coarse cells,
-    where its taps have fallen below 1e-6.
+    It is the limit of back-projecting the cubic surface repeatedly, U (A U)⁻¹ with U the interpolation and A the block
+    mean. Both are separable, so the limit is computed in one dimension.
+
+    Parameters
+    ----------
+    k, a
+        As in `cubic_taps`.
+    radius
+        Coarse cells at which the taps are cut; at 7 they are below 1e-6.
+
+    Returns
+    -------
+    (k, 2·radius + 1), rows sum to one.
     """
     taps = cubic_taps(k, a)
     ring = 128
@@ -58,18 +82,41 @@ def consistent_cubic(k: int, radius: int = 7, a: float = -0.5) -> F64:
 
 
 def context_kernel(window: int) -> F64:
-    """One-dimensional box mean over `window` cells (odd); shape (1, window)."""
+    """Return the taps of a one-dimensional box mean.
+
+    Parameters
+    ----------
+    window
+        Cells, odd.
+
+    Returns
+    -------
+    (1, window)
+    """
     return np.full((1, window), 1.0 / window)
 
 
 def on_differences(rows: F64, cols: F64, radius: int) -> F64:
     """Rewrite Σ r_i c_j (x_ij - x_00) as a correlation with forward differences.
 
-    rows, cols   (m, 2r+1) taps along y and x, each row summing to one; all pairs (i, j) are formed, y slowest
-    returns      (m², 2, 2·radius + 1, 2·radius + 1): weights on dy[y] = x[y+1] - x[y] and on dx likewise
+    A height enters only as a sum of neighbour differences, so a constant added to the heights changes nothing and
+    float32 keeps full precision on any summit. The path leads along column 0 to row i, then along row i to column j.
 
-    A height enters only as a sum of neighbour differences, so a constant added to the heights changes nothing
-    and float32 keeps full precision on any summit. Path: along column 0 to row i, then along row i to column j.
+    Parameters
+    ----------
+    rows, cols
+        (m, 2r + 1), taps along y and x, each row summing to one; all pairs (i, j) are formed, y slowest.
+    radius
+        Of the result, coarse cells.
+
+    Returns
+    -------
+    (m², 2, 2·radius + 1, 2·radius + 1), weights on dy[y] = x[y+1] - x[y] and on dx likewise.
+
+    Raises
+    ------
+    ValueError
+        For taps wider than the result.
     """
     size = 2 * radius + 1
     row_taps, col_taps = _centred(rows, size), _centred(cols, size)
@@ -82,7 +129,17 @@ def on_differences(rows: F64, cols: F64, radius: int) -> F64:
 
 
 def forward_differences(x: torch.Tensor) -> torch.Tensor:
-    """(n, 1, y, x) heights -> (n, 2, y, x): x[y+1]-x[y] and x[x+1]-x[x], zero past the last row and column."""
+    """Compute the differences x[y+1] - x[y] and x[x+1] - x[x], zero past the last row and column.
+
+    Parameters
+    ----------
+    x
+        Heights, (n, 1, y, x).
+
+    Returns
+    -------
+    (n, 2, y, x), along y and along x.
+    """
     import torch
 
     dy = torch.nn.functional.pad(x[:, :, 1:] - x[:, :, :-1], (0, 0, 0, 1))
@@ -108,7 +165,17 @@ def _steps(taps: F64) -> F64:
 
 
 def linear_taps(k: int) -> F64:
-    """Linear interpolation at the k fine centres of a cell; shape (k, 5), rows sum to one."""
+    """Return the taps of linear interpolation at the k fine centres of a cell.
+
+    Parameters
+    ----------
+    k
+        Fine cells along a coarse cell.
+
+    Returns
+    -------
+    (k, 5), taps at coarse offsets -2…2; rows sum to one.
+    """
     return linear(_offsets(k))
 
 
@@ -118,5 +185,15 @@ def _offsets(k: int) -> F64:
 
 
 def nearest_taps(k: int) -> F64:
-    """The cell's own height at each fine centre; shape (k, 5)."""
+    """Return the taps that give each fine centre the height of its own cell.
+
+    Parameters
+    ----------
+    k
+        Fine cells along a coarse cell.
+
+    Returns
+    -------
+    (k, 5), taps at coarse offsets -2…2.
+    """
     return np.tile(np.array([0.0, 0.0, 1.0, 0.0, 0.0]), (k, 1))

@@ -21,14 +21,24 @@ ROUNDING_M = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a user wants a model run; the engine records it, and the same options give the same output.
+    """User's options of a model run; the engine records them, and the same options give the same output.
 
-    consistency    `hard`: block means equal the input; `soft`: within tolerance_m; `none`: as the network gives
-    self_ensemble  mean over the eight mirrors and rotations: exactly equivariant, eight times the cost
-    uncertainty    also give `elevation_sigma`, where the model has it
-    engine         `torch`, `onnx` or `openvino`
-    threads        of the engine; None: as many as it likes
-    outputs        bands wanted of a model that can give others than its spec lists; empty: those of the spec
+    Attributes
+    ----------
+    consistency
+        `hard`: block means equal the input; `soft`: within `tolerance_m`; `none`: as the network gives.
+    tolerance_m
+        Metres, for `soft`.
+    self_ensemble
+        Mean over the eight mirrors and rotations: exactly equivariant, at eight times the cost.
+    uncertainty
+        Also give `elevation_sigma`, where the model has it.
+    engine
+        `torch`, `onnx` or `openvino`.
+    threads
+        Of the engine; None leaves the number to it.
+    outputs
+        Bands requested from a model that can give others than its spec lists; empty for those of the spec.
     """
 
     consistency: str = "hard"
@@ -47,9 +57,20 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class TrainingBatch:
-    """coarse (n, 1, y, x) m · fine (n, 1, k·y, k·x) m · pixel_size_m (n, 2, y, 1) of the coarse cells.
+    """Coarse and fine heights of a batch of patches.
 
-    guides: band -> (n, 2, k·y, k·x), its value in the band's unit and 1 where observed, 0 where not (both 0 there)
+    Attributes
+    ----------
+    coarse
+        (n, 1, y, x), metres.
+    fine
+        (n, 1, k·y, k·x), metres.
+    pixel_size_m
+        Metres along y and x of the coarse cells, (n, 2, y, 1).
+    scale
+        Fine cells along a coarse cell, k.
+    guides
+        Band -> (n, 2, k·y, k·x): its value in the band's unit, and 1 where observed; elsewhere both are 0.
     """
 
     coarse: Tensor

@@ -39,7 +39,15 @@ _DB2 = 0.01  # Huber's half square of 0.14 dB: about 1,000 looks
 
 @dataclass(frozen=True, slots=True)
 class Surfaces:
-    """Heights (n, 1, y, x) in metres above each patch's mean, and metres of a fine cell, (n, 2, y, 1)."""
+    """Surfaces that the terms compare.
+
+    Attributes
+    ----------
+    prediction, truth, cubic
+        Heights above each patch's mean, (n, 1, y, x), metres; `cubic` is the consistent cubic surface.
+    pixel_size_m
+        Metres along y and x of a fine cell, (n, 2, y, 1).
+    """
 
     prediction: Tensor
     truth: Tensor
@@ -47,13 +55,23 @@ class Surfaces:
     pixel_size_m: Tensor
 
     def pixel(self) -> Tensor:
-        """Mean metres of a cell, (n, 1)."""
+        """Return the mean pixel size of each patch in metres, (n, 1)."""
         return self.pixel_size_m.mean(dim=(1, 2, 3))[:, None]
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """error: (surface, Surfaces) -> (n, 1) in `unit`; floor: what is added to the cubic surface's own, same unit."""
+    """One term of the loss.
+
+    Attributes
+    ----------
+    unit
+        Unit and meaning of the error.
+    error
+        (surface, Surfaces) -> (n, 1), in `unit`.
+    floor
+        (Surfaces) -> value added to the error of the cubic surface, in `unit`.
+    """
 
     unit: str
     error: Callable[[Tensor, Surfaces], Tensor]
@@ -107,12 +125,28 @@ SETTINGS = (*TERMS, "sar", "sar_area")
 def physics_terms(
     relief: Tensor, cubic: Tensor, batch: TrainingBatch, settings: Mapping[str, float], edge: int
 ) -> dict[str, Tensor]:
-    """The terms that the settings ask for, each the mean over patches of its relative error; scalars.
+    """Compute the terms that the settings request, each the mean over patches of its relative error.
 
-    relief, cubic (n, k², y, x) metres, subcell minus cell height, of the prediction and the consistent cubic surface;
-    `edge` coarse cells at the border are left out. settings: a weight for each name of TERMS and for `sar`; `sar_area`
-    is the footprint's exponent that the radar is taken to have (1: not normalised for slope). `sar` is absent from the
-    result where no patch of the batch has radar. Raises RecipeError for `sar` where the data have no radar at all.
+    Parameters
+    ----------
+    relief, cubic
+        Subcell minus cell height of the prediction and of the consistent cubic surface, (n, k², y, x), metres.
+    batch
+        Heights, pixel sizes and guides.
+    settings
+        A weight for each name of TERMS and for `sar`. `sar_area` is the exponent assumed for the radar's footprint
+        (1: not normalised for slope).
+    edge
+        Coarse cells left out at the border.
+
+    Returns
+    -------
+    Scalars by name; `sar` is absent where no patch of the batch has radar.
+
+    Raises
+    ------
+    RecipeError
+        For `sar` where the data have no radar at all.
     """
     asked = [name for name in TERMS if settings.get(name, 0.0)]
     if not asked and not settings.get("sar", 0.0):
@@ -132,12 +166,29 @@ def physics_terms(
 
 
 def sar_term(s: Surfaces, guides: Mapping[str, Tensor], area: float = 1.0) -> Tensor | None:
-    """How far the observed radar is from what the prediction would send back, relative to the cubic surface; a scalar.
+    """Compute the error between observed radar and that modelled from the prediction, relative to the cubic surface.
 
-    guides as in a TrainingBatch. The exponent of the cosine law is fitted for each patch and polarisation, to the
-    truth; `area` is held. Counts observed cells that neither truth nor prediction has in layover or shadow by its own
-    slope; what cast shadow or another slope's layover covers should come as not observed. None where no patch has such
-    a cell. Raises RecipeError without radar bands or look vector.
+    The exponent of the cosine law is fitted to the truth for each patch and polarisation. Only observed cells count
+    that neither truth nor prediction has in layover or shadow by its own slope; cells under cast shadow or another
+    slope's layover should be given as not observed.
+
+    Parameters
+    ----------
+    s
+        Surfaces to compare.
+    guides
+        As in a TrainingBatch.
+    area
+        Fixed value of `Backscatter.area`.
+
+    Returns
+    -------
+    A scalar, or None where no patch has such a cell.
+
+    Raises
+    ------
+    RecipeError
+        Without radar bands or look vector.
     """
     bands = [name for name in _RADAR if name in guides]
     if not bands or not all(name in guides for name in _LOOK):

@@ -39,20 +39,59 @@ def _kernel(k: int, method: str) -> Tensor:
 
 
 def interpolation_radius(k: int, method: str) -> int:
-    """Coarse cells around a cell that the interpolation looks at."""
+    """Return how many coarse cells around a cell an interpolation reads.
+
+    Parameters
+    ----------
+    k
+        Fine cells along a coarse cell.
+    method
+        One of METHODS.
+
+    Returns
+    -------
+    Coarse cells.
+    """
     return int(METHODS[method](k).shape[1]) // 2 + 1
 
 
 def relief_of(heights: Tensor, k: int, method: str) -> Tensor:
-    """Interpolated surface minus its cell's height: (n, 1, y, x) m -> (n, k², y, x) m.
+    """Interpolate heights, relative to the height of each cell.
 
-    `backprojected` is the cubic surface whose block means are the heights (back-projected for ever); `bicubic`
-    is plain Keys cubic. Beyond the edge the terrain is taken to go on level.
+    Beyond the edge the terrain is assumed to continue level.
+
+    Parameters
+    ----------
+    heights
+        (n, 1, y, x), metres.
+    k
+        Fine cells along a coarse cell.
+    method
+        One of METHODS. `backprojected` is the cubic surface whose block means are the heights (the limit of repeated
+        back-projection); `bicubic` is plain Keys cubic.
+
+    Returns
+    -------
+    (n, k², y, x), metres.
     """
     kernel = _kernel(k, method).to(heights.device)
     return fixed_correlation(forward_differences(heights), kernel)
 
 
 def assemble(heights: Tensor, relief: Tensor, k: int) -> Tensor:
-    """Cells plus subcells -> the fine surface: (n, 1, y, x), (n, k², y, x) -> (n, 1, k·y, k·x)."""
+    """Add relief to the heights of the cells and arrange the fine surface.
+
+    Parameters
+    ----------
+    heights
+        (n, 1, y, x), metres.
+    relief
+        Subcell minus cell height, (n, k², y, x), metres.
+    k
+        Fine cells along a coarse cell.
+
+    Returns
+    -------
+    float32 (n, 1, k·y, k·x), metres.
+    """
     return functional.pixel_shuffle(heights.double() + relief.double(), k).float()

@@ -24,13 +24,34 @@ _MAX_FILE = 2_000_000_000
 
 
 def digest(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of the file, hexadecimal."""
+    """Return the SHA-256 of a file, hexadecimal.
+
+    Parameters
+    ----------
+    path
+        File to read.
+    """
     with open(path, "rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
 def read_spec(path: str | os.PathLike[str]) -> ModelSpec:
-    """The spec from the header alone: no tensor is read, no code is run. Raises WeightsError."""
+    """Read the spec from the header alone: no tensor is read, no code is run.
+
+    Parameters
+    ----------
+    path
+        A safetensors file.
+
+    Returns
+    -------
+    The spec.
+
+    Raises
+    ------
+    WeightsError
+        For a file that is not a safetensors file with a Terrafine spec.
+    """
     path = Path(path)
     metadata = _header(path).get("__metadata__", {})
     if not isinstance(metadata, dict) or _SPEC_KEY not in metadata:
@@ -41,7 +62,22 @@ def read_spec(path: str | os.PathLike[str]) -> ModelSpec:
 
 
 def load(path: str | os.PathLike[str]) -> tuple[ModelSpec, dict[str, torch.Tensor]]:
-    """Spec and tensors; raises WeightsError for a damaged file or a value that is not finite."""
+    """Read the spec and the tensors of a weights file.
+
+    Parameters
+    ----------
+    path
+        A safetensors file.
+
+    Returns
+    -------
+    Spec, and tensors by name.
+
+    Raises
+    ------
+    WeightsError
+        For a damaged file, or a value that is not finite.
+    """
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -58,7 +94,17 @@ def load(path: str | os.PathLike[str]) -> tuple[ModelSpec, dict[str, torch.Tenso
 
 
 def save(path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], spec: ModelSpec) -> None:
-    """Write to a temporary name, fsync, rename: the file is whole under its name or absent."""
+    """Write a weights file to a temporary name, fsync, rename: the file is complete under its name or absent.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    tensors
+        Tensors by name.
+    spec
+        Spec, stored in the header.
+    """
     from safetensors.torch import save as to_bytes
 
     data = to_bytes(
