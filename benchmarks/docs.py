@@ -24,7 +24,7 @@ SECTIONS = {**dem.SECTIONS, **pimsr.SECTIONS, **jointseg.SECTIONS, **sat2dem.SEC
 
 
 def rendered(text: str) -> str:
-    """The text of a page with every marked section written anew."""
+    """The text of a page with every marked section rendered again."""
     return MARK.sub(lambda m: m[1] + wrapped(SECTIONS[m[2]]()) + m[3], text)
 
 

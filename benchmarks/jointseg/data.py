@@ -1,4 +1,4 @@
-"""Samples of sealed ground for `jointseg.py`: Dubai by whole tiles, Ohio by position; 10 m by the sensor model."""
+"""Samples of impervious surface for `jointseg.py`: Dubai by whole tiles, Ohio by position; 10 m by the sensor model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["HELD_OUT", "OHIO_HELD_OUT", "TESTED", "ohio_samples", "samples"]
 
 HELD_OUT = {"val": "tile_3", "test-dense": "tile_4", "test-sparse": "tile_5"}
 TESTED = [split for split in HELD_OUT if split != "val"]
-SEALED, UNKNOWN = ("#3C1098", "#6EC1E4"), ("#9B9B9B",)
+IMPERVIOUS, UNKNOWN = ("#3C1098", "#6EC1E4"), ("#9B9B9B",)
 OHIO_HELD_OUT = {"val": "ohio-south", "test-ohio": "ohio-north"}
 OHIO_SEALED = ("1", "2")  # building, road; parking places and yards are not drawn
 _CHIP_M, _NORTH_M, _SOUTH_M = 153.6, 4_309_000.0, 4_292_000.0
@@ -27,7 +27,7 @@ def samples(data: Path, runs: Path, count: int = 360) -> Path:
 
     A native pixel is taken as 1 m, which it is not: nobody states its size. Photographs are bytes without a unit, taken
     as 0 to 0.255 of reflectance. (Giving each photograph the histogram of a Sentinel-2 city takes the meaning out of
-    its colours: nothing was learnt from bilinear images so.) Tiles 4 (dense) and 5 (sparse) are held out for the
+    its colours: nothing was learned from bilinear images so.) Tiles 4 (dense) and 5 (sparse) are held out for the
     scores, tile 3 to select by.
     """
     out = runs / "samples"
@@ -38,7 +38,7 @@ def samples(data: Path, runs: Path, count: int = 360) -> Path:
         sorted(dubai.glob("tile_[3-8]/images/*")),
         [dubai],
         out,
-        impervious=SEALED,
+        impervious=IMPERVIOUS,
         unknown=UNKNOWN,
         pixel_size_m=1.0,
         full_scale=WHITE,

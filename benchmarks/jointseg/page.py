@@ -42,7 +42,7 @@ def rows(record: Record) -> str:
                 number(one["iou"], one["intervals"]["iou"]),
                 number(r["overall_accuracy"]),
                 *(number(one["boundary_iou"][d]) for d in ("2", "5")),
-                "not told" if one["area_bias"] is None else f"{one['area_bias']:+.1%}",
+                "not known" if one["area_bias"] is None else f"{one['area_bias']:+.1%}",
                 *(number(regions.get(i)) for i in (1, 2)),
                 number(part["effective_resolution_m"][name], None, 0),
                 "" if seconds is None else f"{seconds:.0f}",
@@ -60,12 +60,12 @@ def ohio(record: Record) -> str:
     out = []
     for name, r in part["rows"].items():
         one = r["classes"][1]
-        bias = "not told" if one["area_bias"] is None else f"{one['area_bias']:+.1%}"
+        bias = "not known" if one["area_bias"] is None else f"{one['area_bias']:+.1%}"
         f1, iou = number(one["f1"], one["intervals"]["f1"]), number(one["iou"], one["intervals"]["iou"])
         out.append([name, f1, iou, number(r["overall_accuracy"]), bias])
     return table(["row", "F1 (95 %)", "IoU (95 %)", "OA", "area bias"], out) + (
-        f"\nLearnt from {part['train_km2']:.2f} km² for {part['steps']} steps; scored on {part['held_out_km2']:.2f} "
-        f"km² in {part['blocks']} squares, {part['impervious']:.1%} of them sealed.\n"
+        f"\nTrained on {part['train_km2']:.2f} km² for {part['steps']} steps; scored on {part['held_out_km2']:.2f} "
+        f"km² in {part['blocks']} squares, {part['impervious']:.1%} of them impervious.\n"
     )
 
 
@@ -105,7 +105,7 @@ def images(record: Record) -> str:
 
 def _images(part: Record) -> str:
     head = ["image", "PSNR, dB", "SSIM", "effective resolution, m",
-            "consistency", "seen by the sensor again", "angle, °", "synthesis",
+            "consistency", "back-projected", "angle, °", "synthesis",
             "improvement", "omission", "hallucination"]  # fmt: skip
     out = []
     for name, r in part.items():
@@ -130,8 +130,8 @@ def features(record: Record) -> str:
     """Perceptual losses."""
     part = record.get("features", {})
     text = _images({f"perceptual: {n}": r for n, r in part.items()})
-    told = "; ".join(f"{n} {number(r['f1'])}, {r['seconds']:.0f} s" for n, r in part.items())
-    return text + f"\nF1 and seconds: {told}.\n"
+    scores = "; ".join(f"{n} {number(r['f1'])}, {r['seconds']:.0f} s" for n, r in part.items())
+    return text + f"\nF1 and seconds: {scores}.\n"
 
 
 def public(record: Record) -> str:
@@ -164,7 +164,7 @@ def city(record: Record) -> str:
     """The real city."""
     part = record["city"]
     return (
-        f"{part['city']}: {part['km2']:.2f} km², {part['impervious']:.1%} read as sealed, mean probability "
+        f"{part['city']}: {part['km2']:.2f} km², {part['impervious']:.1%} classified as impervious, mean probability "
         f"{part['mean_probability']:.3f}.\n"
     )
 

@@ -23,7 +23,7 @@ ROWS: Mapping[str, tuple[str, bool]] = {
     "JointSeg, Mask2Former": ("mask2former", False),
     "JointSeg's network, no loss on its images": ("untaught", False),
     "JointSeg, light and haze varied": ("hazy", False),
-    "JointSeg, light and haze varied, Ohio learnt too": ("both", False),
+    "JointSeg, light and haze varied, trained on Ohio too": ("both", False),
     OURS: ("joint", False),
     UPPER: ("truth", True),
     COARSE + LONGER: ("coarse-long", False),

@@ -83,11 +83,11 @@ def judged(name: str, maps: Sequence[F32], samples: Sequence[Sample], weights: F
     side = samples[0].label.shape[0]
     confusion, rims = Confusion((side * len(samples), side), side), Boundaries(DISTANCES)
     for i, (chance, sample) in enumerate(zip(maps, samples, strict=True)):
-        told = sample.label != 255
-        said, true = (chance > 0.5).astype(np.int64), np.where(told, sample.label, 0).astype(np.int64)
-        region = np.full(told.shape, _REGIONS.get(sample.split, 0))
-        confusion.add(said, true, told, (i * side, 0), np.ones(side), region)
-        rims.add(said, true, told, (slice(None), slice(None)), (1.0, 1.0))
+        known = sample.label != 255
+        said, true = (chance > 0.5).astype(np.int64), np.where(known, sample.label, 0).astype(np.int64)
+        region = np.full(known.shape, _REGIONS.get(sample.split, 0))
+        confusion.add(said, true, known, (i * side, 0), np.ones(side), region)
+        rims.add(said, true, known, (slice(None), slice(None)), (1.0, 1.0))
     return ClassMap(name, confusion, rims, confusion.drawn([0, 1], weights))
 
 
@@ -121,8 +121,8 @@ def halfway(rows: Mapping[str, ClassMap], ours: str, fair: str, upper: str) -> d
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.divide(of[ours] - of[fair], of[upper] - of[fair])
 
-    told = share(draws)
-    return {"value": finite(share(value)), "interval": interval(told) if np.isfinite(told).all() else None}
+    drawn = share(draws)
+    return {"value": finite(share(value)), "interval": interval(drawn) if np.isfinite(drawn).all() else None}
 
 
 def scored_image(images: Sequence[F64], samples: Sequence[Sample]) -> dict[str, Any]:

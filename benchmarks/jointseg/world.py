@@ -62,7 +62,7 @@ def public_start(seen: Sequence[Sample], held: Sequence[Sample], steps: int = 12
     """
     rates = {"full, from Real-ESRGAN's weights": 1e-4, "full, from chance": 2e-4, "compact, from chance": 1e-3}
     draws = SampleSampler(seen, size=12, batch=4, seed=5, light=0.05, phase=lambda step: {})
-    told = {}
+    rows = {}
     for name, rate in rates.items():
         torch.manual_seed(1)
         size = COMPACT if name.startswith("compact") else FULL
@@ -85,9 +85,9 @@ def public_start(seen: Sequence[Sample], held: Sequence[Sample], steps: int = 12
             for sample in held:
                 x, fine = (torch.from_numpy(v * np.float32(sample.unit))[None] for v in (sample.coarse, sample.fine))
                 squared.append(float((_quarter(network.eval(), x) - _truth(fine, x)).square().mean()))
-        told[name] = {"psnr": psnr(float(np.mean(squared))), "rate": rate, "core_s": taken}
-        print(f"public, {name}: {told[name]}", flush=True)
-    return {"steps": steps, "rows": told}
+        rows[name] = {"psnr": psnr(float(np.mean(squared))), "rate": rate, "core_s": taken}
+        print(f"public, {name}: {rows[name]}", flush=True)
+    return {"steps": steps, "rows": rows}
 
 
 def _quarter(network: torch.nn.Module, x: Tensor) -> Tensor:
@@ -135,7 +135,7 @@ def _seconds(call: Callable[[], Any], times: int = 5) -> float:
 
 @torch.inference_mode()
 def map_city(data: Path, weights: Path | None, picture: Path) -> dict[str, Any]:
-    """A window of a city in its UTM zone, 10 m cells: what share is read as sealed; and a picture of it."""
+    """A window of a city in its UTM zone, 10 m cells: the share classified as impervious; and a picture of it."""
     if weights is None:
         return {}
     whole = _warped(data / "s2_cities" / f"{CITY}.tif")

@@ -15,7 +15,7 @@ A short run ranks what helps early; it does not say what a choice is worth after
 `other seed` is the recipe again with another seed: a difference no larger than its own is noise. What registration is
 worth is measured elsewhere, on planted shifts.
 
-Each variant trains in its own folder under --runs and is gone on with where it stopped; a finished one is only scored.
+Each variant trains in its own folder under --runs and resumes after an interruption; a finished one is only scored.
 `--only-scores` trains nothing and reports the variants that are finished.
 """
 

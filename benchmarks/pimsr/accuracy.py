@@ -70,7 +70,7 @@ GIVEN = {
     "VV + VH + image": ("vv", "vh", "optical"),
 }
 BOTH = {"VV + VH": GIVEN["VV + VH"]}
-HEARS = {"pimsr": GIVEN, "pimsr-published": BOTH}  # the published network was never shown one polarisation alone
+GUIDED_BY = {"pimsr": GIVEN, "pimsr-published": BOTH}  # the published network was never shown one polarisation alone
 OTHER_LOOKS = (4.4, 400.0)  # one date of ground-range products, and some ninety
 GROUND = {
     "big_butte_30m": "lava plain and butte",
@@ -132,7 +132,7 @@ def one_file(dem: Dem, opened: Mapping[str, Any], draws: int, looks: float) -> d
     radar = [simulated(dem, looks, seed) for seed in range(draws)]
     for name, model in ((n, opened[n]) for n in GUIDED if n in opened):
         methods[f"{name}, no guide"] = [guided_predict(model, {})]
-        for label, bands in ((n, b) for n, b in HEARS[name].items() if set(b) <= set(model.spec.guides)):
+        for label, bands in ((n, b) for n, b in GUIDED_BY[name].items() if set(b) <= set(model.spec.guides)):
             methods[f"{name}, {label}"] = [guided_predict(model, only(r, bands)) for r in radar]
     if "pimsr" in opened:
         for other in OTHER_LOOKS:
@@ -265,8 +265,8 @@ def main() -> None:
     if args.hdf5:
         print(rounded(samples(args.hdf5, refs)))
         return
-    told = {n: {"version": r.spec.version, "sha256": r.sha256, "guides": r.spec.guides} for n, r in refs.items()}
-    record: dict[str, Any] = {"command": "python -m benchmarks.pimsr.accuracy", "models": told}
+    used = {n: {"version": r.spec.version, "sha256": r.sha256, "guides": r.spec.guides} for n, r in refs.items()}
+    record: dict[str, Any] = {"command": "python -m benchmarks.pimsr.accuracy", "models": used}
     record["protocol"] = {"draws": DRAWS, "seed": SEED, "stream_tolerance_cells": TOLERANCE}
     whole = set(args.parts) == set(PARTS) and not args.files and set(refs) == {*UNGUIDED, *GUIDED}
     out = destination(args, "pimsr", complete=whole and not args.weights)

@@ -1,4 +1,4 @@
-"""A picture of PIMSR's gates: how much each cell listens to the heights, to VV and to VH."""
+"""A picture of PIMSR's gates: the weight of the heights, of VV and of VH in each cell."""
 
 from __future__ import annotations
 

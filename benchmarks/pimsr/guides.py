@@ -102,8 +102,8 @@ def myanmar(data: Path) -> Series:
             days = [text.split("_")[4][:8] for text in src.descriptions]
             profile = {"driver": "GTiff", "height": src.height, "width": src.width, "count": 1, "dtype": "float32"}
             profile |= {"crs": src.crs, "transform": src.transform, "nodata": np.nan}
-    told = [i for i in range(len(days)) if all(np.isfinite(s[i]).mean() > 0.5 for s in stacks.values())]
-    kept = [i for i in told if days.index(days[i]) == i]
+    covered = [i for i in range(len(days)) if all(np.isfinite(s[i]).mean() > 0.5 for s in stacks.values())]
+    kept = [i for i in covered if days.index(days[i]) == i]
     return Series(tuple(days[i] for i in kept), {n: s[kept] for n, s in stacks.items()}, profile)
 
 

@@ -20,19 +20,19 @@ BASES = ("bicubic", "back-projected bicubic", "ridgeline", "pimsr, no guide")
 
 
 def images(data: Path, refs: Mapping[str, Any], areas: Sequence[str] = AREAS) -> dict[str, Any]:
-    """120 -> 30 m over four areas, guided by bands in digital numbers, their sun found: {"files", "ratios", "told"}.
+    """120 -> 30 m over four areas, guided by bands in digital numbers, their sun found: {"files", "ratios", "tags"}.
 
-    A band whose sun cannot be told is refused by the program; the row then holds what a user is left with, the heights
-    alone, and `refused` says where.
+    A band whose sun is not identifiable is refused by the program; the row then holds what a user is left with, the
+    heights alone, and `refused` states where.
     """
     sums: dict[str, dict[str, F64]] = {}
-    told: dict[str, Any] = {}
+    tags: dict[str, Any] = {}
     for area in areas:
-        found, told[area] = one_area(data / "image_height", area, refs)
+        found, tags[area] = one_area(data / "image_height", area, refs)
         for method, part in found.items():
             sums.setdefault(method, {})[area] = part
     drawn = Bootstrap.of(sums)
-    return {"files": drawn.table(), "ratios": drawn.ratios(BASES, list(areas)), "told": told}
+    return {"files": drawn.table(), "ratios": drawn.ratios(BASES, list(areas)), "tags": tags}
 
 
 def one_area(folder: Path, area: str, refs: Mapping[str, Any]) -> tuple[dict[str, F64], dict[str, Any]]:

@@ -157,7 +157,7 @@ def images(record: Record) -> str:
     if "images" not in record:
         return ""
     part = record["images"]
-    areas = list(part["told"])
+    areas = list(part["tags"])
     rows = [
         [name, *(f"{measured(by[a]['rmse'])}; {measured(by[a]['slope_rmse'], 2, interval=False)}" for a in areas)]
         for name, by in part["files"].items()
@@ -166,7 +166,7 @@ def images(record: Record) -> str:
     for base in ("bicubic", "pimsr, no guide"):
         out += ratios(part["ratios"], base) + "\n"
     rows = []
-    for area, by in part["told"].items():
+    for area, by in part["tags"].items():
         for bands, said in by.items():
             sun = said.get("OPTICAL_SUN_AZIMUTH", "refused: " + said.get("refused", ""))
             rows.append(

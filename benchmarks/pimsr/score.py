@@ -1,4 +1,4 @@
-"""Scores with intervals for the benchmark of guided models: sums in square blocks, drawn anew in a paired bootstrap."""
+"""Scores with intervals for the benchmark of guided models: sums in square blocks, resampled in a paired bootstrap."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Bootstrap:
     def table(self) -> dict[str, dict[str, dict[str, Any]]]:
         """{method: {file: {metric: {"value", "interval"}}}}."""
         return {
-            method: {file: {m: told(v[m]) for m in METRICS} for file, v in by.items()}
+            method: {file: {m: interval_of(v[m]) for m in METRICS} for file, v in by.items()}
             for method, by in self.drawn.items()
         }
 
@@ -107,7 +107,7 @@ class Bootstrap:
         """{method: {base: {metric: {"value", "interval"}}}}: geometric mean over the files of method / base."""
         return {
             method: {
-                base: {m: told(self._ratio(method, base, m, files)) for m in METRICS}
+                base: {m: interval_of(self._ratio(method, base, m, files)) for m in METRICS}
                 for base in bases
                 if base in self.drawn
             }
@@ -120,8 +120,8 @@ class Bootstrap:
         return np.asarray(np.exp(np.mean(logs, axis=0)))
 
 
-def told(drawn: F64) -> dict[str, Any]:
-    """The value, and the 95 % interval of the draws; None where it cannot be told."""
+def interval_of(drawn: F64) -> dict[str, Any]:
+    """The value, and the 95 % interval of the draws; None where it is not identifiable."""
     value = float(drawn[0])
     return {"value": value if np.isfinite(value) else None, "interval": interval(drawn[1:])}
 

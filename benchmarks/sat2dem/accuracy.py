@@ -62,7 +62,7 @@ def short_recipes(folder: Path) -> Path:
 
 
 def trained(recipe: str, data: Path, runs: Path, threads: int) -> tuple[Path, float]:
-    """Weights of that recipe, trained or gone on with unless they are there; and the seconds that it took now."""
+    """Weights of that recipe, trained or resumed unless they are there; and the seconds that it took now."""
     from terrafine.training.start import train
 
     weights, start = runs / recipe / f"{recipe}.safetensors", time.perf_counter()

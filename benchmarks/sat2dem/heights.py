@@ -89,8 +89,8 @@ def shift_scores(area: Area, relief: F64, side: int, mean_height: float) -> dict
     """Means over tiles of heights above the tile's lowest cell, by method.
 
     Two methods know nothing of the level, `constant` (the mean height above the lowest cell of other areas' tiles) and
-    `relief above its own lowest cell`; three are told the truth's mean in the tile: `tile mean`, `relief, mean known`,
-    and `plane fit`, which is told the tilt besides.
+    `relief above its own lowest cell`; three are given the truth's mean in the tile: `tile mean`, `relief, mean known`,
+    and `plane fit`, which is given the tilt besides.
     """
     rows: dict[str, list[dict[str, float]]] = {}
     for at in tiles(area.valid, side):
