@@ -119,7 +119,7 @@ class Census:
         """Sentences about the cells that were read as nodata."""
         counted = "" if self.share == 1.0 else f" (counted in {self.share:.0%} of the rows)"
         listed = ", ".join(f"{name} {n:,}" for name, n in self.bands.items() if n)
-        told = (
+        result = (
             (self.saturated, f"saturated ({listed})"),
             (self.flagged, "flagged as fill, saturated or defective by the file's quality band"),
             (self.impossible, "out of the range of reflectance, -0.2 to 3"),
@@ -127,6 +127,6 @@ class Census:
         return tuple(
             f"{path}: {n:,} of {self.cells:,} cells ({n / self.cells:.2g}) are {what}; they were read as nodata"
             f"{counted}."
-            for n, what in told
+            for n, what in result
             if n
         )
