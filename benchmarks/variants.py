@@ -115,7 +115,7 @@ def finished(recipe: DemRecipe, folder: Path) -> Path | None:
 def held_out(recipe: DemRecipe, data: Path, family: Family, **options: Any) -> list[TrainingBatch]:
     """The recipe's held-out terrain as patches, made coarse by `family`; the same patches for every family."""
     terrains = load_terrains(data, {f"{name}.tif": 1.0 for name in recipe.data.held_out})
-    _, zones = split(terrains, recipe.data.held_out, recipe.data.gap)
+    _, zones = split(terrains, recipe.data.held_out, recipe.data.gap, only_validation=True)
     zones = [replace(t, weight=1.0) for t in zones]
     p = recipe.patches
     draw = Sampler(zones, recipe.scale, p.size, p.batch, family, recipe.seed + 1, mirror=False, **options)

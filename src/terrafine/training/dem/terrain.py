@@ -110,7 +110,11 @@ def load_terrains(root: Path, weights: Mapping[str, float]) -> list[Terrain]:
 
 
 def split(
-    terrains: Iterable[Terrain], held_out: Mapping[str, Sequence[float]], gap: int
+    terrains: Iterable[Terrain],
+    held_out: Mapping[str, Sequence[float]],
+    gap: int,
+    *,
+    only_validation: bool = False,
 ) -> tuple[list[Terrain], list[Terrain]]:
     """Split terrains into training and validation by whole files or bands of rows.
 
@@ -125,6 +129,8 @@ def split(
         Name -> fractions [from, to) of the rows.
     gap
         Cells between training windows and a held-out band.
+    only_validation
+        Nothing need be left to train on: the held-out terrain is scored.
 
     Returns
     -------
@@ -152,7 +158,7 @@ def split(
         rest = tuple(z for z in ((0, a - away, 0, width), (b + away, height, 0, width)) if z[1] > z[0])
         if rest:
             training.append(replace(t, zones=rest))
-    if not training:
+    if not training and not only_validation:
         raise DataError(f"all of {sorted(names)} is held out; expected some terrain to train on")
     return training, validation
 
