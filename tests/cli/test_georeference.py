@@ -9,8 +9,8 @@ import pytest
 import rasterio
 from rasterio.warp import transform
 from tests.support.cli import Run
+from tests.support.crs import GAUSS
 from tests.support.rasters import heights, write_raster
-from tests.unit.raster.test_crs import GAUSS
 
 from terrafine import sharpen_dem
 from terrafine.errors import GridError

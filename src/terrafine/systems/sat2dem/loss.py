@@ -58,7 +58,7 @@ def _check_loss(settings: Settings, kind: str) -> None:
     known = (*_DISTANCES, *_VERDICTS, "penalty")
     if unknown := sorted(set(weights) - set(known)):
         raise RecipeError(f"[loss] {unknown}: no such terms; known are {', '.join(known)}")
-    if kind == "none" and not any(_weight(settings, name, 0.0) for name in _DISTANCES):
+    if "loss" in settings and kind == "none" and not any(_weight(settings, name, 0.0) for name in _DISTANCES):
         raise RecipeError(f"[loss] trains nothing; expected a weight above 0 for one of {', '.join(_DISTANCES)}")
 
 

@@ -12,8 +12,8 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import CRS, Transformer
 from rasterio.warp import transform
+from tests.support.crs import GAUSS, ROTATED, SHIFT
 from tests.support.rasters import heights, read_all, write_raster
-from tests.unit.raster.test_crs import GAUSS, ROTATED, SHIFT
 
 from terrafine.errors import GridError, OutputError
 from terrafine.raster import vertical
