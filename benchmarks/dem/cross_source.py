@@ -3,10 +3,10 @@
     python -m benchmarks.dem.cross_source [--scale 4] [--model NAME_OR_PATH]...
                                              [--files bigtujunga_30m ...] [--data DIR]
 
-A real pair, coarse from one sensor and fine from another, is not among the shared data: no two of its DEMs of different
-resolution cover the same ground. So each held-out file is made coarse in ways outside the family of the training
-recipes (block mean, bicubic and round Gaussian spreads, white noise, rounding), with the parts that a second sensor
-would bring. What this cannot show is how two real sensors disagree: on vegetation, roofs, snow and dates.
+Real pairs, coarse from one sensor and fine from another, are few and differ in more than the degradation. So each
+held-out file is also made coarse in ways outside the family of the training recipes (block mean, bicubic and round
+Gaussian spreads, white noise, rounding), with the parts that a second sensor would bring. What this cannot show is how
+two real sensors disagree: on vegetation, roofs, snow and dates.
 
     turned spread      Gaussian point spread, 0.75 × 0.40 coarse cells (1σ) turned by 30°, read at the cell centre
     correlated noise   block mean; noise of 1 % of the cell size, correlated over 1.5 cells; stripes a third as strong
