@@ -85,7 +85,7 @@ SHIPPED = "hazy"
 PARTS = ("samples", "train", "score", "ohio", "features", "public", "speed", "city")
 # What --quick runs: without the parts that need packages of public weights.
 QUICK_PARTS = ("samples", "train", "score", "ohio", "speed", "city")
-QUICK_RUNS = ("images", "coarse", "bilinear", "truth", "joint", "hazy")
+QUICK_RUNS = ("images", "bilinear", "truth", "joint")
 FURTHER = {"none": 0.0, "lite": 0.05, "own": 0.05}
 
 
@@ -309,13 +309,14 @@ def measure(data: Path, args: argparse.Namespace, record: dict[str, Any], pictur
         for run in args.rows.split(",") if args.rows else RUNS:
             trained(run, runs, args.threads, (*image_steps, steps))
         record["budget"] = {"segmenter_steps": steps, "image_steps": image_steps}
+    mapped = "joint" if args.quick else SHIPPED
     work: dict[str, Callable[[], Any]] = {
         "score": lambda: run_score(runs, 3, pictures),
         "ohio": lambda: run_ohio(runs, args.threads, max(1, steps // 3)),
         "features": lambda: run_features(runs, args.threads),
         "public": lambda: run_public(runs),
-        "speed": lambda: speeds(weights_of("joint", runs)),
-        "city": lambda: map_city(data, weights_of(SHIPPED, runs), pictures / "jointseg_city.png"),
+        "speed": lambda: speeds(weights_of("joint", runs), 1 if args.quick else 5),
+        "city": lambda: map_city(data, weights_of(mapped, runs), pictures / "jointseg_city.png"),
     }
     for part, call in work.items():
         if part in args.parts:

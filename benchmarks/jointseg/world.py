@@ -100,7 +100,7 @@ def _truth(fine: Tensor, x: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def speeds(weights: Path | None) -> dict[str, Any]:
+def speeds(weights: Path | None, times: int = 5) -> dict[str, Any]:
     """km² per core-second by stage (a busy machine does not change it much), and multiply-adds per cell of 1 m."""
     found: dict[str, Any] = {
         "multiply_adds": {"compact": multiply_adds(3, COMPACT, SLIM), "full": multiply_adds(3, FULL)},
@@ -112,7 +112,7 @@ def speeds(weights: Path | None) -> dict[str, Any]:
     images = network.images
     up = functional.interpolate(x, scale_factor=4.0, mode="bilinear", align_corners=False)
     found["km2_per_core_s"] = {
-        name: 0.64**2 / _seconds(call)
+        name: 0.64**2 / _seconds(call, times)
         for name, call in {
             "stage 1": lambda: images.to_quarter(x),
             "stage 2": lambda: back_project(images.second(torch.cat((up, seen.quarter), dim=1)), x, 10, mtf=images.mtf),
@@ -123,7 +123,7 @@ def speeds(weights: Path | None) -> dict[str, Any]:
     return found
 
 
-def _seconds(call: Callable[[], Any], times: int = 5) -> float:
+def _seconds(call: Callable[[], Any], times: int) -> float:
     call()
     taken = []
     for _ in range(times):
