@@ -58,7 +58,7 @@ def export_model(model: PathLike, destination: PathLike, *, scale: int | None = 
         raise UsageError(f"{ref.name} is {kind}, so it has no ONNX form; expected a model such as ridgeline")
     check_destinations([os.fspath(ref.path)], path, None)
     require_engine("onnx")
-    chosen = find_model(model if Path(model).suffix else ref.name, scale or max(ref.spec.scale, *ref.spec.scales))
+    chosen = find_model(model if Path(model).suffix else ref.name, scale or max([ref.spec.scale, *ref.spec.scales]))
     export_onnx(chosen, path)
     return chosen
 

@@ -77,3 +77,13 @@ def test_export_of_what_cannot_be_exported_is_refused_at_once(model: str, tmp_pa
     assert_refused(result, output=out)
     if model in ("bicubic", "nearest"):
         assert "extra" not in result.output and "install" not in result.output, result.output
+
+
+@pytest.mark.parametrize("model", ["ridgeline", "srcnn"])
+@pytest.mark.parametrize("scale", [None, 2, 4])
+def test_export_of_a_network_with_and_without_a_scale(model: str, scale: int | None, tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    out = tmp_path / "m.onnx"
+    result = terrafine("export", model, out, *(() if scale is None else ("--scale", scale)))
+    assert result.exit_code == 0, result.output
+    assert f"×{scale or 4}" in result.output and out.exists()
