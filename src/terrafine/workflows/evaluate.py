@@ -131,10 +131,20 @@ def evaluate(
         raise OutputError(f"{out}: is a file; expected a folder for the report, or a name that is free")
     held = _kind(named, reference, kind)
     drawn: list[Any] = []
-    common = {"assume_crs": reading.assume_crs, "progress": step_progress(progress)}
-    common["figures"] = None if out is None else drawn.append
+    asked = _Asked(
+        named,
+        reference,
+        coarse,
+        masks,
+        classes,
+        class_names,
+        given,
+        heights={"elevation_unit": reading.elevation_unit, "vertical_datum": reading.vertical_datum},
+        common={"assume_crs": reading.assume_crs, "progress": step_progress(progress)},
+        figures=None if out is None else drawn.append,
+    )
     compare = {"elevation": _elevation, "classes": _classes, "image": _images}[held]
-    results: Any = compare(named, reference, coarse, masks, classes, class_names, reading, given, common)
+    results: Any = compare(asked)
     if gates:
         results["gates"] = check(results, gates)
     written = [] if out is None else write_report(results, drawn[0] if drawn else None, Path(out))
@@ -182,80 +192,80 @@ def _refuse(held: str, given: Mapping[str, Any], **more: Any) -> None:
         )
 
 
-def _elevation(
-    named: Mapping[str, PathLike],
-    reference: PathLike,
-    coarse: PathLike | None,
-    masks: Sequence[PathLike],
-    classes: PathLike | None,
-    class_names: Mapping[int, str] | None,
-    read: ReadOptions,
-    given: Mapping[str, Any],
-    common: dict[str, Any],
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The arguments of `evaluate`, as the comparison of one kind takes its own from them.
+
+    given   options that are fields of no other object
+    heights `elevation_unit` and `vertical_datum`
+    common  `assume_crs` and `progress`, which every comparison takes
+    figures receives the pictures of a report, None without one
+    """
+
+    named: Mapping[str, PathLike]
+    reference: PathLike
+    coarse: PathLike | None
+    masks: Sequence[PathLike]
+    classes: PathLike | None
+    class_names: Mapping[int, str] | None
+    given: Mapping[str, Any]
+    heights: Mapping[str, Any]
+    common: Mapping[str, Any]
+    figures: Callable[[Any], None] | None
+
+
+def _elevation(asked: _Asked) -> dict[str, Any]:
     from terrafine.evaluation.elevation.compare import compare
     from terrafine.evaluation.elevation.options import Options
 
     known = {f.name for f in fields_of(Options)}
-    _refuse("elevation", {n: v for n, v in given.items() if n not in known})
-    chosen = {n: v for n, v in given.items() if v is not None}
+    _refuse("elevation", {n: v for n, v in asked.given.items() if n not in known})
+    chosen = {n: v for n, v in asked.given.items() if v is not None}
     if "hydrology_memory" in chosen:
         chosen["hydrology_memory"] = parse_size(chosen["hydrology_memory"])
     return compare(
-        named,
-        reference,
-        coarse=coarse,
-        masks=masks,
-        classes=classes,
-        class_names=class_names,
-        elevation_unit=read.elevation_unit,
-        vertical_datum=read.vertical_datum,
-        **common,
+        asked.named,
+        asked.reference,
+        coarse=asked.coarse,
+        masks=asked.masks,
+        classes=asked.classes,
+        class_names=asked.class_names,
+        figures=asked.figures,
+        **asked.heights,
+        **asked.common,
         **chosen,
     )
 
 
-def _classes(
-    named: Mapping[str, PathLike],
-    reference: PathLike,
-    coarse: PathLike | None,
-    masks: Sequence[PathLike],
-    classes: PathLike | None,
-    class_names: Mapping[int, str] | None,
-    read: ReadOptions,
-    given: Mapping[str, Any],
-    common: dict[str, Any],
-) -> dict[str, Any]:
+def _classes(asked: _Asked) -> dict[str, Any]:
     from terrafine.evaluation.classes.compare import compare
 
-    heights = {"elevation_unit": read.elevation_unit, "vertical_datum": read.vertical_datum}
-    _refuse("classes", given, coarse=coarse, **heights)
-    if Path(reference).suffix.lower() == ".csv":
-        if masks or classes:
+    _refuse("classes", asked.given, coarse=asked.coarse, **asked.heights)
+    if Path(asked.reference).suffix.lower() == ".csv":
+        if asked.masks or asked.classes:
             raise UsageError("masks= and classes= do not apply to a sample of points: its strata are in the CSV")
-        del common["figures"]
-        return compare(named, reference, class_names=class_names, **common)
-    return compare(named, reference, regions=classes, masks=masks, class_names=class_names, **common)
+        return compare(asked.named, asked.reference, class_names=asked.class_names, **asked.common)
+    return compare(
+        asked.named,
+        asked.reference,
+        regions=asked.classes,
+        masks=asked.masks,
+        class_names=asked.class_names,
+        figures=asked.figures,
+        **asked.common,
+    )
 
 
-def _images(
-    named: Mapping[str, PathLike],
-    reference: PathLike,
-    coarse: PathLike | None,
-    masks: Sequence[PathLike],
-    classes: PathLike | None,
-    class_names: Mapping[int, str] | None,
-    read: ReadOptions,
-    given: Mapping[str, Any],
-    common: dict[str, Any],
-) -> dict[str, Any]:
+def _images(asked: _Asked) -> dict[str, Any]:
     from terrafine.evaluation.images.compare import compare
 
-    heights = {"elevation_unit": read.elevation_unit, "vertical_datum": read.vertical_datum}
-    others = {n: v for n, v in given.items() if n != "divide_by"}
-    _refuse("image", others, masks=masks, classes=classes, class_names=class_names, **heights)
-    if coarse is None:
-        raise UsageError(
-            f"{', '.join(map(str, named.values()))}: images; expected coarse=FILE, the image that they were made from"
-        )
-    return compare(named, reference, coarse=coarse, divide_by=given.get("divide_by"), **common)
+    others = {n: v for n, v in asked.given.items() if n != "divide_by"}
+    strange = {"masks": asked.masks, "classes": asked.classes, "class_names": asked.class_names}
+    _refuse("image", others, **strange, **asked.heights)
+    if asked.coarse is None:
+        files = ", ".join(map(str, asked.named.values()))
+        raise UsageError(f"{files}: images; expected coarse=FILE, the image that they were made from")
+    divide_by = asked.given.get("divide_by")
+    return compare(
+        asked.named, asked.reference, coarse=asked.coarse, divide_by=divide_by, figures=asked.figures, **asked.common
+    )
