@@ -96,16 +96,12 @@ def estimate_height(
     from terrafine.raster.read.source import open_source
     from terrafine.raster.write.georeference import stored_crs
     from terrafine.systems import find_model, load_model, load_network
-    from terrafine.workflows.outputs import check_destinations, check_names, follow
+    from terrafine.workflows.outputs import listed, outputs_for
     from terrafine.workflows.preview import write_preview
     from terrafine.workflows.provenance import bytes_per_cell, request_of
 
     reading, running = merge_options(estimate_height, HeightFields, read, run, fields)
-    paths = [os.fspath(p) for p in ([source] if isinstance(source, (str, os.PathLike)) else source)]
-    named, out = Path(destination), follow(Path(destination))
-    picture = None if preview is None else follow(Path(preview))
-    check_names(named, None if preview is None else Path(preview))
-    check_destinations([*paths, *([] if anchor is None else [os.fspath(anchor)])], out, picture)
+    out, picture, _ = outputs_for(source, destination, preview=preview, inputs=(anchor,))
     if anchor is not None and uncertainty:
         raise UsageError(
             "uncertainty=True is of the relief alone; with anchor=DEM low frequencies come from it. Give one of them"
@@ -121,7 +117,11 @@ def estimate_height(
     with contextlib.ExitStack() as opened:
         image = opened.enter_context(
             open_image(
-                paths, sensor=reading.sensor, bands=reading.bands, assume_crs=reading.assume_crs, nodata=reading.nodata
+                listed(source),
+                sensor=reading.sensor,
+                bands=reading.bands,
+                assume_crs=reading.assume_crs,
+                nodata=reading.nodata,
             )
         )
         image.require_valid()
@@ -154,7 +154,7 @@ def estimate_height(
             write_preview(picture, made, (band,))
     if running.report is not None:
         running.report(dataclasses.replace(done, notes=(*done.notes, *image.notes)))
-    return named
+    return Path(destination)
 
 
 def _anchor(path: PathLike, image: ImageSource, read: ReadOptions) -> Anchor:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Unpack
 from terrafine.workflows.advice import names_own_arguments
 from terrafine.workflows.fields import ImageFields, merge_options
 from terrafine.workflows.options import ReadOptions, RunOptions
-from terrafine.workflows.scene import Scene, open_scene, outputs_for
+from terrafine.workflows.scene import Scene, open_scene
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,11 +78,10 @@ def sharpen_image(
     ResourceError, DiskError, OutputError, JobError
         For a run that cannot be made. What was there before is then as it was.
     """
-    from terrafine.workflows.outputs import check_names
+    from terrafine.workflows.outputs import outputs_for
 
     reading, running = merge_options(sharpen_image, ImageFields, read, run, fields)
-    out, (picture,) = outputs_for(source, destination, (preview,))
-    check_names(Path(destination), None if preview is None else Path(preview))
+    out, picture, _ = outputs_for(source, destination, preview=preview)
     with open_scene(source, out, model, scale, None, reading, running, max_bright=max_bright) as scene:
         names = scene.ref.spec.outputs
         scene.process(out, partial(_publish, scene, out), names, 2 * len(names))

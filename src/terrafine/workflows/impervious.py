@@ -13,7 +13,7 @@ from terrafine.errors import UsageError
 from terrafine.workflows.advice import names_own_arguments
 from terrafine.workflows.fields import ImageFields, merge_options
 from terrafine.workflows.options import ReadOptions, RunOptions
-from terrafine.workflows.scene import Scene, open_scene, outputs_for
+from terrafine.workflows.scene import Scene, open_scene
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,7 +99,7 @@ def map_impervious(
     """
     from terrafine.raster.read.areas import Areas, read_regions
     from terrafine.raster.write.class_style import style_path
-    from terrafine.workflows.outputs import check_names
+    from terrafine.workflows.outputs import outputs_for
 
     reading, running = merge_options(map_impervious, ImageFields, read, run, fields)
     if not 0 < threshold < 1:
@@ -111,17 +111,15 @@ def map_impervious(
         _beside(named, "_probability.tif") if probability or sigma else None,
         style_path(named),
         None if regions is None else _beside(named, "_regions.csv"),
-        preview,
     )
-    out, sidecars = outputs_for(source, named, beside, (regions,))
-    check_names(named, None if preview is None else Path(preview))
+    out, picture, sidecars = outputs_for(source, named, preview=preview, sidecars=beside, inputs=(regions,))
     kept = ("impervious", "impervious_sigma") if sigma else ("impervious",)
     with open_scene(source, out, model, SCALE, kept, reading, running, max_bright=max_bright, more_written=1) as scene:
         places = None if regions is None else read_regions(regions, scene.image.geobox, region_name)
         areas = Areas(scene.image, SCALE, places)
         scene.process(
             out,
-            partial(_publish, scene, threshold, areas, out, sidecars),
+            partial(_publish, scene, threshold, areas, out, [*sidecars, picture]),
             kept,
             1 + (len(kept) if sidecars[0] is not None else 0),
             lambda: (areas.sentence(),),

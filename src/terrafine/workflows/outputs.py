@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,15 @@ __all__ = [
     "check_names",
     "check_suffix",
     "follow",
+    "listed",
+    "outputs_for",
     "publish",
     "scale_for",
     "target_grid",
     "warped_shape",
 ]
 
+PathLike = str | os.PathLike[str]
 SCALES = (2, 3, 4)
 _SAME = 0.01  # cells that two grids of one corner may drift apart over their whole length and count as one
 _FINEST, _COARSEST = 100, 1000
@@ -144,6 +147,55 @@ def scale_for(source: Any, target: TargetGrid) -> int:
     middle = source.shape[0] // 2
     found = source.pixel_size_m(slice(middle, middle + 1)).max()
     return next((k for k in SCALES if found / k <= wanted * 1.01), SCALES[-1])
+
+
+def listed(source: PathLike | Sequence[PathLike]) -> list[str]:
+    """The paths of an input: one file, or several."""
+    return [os.fspath(p) for p in ([source] if isinstance(source, (str, os.PathLike)) else source)]
+
+
+def outputs_for(
+    source: PathLike | Sequence[PathLike],
+    destination: PathLike,
+    *,
+    preview: PathLike | None = None,
+    sidecars: Sequence[PathLike | None] = (),
+    inputs: Sequence[PathLike | None] = (),
+) -> tuple[Path, Path | None, list[Path | None]]:
+    """Where a GeoTIFF, its preview and its sidecar files are written, links followed, once nothing speaks against it.
+
+    Parameters
+    ----------
+    source
+        The input, none of whose files may be overwritten.
+    destination, preview, sidecars
+        The outputs as they were asked for; None for one that is not wanted.
+    inputs
+        Further files that are read.
+
+    Returns
+    -------
+    The GeoTIFF, the preview and the sidecar files.
+
+    Raises
+    ------
+    OutputError
+        For an output whose name states another format, that is an input, that is named twice or cannot be written.
+    """
+    paths = [*listed(source), *(os.fspath(p) for p in inputs if p is not None)]
+    out = follow(Path(destination))
+    picture, *others = (None if p is None else follow(Path(p)) for p in (preview, *sidecars))
+    check_destinations(paths, out, picture)
+    taken = {p.absolute() for p in (out, picture) if p is not None}
+    for other in others:
+        if other is None:
+            continue
+        check_destinations(paths, other, None)
+        if other.absolute() in taken:
+            raise OutputError(f"{other}: would be written twice, as two things; give another name")
+        taken.add(other.absolute())
+    check_names(Path(destination), None if preview is None else Path(preview))
+    return out, picture, others
 
 
 def check_destinations(paths: list[str], destination: Path, preview: Path | None) -> None:

@@ -131,17 +131,15 @@ def map_radar(
     from terrafine.physics.radar import MID_SWATH, ORBITS
     from terrafine.raster.read.source import open_source
     from terrafine.raster.write.cog_writer import check_free_space, write_cog
-    from terrafine.workflows.outputs import check_destinations, check_names, follow
+    from terrafine.workflows.outputs import listed, outputs_for
 
     if isinstance(reading.pixel_size_m, np.ndarray):
         raise UsageError("pixel_size_m by row is for numpy heights; for a file without CRS give one number, or (y, x)")
     if orbit not in ORBITS:
         raise UsageError(f"no orbit is called {orbit!r}; expected 'ascending' or 'descending'")
-    target, params, notes = follow(Path(destination)), parameters or Backscatter(), []
-    paths = [os.fspath(p) for p in ([source] if isinstance(source, (str, os.PathLike)) else source)]
+    params, notes = parameters or Backscatter(), []
     guides = [os.fspath(incidence)] if isinstance(incidence, (str, os.PathLike)) else []
-    check_names(Path(destination), None)
-    check_destinations([*paths, *guides], target, None)
+    target, _, _ = outputs_for(source, destination, inputs=guides)
     origin = Path(guides[0]).name if guides else "stated"
     if incidence is None:
         incidence, origin = MID_SWATH, "mid-swath, not given"
@@ -149,7 +147,7 @@ def map_radar(
     with contextlib.ExitStack() as files:
         dem = files.enter_context(
             open_source(
-                paths,
+                listed(source),
                 bands=reading.bands,
                 assume_crs=reading.assume_crs,
                 nodata=reading.nodata,

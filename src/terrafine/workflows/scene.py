@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from terrafine.errors import GridError, OutputError, UsageError
+from terrafine.errors import GridError, UsageError
 from terrafine.raster.read.sensors import SENSORS_10M
 from terrafine.workflows.options import ReadOptions, RunOptions
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from terrafine.raster.read.reflectance import ImageSource
     from terrafine.systems import ModelRef
 
-__all__ = ["MAX_BRIGHT", "Scene", "open_scene", "outputs_for", "require_clear"]
+__all__ = ["MAX_BRIGHT", "Scene", "open_scene", "require_clear"]
 
 PathLike = str | os.PathLike[str]
 MAX_BRIGHT = 0.3
@@ -194,6 +194,7 @@ def open_scene(
     from terrafine.raster.read.reflectance import open_image
     from terrafine.raster.write.georeference import stored_crs
     from terrafine.systems import find_model, load_model
+    from terrafine.workflows.outputs import listed
     from terrafine.workflows.provenance import bytes_per_cell
 
     if read.sensor not in (None, *SENSORS_10M):
@@ -204,7 +205,7 @@ def open_scene(
     ref = find(outputs=ref.spec.inputs if outputs is None else outputs)
     load_model(ref)  # what it cannot give is refused before anything is written
     image = open_image(
-        [os.fspath(p) for p in _listed(source)],
+        listed(source),
         want=ref.spec.inputs,
         sensor=read.sensor,
         allowed=SENSORS_10M,
@@ -240,34 +241,3 @@ def require_clear(image: ImageSource, max_bright: float | None, sensor: str | No
     """Refuse an image that looks like cloud; where its sensor is stated and no limit is, only note it."""
     limit = MAX_BRIGHT if max_bright is None else max_bright
     image.require_clear(limit, warn=max_bright is None and sensor is not None)
-
-
-def outputs_for(
-    source: PathLike | Sequence[PathLike],
-    destination: PathLike,
-    beside: Sequence[PathLike | None],
-    read: Sequence[PathLike | None] = (),
-) -> tuple[Path, list[Path | None]]:
-    """Where the output and what goes beside it are written, links followed; `read` are inputs besides the source.
-
-    Raises OutputError where they cannot be written, or are an input.
-    """
-    from terrafine.workflows.outputs import check_destinations, follow
-
-    paths = [os.fspath(p) for p in (*_listed(source), *read) if p is not None]
-    out = follow(Path(destination))
-    others = [None if p is None else follow(Path(p)) for p in beside]
-    check_destinations(paths, out, None)
-    seen = {out.absolute()}
-    for other in others:
-        if other is None:
-            continue
-        check_destinations(paths, other, None)
-        if other.absolute() in seen:
-            raise OutputError(f"{other}: would be written twice, as two things; give another name")
-        seen.add(other.absolute())
-    return out, others
-
-
-def _listed(source: PathLike | Sequence[PathLike]) -> list[PathLike]:
-    return [source] if isinstance(source, (str, os.PathLike)) else list(source)
