@@ -2,6 +2,7 @@
 # make demo    super-resolve the shipped DEM, draw demo/out/demo.png, print the table against the truth
 # make picture make demo, and keep its picture as docs/img/demo.png
 # make test    lint, types and tests; what .ci/run calls
+# make test-long  the reliability tests that take minutes: a run killed at hundreds of moments
 # make format  let ruff rewrite the sources
 
 SHELL := /bin/bash
@@ -11,7 +12,7 @@ STAMP := $(VENV)/.installed
 SOURCES := .
 WORKERS ?= 2
 
-.PHONY: setup demo picture test lint types pytest format clean
+.PHONY: setup demo picture test test-long lint types pytest format clean
 
 setup: $(STAMP)
 
@@ -45,6 +46,9 @@ types: setup
 # One thread for each worker: two workers that both ask for every core are slower than one.
 pytest: setup
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+
+test-long: setup
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m long
 
 format: setup
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from terrafine.version import __version__
+
 if TYPE_CHECKING:
     from terrafine.errors import TerrafineError as TerrafineError
     from terrafine.workflows.dataset import build_dataset as build_dataset
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from terrafine.workflows.options import TargetGrid as TargetGrid
     from terrafine.workflows.radar import map_radar as map_radar
     from terrafine.workflows.train import train as train
-
-__version__ = "0.1.0"
 
 _HOME = {
     "Evaluation": "terrafine.workflows.evaluate",

@@ -15,11 +15,11 @@ import terrafine
 
 ROOT = Path(terrafine.__file__).parent
 
-# part -> what of ours it may import besides itself, errors, atomic and host. A dotted name admits that module alone.
+LEAVES = {"errors", "atomic", "host", "version"}  # everyone may import them; they import no part of ours
+
+# part -> what of ours it may import besides itself and the leaves. A dotted name admits that module alone.
 ALLOWED: dict[str, set[str]] = {
-    "errors": set(),
-    "atomic": set(),
-    "host": set(),
+    **{leaf: set() for leaf in LEAVES},
     "raster": set(),
     "physics": set(),
     "nn": {"physics", "raster.bands", "raster.warp.kernels"},
@@ -53,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 ONLY_IN_RASTER = {"rasterio", "odc", "osgeo"}
 TEMPORARY = {"os.fsync", "os.replace", "os.rename", "os.link"}  # and tempfile: calls of atomic.py alone
-NO_TORCH = {"raster", "errors", "atomic", "host", ""}
+NO_TORCH = {"raster", *LEAVES, ""}
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def layer_violations(sources: dict[str, str]) -> list[str]:
         allowed = ALLOWED.get(part, set())
         dotted = any(target == a or target.startswith(a + ".") for a in allowed)
         own = wanted == part and not _sibling_system(i.module, target)
-        if not (own or wanted in {"", "errors", "atomic", "host"} or dotted):
+        if not (own or wanted in LEAVES or dotted):
             found.append(f"{i.module}:{i.line} imports {target}")
     return found
 
@@ -291,6 +291,8 @@ PLANTED = [
     (layer_violations, "systems.srcnn.bad", "from ..drn.net import Drn"),
     (layer_violations, "inference.bad", "from terrafine.systems import find_model"),
     (layer_violations, "evaluation.bad", "from terrafine import nn"),
+    (layer_violations, "nn.bad", "from terrafine import __version__"),
+    (layer_violations, "cli.bad", "def f():\n    import terrafine"),
     (evaluation_violations, "evaluation.classes.bad", "from terrafine.evaluation.elevation.strata import Strata"),
     (
         evaluation_violations,

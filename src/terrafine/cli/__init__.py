@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 
-from terrafine import __version__
 from terrafine.cli.advice import as_options
 from terrafine.cli.dataset import dataset
 from terrafine.cli.dem import dem
@@ -27,6 +26,7 @@ from terrafine.cli.models import models
 from terrafine.cli.radar import radar
 from terrafine.cli.train import train
 from terrafine.errors import TerrafineError
+from terrafine.version import __version__
 
 __all__ = ["main"]
 

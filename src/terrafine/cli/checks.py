@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from terrafine import __version__
 from terrafine.errors import TerrafineError
+from terrafine.version import __version__
 
 __all__ = ["Check", "run_checks"]
 

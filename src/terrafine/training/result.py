@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from terrafine import __version__
 from terrafine.atomic import write_whole
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.weights import digest, save
 from terrafine.training.recipe import Recipe
+from terrafine.version import __version__
 
 __all__ = ["write_result"]
 

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import terrafine
+from terrafine.version import __version__
 
 if TYPE_CHECKING:
     from terrafine.systems import ModelRef
@@ -23,7 +23,7 @@ def request_of(ref: ModelRef, inputs: Mapping[str, Any], **more: Any) -> dict[st
         "inputs": inputs,
         "model": {"spec": json.loads(ref.spec.to_json()), "weights_sha256": ref.sha256},
         "options": dataclasses.asdict(ref.options),
-        "software": {"terrafine": terrafine.__version__, ref.options.engine: _version(ref.options.engine)},
+        "software": {"terrafine": __version__, ref.options.engine: _version(ref.options.engine)},
         **more,
     }
     return dict(json.loads(json.dumps(request, default=str)))
@@ -33,7 +33,7 @@ def tags_of(ref: ModelRef, inputs: Mapping[str, Any], **more: Any) -> dict[str, 
     """Software, model and source of an output, and `more`; what is None or empty is left out."""
     covers = ref.spec.calibration if any(name.endswith("_sigma") for name in ref.spec.outputs) else {}
     tags = {
-        "VERSION": terrafine.__version__,
+        "VERSION": __version__,
         "MODEL": f"{ref.spec.name} {ref.spec.version}",
         "SYSTEM": ref.spec.system,
         "WEIGHTS_SHA256": ref.sha256,

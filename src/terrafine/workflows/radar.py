@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-import terrafine
 from terrafine.errors import BandError, EmptyError, UsageError
+from terrafine.version import __version__
 from terrafine.workflows.advice import advice_for, names_own_arguments
 from terrafine.workflows.fields import RadarFields, merge_options
 from terrafine.workflows.look_direction import sensor_azimuth
@@ -293,7 +293,7 @@ def _tags(
     incidence_source: str,
 ) -> dict[str, str]:
     return {
-        "VERSION": terrafine.__version__,
+        "VERSION": __version__,
         "SOURCE": ", ".join(Path(p).name for p in dem.paths[:20]),
         "ORBIT": orbit,
         "HEADING": "from the orbit" if heading is None else f"{heading:g}",

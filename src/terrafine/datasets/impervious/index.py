@@ -10,13 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import terrafine
 from terrafine.atomic import write_whole
 from terrafine.datasets.impervious.fine_image import FineImage
 from terrafine.datasets.impervious.options import SCALE, STORED, DatasetOptions
 from terrafine.datasets.impervious.sites import SampleSite, nearest_between
 from terrafine.errors import OutputError
 from terrafine.raster.read.labels import UNKNOWN, LabelRaster
+from terrafine.version import __version__
 
 __all__ = ["FORMAT", "UnlistedColours", "image_folders", "index_of", "notes_of", "write_index"]
 
@@ -37,7 +37,7 @@ def index_of(
     coarse = {"sensor": asdict(options.sensor)} if options.coarse is None else {"real": Path(options.coarse).name}
     return {
         "format": FORMAT,
-        "terrafine": terrafine.__version__,
+        "terrafine": __version__,
         "bands": list(options.bands),
         "scale": SCALE,
         "fine_m": 1.0,

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import terrafine
 from terrafine.errors import EmptyError
 from terrafine.evaluation.classes.sample import Sample, estimate, read_sample, stratum_sizes
 from terrafine.evaluation.classes.verdict import sample_verdict
@@ -18,6 +17,7 @@ from terrafine.evaluation.results import FORMATS
 from terrafine.raster.read.content_type import class_names as stated_names
 from terrafine.raster.read.content_type import open_labels
 from terrafine.raster.read.source import Source
+from terrafine.version import __version__
 
 __all__ = ["compare_sample"]
 
@@ -53,7 +53,7 @@ def compare_sample(
         entry["rank"] = rank
     return {
         "format": FORMATS["classes"],
-        "terrafine": terrafine.__version__,
+        "terrafine": __version__,
         "kind": "sample",
         "reference": {"path": Path(sample).name, "points": len(points.x)},
         "settings": {

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import terrafine
 from terrafine.evaluation.bootstrap import interval
 from terrafine.evaluation.classes.agreement import Boundaries, Confusion, measures
 from terrafine.evaluation.classes.options import Options
@@ -19,6 +18,7 @@ from terrafine.evaluation.inputs import PathLike
 from terrafine.evaluation.results import FORMATS, finite
 from terrafine.evaluation.surfaces import raster_record
 from terrafine.raster.read.source import Source
+from terrafine.version import __version__
 
 __all__ = ["ClassMap", "Inputs", "record", "results"]
 
@@ -64,7 +64,7 @@ def results(
         entry["path"] = Path(inputs.candidates[entry["name"]]).name
     return {
         "format": FORMATS["classes"],
-        "terrafine": terrafine.__version__,
+        "terrafine": __version__,
         "kind": "classes",
         "reference": raster_record(inputs.reference, inputs.truth),
         "settings": {

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import terrafine
 from terrafine.evaluation.elevation.group import Group
 from terrafine.evaluation.elevation.options import Options
 from terrafine.evaluation.elevation.verdict import verdict
@@ -15,6 +14,7 @@ from terrafine.evaluation.inputs import PathLike
 from terrafine.evaluation.results import FORMATS
 from terrafine.evaluation.surfaces import raster_record
 from terrafine.raster.read.source import Source
+from terrafine.version import __version__
 
 __all__ = ["Inputs", "results"]
 
@@ -45,7 +45,7 @@ def results(groups: Sequence[Group], inputs: Inputs, options: Options, notes: Se
         coarse = _raster(inputs.coarse, inputs.low)
     return {
         "format": FORMATS["elevation"],
-        "terrafine": terrafine.__version__,
+        "terrafine": __version__,
         "reference": _raster(inputs.reference, inputs.truth),
         "coarse": coarse,
         "settings": options.record()

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-import terrafine
 from terrafine.evaluation.images.measures import GAMMA, QUANTILE, TEMPERATURE, Measured, psnr
 from terrafine.evaluation.images.options import Options
 from terrafine.evaluation.images.verdict import verdict
@@ -18,6 +17,7 @@ from terrafine.evaluation.inputs import PathLike
 from terrafine.evaluation.results import FORMATS, finite
 from terrafine.evaluation.surfaces import pixel_size, raster_record
 from terrafine.raster.read.source import Source
+from terrafine.version import __version__
 
 __all__ = ["Inputs", "results", "summary"]
 
@@ -49,7 +49,7 @@ def results(parts: Mapping[str, Sequence[Measured]], inputs: Inputs, options: Op
     size = pixel_size(inputs.opened[records[0]["name"]])
     return {
         "format": FORMATS["images"],
-        "terrafine": terrafine.__version__,
+        "terrafine": __version__,
         "kind": "image",
         "reference": raster_record(inputs.reference, inputs.truth),
         "coarse": raster_record(inputs.coarse, inputs.low),
