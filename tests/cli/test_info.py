@@ -113,3 +113,8 @@ def test_a_probability_is_not_judged_as_heights(tmp_path: Path, run: Run) -> Non
     assert run("info", path).output.startswith("kind: probability\n")
     result = run("evaluate", path, path)
     assert result.exit_code == 2 and "holds a probability" in result.stderr
+
+
+def test_a_dem_shows_its_product(tmp_path: Path, run: Run) -> None:
+    named = write_dem(tmp_path / "ALPSMLC30_N046E011_DSM.tif")
+    assert "product: AW3D30 (from the file name): point spread" in run("info", named).output

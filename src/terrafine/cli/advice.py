@@ -43,6 +43,7 @@ FLAGS = {
     "out": "--out",
     "pixel_size_m": "--pixel-size",
     "region_name": "--region-name",
+    "product": "--product",
     "regions": "--region",
     "restart": "--restart",
     "scale": "--scale",

@@ -30,6 +30,9 @@ def _residual(report: RunReport) -> str:
 @click.argument("destination", metavar="DST", type=click.Path(path_type=Path))
 @click.option("--scale", type=int, help="Output cells along one side of an input cell: 2, 3 or 4.  [default: 4]")
 @click.option("--model", metavar="NAME|FILE", help="See `terrafine models`.  [default: ridgeline; pimsr with --guide]")
+@click.option(
+    "--product", metavar="NAME|FILE", help="What SRC is: srtm1, glo30, a product file ...  [default: recognised]"
+)
 @click.option("--uncertainty", is_flag=True, help="Add a second band: the standard error in metres.")
 @click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Also draw a hillshade.")
 @click.option("--tr", "target_resolution", nargs=2, type=float, metavar="X Y", help="Output cell size, in CRS units.")

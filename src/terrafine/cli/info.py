@@ -83,7 +83,13 @@ def _pairs(mapping: Mapping[str, Any]) -> str:
 
 
 def _raster(path: str) -> str:
+    from terrafine.raster.products import resolve_product
     from terrafine.raster.read.content_type import kind_of, open_any
 
     with open_any(path) as source:
-        return "\n".join((f"kind: {kind_of(path)}", *_tree(source.describe(), "")))
+        kind = kind_of(path)
+        lines = [f"kind: {kind}", *_tree(source.describe(), "")]
+        if kind == "elevation":
+            known = resolve_product(source)
+            lines += [known.line.replace("product ", "product: ", 1), *([f"note: {known.note}"] if known.note else [])]
+        return "\n".join(lines)

@@ -53,6 +53,7 @@ INSTEAD = {
     "orbit": "the direction of the pass",
     "out": "another folder",
     "pixel_size_m": "a georeference in the file (`gdal_edit -a_srs EPSG:xxxx -a_ullr ...`)",
+    "product": "the product that it was made from",
     "region_name": "the field that names them",
     "regions": "polygons",
     "restart": "an empty job folder",

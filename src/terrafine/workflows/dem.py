@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from terrafine.raster.products import Product
     from terrafine.systems import ModelRef
     from terrafine.workflows.guidance import Guidance
 
@@ -35,6 +36,7 @@ def sharpen_dem(
     *,
     scale: int | None = None,
     model: PathLike | None = None,
+    product: PathLike | Product | None = None,
     consistency: str = "hard",
     tolerance_m: float = 1.0,
     uncertainty: bool = False,
@@ -61,6 +63,10 @@ def sharpen_dem(
         Output cells along one side of an input cell: 2, 3 or 4. By default 4, or what the weights serve.
     model
         A name from `terrafine models`, or a .safetensors file. By default ridgeline; pimsr with `guidance`.
+    product
+        What the DEM is: a key of `terrafine.raster.products.PRODUCTS` such as "srtm1", a product file, or a Product. By
+        default recognised from tags, file names, grid and heights. It is stated in the summary and in the tags; models
+        that read the product adapt to it.
     consistency
         `hard`: block means equal the input; `soft`: within `tolerance_m`; `none`: as the model gives.
     tolerance_m
@@ -102,6 +108,7 @@ def sharpen_dem(
     """
     import numpy as np
 
+    from terrafine.raster.products import find_product
     from terrafine.workflows.outputs import check_names
 
     reading, running = merge_options(sharpen_dem, DemFields, read, run, fields)
@@ -111,7 +118,8 @@ def sharpen_dem(
         raise UsageError(f"model={model!r}; expected a name from `terrafine models`, or the path of a weights file")
     if scale is not None and not is_whole(scale):
         raise UsageError(f"scale={scale!r}; expected 2, 3 or 4")
-    asked = DemRequest(scale, os.fspath(chosen), consistency, tolerance_m, uncertainty, self_ensemble, running)
+    known = None if product is None else find_product(product)
+    asked = DemRequest(scale, os.fspath(chosen), consistency, tolerance_m, uncertainty, self_ensemble, running, known)
     if isinstance(source, np.ndarray):
         _only_for_files(destination=destination, preview=preview, dask=running.dask, guidance=guidance)
         _only_for_files(target_crs=grid.crs, target_resolution=grid.resolution, bands=reading.bands)
@@ -150,6 +158,7 @@ def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: DemRequest) -
     from terrafine.inference.engine import run_in_memory
     from terrafine.raster.bands import band
     from terrafine.raster.grid import plausible_cell
+    from terrafine.raster.products import resolve_product
     from terrafine.raster.read.array import ArraySource
     from terrafine.systems import load_model
 
@@ -173,9 +182,10 @@ def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: DemRequest) -
             f"the array holds heights from {known.min():g} to {known.max():g} m; expected {low:g} to {high:g}, and NaN "
             "where missing"
         )
+    grid = ArraySource({"elevation": values}, sizes)
+    asked = dataclasses.replace(asked, product=resolve_product(grid, asked.product).product)
     ref = asked.find(asked.scale_or(4), asked.run.threads)
     plan = asked.plan((values.shape[0], values.shape[1]), ref)
-    grid = ArraySource({"elevation": values}, sizes)
     out, _ = run_in_memory(
         plan,
         ref.spec,
@@ -224,12 +234,13 @@ def _run_files(
 ) -> Path:
     from terrafine.inference.engine import run_job
     from terrafine.inference.job import engine_threads
+    from terrafine.raster.products import resolve_product
     from terrafine.raster.read.source import open_source
     from terrafine.systems import load_model
     from terrafine.workflows.guidance import open_guided
     from terrafine.workflows.outputs import check_destinations, follow, publish, scale_for
     from terrafine.workflows.preview import write_preview
-    from terrafine.workflows.provenance import request_of, tags_of
+    from terrafine.workflows.provenance import product_tags, request_of, tags_of
 
     run = asked.run
     named, destination, picture = destination, follow(destination), None if preview is None else follow(Path(preview))
@@ -246,6 +257,8 @@ def _run_files(
             pixel_size_m=reading.pixel_size_m,  # type: ignore[arg-type]  # an array is refused before
         )
     )
+    kind = resolve_product(source, asked.product)
+    asked = dataclasses.replace(asked, product=kind.product)
     scale = asked.scale_or(scale_for(source, grid))
     ref = asked.find(scale, engine_threads(run.threads, destination, run.dask, run.restart))
     _only_known_bands(reading.bands, ref)
@@ -258,7 +271,7 @@ def _run_files(
         source = opened.enter_context(open_guided(source, ref, guidance))
     identity = source.identity()
     check_destinations([file["path"] for file in identity["files"]], destination, picture)
-    tags = tags_of(ref, identity, SCALE=ref.spec.scale, CONSISTENCY=ref.options.consistency)
+    tags = tags_of(ref, identity, SCALE=ref.spec.scale, CONSISTENCY=ref.options.consistency, **product_tags(kind))
     done = run_job(
         destination,
         plan,
@@ -267,7 +280,7 @@ def _run_files(
         partial(load_model, ref),
         partial(publish, source, tags | dict(source.lineage), ref.spec, grid, destination),
         outputs=ref.spec.outputs,
-        request=request_of(ref, identity, target=dataclasses.asdict(grid)),
+        request=request_of(ref, identity, target=dataclasses.asdict(grid), product=kind.product.identity()),
         restart=run.restart,
         dask=run.dask,
         progress=run.reporter,
@@ -277,7 +290,8 @@ def _run_files(
         with open_source([os.fspath(destination)]) as made:
             write_preview(picture, made)
     if run.report is not None:
-        run.report(dataclasses.replace(done, warped_to=warped, notes=source.notes))
+        notes = (*source.notes, *([kind.note] if kind.note else []))
+        run.report(dataclasses.replace(done, warped_to=warped, notes=notes, findings=(kind.line,)))
     return named
 
 

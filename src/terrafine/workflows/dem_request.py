@@ -10,6 +10,7 @@ from terrafine.workflows.options import RunOptions
 
 if TYPE_CHECKING:
     from terrafine.inference.plan import Plan
+    from terrafine.raster.products import Product
     from terrafine.systems import ModelRef
 
 __all__ = ["DemRequest"]
@@ -17,7 +18,10 @@ __all__ = ["DemRequest"]
 
 @dataclass(frozen=True, slots=True)
 class DemRequest:
-    """The options that a model is found and planned with."""
+    """The options that a model is found and planned with.
+
+    `product` is what the user states, and what the input is once it has been opened.
+    """
 
     scale: int | None
     model: str
@@ -26,6 +30,7 @@ class DemRequest:
     uncertainty: bool
     self_ensemble: bool
     run: RunOptions
+    product: Product | None = None
 
     def find(self, scale: int, threads: int | None) -> ModelRef:
         """The model that serves them."""

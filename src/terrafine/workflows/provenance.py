@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from terrafine.version import __version__
 
 if TYPE_CHECKING:
+    from terrafine.raster.products import Resolved
     from terrafine.systems import ModelRef
 
-__all__ = ["bytes_per_cell", "request_of", "tags_of"]
+__all__ = ["bytes_per_cell", "product_tags", "request_of", "tags_of"]
 
 
 def request_of(ref: ModelRef, inputs: Mapping[str, Any], **more: Any) -> dict[str, Any]:
@@ -43,6 +44,16 @@ def tags_of(ref: ModelRef, inputs: Mapping[str, Any], **more: Any) -> dict[str, 
         **more,
     }
     return {name: str(value) for name, value in tags.items() if value not in (None, "")}
+
+
+def product_tags(resolved: Resolved) -> dict[str, str]:
+    """What an output states of the product of its input: key, how it was found, and the sensor model."""
+    sensor = dataclasses.asdict(resolved.product.sensor)
+    return {
+        "PRODUCT": resolved.product.key,
+        "PRODUCT_FOUND": resolved.how,
+        "PRODUCT_SENSOR": " ".join(f"{name}={float(value):g}" for name, value in sensor.items()),
+    }
 
 
 def bytes_per_cell(ref: ModelRef, otherwise: int) -> int:
