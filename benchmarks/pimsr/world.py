@@ -201,7 +201,8 @@ def light(dem: Dem, db: Any, azimuth: float) -> float:
     """Correlation of backscatter with its simulation over the DEM, both without what varies over 31 cells."""
     import torch
 
-    from terrafine.physics.backscatter import highpass, simulate_db
+    from terrafine.physics.backscatter import simulate_db
+    from terrafine.physics.highpass import highpass
     from terrafine.physics.radar import MID_SWATH
 
     z = torch.from_numpy(dem.z)

@@ -138,7 +138,8 @@ def attention(name: str, channels: int, norm: Callable[[int], nn.Module] | None 
 
     Returns
     -------
-    The block, (n, c, y, x) -> same.
+    nn.Module
+        The block, (n, c, y, x) -> same.
 
     Raises
     ------

@@ -63,7 +63,8 @@ def channels_last(network: nn.Module, device: torch.device | None = None) -> nn.
 
     Returns
     -------
-    The moved network.
+    nn.Module
+        The moved network.
     """
     untyped: Any = network  # torch's own types do not know Module.to(memory_format=)
     moved: nn.Module = untyped.to(device, memory_format=torch.channels_last)

@@ -28,7 +28,8 @@ def transform(x: Grid, code: int) -> Grid:
 
     Returns
     -------
-    The transformed grid, of the same type; an array is a view of its input.
+    Grid
+        The transformed grid, of the same type; an array is a view of its input.
     """
     if code & 1:
         x = x.swapaxes(-1, -2)
@@ -48,7 +49,8 @@ def inverse(code: int) -> int:
 
     Returns
     -------
-    Code from 0 to 7.
+    int
+        Code from 0 to 7.
     """
     return 1 | (code & 2) << 1 | (code & 4) >> 1 if code & 1 else code
 
@@ -65,7 +67,8 @@ def transform_sizes(pixel_size_m: Tensor, code: int) -> Tensor:
 
     Returns
     -------
-    Metres along y and x of the transformed grid, shaped likewise.
+    Tensor
+        Metres along y and x of the transformed grid, shaped likewise.
     """
     sizes = transform(pixel_size_m, code)
     return (sizes.flip(1) if code & 1 else sizes).contiguous()

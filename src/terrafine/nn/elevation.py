@@ -77,7 +77,8 @@ class ElevationModel:
 
         Returns
         -------
-        `elevation`, and `elevation_sigma` where the spec lists it; float32 (tile, y·k, x·k), metres.
+        dict[str, ndarray]
+            `elevation`, and `elevation_sigma` where the spec lists it; float32 (tile, y·k, x·k), metres.
 
         Raises
         ------

@@ -50,7 +50,8 @@ def to_onnx(model: ElevationModel) -> bytes:
 
     Returns
     -------
-    The serialised ONNX file.
+    bytes
+        The serialised ONNX file.
 
     Raises
     ------
@@ -105,7 +106,8 @@ def export_onnx(model: ElevationModel, path: str | os.PathLike[str]) -> Path:
 
     Returns
     -------
-    The path.
+    Path
+        The path.
 
     Raises
     ------
@@ -132,7 +134,8 @@ def with_engine(model: ElevationModel) -> ElevationModel:
 
     Returns
     -------
-    Model on that engine.
+    ElevationModel
+        Model on that engine.
 
     Raises
     ------

@@ -62,7 +62,8 @@ def relief_terms(
 
     Returns
     -------
-    Scalars: `total` and its parts by name.
+    dict[str, Tensor]
+        Scalars: `total` and its parts by name.
 
     Raises
     ------

@@ -75,6 +75,7 @@ class Model(Protocol):
 
         Returns
         -------
-        Band -> float32 (tile, y * scale, x * scale).
+        dict[str, ndarray]
+            Band -> float32 (tile, y * scale, x * scale).
         """
         ...

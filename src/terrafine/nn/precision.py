@@ -27,7 +27,8 @@ def in_float32(function: Callable[P, R]) -> Callable[P, R]:
 
     Returns
     -------
-    The wrapped function, with the same signature.
+    Callable[P, R]
+        The wrapped function, with the same signature.
     """
 
     @wraps(function)
@@ -54,7 +55,8 @@ def fixed_correlation(x: Tensor, kernel: Tensor) -> Tensor:
 
     Returns
     -------
-    (n, m, y, x)
+    Tensor
+        (n, m, y, x)
     """
     with _without_autocast(x.device), _without_tf32(x.device):
         return functional.conv2d(x, kernel, padding=kernel.shape[-1] // 2)

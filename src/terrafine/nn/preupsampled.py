@@ -61,7 +61,8 @@ class PreUpsampled(nn.Module):
 
         Returns
         -------
-        (n, k², y, x), metres.
+        Tensor
+            (n, k², y, x), metres.
         """
         size = pixel_size_m.prod(dim=1, keepdim=True).sqrt()
         local = fixed_correlation(forward_differences(heights), self.above) / size
@@ -134,7 +135,8 @@ def preupsampled_system(
 
     Returns
     -------
-    The system.
+    System
+        The system.
     """
 
     def build(network: Mapping[str, Any], scale: int) -> PreUpsampled:

@@ -111,8 +111,9 @@ class ReliefNet(nn.Module):
 
         Returns
         -------
-        Three (n, k², y, x): relief, subcell minus cell height, with a mean of exactly 0 over each cell; detail, what
-        was added to the consistent cubic surface; log_sigma, the logarithm of σ in metres.
+        tuple[Tensor, Tensor, Tensor]
+            Three (n, k², y, x): relief, subcell minus cell height, with a mean of exactly 0 over each cell; detail,
+            what was added to the consistent cubic surface; log_sigma, the logarithm of σ in metres.
         """
         stem = self.stem(heights, pixel_size_m)
         return self.heads(self.body(stem.features), stem)

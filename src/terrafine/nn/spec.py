@@ -121,7 +121,8 @@ class ModelSpec:
 
         Returns
         -------
-        The spec.
+        ModelSpec
+            The spec.
 
         Raises
         ------

@@ -43,7 +43,8 @@ def cubic_taps(k: int, a: float = -0.5) -> F64:
 
     Returns
     -------
-    (k, 5), taps at coarse offsets -2…2; rows sum to one.
+    ndarray
+        (k, 5), taps at coarse offsets -2…2; rows sum to one.
 
     References
     ----------
@@ -67,7 +68,8 @@ def consistent_cubic(k: int, radius: int = 7, a: float = -0.5) -> F64:
 
     Returns
     -------
-    (k, 2·radius + 1), rows sum to one.
+    ndarray
+        (k, 2·radius + 1), rows sum to one.
     """
     taps = cubic_taps(k, a)
     ring = 128
@@ -91,7 +93,8 @@ def context_kernel(window: int) -> F64:
 
     Returns
     -------
-    (1, window)
+    ndarray
+        (1, window)
     """
     return np.full((1, window), 1.0 / window)
 
@@ -111,7 +114,8 @@ def on_differences(rows: F64, cols: F64, radius: int) -> F64:
 
     Returns
     -------
-    (m², 2, 2·radius + 1, 2·radius + 1), weights on dy[y] = x[y+1] - x[y] and on dx likewise.
+    ndarray
+        (m², 2, 2·radius + 1, 2·radius + 1), weights on dy[y] = x[y+1] - x[y] and on dx likewise.
 
     Raises
     ------
@@ -138,7 +142,8 @@ def forward_differences(x: torch.Tensor) -> torch.Tensor:
 
     Returns
     -------
-    (n, 2, y, x), along y and along x.
+    torch.Tensor
+        (n, 2, y, x), along y and along x.
     """
     import torch
 
@@ -174,7 +179,8 @@ def linear_taps(k: int) -> F64:
 
     Returns
     -------
-    (k, 5), taps at coarse offsets -2…2; rows sum to one.
+    ndarray
+        (k, 5), taps at coarse offsets -2…2; rows sum to one.
     """
     return linear(_offsets(k))
 
@@ -194,6 +200,7 @@ def nearest_taps(k: int) -> F64:
 
     Returns
     -------
-    (k, 5), taps at coarse offsets -2…2.
+    ndarray
+        (k, 5), taps at coarse offsets -2…2.
     """
     return np.tile(np.array([0.0, 0.0, 1.0, 0.0, 0.0]), (k, 1))

@@ -141,7 +141,8 @@ def physics_terms(
 
     Returns
     -------
-    Scalars by name; `sar` is absent where no patch of the batch has radar.
+    dict[str, Tensor]
+        Scalars by name; `sar` is absent where no patch of the batch has radar.
 
     Raises
     ------
@@ -183,7 +184,8 @@ def sar_term(s: Surfaces, guides: Mapping[str, Tensor], area: float = 1.0) -> Te
 
     Returns
     -------
-    A scalar, or None where no patch has such a cell.
+    Tensor | None
+        A scalar, or None where no patch has such a cell.
 
     Raises
     ------

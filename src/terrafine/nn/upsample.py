@@ -50,7 +50,8 @@ def interpolation_radius(k: int, method: str) -> int:
 
     Returns
     -------
-    Coarse cells.
+    int
+        Coarse cells.
     """
     return int(METHODS[method](k).shape[1]) // 2 + 1
 
@@ -72,7 +73,8 @@ def relief_of(heights: Tensor, k: int, method: str) -> Tensor:
 
     Returns
     -------
-    (n, k², y, x), metres.
+    Tensor
+        (n, k², y, x), metres.
     """
     kernel = _kernel(k, method).to(heights.device)
     return fixed_correlation(forward_differences(heights), kernel)
@@ -92,6 +94,7 @@ def assemble(heights: Tensor, relief: Tensor, k: int) -> Tensor:
 
     Returns
     -------
-    float32 (n, 1, k·y, k·x), metres.
+    Tensor
+        float32 (n, 1, k·y, k·x), metres.
     """
     return functional.pixel_shuffle(heights.double() + relief.double(), k).float()

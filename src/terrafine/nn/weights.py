@@ -45,7 +45,8 @@ def read_spec(path: str | os.PathLike[str]) -> ModelSpec:
 
     Returns
     -------
-    The spec.
+    ModelSpec
+        The spec.
 
     Raises
     ------
@@ -71,7 +72,8 @@ def load(path: str | os.PathLike[str]) -> tuple[ModelSpec, dict[str, torch.Tenso
 
     Returns
     -------
-    Spec, and tensors by name.
+    tuple[ModelSpec, dict[str, torch.Tensor]]
+        Spec, and tensors by name.
 
     Raises
     ------

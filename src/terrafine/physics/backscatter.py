@@ -1,17 +1,17 @@
-"""Radar brightness of terrain in dB: a model of few named parameters, its fit, speckle, a loss on observed radar."""
+"""Radar backscatter of terrain in dB: a model with three parameters, its fit, and a loss on observed radar."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from terrafine.physics.highpass import highpass
 from terrafine.physics.radar import Angle, cos_local_incidence, layover_or_shadow
+from terrafine.physics.speckle import DB, speckle_bias_db
 from terrafine.physics.stencil import Sizes, mean_over
 
 __all__ = [
@@ -20,17 +20,13 @@ __all__ = [
     "backscatter_db",
     "fit_backscatter",
     "fit_exponent",
-    "highpass",
     "sar_loss",
     "simulate_db",
-    "speckle",
-    "speckle_bias_db",
 ]
 
-DB = 10 / math.log(10)
 _GRAZING = 0.05  # cos LIA is taken as at least this (87°): beyond it is shadow
-_PRIOR = 1.0  # exponent where the terrain says nothing of it: Lambert's
-_PRIOR_DB2 = 4.0  # how firmly: as much as radar with 2 dB of noise would take to move it by 1
+_PRIOR = 1.0  # exponent where the terrain carries no information on it: Lambert's
+_PRIOR_DB2 = 4.0  # strength of the prior: radar with 2 dB of noise moves the exponent by 1
 _FACING = 0.1  # sin LIA is taken as at least this (6°): the area of a cell in one range line is bounded
 
 
@@ -43,8 +39,8 @@ class Backscatter:
     level_db
         σ⁰ of level ground, dB.
     exponent
-        Of the cosine law: 1 is Lambert's law for brightness by area, 2 the one for intensity (Ulaby, Moore & Fung 1982,
-        vol. 2, ch. 11).
+        Exponent of the cosine law: 1 is Lambert's law for brightness by area, 2 the one for intensity (Ulaby, Moore &
+        Fung 1982, vol. 2, ch. 11).
     area
         1 where the ground area in a range cell was not normalised for slope, 0 where it was.
     """
@@ -99,6 +95,11 @@ def backscatter_db(cos_lia: Tensor, incidence: Angle, params: Backscatter | None
     params
         Parameters of the model; defaults of `Backscatter` where None.
 
+    Returns
+    -------
+    Tensor
+        Modelled σ⁰ in dB, in the shape of `cos_lia`.
+
     References
     ----------
     Ulander 1996, doi:10.1109/36.536526, for slopes in the range plane.
@@ -111,7 +112,27 @@ def backscatter_db(cos_lia: Tensor, incidence: Angle, params: Backscatter | None
 def simulate_db(
     z: Tensor, pixel_size_m: Sizes, incidence: Angle, azimuth: Angle, params: Backscatter | None = None
 ) -> Tensor:
-    """Compute `backscatter_db` of a surface (…, y, x) in metres, in dB, without speckle and not masked."""
+    """Compute the modelled σ⁰ of a surface in dB, without speckle, layover and shadow.
+
+    Parameters
+    ----------
+    z
+        Heights in metres, (…, y, x).
+    pixel_size_m, incidence, azimuth
+        As in `radar.cos_local_incidence`.
+    params
+        Parameters of the model; defaults of `Backscatter` where None.
+
+    Returns
+    -------
+    Tensor
+        σ⁰ in dB, (…, y, x). Cells in layover or shadow are not masked.
+
+    Raises
+    ------
+    ValueError
+        For pixel sizes that do not fit the heights.
+    """
     return backscatter_db(cos_local_incidence(z, pixel_size_m, incidence, azimuth), incidence, params)
 
 
@@ -144,7 +165,12 @@ def fit_backscatter(
     looks
         Number of looks; if given, the mean of the logarithm of speckle is removed from the level.
     rounds
-        Number of reweighted solutions.
+        Number of iterations of reweighted least squares.
+
+    Returns
+    -------
+    Fit
+        Parameters, their standard errors, and how well the model explains the observation.
 
     Raises
     ------
@@ -168,9 +194,7 @@ def fit_backscatter(
     for _ in range(rounds):
         normal = design.T @ (design * weight[:, None])
         if torch.linalg.cond(normal) > 1e10:
-            raise ValueError(
-                "the terrain is too level to tell level, exponent and area apart; fit where there is relief"
-            )
+            raise ValueError("the terrain is too level to identify level, exponent and area; fit where there is relief")
         beta = torch.linalg.solve(normal, design.T @ (aim * weight))
         residual = aim - design @ beta
         scale = 1.4826 * (residual - residual.median()).abs().median()
@@ -189,83 +213,10 @@ def fit_backscatter(
     )
 
 
-def speckle(shape: tuple[int, ...], looks: float, generator: np.random.Generator) -> Tensor:
-    """Draw float32 speckle factors for linear power, from a gamma distribution of mean 1 and variance 1/looks.
-
-    In dB, add 10 lg of the factors. The same generator state gives the same factors.
-
-    Parameters
-    ----------
-    shape, looks
-        Shape of the result, and number of looks.
-    generator
-        Source of the random numbers.
-
-    Raises
-    ------
-    ValueError
-        For looks not above 0 or not finite.
-
-    References
-    ----------
-    Goodman 1976, doi:10.1364/JOSA.66.001145.
-    """
-    if not (looks > 0 and math.isfinite(looks)):
-        raise ValueError(f"speckle has a finite number of looks above 0; found {looks}")
-    drawn = generator.standard_gamma(looks, size=shape) / looks
-    # Few looks underflow to 0 now and then, which has no logarithm.
-    return torch.from_numpy(np.maximum(drawn, 1e-6).astype(np.float32))
-
-
-def speckle_bias_db(looks: float) -> float:
-    """Return the mean of 10 lg of `speckle` in dB: 10/ln 10 · (ψ(looks) − ln looks), below 0; −2.5 dB for one look."""
-    return DB * (float(torch.special.digamma(torch.tensor(looks, dtype=torch.float64))) - math.log(looks))
-
-
-def highpass(values: Tensor, valid: Tensor, window: int) -> Tensor:
-    """Subtract the mean over the valid cells of the window around each value; (…, y, x), 0 where not valid.
-
-    Parameters
-    ----------
-    values, valid
-        Values and bool mask, (…, y, x).
-    window
-        Side of the window in cells; ValueError unless it is odd and at least 3.
-    """
-    if window < 3 or window % 2 == 0:
-        raise ValueError(f"a window of {window} cells; expected an odd number of at least 3")
-    total = _box(_box(torch.where(valid, values, 0.0), window, -2), window, -1)
-    if bool(valid.all()):  # then a count along each side says it, and both are whole numbers
-        down, across = torch.ones_like(values[..., :1]), torch.ones_like(values[..., :1, :])
-        count = _box(down, window, -2) * _box(across, window, -1)
-    else:
-        count = _box(_box(valid.to(values.dtype), window, -2), window, -1)
-    return torch.where(valid, values - total / count.clamp_min(1.0), 0.0)
-
-
-def _box(v: Tensor, window: int, dim: int) -> Tensor:
-    """Sum over an odd window along one side, nothing beyond the border.
-
-    Sums of 1, 2, 4 … cells are added up as the window's binary digits say: the cost goes with the logarithm of its
-    side, and each cell's sum is taken in the same order wherever a tile begins.
-    """
-    size, half = v.shape[dim], window // 2
-    part = functional.pad(v, (half, half) if dim == -1 else (0, 0, half, half))
-    total, at, length = torch.zeros_like(v), 0, 1
-    while length <= window:
-        if window & length:
-            total = total + part.narrow(dim, at, size)
-            at += length
-        if (length := 2 * length) <= window:
-            reach = part.shape[dim] - length // 2
-            part = part.narrow(dim, 0, reach) + part.narrow(dim, length // 2, reach)
-    return total
-
-
 def fit_exponent(
     observed_db: Tensor, cos_lia: Tensor, incidence: Angle, valid: Tensor, *, area: float = 1.0, window: int = 31
 ) -> Tensor:
-    """Fit the exponent, (…, 1, 1) from 0 to 4, of the cosine law that best explains the detail of each radar image.
+    """Fit the exponent of the cosine law that best explains the detail of each radar image.
 
     Least squares of high-passed dB on the high-passed cosine law, with a prior of 1 that dominates where relief carries
     little information. Many images are fitted at once, and level ground raises no error.
@@ -273,7 +224,7 @@ def fit_exponent(
     Parameters
     ----------
     observed_db
-        (…, y, x), dB.
+        Observed σ⁰ in dB, (…, y, x).
     cos_lia, incidence
         As in `backscatter_db`.
     valid
@@ -282,6 +233,16 @@ def fit_exponent(
         Fixed value of `Backscatter.area`.
     window
         As in `highpass`.
+
+    Returns
+    -------
+    Tensor
+        Exponents from 0 to 4, (…, 1, 1).
+
+    Raises
+    ------
+    ValueError
+        For a window that is even or smaller than 3 cells.
     """
     facing, footprint = _terms(cos_lia, incidence)
     f = highpass(facing.expand_as(observed_db), valid, window)
@@ -316,12 +277,12 @@ def sar_loss(
     prediction
         Heights in metres, (n, 1, y, x).
     observed_db
-        (n, date or polarisation, y, x), dB.
+        Observed σ⁰ in dB, (n, date or polarisation, y, x).
     pixel_size_m, incidence, azimuth
         As in `cos_local_incidence`; the angles broadcast against `observed_db`.
     params, exponent
-        Parameters of the model, defaults of `Backscatter` where None; `exponent` replaces theirs, and broadcasts
-        likewise.
+        Parameters of the model, defaults of `Backscatter` where None; `exponent` replaces theirs and broadcasts against
+        `observed_db`.
     valid
         Bool; exclude the cells that `shadow.radar_masks` casts from the best surface available.
     window
@@ -331,16 +292,23 @@ def sar_loss(
     empty
         For a patch without a cell that counts: `raise`, or `zero` for a loss of 0 without a gradient.
 
+    Returns
+    -------
+    Tensor
+        Loss in dB, (n,).
+
     Raises
     ------
     ValueError
-        For a patch without a cell that counts, unless `empty` is `zero`.
+        For a patch without a cell that counts, unless `empty` is `zero`; for a window that `highpass` rejects.
     """
     cos_lia = cos_local_incidence(prediction, pixel_size_m, incidence, azimuth)
     known = torch.isfinite(observed_db) & ~layover_or_shadow(prediction, pixel_size_m, incidence, azimuth)
     known = known if valid is None else known & valid
     if empty == "raise" and not bool(known.flatten(1).any(1).all()):
-        raise ValueError("a patch has no cell that is valid, lit and out of layover; leave it out, or say empty='zero'")
+        raise ValueError(
+            "a patch has no cell that is valid, lit and out of layover; leave it out, or pass empty='zero'"
+        )
     params = params or Backscatter()
     facing, footprint = _terms(cos_lia, incidence)
     modelled = (params.exponent if exponent is None else exponent) * facing + params.area * footprint

@@ -20,6 +20,11 @@ def keep_observation(relief: Tensor, *, tolerance: float = 0.0) -> Tensor:
         Metres. With 0 the observation is kept exactly (hard); above it, only the part of the departure beyond the
         tolerance is removed (soft, for noisy inputs).
 
+    Returns
+    -------
+    Tensor
+        Relief in metres, (n, k², y, x), of the type of the input.
+
     Notes
     -----
     An orthogonal projection on a convex set that holds the truth never takes a surface farther from the truth.
@@ -39,7 +44,8 @@ def observation_error(relief: Tensor, *, tolerance: float = 0.0) -> Tensor:
 
     Returns
     -------
-    float64 (n, 1, y, x), metres.
+    Tensor
+        float64 (n, 1, y, x), metres.
     """
     departure = relief.mean(dim=1, keepdim=True, dtype=torch.float64)
     if tolerance > 0:

@@ -1,4 +1,4 @@
-"""Where water goes, softly: directions, sinks and flow accumulation that a network can learn from.
+"""Differentiable flow of water over terrain: directions, sinks and flow accumulation.
 
 Heights (…, y, x) in metres, rows running south; `pixel_size_m` as `stencil.Sizes`. The eight neighbours come in the
 order E, SE, S, SW, W, NW, N, NE. Hard D8 (O'Callaghan & Mark 1984, doi:10.1016/S0734-189X(84)80011-0) is the limit of
@@ -26,7 +26,6 @@ __all__ = [
     "flow_shares",
     "sink_depth",
     "sink_penalty",
-    "soft_direction",
     "soft_direction_loss",
 ]
 
@@ -36,7 +35,7 @@ NEIGHBOURS = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 
 TEMPERATURE = 0.02
 
 _STILL = 1e-6  # share that stays in a cell whose drops are far below the temperature; keeps 0/0 away
-_LOOK_EVERY = 8  # steps between two looks whether water still moves: a look waits for the device
+_CHECK_EVERY = 8  # steps between two checks whether water still moves: a check waits for the device
 
 
 def drops(z: Tensor, pixel_size_m: Sizes) -> Tensor:
@@ -51,7 +50,8 @@ def drops(z: Tensor, pixel_size_m: Sizes) -> Tensor:
 
     Returns
     -------
-    (…, 8, y, x), neighbours in the order of `NEIGHBOURS`; −∞ toward neighbours outside the patch.
+    Tensor
+        (…, 8, y, x), neighbours in the order of `NEIGHBOURS`; −∞ toward neighbours outside the patch.
     """
     dy, dx = cell_sizes(pixel_size_m, z)
     wide = functional.pad(z, (1, 1, 1, 1), value=math.inf)
@@ -60,28 +60,6 @@ def drops(z: Tensor, pixel_size_m: Sizes) -> Tensor:
         distance = torch.sqrt((down * dy) ** 2 + (across * dx) ** 2)
         parts.append((z - neighbour(wide, down, across)) / distance)
     return torch.stack(parts, dim=-3)
-
-
-def soft_direction(z: Tensor, pixel_size_m: Sizes, temperature: float = TEMPERATURE) -> Tensor:
-    """Compute the probability of each of the eight flow directions: softmax of drop per metre over the temperature.
-
-    Parameters
-    ----------
-    z, pixel_size_m
-        As in `drops`.
-    temperature
-        Metres per metre, above 0.
-
-    Returns
-    -------
-    (…, 8, y, x); neighbours outside the patch have probability 0.
-
-    Raises
-    ------
-    ValueError
-        For a temperature not above 0.
-    """
-    return torch.softmax(drops(z, pixel_size_m) / _positive(temperature), dim=-3)
 
 
 def soft_direction_loss(
@@ -93,26 +71,30 @@ def soft_direction_loss(
 ) -> Tensor:
     """Compute the mean Kullback-Leibler divergence of the predicted soft directions from those of the truth.
 
-    The weight of each inner cell is 1 − H/ln 8, with H the entropy of the truth's directions: cells without a clear
-    flow direction in the truth do not count, and a truth that is flat throughout gives 0.
+    A direction's probability is the softmax of the drop per metre over the temperature. The weight of each inner cell
+    is 1 − H/ln 8, with H the entropy of the truth's directions: cells without a clear flow direction in the truth do
+    not count, and a truth that is flat throughout gives 0.
 
     Parameters
     ----------
     prediction, truth
         Heights in metres, (…, y, x).
-    pixel_size_m, temperature
-        As in `soft_direction`.
+    pixel_size_m
+        Metres along y and x, as `stencil.Sizes`.
     valid
         Bool, (…, y, x), True where the truth is known; all cells where None.
+    temperature
+        Metres per metre, above 0.
 
     Returns
     -------
-    (…), nats.
+    Tensor
+        (…), nats.
 
     Raises
     ------
     ValueError
-        For shapes that differ, or where nothing is valid.
+        For shapes that differ, a temperature not above 0, or where nothing is valid.
     """
     p, t, inner = compared(prediction, truth, valid)
     t = t.detach()
@@ -137,7 +119,8 @@ def sink_depth(z: Tensor) -> Tensor:
 
     Returns
     -------
-    Metres, (…, y - 2, x - 2); 0 where the cell is not below its neighbours.
+    Tensor
+        Metres, (…, y - 2, x - 2); 0 where the cell is not below its neighbours.
     """
     lowest = torch.stack([neighbour(z, *n) for n in NEIGHBOURS]).amin(0)
     return (lowest - neighbour(z, 0, 0)).clamp_min(0.0)
@@ -153,12 +136,13 @@ def sink_penalty(prediction: Tensor, truth: Tensor, valid: Tensor | None = None)
 
     Returns
     -------
-    (…), metres.
+    Tensor
+        (…), metres.
 
     Raises
     ------
     ValueError
-        As `soft_direction_loss`.
+        For shapes that differ, or where nothing is valid.
     """
     p, t, inner = compared(prediction, truth, valid)
     return mean_over(sink_depth(p), inner & (sink_depth(t) == 0))
@@ -173,12 +157,20 @@ def flow_shares(z: Tensor, pixel_size_m: Sizes, temperature: float = TEMPERATURE
 
     Parameters
     ----------
-    z, pixel_size_m, temperature
-        As in `soft_direction`.
+    z, pixel_size_m
+        As in `drops`.
+    temperature
+        Metres per metre, above 0.
 
     Returns
     -------
-    (…, 8, y, x); the sum over the neighbours is 1, or 0 where none is lower.
+    Tensor
+        (…, 8, y, x); the sum over the neighbours is 1, or 0 where none is lower.
+
+    Raises
+    ------
+    ValueError
+        For a temperature not above 0.
 
     References
     ----------
@@ -203,13 +195,19 @@ def flow_accumulation(
     Parameters
     ----------
     z, pixel_size_m, temperature
-        As in `soft_direction`.
+        As in `flow_shares`.
     own
         Water of each cell, broadcasting to (…, y, x); 1 where None.
 
     Returns
     -------
-    (…, y, x), in the units of `own`.
+    Tensor
+        (…, y, x), in the units of `own`.
+
+    Raises
+    ------
+    ValueError
+        For a temperature not above 0.
     """
     shares = flow_shares(z, pixel_size_m, temperature)
     start = torch.ones_like(z) if own is None else own.to(z.dtype).expand_as(z)
@@ -234,7 +232,8 @@ def accumulation_loss(
 
     Returns
     -------
-    (…), dimensionless.
+    Tensor
+        (…), dimensionless.
 
     Raises
     ------
@@ -253,7 +252,7 @@ def _positive(temperature: float) -> float:
 
 
 def _downhill(water: Tensor, shares: Tensor) -> Tensor:
-    """All water moved one cell down; what has no way down is gone."""
+    """Move all water one cell down; water without a lower neighbour is dropped."""
     moved = functional.pad(water.unsqueeze(-3) * shares, (1, 1, 1, 1))
     return torch.stack([neighbour(moved[..., k, :, :], -dy, -dx) for k, (dy, dx) in enumerate(NEIGHBOURS)]).sum(0)
 
@@ -270,7 +269,7 @@ class _Route(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, shares: Tensor, own: Tensor) -> Tensor:
         total, moving, step = own.clone(), own, 0
-        while step % _LOOK_EVERY or bool(moving.any()):
+        while step % _CHECK_EVERY or bool(moving.any()):
             moving = _downhill(moving, shares)
             total = total + moving
             step += 1
@@ -282,7 +281,7 @@ class _Route(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
         shares, total = ctx.saved_tensors
         weight, moving, step = grads[0].clone(), grads[0], 0
-        while step % _LOOK_EVERY or bool(moving.any()):
+        while step % _CHECK_EVERY or bool(moving.any()):
             moving = (shares * _below(moving)).sum(-3)
             weight = weight + moving
             step += 1

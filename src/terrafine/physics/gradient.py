@@ -30,6 +30,11 @@ def central_difference(cell: Callable[[int, int], Values], method: Method = "hor
     method
         `horn` weights three pairs of cells 1, 2, 1; `zevenbergen-thorne` takes the middle pair.
 
+    Returns
+    -------
+    Values
+        Rise per cell at every inner cell, (..., y, x).
+
     Raises
     ------
     ValueError

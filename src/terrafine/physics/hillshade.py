@@ -1,4 +1,4 @@
-"""Sunlight on a matt surface, for numpy arrays and torch tensors alike."""
+"""Sunlight on a matt surface, for numpy arrays and torch tensors."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def hillshade(east: Values, north: Values, sun_azimuth: float = 315.0, sun_eleva
         Degrees clockwise from north, toward the sun.
     sun_elevation
         Degrees above the horizon. Cast shadows are not drawn.
+
+    Returns
+    -------
+    Values
+        Brightness from 0 to 1, (..., y, x).
 
     Raises
     ------

@@ -23,7 +23,8 @@ def matching_curve(values: NDArray[np.floating], like: NDArray[np.floating], kno
 
     Returns
     -------
-    Positions of the knots, and the values there.
+    tuple[ndarray, ndarray]
+        Positions of the knots, and the values there.
     """
     share = np.linspace(0.005, 0.995, knots)
     at, to = np.quantile(values, share), np.quantile(like, share)
@@ -43,7 +44,8 @@ def match_histogram(values: NDArray[np.floating], curve: tuple[F64, F64]) -> F32
 
     Returns
     -------
-    float32, shape of `values`.
+    ndarray
+        float32, shape of `values`.
     """
     at, to = curve
     inside = np.interp(values, at, to)

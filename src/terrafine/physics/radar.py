@@ -1,4 +1,4 @@
-"""How a side-looking radar sees a surface: local incidence, layover, shadow, and brightness in dB.
+"""Viewing geometry of a side-looking radar: local incidence, layover and shadow.
 
 Heights (…, y, x) in metres, rows running south; the gradient is (zx, zy), rise per metre toward east and north. Angles
 are in degrees: θ the incidence on the ellipsoid, α the direction from the target to the sensor on the ground, clockwise
@@ -63,7 +63,8 @@ def track_heading(orbit: Orbit, latitude: float) -> float:
 
     Returns
     -------
-    Degrees clockwise from north.
+    float
+        Degrees clockwise from north.
 
     Raises
     ------
@@ -99,7 +100,8 @@ def look_azimuth(orbit: Orbit, latitude: float, heading: float | None = None, *,
 
     Returns
     -------
-    Degrees clockwise from true north.
+    float
+        Degrees clockwise from true north.
 
     Raises
     ------
@@ -134,7 +136,8 @@ def look_vector(incidence: Angle, azimuth: Angle) -> tuple[Tensor, Tensor, Tenso
 
     Returns
     -------
-    Components toward east, north and up, of the shape that both angles broadcast to.
+    tuple[Tensor, Tensor, Tensor]
+        Components toward east, north and up, of the shape that both angles broadcast to.
     """
     theta, alpha = _radians(incidence), _radians(azimuth)
     return torch.sin(theta) * torch.sin(alpha), torch.sin(theta) * torch.cos(alpha), torch.cos(theta)
@@ -158,7 +161,13 @@ def cos_local_incidence(
 
     Returns
     -------
-    (…, y, x); negative where the ground shadows itself.
+    Tensor
+        (…, y, x); negative where the ground shadows itself.
+
+    Raises
+    ------
+    ValueError
+        For another method, or shapes that do not fit.
     """
     zx, zy = gradient(z, pixel_size_m, method)
     n, look = unit_normal(zx, zy), look_vector(_like(incidence, z), _like(azimuth, z))
@@ -175,7 +184,13 @@ def rise_toward(z: Tensor, pixel_size_m: Sizes, azimuth: Angle, method: Method =
 
     Returns
     -------
-    (…, y, x); negative on ground that faces the sensor.
+    Tensor
+        (…, y, x); negative on ground that faces the sensor.
+
+    Raises
+    ------
+    ValueError
+        For another method, or shapes that do not fit.
     """
     zx, zy = gradient(z, pixel_size_m, method)
     alpha = _radians(_like(azimuth, z))
@@ -196,7 +211,13 @@ def layover(z: Tensor, pixel_size_m: Sizes, incidence: Angle, azimuth: Angle, me
 
     Returns
     -------
-    bool (…, y, x).
+    Tensor
+        Bool (…, y, x).
+
+    Raises
+    ------
+    ValueError
+        For another method, or shapes that do not fit.
     """
     with torch.no_grad():
         theta = _radians(_like(incidence, z))
@@ -213,7 +234,13 @@ def shadow(z: Tensor, pixel_size_m: Sizes, incidence: Angle, azimuth: Angle, met
 
     Returns
     -------
-    bool (…, y, x).
+    Tensor
+        Bool (…, y, x).
+
+    Raises
+    ------
+    ValueError
+        For another method, or shapes that do not fit.
     """
     with torch.no_grad():
         return cos_local_incidence(z, pixel_size_m, incidence, azimuth, method) <= 0
@@ -229,7 +256,13 @@ def layover_or_shadow(z: Tensor, pixel_size_m: Sizes, incidence: Angle, azimuth:
 
     Returns
     -------
-    bool (…, y, x).
+    Tensor
+        Bool (…, y, x).
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit.
     """
     return layover(z, pixel_size_m, incidence, azimuth) | shadow(z, pixel_size_m, incidence, azimuth)
 

@@ -1,7 +1,8 @@
-"""Sensor model of a 10 m imager: point spread, sampling and noise, and back-projection on what it observed.
+"""Sensor model of a 10 m imager: point spread function (PSF), sampling, noise and back-projection.
 
-Training samples are simulated with numpy, and networks are held to their input with torch; both take their weights
-from one Gaussian. They differ beyond the edge: `simulate` leaves the missing cells out, `downsample` repeats the last.
+Training samples are simulated with numpy, and networks are held to their input with torch; both use weights of the same
+Gaussian. They differ beyond the edge: `simulate` rescales the weights of the cells that exist, `downsample` repeats the
+last cells.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Sensor:
         Modulation transfer function (MTF) at its Nyquist frequency, detector and optics together. For Sentinel-2's 10 m
         bands the requirement is 0.15 to 0.3 (ESA, Sentinel-2 User Handbook, 2015); about 0.2 is measured in orbit.
     noise
-        Standard deviation of a reflectance.
+        Standard deviation of the noise, in reflectance.
     step
         Reflectance of one digital number; 0 keeps floats.
 
@@ -85,7 +86,8 @@ def psf_sigma(k: int, mtf: float) -> float:
 
     Returns
     -------
-    Fine cells.
+    float
+        Fine cells.
 
     Raises
     ------
@@ -102,14 +104,17 @@ def gaussian(distance: F64, sigma: float, cut: float = math.inf) -> F64:
 
     Parameters
     ----------
-    distance, sigma
-        d and σ, in the same unit.
+    distance
+        Distances d, an array of any shape.
+    sigma
+        Standard deviation σ, in the unit of `distance`.
     cut
         Standard deviations beyond which the result is 0.
 
     Returns
     -------
-    Array of the shape of `distance`.
+    ndarray
+        Array of the shape of `distance`.
     """
     away = distance / sigma
     return np.where(np.abs(away) <= cut, np.exp(-0.5 * away**2), 0.0)
@@ -119,9 +124,9 @@ _CUT = 4.0  # standard deviations at which the point spread ends
 
 
 def gaussian_rows(n: int, k: int, sigma: float) -> F64:
-    """Return the weights of the fine cells of a line in each coarse cell.
+    """Return the weight of each fine cell of a line in each coarse cell.
 
-    Beyond four standard deviations a weight is 0; at the edge a row is cut and the rest is rescaled.
+    Weights beyond four standard deviations are 0; at the edge a row is cut off and its other weights are rescaled.
 
     Parameters
     ----------
@@ -130,11 +135,12 @@ def gaussian_rows(n: int, k: int, sigma: float) -> F64:
     k
         Fine cells along a coarse one.
     sigma
-        Of the PSF, fine cells.
+        Standard deviation of the PSF, fine cells.
 
     Returns
     -------
-    (n / k, n); each row sums to one.
+    ndarray
+        (n / k, n); each row sums to one.
     """
     centre = (np.arange(n // k) + 0.5) * k - 0.5
     weight = gaussian(np.arange(n)[None, :] - centre[:, None], sigma, _CUT)
@@ -143,18 +149,25 @@ def gaussian_rows(n: int, k: int, sigma: float) -> F64:
 
 @lru_cache(maxsize=16)
 def point_spread(k: int, mtf: float | None) -> F32:
-    """Return the weights of the fine cells along one axis in a coarse cell of k, about its centre.
+    """Return the weights of the fine cells along one axis for a coarse cell of k, centred on it.
 
     Parameters
     ----------
     k
         Fine cells along a coarse one.
     mtf
-        Of a Gaussian, cut at four standard deviations; None is the area mean.
+        Modulation transfer function at the Nyquist frequency of a Gaussian that is cut off at four standard deviations;
+        None is the area mean.
 
     Returns
     -------
-    float32 weights that sum to one.
+    ndarray
+        float32 weights that sum to one.
+
+    Raises
+    ------
+    UsageError
+        For an MTF that is not between 0 and 1.
     """
     if mtf is None:
         return np.full(k, 1.0 / k, np.float32)
@@ -165,7 +178,7 @@ def point_spread(k: int, mtf: float | None) -> F32:
 
 
 def simulate(fine: NDArray[np.floating], k: int, sensor: Sensor, rng: np.random.Generator) -> F32:
-    """Return what the sensor reports of a fine image, noise and rounding included.
+    """Simulate what the sensor reports of a fine image, including noise and rounding.
 
     Parameters
     ----------
@@ -180,7 +193,8 @@ def simulate(fine: NDArray[np.floating], k: int, sensor: Sensor, rng: np.random.
 
     Returns
     -------
-    Reflectance (band, y, x), centred on its cells.
+    ndarray
+        Reflectance (band, y, x), centred on its cells.
 
     Raises
     ------
@@ -200,18 +214,19 @@ def simulate(fine: NDArray[np.floating], k: int, sensor: Sensor, rng: np.random.
 
 
 def downsample(fine: Tensor, k: int, mtf: float | None = None) -> Tensor:
-    """Return the coarse image that the point spread makes of a fine one, without noise; differentiable.
+    """Downsample an image with the point spread function, without noise; differentiable.
 
     Parameters
     ----------
     fine
-        (n, band, y·k, x·k); beyond the edge its last cells are repeated.
+        Image, (n, band, y·k, x·k); its last cells are repeated beyond the edge.
     k, mtf
         As in `point_spread`.
 
     Returns
     -------
-    (n, band, y, x).
+    Tensor
+        (n, band, y, x).
 
     Raises
     ------
@@ -234,7 +249,7 @@ def downsample(fine: Tensor, k: int, mtf: float | None = None) -> Tensor:
 
 
 def back_project(fine: Tensor, coarse: Tensor, k: int, *, mtf: float | None = None, rounds: int = 3) -> Tensor:
-    """Give a fine image the low frequencies of its observation, and keep its detail within a coarse cell.
+    """Replace the low frequencies of a fine image by those of its observation, and keep the detail within coarse cells.
 
     Parameters
     ----------
@@ -243,11 +258,17 @@ def back_project(fine: Tensor, coarse: Tensor, k: int, *, mtf: float | None = No
     k, mtf
         As in `point_spread`.
     rounds
-        Each adds the difference of `coarse` and the downsampled image, interpolated bilinearly.
+        Number of rounds; each adds the difference of `coarse` and the downsampled image, interpolated bilinearly.
 
     Returns
     -------
-    (n, band, y·k, x·k).
+    Tensor
+        (n, band, y·k, x·k).
+
+    Raises
+    ------
+    UsageError
+        Where k does not divide the sides.
 
     References
     ----------
@@ -262,8 +283,9 @@ def back_project(fine: Tensor, coarse: Tensor, k: int, *, mtf: float | None = No
 
 
 def back_projection_reach(k: int, mtf: float | None = None) -> int:
-    """Return how many coarse cells around a cell a round of `back_project` reads: those of the PSF, and one for
-    bilinear.
+    """Return how many coarse cells around a cell one round of `back_project` reads.
+
+    They are the cells under the point spread function, and one for the bilinear interpolation.
 
     Parameters
     ----------
@@ -272,7 +294,8 @@ def back_projection_reach(k: int, mtf: float | None = None) -> int:
 
     Returns
     -------
-    Coarse cells.
+    int
+        Coarse cells.
     """
     beyond = (len(point_spread(k, mtf)) - k) // 2
     return -(-beyond // k) + 1

@@ -1,4 +1,4 @@
-"""Sunlight on terrain: how bright a slope is, and from where an image is lit."""
+"""Sunlight on terrain: the brightness of a slope, and the direction from which an image is lit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from terrafine.physics.backscatter import highpass
+from terrafine.physics.highpass import highpass
 from terrafine.physics.radar import cos_local_incidence
 from terrafine.physics.stencil import Sizes
 from terrafine.physics.terrain import gradient
@@ -47,13 +47,14 @@ def shade_db(z: Tensor, pixel_size_m: Sizes, azimuth: float, elevation: float, d
     pixel_size_m
         Metres along y and x, as `stencil.Sizes`.
     azimuth, elevation
-        Of the sun, degrees.
+        Azimuth and elevation of the sun, degrees.
     diffuse
-        Share of the sky relative to that of the sun at perpendicular incidence.
+        Light of the sky relative to that of the sun at perpendicular incidence.
 
     Returns
     -------
-    dB, (…, y, x).
+    Tensor
+        dB, (…, y, x).
 
     Raises
     ------
@@ -74,8 +75,8 @@ def shade_db(z: Tensor, pixel_size_m: Sizes, azimuth: float, elevation: float, d
 def find_sun(image_db: Tensor, z: Tensor, pixel_size_m: Sizes, valid: Tensor, window: int = 31) -> Sun:
     """Estimate the direction from which an image is lit, from the slopes that are bright.
 
-    Least squares of brightness on the gradient over the valid cells, both without their mean over the window. The
-    gradient points uphill, so the light comes from the opposite side.
+    Brightness is fitted to the gradient by least squares over the valid cells, both without their mean over the window.
+    The gradient points uphill, so the light comes from the opposite side.
 
     Parameters
     ----------
@@ -86,16 +87,17 @@ def find_sun(image_db: Tensor, z: Tensor, pixel_size_m: Sizes, valid: Tensor, wi
     valid
         Bool, (y, x).
     window
-        Side in cells, as in `backscatter.highpass`.
+        Side in cells, as in `highpass.highpass`.
 
     Returns
     -------
-    Direction and correlation.
+    Sun
+        Direction and correlation.
 
     Raises
     ------
     ValueError
-        For fewer than 3 valid cells, or level ground.
+        For fewer than 3 valid cells, level ground, or a window that `highpass` rejects.
     """
     sides = gradient(z, pixel_size_m)
     mask = valid & torch.isfinite(sides[0]) & torch.isfinite(sides[1])

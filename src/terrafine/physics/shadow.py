@@ -1,9 +1,8 @@
-"""What terrain hides from a radar: cast shadow and cast layover, by rays over the surface.
+"""Cast shadow and cast layover of a radar, by rays over the surface.
 
-numpy, no gradients. Heights (y, x) in metres, NaN where void, rows running south; pixel_size_m (2, y), metres along y
-and x by row; angles in degrees as in `radar`. A ray goes from each cell in the direction of the sensor and reads the
-surface where it crosses the lines of the grid, rows or columns, whichever it crosses more often, linearly between two
-cells.
+numpy, no gradients. Heights (y, x) in metres, NaN at nodata, rows running south; pixel_size_m (2, y), metres along y
+and x by row; angles in degrees as in `radar`. A ray runs from each cell in the direction of the sensor. It samples the
+surface where it crosses grid lines (rows or columns, whichever it crosses more often), linearly between two cells.
 """
 
 from __future__ import annotations
@@ -53,7 +52,8 @@ def reach_m(relief_m: float, incidence: float) -> tuple[float, float]:
 
     Returns
     -------
-    Reach of the shadow and of the layover, metres.
+    tuple[float, float]
+        Reach of the shadow and of the layover, metres.
     """
     tangent = math.tan(math.radians(incidence))
     return relief_m * tangent, relief_m / tangent
@@ -69,7 +69,13 @@ def radar_masks(z: F64, pixel_size_m: F64, incidence: float | F64, azimuth: floa
 
     Returns
     -------
-    Both masks.
+    RadarMasks
+        Both masks.
+
+    Raises
+    ------
+    ValueError
+        As `cast_shadow`.
     """
     return RadarMasks(
         cast_layover(z, pixel_size_m, incidence, azimuth), cast_shadow(z, pixel_size_m, incidence, azimuth)
@@ -96,7 +102,8 @@ def cast_shadow(z: F64, pixel_size_m: F64, incidence: float | F64, azimuth: floa
 
     Returns
     -------
-    bool (y, x).
+    ndarray
+        Bool (y, x).
 
     Raises
     ------
@@ -110,9 +117,9 @@ def cast_shadow(z: F64, pixel_size_m: F64, incidence: float | F64, azimuth: floa
 def cast_layover(z: F64, pixel_size_m: F64, incidence: float | F64, azimuth: float) -> Mask:
     """Find cells that share their slant range with other ground.
 
-    Ground at distance d away from the sensor and higher by d tan θ or more has its echo no later than the cell's, as
-    the cell has relative to ground toward the sensor that is lower by as much. So the slope in layover, the ground at
-    its foot and the ground behind its top are all found. Cost and nodata are as for `cast_shadow`.
+    Ground at distance d away from the sensor that is higher by d tan θ or more has its echo no later than the cell. The
+    same holds for the cell relative to lower ground toward the sensor. The mask therefore covers the slope in layover,
+    the ground at its foot and the ground behind its top. Cost and nodata are as for `cast_shadow`.
 
     Parameters
     ----------
@@ -121,7 +128,8 @@ def cast_layover(z: F64, pixel_size_m: F64, incidence: float | F64, azimuth: flo
 
     Returns
     -------
-    bool (y, x).
+    ndarray
+        Bool (y, x).
 
     Raises
     ------
@@ -143,8 +151,11 @@ def _tangent(incidence: float | F64) -> F64:
 
 @dataclass(frozen=True, slots=True)
 class _Ray:
-    """The course of a ray: whole columns (or rows) `toward` growing index or back, `drift` rows (or columns) a step, by
-    row; `stride` metres a step, by row; of interest as long as it can rise by `least` metres per metre."""
+    """The course of a ray over the grid.
+
+    It moves by whole columns (or rows) in the direction `toward`, by `drift` rows (or columns) and `stride` metres a
+    step, both by row, as long as the ground can rise by `least` metres per metre.
+    """
 
     columns: bool
     toward: int
@@ -157,8 +168,8 @@ def _steepest_rise(z: F64, pixel_size_m: F64, azimuth: float, least: float) -> F
     """Greatest rise per metre from each cell to any ground along the azimuth, as far as one above `least` can be.
 
     −∞ where there is no ground. Steps are whole columns, or whole rows where the ray crosses more of those; the ray's
-    course in cells is that of the row it starts in. Cells go in small blocks: a low block in high ground looks far, the
-    others do not, and a block stays in the processor's cache.
+    course in cells is that of the row it starts in. Cells are processed in small blocks: only a low block in high
+    ground needs long rays, and a block stays in the processor's cache.
     """
     z = np.asarray(z)
     if z.ndim != 2 or pixel_size_m.shape != (2, z.shape[0]):
@@ -187,14 +198,14 @@ def _steepest_rise(z: F64, pixel_size_m: F64, azimuth: float, least: float) -> F
 
 
 def _steps(relief: float, ray: _Ray, shape: tuple[int, ...]) -> int:
-    """Steps after which no ground of that relief rises by `least` any more."""
+    """Number of steps after which no ground of that relief can rise by `least`."""
     if not relief > 0 or not math.isfinite(relief):
         return 0
     return min(int(relief / ray.least / float(ray.stride.min())) + 1, shape[1 if ray.columns else 0] - 1)
 
 
 def _window(block: tuple[slice, slice], ray: _Ray, steps: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """The cells that rays from a block may meet in so many steps."""
+    """The cells that rays from a block can reach in a number of steps."""
     ahead, aside = steps + 1, int(steps * float(np.abs(ray.drift).max())) + 2
     margins = (aside, ahead) if ray.columns else (ahead, aside)
     y, x = (
@@ -205,14 +216,14 @@ def _window(block: tuple[slice, slice], ray: _Ray, steps: int, shape: tuple[int,
 
 
 def _facing(part: slice, shift: int, size: int) -> tuple[slice, slice]:
-    """The cells of a part that have a cell `shift` farther on inside, and those cells."""
+    """The cells of a part whose neighbour at distance `shift` is inside the grid, and those neighbours."""
     start, stop = max(part.start, -shift), min(part.stop, size - shift)
     stop = max(stop, start)
     return slice(start, stop), slice(start + shift, stop + shift)
 
 
 def _one_column(z: F64, best: F64, block: tuple[slice, slice], k: int, ray: _Ray) -> None:
-    """Take step k across columns into `best`: the surface between two rows of one column."""
+    """Update `best` with step k across columns: the surface between two rows of one column."""
     here, there = _facing(block[1], k * ray.toward, z.shape[1])
     rows = np.arange(block[0].start, block[0].stop)
     upper, part, inside = _between(rows + k * ray.drift[block[0]], z.shape[0])
@@ -228,7 +239,7 @@ def _one_column(z: F64, best: F64, block: tuple[slice, slice], k: int, ray: _Ray
 
 
 def _one_row(z: F64, best: F64, block: tuple[slice, slice], k: int, ray: _Ray) -> None:
-    """Take step k across rows into `best`: the surface between two columns of one row."""
+    """Update `best` with step k across rows: the surface between two columns of one row."""
     here, there = _facing(block[0], k * ray.toward, z.shape[0])
     if here.start == here.stop:
         return

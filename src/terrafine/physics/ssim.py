@@ -17,7 +17,7 @@ _SIGMA, _K1, _K2 = 1.5, 0.01, 0.03
 
 
 def ssim(a: F64, b: F64, data_range: float = 1.0) -> F64:
-    """Return the map of structural similarity, where the Gaussian window of 11 cells (σ 1.5) is whole.
+    """Compute the map of structural similarity where the Gaussian window of 11 cells (σ 1.5) is whole.
 
     Parameters
     ----------
@@ -28,7 +28,8 @@ def ssim(a: F64, b: F64, data_range: float = 1.0) -> F64:
 
     Returns
     -------
-    (..., y - 10, x - 10); 1 where the two are alike.
+    ndarray
+        (..., y - 10, x - 10); 1 where the two are equal.
 
     Raises
     ------

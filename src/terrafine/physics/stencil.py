@@ -1,4 +1,4 @@
-"""What laws of terrain share: sizes of cells, the cells around a cell, and means over the cells that count."""
+"""Shared parts of the terrain laws: cell sizes, neighbours of a cell, and means over the cells that count."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Sizes = Tensor | float | Sequence[float]
 
 
 def cell_sizes(pixel_size_m: Sizes, z: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the metres of a cell along y and along x, in shapes that broadcast against the heights.
+    """Return the size of a cell in metres along y and along x, in shapes that broadcast against the heights.
 
     Parameters
     ----------
@@ -25,7 +25,8 @@ def cell_sizes(pixel_size_m: Sizes, z: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns
     -------
-    Sizes along y and along x.
+    tuple[Tensor, Tensor]
+        Sizes along y and along x.
 
     Raises
     ------
@@ -53,13 +54,14 @@ def neighbour(z: Tensor, dy: int, dx: int) -> Tensor:
     Parameters
     ----------
     z
-        (…, y, x).
+        Values, (…, y, x).
     dy, dx
         Rows south and columns east, each −1, 0 or 1.
 
     Returns
     -------
-    (…, y - 2, x - 2).
+    Tensor
+        (…, y - 2, x - 2).
     """
     return z[..., 1 + dy : z.shape[-2] - 1 + dy, 1 + dx : z.shape[-1] - 1 + dx]
 
@@ -70,11 +72,12 @@ def extended(z: Tensor) -> Tensor:
     Parameters
     ----------
     z
-        (…, y, x), at least 2 rows and 2 columns.
+        Heights, (…, y, x), at least 2 rows and 2 columns.
 
     Returns
     -------
-    (…, y + 2, x + 2).
+    Tensor
+        (…, y + 2, x + 2).
 
     Raises
     ------
@@ -88,7 +91,7 @@ def extended(z: Tensor) -> Tensor:
 
 
 def inner_valid(valid: Tensor) -> Tensor:
-    """Find the inner cells whose nine cells are all valid.
+    """Find the inner cells whose neighbourhood of nine cells is valid throughout.
 
     Parameters
     ----------
@@ -97,7 +100,8 @@ def inner_valid(valid: Tensor) -> Tensor:
 
     Returns
     -------
-    bool (…, y - 2, x - 2).
+    Tensor
+        Bool (…, y - 2, x - 2).
     """
     rows = valid[..., :-2, :] & valid[..., 1:-1, :] & valid[..., 2:, :]
     return rows[..., :-2] & rows[..., 1:-1] & rows[..., 2:]
@@ -115,7 +119,8 @@ def compared(prediction: Tensor, truth: Tensor, valid: Tensor | None) -> tuple[T
 
     Returns
     -------
-    Both surfaces with 0 at nodata, and the inner cells that may be compared, bool (…, y - 2, x - 2).
+    tuple[Tensor, Tensor, Tensor]
+        Both surfaces with 0 at nodata, and the inner cells that may be compared, bool (…, y - 2, x - 2).
 
     Raises
     ------
@@ -151,13 +156,14 @@ def mean_over(values: Tensor, where: Tensor) -> Tensor:
     Parameters
     ----------
     values
-        (…, y, x).
+        Values, (…, y, x).
     where
         Bool mask or weights, (…, y, x).
 
     Returns
     -------
-    (…); 0 for a surface whose weights are all 0.
+    Tensor
+        (…); 0 for a surface whose weights are all 0.
     """
     weight = where.to(values.dtype).expand_as(values)
     return (values * weight).sum((-2, -1)) / weight.sum((-2, -1)).clamp_min(torch.finfo(values.dtype).tiny)

@@ -1,4 +1,4 @@
-"""Slope, aspect and curvature of a surface, and losses that hold a prediction to those of the truth.
+"""Slope, aspect and curvature of a surface, and losses on their difference between prediction and truth.
 
 Everywhere: heights (…, y, x) in metres, rows running south; `pixel_size_m` as `stencil.Sizes`; the gradient is
 (zx, zy), rise per metre toward east and toward north. All functions are differentiable, on flat ground too. A loss is
@@ -51,7 +51,8 @@ def gradient(z: Tensor, pixel_size_m: Sizes, method: Method = "horn") -> tuple[T
 
     Returns
     -------
-    zx and zy, each (…, y, x).
+    tuple[Tensor, Tensor]
+        zx and zy, each (…, y, x).
 
     Raises
     ------
@@ -88,7 +89,8 @@ def slope(z: Tensor, pixel_size_m: Sizes, method: Method = "horn", unit: Unit = 
 
     Returns
     -------
-    (…, y, x), in that unit.
+    Tensor
+        (…, y, x), in that unit.
 
     Raises
     ------
@@ -116,7 +118,8 @@ def unit_normal(zx: Tensor, zy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     Returns
     -------
-    Components toward east, north and up, each (…, y, x).
+    tuple[Tensor, Tensor, Tensor]
+        Components toward east, north and up, each (…, y, x).
     """
     up = torch.rsqrt(1 + zx.square() + zy.square())
     return -zx * up, -zy * up, up
@@ -134,7 +137,13 @@ def aspect(z: Tensor, pixel_size_m: Sizes, method: Method = "horn") -> tuple[Ten
 
     Returns
     -------
-    Components toward east and north, each (…, y, x).
+    tuple[Tensor, Tensor]
+        Components toward east and north, each (…, y, x).
+
+    Raises
+    ------
+    ValueError
+        As `gradient`.
     """
     east, north, _ = unit_normal(*gradient(z, pixel_size_m, method))
     return east, north
@@ -156,7 +165,13 @@ def curvatures(z: Tensor, pixel_size_m: Sizes, flat: float = 1e-3) -> tuple[Tens
 
     Returns
     -------
-    Plan and profile curvature in 1/100 m, each (…, y, x).
+    tuple[Tensor, Tensor]
+        Plan and profile curvature in 1/100 m, each (…, y, x).
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit.
 
     References
     ----------
@@ -192,7 +207,8 @@ def gradient_loss(prediction: Tensor, truth: Tensor, pixel_size_m: Sizes, valid:
 
     Returns
     -------
-    (…), metres per metre.
+    Tensor
+        (…), metres per metre.
 
     Raises
     ------
@@ -233,7 +249,7 @@ def slope_loss(
 ) -> Tensor:
     """Compute the mean absolute difference between the slopes of prediction and truth.
 
-    The outermost cells and those beside nodata do not count. Raises ValueError as `gradient_loss`.
+    The outermost cells and those beside nodata do not count.
 
     Parameters
     ----------
@@ -244,7 +260,13 @@ def slope_loss(
 
     Returns
     -------
-    (…), in that unit.
+    Tensor
+        (…), in that unit.
+
+    Raises
+    ------
+    ValueError
+        As `gradient_loss`, or for a method or unit that `slope` rejects.
     """
     p, t, inner = compared(prediction, truth, valid)
     error = slope(p, pixel_size_m, method, unit) - slope(t, pixel_size_m, method, unit)
@@ -262,8 +284,7 @@ def aspect_loss(
     """Compute the mean of 1 − cos(angle between the aspects), weighted by sin(slope) of the truth.
 
     Aspects are unit vectors u = −g/√(|g|² + flat²), and 1 − cos = |Δu|²/2. Gradients are therefore bounded, and flat
-    ground, which has no aspect, has no weight: a truth that is flat throughout gives 0. Raises ValueError as
-    `gradient_loss`.
+    ground, which has no aspect, has no weight: a truth that is flat throughout gives 0.
 
     Parameters
     ----------
@@ -276,7 +297,13 @@ def aspect_loss(
 
     Returns
     -------
-    (…), from 0 to 2.
+    Tensor
+        (…), from 0 to 2.
+
+    Raises
+    ------
+    ValueError
+        As `gradient_loss`, or for a method that `gradient` rejects.
     """
     p, t, inner = compared(prediction, truth, valid)
     (px, py), (tx, ty) = (gradient(z, pixel_size_m, method) for z in (p, t))
@@ -290,7 +317,7 @@ def aspect_loss(
 def curvature_loss(
     prediction: Tensor, truth: Tensor, pixel_size_m: Sizes, valid: Tensor | None = None, flat: float = FLAT
 ) -> Tensor:
-    """Compute the mean of |Δplan| + |Δprofile| curvature; raises ValueError as `gradient_loss`.
+    """Compute the mean of |Δplan| + |Δprofile| curvature.
 
     Parameters
     ----------
@@ -301,7 +328,13 @@ def curvature_loss(
 
     Returns
     -------
-    (…), 1/100 m.
+    Tensor
+        (…), 1/100 m.
+
+    Raises
+    ------
+    ValueError
+        As `gradient_loss`.
     """
     p, t, inner = compared(prediction, truth, valid)
     (plan, profile), (plan_t, profile_t) = (curvatures(z, pixel_size_m, flat) for z in (p, t))

@@ -23,9 +23,10 @@ def calibration_of(ratios: Sequence[Tensor]) -> dict[str, float]:
 
     Returns
     -------
-    `sigma`, the factor from the network's σ to the published one, of which ±1 covers 68 % of the errors; and for each
-    of COVERAGES, under its two decimals, the multiple of the published σ that covers that share. A normal distribution
-    would give 1, 1.65 and 1.97.
+    dict[str, float]
+        `sigma`, the factor from the network's σ to the published one, of which ±1 covers 68 % of the errors; and for
+        each of COVERAGES, under its two decimals, the multiple of the published σ that covers that share. A normal
+        distribution would give 1, 1.65 and 1.97.
     """
     found = torch.cat([r.flatten() for r in ratios]).double().cpu().numpy()
     unit, *wider = np.quantile(found, COVERAGES).tolist()

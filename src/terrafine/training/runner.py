@@ -58,7 +58,8 @@ def fit(
 
     Returns
     -------
-    The validation batches, on the device.
+    Sequence[Any]
+        The validation batches, on the device.
 
     Raises
     ------

@@ -72,7 +72,8 @@ def train(
 
     Returns
     -------
-    The weights file, its held-out scores and the steps done.
+    TrainingResult
+        The weights file, its held-out scores and the steps done.
 
     Raises
     ------

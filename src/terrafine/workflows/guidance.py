@@ -200,7 +200,7 @@ def _compare(lit: Tensor, db: Tensor, seen: Tensor) -> Offset | None:
     """How a guide lies against its model, both without what varies slowly; None: too little of either."""
     import torch
 
-    from terrafine.physics.backscatter import highpass
+    from terrafine.physics.highpass import highpass
     from terrafine.raster.warp.registration import estimate_offset
 
     mask = seen & torch.isfinite(lit)

@@ -17,13 +17,12 @@ from terrafine.physics.backscatter import (
     backscatter_db,
     fit_backscatter,
     fit_exponent,
-    highpass,
     sar_loss,
     simulate_db,
-    speckle,
-    speckle_bias_db,
 )
+from terrafine.physics.highpass import highpass
 from terrafine.physics.radar import cos_local_incidence, look_azimuth
+from terrafine.physics.speckle import speckle, speckle_bias_db
 
 FOLDER = DATA / "radar"
 THETA, ALPHA = 38.0, 101.0

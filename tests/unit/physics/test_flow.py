@@ -16,7 +16,6 @@ from terrafine.physics.flow import (
     flow_shares,
     sink_depth,
     sink_penalty,
-    soft_direction,
     soft_direction_loss,
 )
 
@@ -36,6 +35,11 @@ def pitless(seed: int) -> Tensor:
     assert (sink_depth(z) == 0).all()
     assert torch.equal(z, torch.from_numpy(np.asarray(fill(z.numpy()))))
     return z
+
+
+def soft_direction(z: Tensor, pixel_size_m: tuple[float, float] | float, temperature: float) -> Tensor:
+    """Probability of each of the eight flow directions."""
+    return torch.softmax(drops(z, pixel_size_m) / temperature, dim=-3)
 
 
 def by_row(side: int) -> np.ndarray:
@@ -164,4 +168,6 @@ def test_the_sink_penalty_passes_the_finite_difference_check() -> None:
 
 def test_a_temperature_must_be_positive() -> None:
     with pytest.raises(ValueError, match="temperature"):
-        soft_direction(rough(), 30.0, 0)
+        soft_direction_loss(rough(), rough(), 30.0, temperature=0)
+    with pytest.raises(ValueError, match="temperature"):
+        flow_shares(rough(), 30.0, 0)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from terrafine.errors import RecipeError
 from terrafine.nn.attention import ATTENTION, attention
-from terrafine.physics.backscatter import highpass
+from terrafine.physics.highpass import highpass
 from terrafine.systems.sat2dem.normalise import NORMALISATIONS
 
 __all__ = ["UNet", "stretch"]

@@ -55,7 +55,8 @@ class Degradation:
 
         Returns
         -------
-        (y, x) metres, without the margin.
+        ndarray
+            (y, x) metres, without the margin.
         """
         taps = kernel(self.kernel, k, self.width)
         coarse = _along(_along(fine, taps, k, 0), taps, k, 1)
@@ -124,7 +125,8 @@ def kernel(name: str, k: int, width: float = 0.5) -> F64:
 
     Returns
     -------
-    ((2·MARGIN + 1)·k,), centred on the middle coarse cell; the sum is one.
+    ndarray
+        ((2·MARGIN + 1)·k,), centred on the middle coarse cell; the sum is one.
 
     Raises
     ------

@@ -93,8 +93,9 @@ class OpticalFamily:
 
         Returns
         -------
-        Band -> (2, y, x), its value, and 1 where observed. Bands are optical, 10 lg of brightness, and sun_east and
-        sun_north, the unit vector toward the sun on the map.
+        dict[str, ndarray]
+            Band -> (2, y, x), its value, and 1 where observed. Bands are optical, 10 lg of brightness, and sun_east and
+            sun_north, the unit vector toward the sun on the map.
         """
         azimuth, elevation, diffuse = (rng.uniform(*r) for r in (self.azimuth, self.elevation, self.diffuse))
         seen = torch.from_numpy(as_seen(fine, self.shift, self.smooth, rng, self.error * min(pixel_size_m)))

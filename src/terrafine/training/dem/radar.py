@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from terrafine.errors import RecipeError
-from terrafine.physics.backscatter import Backscatter, simulate_db, speckle
+from terrafine.physics.backscatter import Backscatter, simulate_db
 from terrafine.physics.radar import ORBITS, look_azimuth, look_vector
+from terrafine.physics.speckle import speckle
 from terrafine.training.dem.simulation import as_seen, covers, guide_band, texture
 
 __all__ = ["RadarFamily"]
@@ -97,8 +98,9 @@ class RadarFamily:
 
         Returns
         -------
-        Band -> (2, y, x), its value, and 1 where observed. Bands are vv and vh in dB, and look_east and look_north, the
-        horizontal parts of the unit vector to the sensor.
+        dict[str, ndarray]
+            Band -> (2, y, x), its value, and 1 where observed. Bands are vv and vh in dB, and look_east and look_north,
+            the horizontal parts of the unit vector to the sensor.
         """
         theta = float(rng.uniform(*self.incidence))
         orbit = ORBITS[int(rng.integers(2))]

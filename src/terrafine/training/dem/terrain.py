@@ -134,7 +134,8 @@ def split(
 
     Returns
     -------
-    (training, validation)
+    tuple[list[Terrain], list[Terrain]]
+        (training, validation)
 
     Raises
     ------
