@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from terrafine.raster.products import Product
     from terrafine.systems import ModelRef
     from terrafine.workflows.guidance import Guidance
 
@@ -36,7 +35,6 @@ def sharpen_dem(
     *,
     scale: int | None = None,
     model: PathLike | None = None,
-    product: PathLike | Product | None = None,
     consistency: str = "hard",
     tolerance_m: float = 1.0,
     uncertainty: bool = False,
@@ -63,10 +61,6 @@ def sharpen_dem(
         Output cells along one side of an input cell: 2, 3 or 4. By default 4, or what the weights serve.
     model
         A name from `terrafine models`, or a .safetensors file. By default ridgeline; pimsr with `guidance`.
-    product
-        What the DEM is: a key of `terrafine.raster.products.PRODUCTS` such as "srtm1", a product file, or a Product. By
-        default recognised from tags, file names, grid and heights. It is stated in the summary and in the tags; models
-        that read the product adapt to it.
     consistency
         `hard`: block means equal the input; `soft`: within `tolerance_m`; `none`: as the model gives.
     tolerance_m
@@ -118,7 +112,7 @@ def sharpen_dem(
         raise UsageError(f"model={model!r}; expected a name from `terrafine models`, or the path of a weights file")
     if scale is not None and not is_whole(scale):
         raise UsageError(f"scale={scale!r}; expected 2, 3 or 4")
-    known = None if product is None else find_product(product)
+    known = None if reading.product is None else find_product(reading.product)
     asked = DemRequest(scale, os.fspath(chosen), consistency, tolerance_m, uncertainty, self_ensemble, running, known)
     if isinstance(source, np.ndarray):
         _only_for_files(destination=destination, preview=preview, dask=running.dask, guidance=guidance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from inspect import signature
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from terrafine.inference.engine import RunReport
     from terrafine.inference.progress import Progress
+    from terrafine.raster.products import Product
 
 __all__ = [
     "GUIDANCE_FIELDS",
@@ -79,6 +81,7 @@ class DemFields(RadarFields, RunFields, total=False):
     """Keywords of `sharpen_dem`."""
 
     vertical_datum: str | None
+    product: str | os.PathLike[str] | Product | None
     engine: str
     target_resolution: tuple[float, float] | None
     target_crs: str | None

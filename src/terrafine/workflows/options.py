@@ -7,6 +7,7 @@ A verb takes `read` and `run`, and their fields as keywords too (`terrafine.work
 from __future__ import annotations
 
 import numbers
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from terrafine.inference.engine import RunReport
     from terrafine.inference.progress import Progress
+    from terrafine.raster.products import Product
 
 __all__ = ["ENGINES", "Guidance", "ReadOptions", "RunOptions", "TargetGrid", "parse_size"]
 
@@ -47,6 +49,9 @@ class ReadOptions:
         Metres along a cell where there is no CRS: one number, or (y, x). For numpy heights also float64 (2, y).
     sensor
         Sensor of an optical image, a name of `terrafine.raster.read.sensors.SENSORS`.
+    product
+        What a DEM is: a key of `terrafine.raster.products.PRODUCTS` such as "srtm1", a product file, or a Product. By
+        default recognised from tags, file names, grid and heights.
 
     Raises
     ------
@@ -61,6 +66,7 @@ class ReadOptions:
     assume_crs: str | None = None
     pixel_size_m: float | tuple[float, float] | NDArray[np.float64] | None = None
     sensor: str | None = None
+    product: str | os.PathLike[str] | Product | None = None
 
     def __post_init__(self) -> None:
         if self.bands is not None and not isinstance(self.bands, Mapping):
