@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from terrafine.arguments import check_fields
 from terrafine.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Sensor:
     step: float = 1e-4
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not (0 < self.mtf < 1 and self.noise >= 0 and self.step >= 0):
             raise UsageError(
                 f"sensor with MTF {self.mtf}, noise {self.noise}, step {self.step}; expected an MTF between 0 and 1, "

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from inspect import signature
 from typing import Any, ParamSpec, TypeVar
 
+from terrafine.arguments import check_arguments
 from terrafine.errors import TerrafineError
 
 __all__ = ["INSTEAD", "adapted", "advice_for", "arguments_in", "arguments_of", "names_own_arguments", "rewritten"]
@@ -104,7 +105,7 @@ def advice_for(has: Collection[str]) -> Iterator[None]:
 
 
 def names_own_arguments(fields: Any = None, also: Collection[str] = ()) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A decorator of verbs: their errors name only their own arguments.
+    """A decorator of verbs: arguments are held against their declared kinds, and errors name only their own arguments.
 
     Parameters
     ----------
@@ -121,6 +122,7 @@ def names_own_arguments(fields: Any = None, also: Collection[str] = ()) -> Calla
         @functools.wraps(verb)
         def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
             with advice_for(has):
+                check_arguments(verb, fields, args, kwargs)
                 return verb(*args, **kwargs)
 
         wrapped.__dict__["arguments"] = has

@@ -222,7 +222,7 @@ def _elevation(asked: _Asked) -> dict[str, Any]:
     _refuse("elevation", {n: v for n, v in asked.given.items() if n not in known})
     chosen = {n: v for n, v in asked.given.items() if v is not None}
     if "hydrology_memory" in chosen:
-        chosen["hydrology_memory"] = parse_size(chosen["hydrology_memory"])
+        chosen["hydrology_memory"] = parse_size(chosen["hydrology_memory"], "hydrology_memory")
     return compare(
         asked.named,
         asked.reference,

@@ -137,9 +137,6 @@ def merge_options(
         For an engine or Dask that is not installed.
     """
     known = set(accepted.__annotations__)
-    for kind, value in ((ReadOptions, read), (RunOptions, run)):
-        if value is not None and not isinstance(value, kind):
-            raise UsageError(f"{verb.__name__}: found a {type(value).__name__}; expected {kind.__name__}")
     for name in given:
         if name not in known:
             raise UsageError(_unknown(verb, name, known))

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from terrafine.errors import UsageError
+from terrafine.errors import OutputError, UsageError
 from terrafine.workflows.advice import names_own_arguments
 from terrafine.workflows.fields import ImageFields, merge_options
 from terrafine.workflows.options import ReadOptions, RunOptions
@@ -107,6 +107,8 @@ def map_impervious(
     if region_name is not None and regions is None:
         raise UsageError("region_name= is a field of regions=, which is not given")
     named = Path(destination)
+    if not named.name:
+        raise OutputError(f"{named}: is a folder; expected the path of a file to write")
     beside = (
         _beside(named, "_probability.tif") if probability or sigma else None,
         style_path(named),

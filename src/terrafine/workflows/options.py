@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from terrafine.arguments import check_fields, check_kind, fits
 from terrafine.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,12 +75,7 @@ class ReadOptions:
         for name, number in (self.bands or {}).items():
             if not is_whole(number) or number < 1:
                 raise UsageError(f"band {name} is number {number!r}; expected a whole number, counted from 1")
-        if self.nodata is not None and not _is_number(self.nodata):
-            raise UsageError(f"nodata={self.nodata!r}; expected a number")
-        for name in ("elevation_unit", "vertical_datum", "sensor"):
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, str):
-                raise UsageError(f"{name}={value!r}; expected text")
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +126,11 @@ class RunOptions:
         if self.engine not in ENGINES:
             raise UsageError(f"engine {self.engine!r}: expected one of {', '.join(ENGINES)}")
         if self.memory is not None:
-            parse_size(self.memory)
+            parse_size(self.memory, "memory")
         for name in ("threads", "tile"):
             value = getattr(self, name)
             if value is not None and (not is_whole(value) or value < 1):
                 raise UsageError(f"{name}={value!r}; expected a whole number of at least 1")
-        if not isinstance(self.restart, bool):
-            raise UsageError(f"restart={self.restart!r}; expected True or False")
         if self.dask is not None and not isinstance(self.dask, str) and not hasattr(self.dask, "submit"):
             raise UsageError(
                 f"dask={self.dask!r}; expected an address such as tcp://host:8786, or a distributed.Client"
@@ -145,6 +139,7 @@ class RunOptions:
             raise UsageError(f"progress {self.progress!r}: expected True, False or an object with start, advance, stop")
         if self.report is not None and not callable(self.report):
             raise UsageError(f"report {self.report!r}: expected a function of one RunReport")
+        check_fields(self)
 
     @property
     def memory_bytes(self) -> int | None:
@@ -182,10 +177,10 @@ class TargetGrid:
     crs: str | None = None
 
     def __post_init__(self) -> None:
-        if self.resolution is not None:
-            pair = self.resolution
-            if not hasattr(pair, "__len__") or len(pair) != 2 or not all(_is_number(v) and v > 0 for v in pair):
-                raise UsageError(f"target_resolution={pair!r}; expected two sizes above 0, (x, y)")
+        pair = self.resolution
+        if pair is not None and not (fits(pair, "tuple[float, float]") and all(v > 0 for v in pair)):
+            raise UsageError(f"target_resolution={pair!r}; expected two sizes above 0, (x, y)")
+        check_kind("target_crs", self.crs, "str | None")
 
     def __bool__(self) -> bool:
         return self.resolution is not None or self.crs is not None
@@ -223,6 +218,11 @@ class Guidance:
         Unit of the radar: dB or linear power.
     sun
         Azimuth of the images' sun, degrees from true north; by default found from how they light the relief.
+
+    Raises
+    ------
+    UsageError
+        For a value of another kind.
     """
 
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -232,20 +232,20 @@ class Guidance:
     unit: str = "dB"
     sun: float | None = None
 
+    def __post_init__(self) -> None:
+        check_fields(self)
 
-def parse_size(value: int | str) -> int:
-    """Bytes of `4GB` (powers of ten), `512MiB` (powers of two) or a number; raises UsageError."""
+
+def parse_size(value: int | str, name: str = "") -> int:
+    """Bytes of `4GB` (powers of ten), `512MiB` (powers of two) or a number; UsageError names the argument `name`."""
     match = None
     if isinstance(value, str):
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", value, re.IGNORECASE)
     size = int(float(match[1]) * _FACTOR[(match[2] or "").lower()]) if match else value
     if isinstance(size, str) or not is_whole(size) or size <= 0:
-        raise UsageError(f"{value!r} is not a size; expected for example 4GB, 512MiB or 2000000000")
+        shown = f"{name}={value!r}" if name else repr(value)
+        raise UsageError(f"{shown} is not a size; expected for example 4GB, 512MiB or 2000000000")
     return int(size)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def is_whole(value: object) -> bool:

@@ -203,7 +203,6 @@ def open_scene(
     find = partial(find_model, model, scale, threads=threads, verb="map")
     ref = find()
     ref = find(outputs=ref.spec.inputs if outputs is None else outputs)
-    load_model(ref)  # what it cannot give is refused before anything is written
     image = open_image(
         listed(source),
         want=ref.spec.inputs,
@@ -215,6 +214,7 @@ def open_scene(
         nodata=read.nodata,
     )
     with closed_on_error(image):
+        load_model(ref)  # what it cannot give is refused before anything is written
         image.require_valid()
         stored_crs(image.paths[0], image.geobox)
         image.require_cells(_CELL_M, *_CELLS_M, ref.name)

@@ -29,7 +29,6 @@ from terrafine.raster.write.small_image import write_patch
 __all__ = ["FORMAT", "SCALE", "STORED", "build_dataset"]
 
 PathLike = str | os.PathLike[str]
-Progress = Callable[[int, int], None]
 
 
 def build_dataset(
@@ -38,7 +37,7 @@ def build_dataset(
     out: PathLike,
     options: DatasetOptions | None = None,
     *,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
     **fields: Unpack[DatasetFields],
 ) -> dict[str, Any]:
     """Write samples and `index.json` into a new folder.

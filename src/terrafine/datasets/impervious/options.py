@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
+from terrafine.arguments import check_fields
 from terrafine.errors import UsageError
 from terrafine.physics.sensor_model import SENTINEL2, Sensor
 
@@ -105,6 +106,14 @@ class DatasetOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        for name in ("full_scale", "coarse_scale", "pixel_size_m", "count"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"{name}={value!r}; expected a number above 0")
+        for name in ("spacing_m", "seed"):
+            if not getattr(self, name) >= 0:
+                raise UsageError(f"{name}={getattr(self, name)!r}; expected 0 or more")
         if self.side < 4 * SCALE or self.side % SCALE or self.block_m <= 0:
             raise UsageError(
                 f"side {self.side} m, blocks of {self.block_m:g} m; expected a multiple of {SCALE}, at least "

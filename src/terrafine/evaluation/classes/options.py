@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from terrafine.arguments import check_fields
 from terrafine.errors import UsageError
 
 __all__ = ["Options"]
@@ -38,6 +39,7 @@ class Options:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.block < 64 or self.draws < 100 or not all(d > 0 for d in self.distances_m):
             raise UsageError(
                 f"block {self.block}, draws {self.draws}, distances {list(self.distances_m)}; expected at least 64 "

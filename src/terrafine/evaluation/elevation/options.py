@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from terrafine.arguments import check_fields
 from terrafine.errors import UsageError
 from terrafine.evaluation.elevation.drainage import DEFAULT_LIMIT_BYTES, DrainageOptions
 from terrafine.evaluation.elevation.terrain import Method
@@ -69,8 +70,18 @@ class Options:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.slope_method not in _METHODS:
             raise UsageError(f"slope method {self.slope_method!r}: expected 'horn' or 'zevenbergen-thorne'")
+        if not self.tolerance_m >= 0:
+            raise UsageError(f"tolerance of {self.tolerance_m!r} m; expected 0 or more")
+        if not all(0 < p < 1 and k > 0 for p, k in self.multipliers.items()):
+            raise UsageError(f"multipliers={dict(self.multipliers)!r}; expected for example {{0.9: 1.8}}")
+        if self.seed < 0 or (self.bootstrap_side is not None and self.bootstrap_side < 1):
+            raise UsageError(
+                f"seed {self.seed!r}, bootstrap blocks of {self.bootstrap_side!r} cells; expected a seed of 0 or more, "
+                "and at least 1 cell"
+            )
         if self.block < 64 or self.draws < 100:
             raise UsageError(f"block {self.block} and draws {self.draws}: expected at least 64 cells and 100 draws")
         if self.hydrology:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from terrafine.arguments import check_fields
 from terrafine.errors import UsageError
 
 __all__ = ["Options"]
@@ -33,6 +34,7 @@ class Options:
     peak: float = 1.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.window < 64 or not self.peak > 0 or (self.divide_by is not None and not self.divide_by > 0):
             raise UsageError(
                 f"window {self.window}, peak {self.peak}, divide_by {self.divide_by}; expected at least 64, and above 0"
