@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import sys
+from typing import Any
 
-__all__ = ["available_cores", "lock_exclusively", "peak_memory_bytes"]
+__all__ = [
+    "ALLOWED_REMOTE",
+    "NO_FILE",
+    "available_cores",
+    "import_engine",
+    "lock_exclusively",
+    "peak_memory_bytes",
+    "go_offline",
+]
+
+ALLOWED_REMOTE, NO_FILE = "CPL_VSIL_CURL_ALLOWED_FILENAME", "-"
+"""GDAL's option that names the one remote file that may be read, and a value that no file has."""
 
 _LOCKED_BYTE = 1 << 30  # Windows locks bytes, and a locked byte cannot be read: one far behind the text
 
@@ -55,3 +68,32 @@ def peak_memory_bytes() -> int:
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def go_offline() -> None:
+    """Keep libraries of this process from the network; called before they are imported.
+
+    GDAL's remote file systems refuse every file, its formats that fetch are not registered
+    (`terrafine.raster.gdal`), PROJ fetches no grid, and engines have no telemetry. A raster that the user allowed to
+    be remote ends the first.
+    """
+    os.environ.setdefault(ALLOWED_REMOTE, NO_FILE)
+    os.environ["PROJ_NETWORK"] = "OFF"
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
+def import_engine(package: str) -> Any:
+    """An inference engine's package without its telemetry, which looks up hosts and writes to the home folder.
+
+    Raises ImportError where it is not installed.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime reads it as it is imported
+    hidden = "openvino_telemetry"  # without it, OpenVINO uses a stand-in of its own that does nothing
+    absent = hidden not in sys.modules
+    if absent:
+        sys.modules[hidden] = None  # type: ignore[assignment]
+    try:
+        return importlib.import_module(package)
+    finally:
+        if absent:
+            sys.modules.pop(hidden, None)

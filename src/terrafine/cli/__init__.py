@@ -26,6 +26,7 @@ from terrafine.cli.models import models
 from terrafine.cli.radar import radar
 from terrafine.cli.train import train
 from terrafine.errors import TerrafineError
+from terrafine.host import go_offline
 from terrafine.version import __version__
 
 __all__ = ["main"]
@@ -91,6 +92,7 @@ def main(debug: bool) -> None:
     disk, 12 output, 13 job folder, 14-15 recipe and training data, 16 missing extra, 17 gate not passed,
     130 interrupted.
     """
+    go_offline()
 
 
 for _verb in (dem, height, map_, image, radar, models, info, doctor, train, evaluate, dataset, export):

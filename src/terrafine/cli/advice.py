@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 __all__ = ["FLAGS", "as_options"]
 
 FLAGS = {
+    "allow_folders": "--allow-folder",
+    "allow_remote": "--allow-remote",
     "anchor": "--anchor",
     "assume_crs": "--assume-crs",
     "bands": "--band",

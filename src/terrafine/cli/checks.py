@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from terrafine.errors import TerrafineError
+from terrafine.host import import_engine
 from terrafine.version import __version__
 
 __all__ = ["Check", "run_checks"]
@@ -185,7 +186,7 @@ def _version(module: str) -> str:
 
 def _importable(module: str) -> bool:
     try:
-        importlib.import_module(module)
+        import_engine(module)
     except (ImportError, OSError):
         return False
     return True

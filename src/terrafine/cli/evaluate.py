@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from terrafine.cli.defaults import LibraryOption
+from terrafine.cli.options import reading
 from terrafine.cli.parameter_types import BYTES
 from terrafine.errors import UsageError
 
@@ -99,6 +100,7 @@ _OPTIONS = "terrafine.evaluation.elevation.options:Options"
 @click.option("--elevation-unit", metavar="UNIT", help="Unit of heights of files that do not state it: m, ft, us-ft.")
 @click.option("--vertical-datum", metavar="NAME", help="Datum of files that do not state it.")
 @click.option("--assume-crs", metavar="CRS", help="CRS of files that have none.")
+@reading
 @click.option("--quiet", is_flag=True, help="No progress, no table.")
 def evaluate(surfaces: tuple[str, ...], reference: str | None, quiet: bool, **options: Any) -> None:
     """Compare one or several CANDIDATE files with a REFERENCE, the last file named.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from terrafine.cli.options import reading
 from terrafine.errors import NoModelError, SourceError
 
 if TYPE_CHECKING:
@@ -22,8 +23,12 @@ WEIGHTS = {".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl"}
 
 @click.command(short_help="Describe a model, a weights file or a raster.")
 @click.argument("path", metavar="PATH|NAME")
-def info(path: str) -> None:
+@reading
+def info(path: str, allow_folders: tuple[str, ...], allow_remote: bool) -> None:
     """Describe PATH, a weights file, a model of `terrafine models` or a raster. Nothing in it is run."""
+    from terrafine.raster.read.access import allow
+
+    allow(allow_folders, allow_remote)
     if Path(path).suffix in WEIGHTS:
         click.echo(_weights(Path(path)))
     elif Path(path).suffix or os.sep in path or Path(path).exists() or ":" in path:

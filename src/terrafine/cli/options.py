@@ -16,9 +16,21 @@ from terrafine.cli.parameter_types import BAND, BYTES, human_bytes
 if TYPE_CHECKING:
     from terrafine.inference.engine import RunReport
 
-__all__ = ["optical", "print_summary", "running"]
+__all__ = ["READING", "optical", "print_summary", "reading", "running"]
 
 Command = Callable[..., Any]
+READING = (
+    click.option(
+        "--allow-folder",
+        "allow_folders",
+        multiple=True,
+        metavar="DIR",
+        help="Where a VRT's sources may lie, besides its own folder.",
+    ),
+    click.option("--allow-remote", is_flag=True, help="Read remote sources that a local file names."),
+)
+"""Options of every verb that reads rasters: what these may name in turn."""
+
 _RUNNING = (
     click.option("--memory", type=BYTES, metavar="SIZE", help="Refuse to use more, for example 4GB."),
     click.option("--dask", metavar="ADDRESS", help="Run on this Dask scheduler, for example tcp://scheduler:8786."),
@@ -29,6 +41,7 @@ _RUNNING = (
     click.option(
         "--nodata", type=float, metavar="VALUE", help="The value that means missing, where the file does not state it."
     ),
+    *READING,
     click.option("--restart", is_flag=True, help="Start from scratch instead of resuming an unfinished run."),
     click.option("--tile", type=click.IntRange(min=1), metavar="N", help="Input cells along one side of a tile."),
     click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads.  [default: all]"),
@@ -48,6 +61,11 @@ def running(*extra: Callable[[RunReport], str]) -> Callable[[Command], Command]:
         return _with(_RUNNING, wrapped)
 
     return decorate
+
+
+def reading(verb: Command) -> Command:
+    """Options of a verb that reads rasters and runs no model."""
+    return _with(READING, verb)
 
 
 def optical(sensors: tuple[str, ...]) -> Callable[[Command], Command]:

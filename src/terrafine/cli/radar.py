@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from terrafine.cli.options import reading
 from terrafine.cli.parameter_types import BAND, human_bytes
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ __all__ = ["radar"]
     "--elevation-unit", metavar="UNIT", help="Unit of the heights, where the file does not say: m, ft, us-ft."
 )
 @click.option("--pixel-size", type=float, metavar="M", help="Metres of a cell, where the file has no CRS.")
+@reading
 @click.option("--quiet", is_flag=True, help="No summary.")
 def radar(
     sources: tuple[str, ...],
@@ -62,6 +64,8 @@ def radar(
     nodata: float | None,
     elevation_unit: str | None,
     pixel_size: float | None,
+    allow_folders: tuple[str, ...],
+    allow_remote: bool,
     quiet: bool,
 ) -> None:
     """Write OUT.tif: local incidence (degrees), layover and shadow (0 or 1) and simulated backscatter (dB) of DEM.
@@ -82,6 +86,8 @@ def radar(
         nodata=nodata,
         elevation_unit=elevation_unit,
         pixel_size_m=pixel_size,
+        allow_folders=allow_folders,
+        allow_remote=allow_remote,
     )
     for note in report.notes:
         click.echo(f"warning: {note}", err=True)

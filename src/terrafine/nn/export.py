@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from terrafine.atomic import write_whole
 from terrafine.errors import MissingExtraError, OutputError, UsageError
+from terrafine.host import import_engine
 from terrafine.nn.elevation import ElevationModel, Forward, Relief
 from terrafine.physics.consistency import keep_observation
 
@@ -167,7 +168,7 @@ def _forward(run: Run) -> Forward:
 
 def _onnxruntime(data: bytes, threads: int | None) -> Run:
     try:
-        import onnxruntime
+        onnxruntime = import_engine("onnxruntime")
     except ImportError as e:
         raise MissingExtraError("the engine onnx needs an extra: pip install 'terrafine[onnx]'") from e
     options = onnxruntime.SessionOptions()
@@ -178,7 +179,7 @@ def _onnxruntime(data: bytes, threads: int | None) -> Run:
 
 def _openvino(data: bytes, threads: int | None) -> Run:
     try:
-        import openvino
+        openvino = import_engine("openvino")
     except ImportError as e:
         raise MissingExtraError("the engine openvino needs an extra: pip install 'terrafine[openvino]'") from e
     core = openvino.Core()

@@ -18,9 +18,14 @@ from rasterio import _env
 from rasterio.errors import CRSError as RasterioCRSError
 
 from terrafine.errors import GridError
+from terrafine.host import ALLOWED_REMOTE, NO_FILE
 
-__all__ = ["environment", "foreign_proj"]
+__all__ = ["environment", "foreign_proj", "go_online"]
 
+_FETCHING = (
+    *("WMS", "WCS", "WMTS", "HTTP", "EEDA", "EEDAI", "PLMOSAIC", "DAAS", "STACIT", "STACTA"),
+    *("GTI", "MRF", "DERIVED", "Rasterlite", "PDF"),
+)
 _VARIABLES = ("PROJ_DATA", "PROJ_LIB")
 
 
@@ -49,6 +54,27 @@ def _use_own_proj() -> None:
 _use_own_proj()
 
 
+def _leave_out_fetching() -> None:
+    """Register GDAL's formats without those that fetch, where `terrafine.host.go_offline` was called before.
+
+    GDAL reads the list once, at the first environment.
+    """
+    if os.environ.get(ALLOWED_REMOTE) != NO_FILE:
+        return
+    before = os.environ.get("GDAL_SKIP")
+    os.environ["GDAL_SKIP"] = ",".join([*([before] if before else []), *_FETCHING])
+    try:
+        with rasterio.Env():
+            pass
+    finally:
+        del os.environ["GDAL_SKIP"]
+        if before is not None:
+            os.environ["GDAL_SKIP"] = before
+
+
+_leave_out_fetching()
+
+
 @functools.cache
 def _check_proj() -> None:
     """GDAL and pyproj know a common horizontal and vertical CRS; else GridError."""
@@ -66,9 +92,16 @@ def _check_proj() -> None:
 def environment(**more: Any) -> rasterio.Env:
     """A rasterio environment in which files are opened, copied and created.
 
-    `RAW_CHECK_FILE_SIZE` refuses raw rasters (BIL, ENVI) that are shorter than their header says.
+    `RAW_CHECK_FILE_SIZE` refuses raw rasters (BIL, ENVI) that are shorter than their header says;
+    `GDAL_VRT_ENABLE_PYTHON` keeps code in a VRT from running.
     https://gdal.org/en/stable/user/configoptions.html. Raises GridError where PROJ's database does not fit.
     """
     _check_proj()
-    options: dict[str, Any] = {"RAW_CHECK_FILE_SIZE": True}
+    options: dict[str, Any] = {"RAW_CHECK_FILE_SIZE": True, "GDAL_VRT_ENABLE_PYTHON": "NO"}
     return rasterio.Env(**{**options, **more})
+
+
+def go_online() -> None:
+    """Let GDAL fetch from the network, where `terrafine.host.go_offline` forbade it."""
+    if os.environ.get(ALLOWED_REMOTE) == NO_FILE:
+        del os.environ[ALLOWED_REMOTE]

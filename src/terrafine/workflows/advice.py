@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from terrafine.arguments import check_arguments
 from terrafine.errors import TerrafineError
+from terrafine.raster.read.access import access_scope
 
 __all__ = ["INSTEAD", "adapted", "advice_for", "arguments_in", "arguments_of", "names_own_arguments", "rewritten"]
 
@@ -23,6 +24,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 INSTEAD = {
+    "allow_folders": "a copy in the folder of the VRT",
+    "allow_remote": "a copy on this machine",
     "anchor": "a coarse elevation model",
     "assume_crs": "`gdal_edit -a_srs EPSG:xxxx FILE`",
     "bands": "a band description in the file, or one band alone in a file (`gdal_translate -b N`)",
@@ -121,7 +124,7 @@ def names_own_arguments(fields: Any = None, also: Collection[str] = ()) -> Calla
 
         @functools.wraps(verb)
         def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-            with advice_for(has):
+            with advice_for(has), access_scope():
                 check_arguments(verb, fields, args, kwargs)
                 return verb(*args, **kwargs)
 

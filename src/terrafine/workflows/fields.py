@@ -10,6 +10,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from terrafine.errors import UsageError
+from terrafine.raster.read.access import allow
 from terrafine.workflows.options import Guidance, ReadOptions, RunOptions
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class ReadFields(TypedDict, total=False):
     bands: Mapping[str, int] | None
     nodata: float | None
     assume_crs: str | None
+    allow_remote: bool
+    allow_folders: Sequence[str | os.PathLike[str]]
 
 
 class RunFields(TypedDict, total=False):
@@ -91,6 +94,8 @@ class EvaluateFields(TypedDict, total=False):
     """Keywords of `evaluate`."""
 
     assume_crs: str | None
+    allow_remote: bool
+    allow_folders: Sequence[str | os.PathLike[str]]
     elevation_unit: str | None
     vertical_datum: str | None
     coregister: bool
@@ -146,6 +151,7 @@ def merge_options(
             if field.name not in known and getattr(part, field.name) is not field.default:
                 raise UsageError(f"{verb.__name__} does not use {field.name} of {type(part).__name__}; leave it out")
     merged = _replaced(options[0], given), _replaced(options[1], given)
+    allow(merged[0].allow_folders, merged[0].allow_remote)
     _require_extras(merged[1])
     return merged
 

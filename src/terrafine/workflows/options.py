@@ -9,7 +9,7 @@ from __future__ import annotations
 import numbers
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,10 @@ class ReadOptions:
     product
         What a DEM is: a key of `terrafine.raster.products.PRODUCTS` such as "srtm1", a product file, or a Product. By
         default recognised from tags, file names, grid and heights.
+    allow_remote
+        Read remote sources that a local file names. Those that are given as inputs are read without it.
+    allow_folders
+        Folders in which the sources of a VRT may lie besides its own and the working one.
 
     Raises
     ------
@@ -68,6 +72,8 @@ class ReadOptions:
     pixel_size_m: float | tuple[float, float] | NDArray[np.float64] | None = None
     sensor: str | None = None
     product: str | os.PathLike[str] | Product | None = None
+    allow_remote: bool = False
+    allow_folders: Sequence[str | os.PathLike[str]] = ()
 
     def __post_init__(self) -> None:
         if self.bands is not None and not isinstance(self.bands, Mapping):
@@ -76,6 +82,9 @@ class ReadOptions:
             if not is_whole(number) or number < 1:
                 raise UsageError(f"band {name} is number {number!r}; expected a whole number, counted from 1")
         check_fields(self)
+        for folder in self.allow_folders:
+            if not os.path.isdir(folder):  # noqa: PTH112
+                raise UsageError(f"allow_folders={folder!r}; expected a folder that exists")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,9 @@ import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS
@@ -23,6 +21,7 @@ from terrafine.raster import gdal, grid
 from terrafine.raster.crs import horizontal
 from terrafine.raster.read import integrity
 from terrafine.raster.read.choose import BandFacts, choose_bands
+from terrafine.raster.read.vet import Opening, vet
 from terrafine.raster.units import height_unit
 
 HEIGHTS = ("elevation", "relief")
@@ -50,6 +49,7 @@ class RasterFile:
     """What one file is, and its lazily opened handle; windows are north-up whatever the file's own row order."""
 
     path: str
+    opening: Opening
     transform: Affine
     shape: tuple[int, int]
     crs: CRS | None
@@ -91,7 +91,7 @@ class RasterFile:
     def _open(self) -> Any:
         if self._handle is None:
             with gdal.environment():  # costs milliseconds, so not around every read
-                self._handle = open_quietly(self.path)
+                self._handle = _open(self.opening)
         return self._handle
 
     def read(self, name: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -144,10 +144,17 @@ def _physical(
 
 
 def open_quietly(path: str) -> Any:
-    """The file as GDAL opens it, without a warning where it is not georeferenced."""
+    """A vetted file as GDAL opens it, without a warning where it is not georeferenced.
+
+    Raises SourceError for what may not be read (`terrafine.raster.read.vet`), RasterioError for what is not a raster.
+    """
+    return _open(vet(path))
+
+
+def _open(opening: Opening) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return rasterio.open(path)
+        return opening.open()
 
 
 def open_file(
@@ -161,41 +168,31 @@ def open_file(
     Raises SourceError (missing, truncated, no raster), GridError (CRS, rotation, unit), BandError (absent, ambiguous).
     """
     name = os.fspath(path)
-    _exists(name)
+    opening = vet(name)
     integrity.check_whole(name)
     try:
         with gdal.environment():
-            handle = open_quietly(name)
+            handle = _open(opening)
             parts = tuple(handle.files)
-            if handle.driver == "VRT":
-                integrity.check_parts(name)
             for part in parts:
                 if part != name:
                     integrity.check_whole(part)
+            integrity.check_blocks(handle, name)
     except RasterioError as error:
         raise SourceError(
             f"{name}: no raster that GDAL can open ({error}); expected a GeoTIFF, VRT, .hgt or the like"
         ) from None
     try:
-        return _describe(handle, name, parts, want, bands, stated)
+        return _describe(handle, name, opening, parts, want, bands, stated)
     except BaseException:
         handle.close()
         raise
 
 
-def _exists(name: str) -> None:
-    if name.startswith(("/vsi", "<")) or ":" in name[2:]:
-        return
-    local = Path(name)
-    if not local.exists():
-        raise SourceError(f"{name}: there is no such file")
-    if local.is_file() and local.stat().st_size == 0:
-        raise SourceError(f"{name}: the file is empty (0 bytes)")
-
-
 def _describe(
     handle: Any,
     name: str,
+    opening: Opening,
     parts: tuple[str, ...],
     want: Sequence[str],
     bands: Mapping[str, int] | None,
@@ -226,6 +223,7 @@ def _describe(
     tags = {**handle.tags(), **dict(handle.tags(ns="TERRAFINE"))}
     return RasterFile(
         path=name,
+        opening=opening,
         transform=transform,
         shape=shape,
         crs=crs,

@@ -7,23 +7,35 @@ import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
-from xml.etree import ElementTree
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import SourceError
 
-__all__ = ["TiffDirectory", "check_parts", "check_whole", "content_digest", "read_directories", "stated_nodata"]
+__all__ = [
+    "METADATA",
+    "TiffDirectory",
+    "check_blocks",
+    "check_whole",
+    "content_digest",
+    "read_directories",
+    "stated_nodata",
+]
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _OFFSETS = (324, 273)  # TileOffsets, StripOffsets
 _COUNTS = (325, 279)  # TileByteCounts, StripByteCounts
 _NODATA = 42113
+_METADATA = 42112  # GDAL's own, in XML
+METADATA = frozenset({_METADATA})
+"""What `TiffDirectory.metadata` needs."""
+_TABLES = frozenset({*_OFFSETS, *_COUNTS})
+_BLOCKS = 1 << 24  # of one directory: a planet in cells of 15 m
+_BLOCK = 512 << 20  # bytes of one block, decoded
 _WHOLE = 64 << 20
 _SAMPLE = 1 << 20
-_LINKS = 40  # of one path, as the kernel follows them
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +64,31 @@ class TiffDirectory:
         """How many bytes each tile or strip holds."""
         return self.numbers(*_COUNTS)
 
-
-def _take(file: BinaryIO, n: int, path: str) -> bytes:
-    room = os.fstat(file.fileno()).st_size - file.tell()
-    data = file.read(n) if n <= room else b""
-    if len(data) != n:
-        raise SourceError(f"{path}: the file ends inside its own directory; it is truncated, fetch or write it again")
-    return data
+    @property
+    def metadata(self) -> bytes:
+        """GDAL's metadata, XML; empty where there is none."""
+        return self.entries[_METADATA][2] if _METADATA in self.entries else b""
 
 
-def read_directories(path: str) -> list[TiffDirectory] | None:
-    """Every directory of a classic or BigTIFF file (TIFF 6.0, https://www.loc.gov/preservation/digital/formats/fdd/fdd000022.shtml).
+def read_directories(path: str, tags: frozenset[int] | None = None) -> list[TiffDirectory] | None:
+    """Directories of a classic or BigTIFF file (TIFF 6.0, https://www.loc.gov/preservation/digital/formats/fdd/fdd000022.shtml).
 
-    None where the file is no TIFF; SourceError where it ends inside a directory.
+    Parameters
+    ----------
+    path
+        A local file.
+    tags
+        The tags whose values are read, by default all.
+
+    Returns
+    -------
+    One for each directory; None where the file is no TIFF.
+
+    Raises
+    ------
+    SourceError
+        Where the file ends inside a directory, or its directories claim more bytes than the file has: those of a whole
+        file do not overlap, so no more is ever read than its size.
     """
     with open(path, "rb") as file:
         size = file.seek(0, 2)
@@ -80,43 +104,75 @@ def read_directories(path: str) -> list[TiffDirectory] | None:
         if big and len(head) < 16:
             raise SourceError(f"{path}: a BigTIFF of {size} bytes has no directory; it is truncated")
         (at,) = struct.unpack(order + ("Q" if big else "I"), head[8:16] if big else head[4:8])
+        reader = _DirectoryReader(file, path, order, big, size, tags)
         found: list[TiffDirectory] = []
         seen: set[int] = set()
         while at and at not in seen:
             seen.add(at)
-            directory, at = _directory(file, path, at, order, big)
+            directory, at = reader.read(at)
             found.append(directory)
         return found
 
 
-def _directory(file: BinaryIO, path: str, at: int, order: str, big: bool) -> tuple[TiffDirectory, int]:
-    file.seek(at)
-    word, room = ("Q", 8) if big else ("I", 4)
-    (n,) = struct.unpack(order + ("Q" if big else "H"), _take(file, 8 if big else 2, path))
-    width = 20 if big else 12
-    if n > 4096:
-        raise SourceError(f"{path}: a TIFF directory claims {n} entries; the file is damaged")
-    table = _take(file, n * width, path)
-    (following,) = struct.unpack(order + word, _take(file, room, path))
-    entries: dict[int, tuple[int, int, bytes]] = {}
-    for i in range(n):
-        row = table[i * width : (i + 1) * width]
-        tag, kind, count = struct.unpack(order + "HH" + word, row[: 4 + room])
-        if kind not in _SIZES:
-            continue
-        length = _SIZES[kind] * count
-        raw = row[4 + room : 4 + room + length]
-        if length > room:
-            (where,) = struct.unpack(order + word, row[4 + room : 4 + 2 * room])
-            file.seek(where)
-            raw = _take(file, length, path)
-        entries[tag] = (kind, count, raw)
-    return TiffDirectory(entries, order), int(following)
+@dataclass(slots=True)
+class _DirectoryReader:
+    """Reads directories of an open file; `left` is how many bytes they may still claim."""
+
+    file: BinaryIO
+    path: str
+    order: str
+    big: bool
+    left: int
+    tags: frozenset[int] | None
+
+    def read(self, at: int) -> tuple[TiffDirectory, int]:
+        """The directory there, and where the next one begins."""
+        word, room = ("Q", 8) if self.big else ("I", 4)
+        self._seek(at)
+        (n,) = struct.unpack(self.order + ("Q" if self.big else "H"), self._take(8 if self.big else 2))
+        width = 20 if self.big else 12
+        if n > 4096:
+            raise SourceError(f"{self.path}: a TIFF directory claims {n} entries; the file is damaged")
+        table = self._take(n * width)
+        (following,) = struct.unpack(self.order + word, self._take(room))
+        entries: dict[int, tuple[int, int, bytes]] = {}
+        for i in range(n):
+            row = table[i * width : (i + 1) * width]
+            tag, kind, count = struct.unpack(self.order + "HH" + word, row[: 4 + room])
+            if kind not in _SIZES or (self.tags is not None and tag not in self.tags):
+                continue
+            length = _SIZES[kind] * count
+            raw = row[4 + room : 4 + room + length]
+            if length > room:
+                if tag in _TABLES and count > _BLOCKS and length <= self.left:
+                    raise SourceError(f"{self.path}: a directory of {count:,} blocks; expected at most {_BLOCKS:,}")
+                self._seek(*struct.unpack(self.order + word, row[4 + room : 4 + 2 * room]))
+                raw = self._take(length)
+            entries[tag] = (kind, count, raw)
+        return TiffDirectory(entries, self.order), int(following)
+
+    def _seek(self, at: int) -> None:
+        try:
+            self.file.seek(at)
+        except (OSError, OverflowError, ValueError):
+            raise SourceError(f"{self.path}: a directory at byte {at}, where no file reaches; it is damaged") from None
+
+    def _take(self, n: int) -> bytes:
+        room = os.fstat(self.file.fileno()).st_size - self.file.tell()
+        data = self.file.read(n) if n <= room else b""
+        if len(data) != n:
+            raise SourceError(
+                f"{self.path}: the file ends inside its own directory; it is truncated, fetch or write it again"
+            )
+        self.left -= n
+        if self.left < 0:
+            raise SourceError(f"{self.path}: its directories overlap and claim more than the file has; it is damaged")
+        return data
 
 
 def stated_nodata(path: str) -> str | None:
     """The text of a TIFF's nodata value (GDAL's tag 42113), None where it has none or the file is no TIFF."""
-    directories = read_directories(path)
+    directories = read_directories(path, frozenset({_NODATA}))
     if not directories or _NODATA not in directories[0].entries:
         return None
     return directories[0].entries[_NODATA][2].rstrip(b"\0").decode("ascii", "replace").strip()
@@ -130,7 +186,7 @@ def check_whole(path: str) -> None:
     local = Path(path)
     if not local.is_file():
         return
-    directories = read_directories(path)
+    directories = read_directories(path, _TABLES)
     if directories is None:
         return
     size = local.stat().st_size
@@ -152,52 +208,15 @@ def check_whole(path: str) -> None:
             )
 
 
-def check_parts(path: str) -> None:
-    """Every local file that a local VRT names is there, nested ones included; raises SourceError naming what is not."""
-    seen, todo = set(), [Path(path)]
-    while todo:
-        vrt = todo.pop()
-        if vrt in seen or not vrt.is_file():
-            continue
-        seen.add(vrt)
-        named = _sources(vrt)
-        missing = [p for p in named if not p.exists()]
-        if missing:
+def check_blocks(handle: Any, path: str) -> None:
+    """No block of an open raster is so large that decoding one takes the memory of a machine; raises SourceError."""
+    for (height, width), dtype in zip(handle.block_shapes, handle.dtypes, strict=True):
+        size = height * width * np.dtype(dtype).itemsize
+        if size > _BLOCK:
             raise SourceError(
-                f"{vrt}: names {len(named)} files, and {len(missing)} of them are not there, such as {missing[0]}; "
-                "fetch them, or build the VRT again with gdalbuildvrt"
+                f"{path}: states blocks of {width} × {height} cells, {size / 1e6:,.0f} MB each to decode; expected at "
+                f"most {_BLOCK / 1e6:,.0f} MB. If you trust it, run gdal_translate -co TILED=YES IN OUT"
             )
-        todo += [p for p in named if p.suffix.lower() == ".vrt"]
-
-
-def _sources(vrt: Path) -> list[Path]:
-    """The plain local files under `SourceFilename` and `SourceDataset` (https://gdal.org/drivers/raster/vrt.html).
-
-    As GDAL does: names of elements and attributes in any case; a relative name begins at the folder of the file that
-    a symbolic link leads to, link by link.
-    """
-    try:
-        tree = ElementTree.parse(vrt)
-    except ElementTree.ParseError as error:
-        raise SourceError(f"{vrt}: no whole VRT ({error}); fetch or build it again") from None
-    folder, found = _linked_to(vrt).parent, []
-    for node in tree.iter():
-        if str(node.tag).lower() not in ("sourcefilename", "sourcedataset"):
-            continue
-        text = (node.text or "").strip()
-        relative = {name.lower(): value.strip() for name, value in node.items()}.get("relativetovrt") == "1"
-        if text and ":" not in text and not text.startswith(("/vsi", "<")):
-            found.append(folder / text if relative else Path(text))
-    return list(dict.fromkeys(found))
-
-
-def _linked_to(path: Path) -> Path:
-    """The file that a chain of symbolic links leads to; folders that are links are left as they are."""
-    for _ in range(_LINKS):
-        if not path.is_symlink():
-            break
-        path = path.parent / path.readlink()
-    return path
 
 
 def content_digest(path: str) -> str:

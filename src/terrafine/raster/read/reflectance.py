@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
 from terrafine.errors import BandError, UsageError
 from terrafine.raster import gdal
 from terrafine.raster.protocol import closed_on_error
+from terrafine.raster.read.file import open_quietly
 from terrafine.raster.read.image import ImageSource, sample, stated
 from terrafine.raster.read.quality import QualityBand, open_quality
 from terrafine.raster.read.sensors import BAND_NAMES, COLOURS, SENSORS, Sensor
@@ -193,7 +193,7 @@ def _range(values: NDArray[np.float64]) -> str:
 def _descriptions(path: str) -> list[str]:
     """Band descriptions in lower case; empty where GDAL cannot open the file, which `open_source` then says."""
     try:
-        with gdal.environment(), rasterio.open(path) as file:
+        with gdal.environment(), open_quietly(path) as file:
             if file.count < len(COLOURS):
                 raise BandError(
                     f"{path}: holds {file.count} band{'s' * (file.count > 1)}; expected red, green and blue of an "
