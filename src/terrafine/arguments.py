@@ -20,7 +20,7 @@ from terrafine.errors import UsageError
 
 __all__ = ["check_arguments", "check_fields", "check_kind", "fits"]
 
-_MAY_BE_EMPTY = {"masks", "unknown", "multipliers", "shares", "files", "allow_folders"}  # empty is a statement: none
+_MAY_BE_EMPTY = {"allow_folders", "masks", "unknown", "multipliers", "shares", "files"}  # empty is a statement: none
 _ANY_NUMBER = {"nodata"}  # NaN and infinity mark missing cells
 _BOOL = "True or False"
 _LONGEST = 60  # characters of a value in a message

@@ -75,6 +75,23 @@ def test_every_option_that_the_command_line_names_exists(path: Path) -> None:
     assert flags_in(path.read_text(encoding="utf-8")) - OF_PIP <= known
 
 
+@pytest.mark.parametrize("path", [*LIBRARY, *COMMAND_LINE], ids=lambda p: str(p.relative_to(ROOT)))
+def test_percentages_have_one_format(path: Path) -> None:
+    assert percent_formats(path.read_text(encoding="utf-8")) == []
+
+
+def test_the_check_sees_a_percentage_without_its_space() -> None:
+    assert percent_formats("x = f'{share:.2%} of the cells'") == [".2%"]
+    assert percent_formats("x = f'{100 * share:.1f} % of the cells'") == []
+
+
+def percent_formats(source: str) -> list[str]:
+    """Formats that print 31.21% where the house writes 31.2 %."""
+    specs = [node.format_spec for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FormattedValue)]
+    written = ["".join(str(v.value) for v in s.values if isinstance(v, ast.Constant)) for s in specs if s is not None]  # type: ignore[attr-defined]
+    return [text for text in written if text.endswith("%")]
+
+
 def test_the_check_sees_an_option_in_a_message() -> None:
     assert flags_in("raise ValueError(f'{x}: give it with --no-such-thing, or --tile')") == {"no-such-thing", "tile"}
     assert flags_in('"""Not --this."""') == set()

@@ -448,7 +448,7 @@ def test_an_unfinished_map_is_not_gone_on_with_under_another_threshold(
     assert not (tmp_path / "o.tif").exists() and (tmp_path / "o.tif.job").is_dir()
     monkeypatch.setattr(class_style, "write_style", whole)
     other = run("map", files / "s2.tif", tmp_path / "o.tif", *model, "--threshold", 0.6)
-    assert other.exit_code == 13 and "map.threshold: was 0.5, now 0.6" in other.output
+    assert other.exit_code == 13 and "  threshold: was 0.5, now 0.6" in other.output
     done = run("map", files / "s2.tif", tmp_path / "o.tif", *model)
     assert done.exit_code == 0 and "taken over from an earlier run" in done.output
     assert not (tmp_path / "o.tif.job").exists()

@@ -168,7 +168,7 @@ REFUSED = [
     (("--orbit", "sideways"), 2, "is not one of"),
     ((), 2, "Missing option '--orbit'"),
     (("--orbit", "ascending", "--heading", 194), 2, "not of orbit 'ascending'"),
-    (("--orbit", "ascending", "--heading", "nan"), 2, "not of orbit 'ascending'"),
+    (("--orbit", "ascending", "--heading", "nan"), 2, "--heading nan; expected a number"),
     (("--orbit", "ascending", "--incidence", 5), 2, "expected 10 to 60"),
     (("--orbit", "ascending", "--incidence", 0.67), 2, "expected 10 to 60"),
     (("--orbit", "ascending", "--incidence", "nowhere.tif"), 3, "nowhere.tif"),

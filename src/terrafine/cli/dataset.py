@@ -126,7 +126,7 @@ def impervious(
     splits = [s["split"] for s in index["samples"]]
     parts = ", ".join(f"{splits.count(name)} {name}" for name in sorted(set(splits)))
     share = sum(s["impervious"] for s in index["samples"]) / len(splits)
-    click.echo(f"{out}: {len(splits)} samples of {index['side']} m ({parts}), {share:.1%} impervious")
+    click.echo(f"{out}: {len(splits)} samples of {index['side']} m ({parts}), {100 * share:.1f} % impervious")
     for note in index["notes"]:
         click.echo(note)
 

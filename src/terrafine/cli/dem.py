@@ -21,8 +21,11 @@ __all__ = ["dem"]
 
 
 def _residual(report: RunReport) -> str:
-    when = ", before the warp" if report.warped_to else ""
-    return f"block means differ from the input {at_most(report.residual_m)}{when}"
+    grid = ""
+    if report.warped_to:
+        rows, columns = report.plan.output_shape
+        grid = f", on the model's {rows:,} × {columns:,} cells, before the warp"
+    return f"block means differ from the input {at_most(report.residual_m)}{grid}"
 
 
 @click.command(short_help="Make a finer elevation model from a coarse one.")

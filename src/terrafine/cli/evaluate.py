@@ -9,7 +9,7 @@ import click
 
 from terrafine.cli.defaults import LibraryOption
 from terrafine.cli.options import reading
-from terrafine.cli.parameter_types import BYTES
+from terrafine.cli.parameter_types import BAND, BYTES
 from terrafine.errors import UsageError
 
 __all__ = ["evaluate"]
@@ -97,6 +97,14 @@ _OPTIONS = "terrafine.evaluation.elevation.options:Options"
 @click.option(
     "--divide-by", type=float, metavar="N", help="Images: reflectance × N is what the files hold.  [default: by type]"
 )
+@click.option(
+    "--band",
+    "bands",
+    type=BAND,
+    multiple=True,
+    metavar="NAME=N",
+    help="Number of a band in files of several that do not name it: elevation=2, class=1, red=3; may be repeated.",
+)
 @click.option("--elevation-unit", metavar="UNIT", help="Unit of heights of files that do not state it: m, ft, us-ft.")
 @click.option("--vertical-datum", metavar="NAME", help="Datum of files that do not state it.")
 @click.option("--assume-crs", metavar="CRS", help="CRS of files that have none.")
@@ -115,6 +123,7 @@ def evaluate(surfaces: tuple[str, ...], reference: str | None, quiet: bool, **op
     from terrafine.workflows.evaluate import evaluate as compare
 
     candidates, truth = _split(surfaces, reference)
+    options["bands"] = dict(options["bands"])
     given = {name: value for name, value in options.items() if value not in (None, (), {})}
     done = compare(candidates, truth, progress=not quiet, **given)
     if not quiet:

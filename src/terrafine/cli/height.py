@@ -20,6 +20,7 @@ __all__ = ["height"]
 @click.argument("destination", metavar="DST", type=click.Path(path_type=Path))
 @click.option("--anchor", metavar="DEM", help="Coarse elevation model: heights become absolute.")
 @click.option("--vertical-datum", metavar="NAME", help="Datum of the anchor, where the file does not say.")
+@click.option("--elevation-unit", metavar="UNIT", help="Unit of the anchor, where the file does not say: m, ft, us-ft.")
 @option_of(estimate_height, "model", "--model", metavar="NAME|FILE", help="See `terrafine models`.")
 @click.option("--uncertainty", is_flag=True, help="Add a second band: the standard error in metres.")
 @click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Also draw a hillshade.")

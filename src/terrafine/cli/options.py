@@ -93,11 +93,12 @@ def print_summary(destination: Path, extra: tuple[Callable[[RunReport], str], ..
     """The closing summary: size, time and rate, then what the verb adds; notes on the input to standard error."""
     rows, columns = report.plan.output_shape
     rate = rows * columns / 1e6 / max(report.seconds_total, 1e-9)
+    of_model = " of the model's cells" if report.warped_to else ""
     rows, columns = report.warped_to or (rows, columns)
     resumed = f", {report.shards_resumed} shards taken over from an earlier run" if report.shards_resumed else ""
     click.echo(
         f"{destination}: {rows:,} × {columns:,} cells, {human_bytes(destination.stat().st_size)}\n"
-        f"{report.seconds_total:.1f} s, {rate:.2f} Mpx/s, {report.seconds_model:.1f} s of it in the model, "
+        f"{report.seconds_total:.1f} s, {rate:.2f} Mpx/s{of_model}, {report.seconds_model:.1f} s of it in the model, "
         f"peak memory {human_bytes(report.peak_memory_bytes)}{resumed}"
     )
     for line in (*(f(report) for f in extra), *report.findings):

@@ -111,5 +111,5 @@ def _tell(destination: Path, report: RadarReport) -> None:
     click.echo(
         f"{destination}: {human_bytes(destination.stat().st_size)}\n"
         f"sensor at {report.sensor_azimuth:.1f}° from north, incidence {angle}°\n"
-        f"layover {report.layover_share:.2%}, shadow {report.shadow_share:.2%} of the valid cells"
+        f"layover {100 * report.layover_share:.1f} %, shadow {100 * report.shadow_share:.1f} % of the valid cells"
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from terrafine.errors import GridError
 from terrafine.raster.protocol import RasterSource, Readable
+from terrafine.raster.read.content_type import whole_numbers
 
 __all__ = [
     "AreaMean",
@@ -201,4 +202,4 @@ class Labels:
         top, left = int(r.min()), int(c.min())
         values, valid = self.source.read("class", slice(top, int(r.max()) + 1), slice(left, int(c.max()) + 1))
         at = np.ix_(r - top, c - left)
-        return np.where(valid[at], values[at], -1).astype(np.int64)
+        return whole_numbers(self.path, values[at], valid[at])

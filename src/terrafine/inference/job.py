@@ -25,10 +25,11 @@ from typing import Any, Self
 from terrafine.atomic import write_whole
 from terrafine.errors import JobError
 from terrafine.host import available_cores, lock_exclusively
+from terrafine.inference.changes import changes, difference
 from terrafine.inference.plan import Plan
 from terrafine.inference.shardfile import is_whole
 
-__all__ = ["Job", "difference", "engine_threads", "job_folder", "stored_request"]
+__all__ = ["Job", "engine_threads", "job_folder", "stored_request"]
 
 _FORMAT = 1
 _SHARD = re.compile(r"shard-(\d{7,})\.bin")
@@ -95,10 +96,10 @@ class Job:
             if stored is None:
                 _sweep(folder, lambda name: name != "lock")
                 _write(folder / "plan.json", record)
-            elif lines := difference(stored, json.loads(record)):
+            elif leaves := difference(stored, json.loads(record)):
                 raise JobError(
                     f"{folder}: an unfinished job with other inputs, model or options:\n"
-                    + "\n".join(f"  {line}" for line in lines)
+                    + "\n".join(f"  {line}" for line in changes(stored, json.loads(record)) or leaves)
                     + "\nrun the earlier command to finish it, or add restart=True to start over"
                 )
             _sweep(folder, lambda name: name.endswith(".part"))
@@ -149,28 +150,6 @@ class Job:
 
     def __exit__(self, *_: object) -> None:
         self.release()
-
-
-def difference(old: Any, new: Any, where: str = "") -> list[str]:
-    """One line for each leaf in which two JSON values differ: its dotted name, the earlier and the present value."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        lines: list[str] = []
-        for key in sorted(old.keys() | new.keys()):
-            lines += difference(old.get(key, _ABSENT), new.get(key, _ABSENT), f"{where}.{key}" if where else str(key))
-        return lines
-    if old == new and type(old) is type(new):
-        return []
-    return [f"{where}: was {_shown(old)}, now {_shown(new)}"]
-
-
-_ABSENT = object()
-
-
-def _shown(value: Any) -> str:
-    if value is _ABSENT:
-        return "absent"
-    text = json.dumps(value, sort_keys=True)
-    return text if len(text) <= 120 else text[:117] + "..."
 
 
 def _canonical(record: Mapping[str, Any]) -> str:

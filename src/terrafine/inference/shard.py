@@ -19,6 +19,7 @@ from terrafine.inference.shardfile import ShardWriter
 from terrafine.inference.window import Window, read_guides, read_window
 from terrafine.nn.model import RESIDUAL, Model, Tiles
 from terrafine.nn.spec import ModelSpec
+from terrafine.raster.bands import BANDS
 from terrafine.raster.protocol import RasterSource
 from terrafine.raster.warp.resample import block_sum
 
@@ -194,11 +195,28 @@ def crop_tiles(context: JobContext, batch: Batch, out: Outputs) -> Iterator[Tile
             if name in context.spec.inputs and RESIDUAL not in out:
                 coarse = batch.window.bands[name][_inside(batch.window, tile.part)]
                 differences.append(np.abs(total / k**2 - coarse)[valid])
+            _require_range(context, name, band, valid, f"in tile ({tile.row}, {tile.col})")
         if not valid.all():
             values[:, np.repeat(np.repeat(~valid, k, axis=0), k, axis=1)] = np.nan
         residual, mean = _summed(differences)
         check_residual(context, residual, f"in tile ({tile.row}, {tile.col}) ")
         yield TileOutput(tile, values, residual, mean)
+
+
+def _require_range(
+    context: JobContext, name: str, values: NDArray[np.float32], valid: NDArray[np.bool_], where: str
+) -> None:
+    """Raise OutputError for metres out of the band's valid range, which no reader would take."""
+    known = BANDS.get(name)
+    if known is None or known.unit != "m" or (known.valid[0] <= values.min() and values.max() <= known.valid[1]):
+        return
+    k = context.plan.scale
+    found = values[np.repeat(np.repeat(valid, k, axis=0), k, axis=1)]
+    if found.size and not (known.valid[0] <= found.min() and found.max() <= known.valid[1]):
+        raise OutputError(
+            f"model {context.spec.name!r}: {name} from {found.min():.6g} to {found.max():.6g} m {where}; expected "
+            f"{known.valid[0]:g} to {known.valid[1]:g} m. Check the weights, the pixel size and the input"
+        )
 
 
 def check_residual(context: JobContext, residual: float, where: str = "") -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from terrafine.errors import OutputError, UsageError
-from terrafine.workflows.advice import names_own_arguments
+from terrafine.workflows.advice import advice_for, arguments_of, names_own_arguments
 from terrafine.workflows.fields import EvaluateFields, merge_options
 from terrafine.workflows.options import ReadOptions, parse_size
 from terrafine.workflows.step_bar import step_progress
@@ -23,6 +23,11 @@ __all__ = ["KINDS", "Evaluation", "evaluate"]
 PathLike = str | os.PathLike[str]
 KINDS = ("elevation", "classes", "image")
 _PLURAL = {"elevation": "elevation models", "classes": "class maps", "image": "images"}
+_BANDS = {
+    "elevation": ("elevation", "elevation_sigma"),
+    "classes": ("class",),
+    "image": ("red", "green", "blue", "nir"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +106,9 @@ def evaluate(
     read
         How the files are read.
     **fields
-        `assume_crs` of `ReadOptions`; for elevation models also `elevation_unit`, `vertical_datum`, and the fields of
-        `terrafine.evaluation.elevation.options.Options`; for images `divide_by`.
+        `assume_crs` of `ReadOptions`; `bands`, for files of several bands that do not name them; for elevation models
+        also `elevation_unit`, `vertical_datum`, and the fields of `terrafine.evaluation.elevation.options.Options`; for
+        images `divide_by`.
 
     Returns
     -------
@@ -131,20 +137,24 @@ def evaluate(
         raise OutputError(f"{out}: is a file; expected a folder for the report, or a name that is free")
     held = _kind(named, reference, kind)
     drawn: list[Any] = []
-    asked = _Asked(
-        named,
-        reference,
-        coarse,
-        masks,
-        classes,
-        class_names,
-        given,
-        heights={"elevation_unit": reading.elevation_unit, "vertical_datum": reading.vertical_datum},
-        common={"assume_crs": reading.assume_crs, "progress": step_progress(progress)},
-        figures=None if out is None else drawn.append,
-    )
-    compare = {"elevation": _elevation, "classes": _classes, "image": _images}[held]
-    results: Any = compare(asked)
+    read_as = _check_bands(held, reading.bands, [*named.values(), reference, *([] if coarse is None else [coarse])])
+    _check_labels([*masks, *([] if classes is None else [classes])], reading.assume_crs)
+    with step_progress(progress) as stepped:
+        asked = _Asked(
+            named,
+            reference,
+            coarse,
+            masks,
+            classes,
+            class_names,
+            given,
+            bands=reading.bands,
+            heights={"elevation_unit": reading.elevation_unit, "vertical_datum": reading.vertical_datum},
+            common={"assume_crs": reading.assume_crs, "progress": stepped},
+            figures=None if out is None else drawn.append,
+        )
+        results: Any = {"elevation": _elevation, "classes": _classes, "image": _images}[held](asked)
+    results["notes"] = [*results["notes"], *read_as]
     if gates:
         results["gates"] = check(results, gates)
     written = [] if out is None else write_report(results, drawn[0] if drawn else None, Path(out))
@@ -182,6 +192,35 @@ def _kind(named: Mapping[str, PathLike], reference: PathLike, kind: str | None) 
     return held
 
 
+def _check_bands(held: str, bands: Mapping[str, int] | None, paths: Sequence[PathLike]) -> list[str]:
+    """Notes on the bands read by number; UsageError for a name that is not compared, or that serves no file."""
+    from terrafine.raster.read.content_type import unnamed_bands
+
+    if bands is None:
+        return []
+    if strange := [name for name in bands if name not in _BANDS[held]]:
+        raise UsageError(f"band {', '.join(strange)}: {_PLURAL[held]} are compared by {', '.join(_BANDS[held])}")
+    read = {Path(path).name: unnamed_bands(path, bands) for path in paths}
+    if not any(read.values()):
+        raise UsageError(
+            "bands=BANDS is for files of several bands that do not name them, and none of these is one; leave it out"
+        )
+    return [
+        f"{name}: read as stated, {', '.join(f'{band} from band {n}' for band, n in found.items())}."
+        for name, found in read.items()
+        if found
+    ]
+
+
+def _check_labels(paths: Sequence[PathLike], assume_crs: str | None) -> None:
+    """Masks and classes open as one band of integers each; bands= is not for them, so no message advises it."""
+    from terrafine.raster.read.content_type import open_labels
+
+    with advice_for(arguments_of(evaluate) - {"bands"}):
+        for path in paths:
+            open_labels(path, assume_crs).close()
+
+
 def _refuse(held: str, given: Mapping[str, Any], **more: Any) -> None:
     """An argument that does not apply to what the files hold is an error where it is given."""
     strange = [*given, *(name for name, value in more.items() if value)]
@@ -196,6 +235,7 @@ def _refuse(held: str, given: Mapping[str, Any], **more: Any) -> None:
 class _Asked:
     """The arguments of `evaluate`, as the comparison of one kind takes its own from them.
 
+    bands   numbers of bands of files that do not name them
     given   options that are fields of no other object
     heights `elevation_unit` and `vertical_datum`
     common  `assume_crs` and `progress`, which every comparison takes
@@ -209,6 +249,7 @@ class _Asked:
     classes: PathLike | None
     class_names: Mapping[int, str] | None
     given: Mapping[str, Any]
+    bands: Mapping[str, int] | None
     heights: Mapping[str, Any]
     common: Mapping[str, Any]
     figures: Callable[[Any], None] | None
@@ -231,6 +272,7 @@ def _elevation(asked: _Asked) -> dict[str, Any]:
         classes=asked.classes,
         class_names=asked.class_names,
         figures=asked.figures,
+        bands=asked.bands,
         **asked.heights,
         **asked.common,
         **chosen,
@@ -244,7 +286,7 @@ def _classes(asked: _Asked) -> dict[str, Any]:
     if Path(asked.reference).suffix.lower() == ".csv":
         if asked.masks or asked.classes:
             raise UsageError("masks= and classes= do not apply to a sample of points: its strata are in the CSV")
-        return compare(asked.named, asked.reference, class_names=asked.class_names, **asked.common)
+        return compare(asked.named, asked.reference, class_names=asked.class_names, bands=asked.bands, **asked.common)
     return compare(
         asked.named,
         asked.reference,
@@ -252,6 +294,7 @@ def _classes(asked: _Asked) -> dict[str, Any]:
         masks=asked.masks,
         class_names=asked.class_names,
         figures=asked.figures,
+        bands=asked.bands,
         **asked.common,
     )
 
@@ -267,5 +310,11 @@ def _images(asked: _Asked) -> dict[str, Any]:
         raise UsageError(f"{files}: images; expected coarse=FILE, the image that they were made from")
     divide_by = asked.given.get("divide_by")
     return compare(
-        asked.named, asked.reference, coarse=asked.coarse, divide_by=divide_by, figures=asked.figures, **asked.common
+        asked.named,
+        asked.reference,
+        coarse=asked.coarse,
+        divide_by=divide_by,
+        numbers=asked.bands,
+        figures=asked.figures,
+        **asked.common,
     )

@@ -93,6 +93,7 @@ class DemFields(RadarFields, RunFields, total=False):
 class EvaluateFields(TypedDict, total=False):
     """Keywords of `evaluate`."""
 
+    bands: Mapping[str, int] | None
     assume_crs: str | None
     allow_remote: bool
     allow_folders: Sequence[str | os.PathLike[str]]

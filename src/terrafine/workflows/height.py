@@ -220,4 +220,6 @@ def _publish(
 def _tags(image: ImageSource, ref: ModelRef) -> dict[str, str]:
     from terrafine.workflows.provenance import tags_of
 
-    return tags_of(ref, image.identity(), SENSOR=image.sensor.name, BRIGHT_SHARE=f"{image.bright_share():.3f}")
+    return tags_of(
+        ref, image.identity(), SENSOR=image.sensor.name, BRIGHT_SHARE=f"{image.bright_share():.3f}", **image.unmeasured
+    )

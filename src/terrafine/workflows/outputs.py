@@ -59,7 +59,7 @@ def publish(
         band_names=spec.outputs,
         units=tuple(band(name).unit for name in spec.outputs),
         nodata=source.nodata,
-        tags={**tags, "CONSISTENCY_RESIDUAL_M": f"{residuals.largest:.6f}"},
+        tags={**tags, **_consistency_tags(source, spec, target, residuals)},
         vertical=source.vertical,
         area_or_point=source.area_or_point,
         surface=source.surface,
@@ -74,6 +74,17 @@ def publish(
     write(whole, fine, rows, overviews=False, statistics=False)
     with align_to(open_source([os.fspath(whole)], want=spec.outputs), grid) as warped:
         write(destination, grid, _row_blocks(warped, spec.outputs))
+
+
+def _consistency_tags(source: Any, spec: ModelSpec, target: TargetGrid, residuals: Residuals) -> dict[str, str]:
+    """The residual, and the grid that it was measured on."""
+    fine = subdivided(source.geobox, spec.scale)
+    rows, cols = (int(n) for n in fine.shape)
+    where = "before the warp to this grid" if target_grid(source.geobox, spec, target) is not None else "this grid"
+    return {
+        "CONSISTENCY_RESIDUAL_M": f"{residuals.largest:.6f}",
+        "CONSISTENCY_WHAT": f"metres, largest |input - block mean of the output|, on {rows} x {cols} cells, {where}",
+    }
 
 
 def target_grid(geobox: Any, spec: ModelSpec, target: TargetGrid) -> Any:

@@ -68,6 +68,7 @@ class Scene:
             self.identity,
             SENSOR=self.image.sensor.name,
             BRIGHT_SHARE=f"{self.image.bright_share():.3f}",
+            **self.image.unmeasured,
             SCALE=self.ref.spec.scale,
             GRID=self.grid,
             TRAINED_ON=self.trained_on,

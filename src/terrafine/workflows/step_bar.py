@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 __all__ = ["StepBar", "step_progress"]
@@ -23,11 +24,23 @@ class StepBar:
             self._bar.set_postfix({k: f"{v:.4g}" for k, v in values.items()}, refresh=False)
         self._bar.update(step - self._bar.n)
         if step == steps:
+            self.close()
+
+    def close(self) -> None:
+        """Leave the bar as it stands: the last step, early stopping, a failure."""
+        if self._bar is not None:
             self._bar.close()
+            self._bar = None
 
 
-def step_progress(given: Callable[..., None] | bool | None) -> Callable[..., None] | None:
-    """What progress goes to: a bar for True, nothing for False or None, else the function given."""
+@contextmanager
+def step_progress(given: Callable[..., None] | bool | None) -> Iterator[Callable[..., None] | None]:
+    """What progress goes to: a bar for True, closed at the end; nothing for False or None; else the function given."""
     if given is True:
-        return StepBar()
-    return None if given is None or given is False else given
+        bar = StepBar()
+        try:
+            yield bar
+        finally:
+            bar.close()
+    else:
+        yield None if given is False else given

@@ -78,13 +78,14 @@ def train(
         raise UsageError(f"threads={threads!r}; expected a whole number of at least 1")
     from terrafine.training.start import train as run_training
 
-    return run_training(
-        recipe,
-        data_root=data_root,
-        out=Path("runs") / Path(recipe).stem if out is None else out,
-        device=device,
-        restart=restart,
-        threads=threads,
-        start=start,
-        progress=step_progress(progress),
-    )
+    with step_progress(progress) as stepped:
+        return run_training(
+            recipe,
+            data_root=data_root,
+            out=Path("runs") / Path(recipe).stem if out is None else out,
+            device=device,
+            restart=restart,
+            threads=threads,
+            start=start,
+            progress=stepped,
+        )

@@ -56,6 +56,11 @@ def test_saturated_cells_are_unknown_in_the_map_and_counted(how: str, sensor: tu
     cells = read_band(out).reshape(SIDE, 10, SIDE, 10)
     assert (cells.transpose(0, 2, 1, 3)[where] == 255).all()
     assert (cells.transpose(0, 2, 1, 3)[~where] != 255).mean() > 0.9
+    with rasterio.open(out) as file:
+        tags = file.tags(ns="TERRAFINE")
+    assert tags["SATURATED_CELLS"] == str(int(where.sum()))
+    assert tags["SATURATED_BANDS"].startswith("red=")
+    assert "FLAGGED_CELLS" not in tags
 
 
 @pytest.mark.parametrize("verb", ["image", "height"])
@@ -67,6 +72,7 @@ def test_other_verbs_leave_saturated_cells_out_too(verb: str, tmp_path: Path) ->
     assert result.exit_code == 0, result.output
     with rasterio.open(out) as file:
         known = ~np.ma.getmaskarray(file.read(1, masked=True))
+        assert file.tags(ns="TERRAFINE")["SATURATED_CELLS"] == "1"
     k = known.shape[0] // SIDE
     blocks = known.reshape(SIDE, k, SIDE, k).transpose(0, 2, 1, 3)
     assert not blocks[where].any()

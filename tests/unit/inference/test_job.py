@@ -10,7 +10,8 @@ import pytest
 from tests.support.fakes import spec
 
 from terrafine.errors import JobError
-from terrafine.inference.job import Job, difference, job_folder, stored_request
+from terrafine.inference.changes import changes, difference
+from terrafine.inference.job import Job, job_folder, stored_request
 from terrafine.inference.plan import make_plan
 from terrafine.inference.shardfile import ShardReader, ShardWriter, is_whole
 
@@ -45,8 +46,8 @@ def test_a_changed_request_is_refused_line_by_line(tmp_path):
     other = {"inputs": {"a.tif": "abd"}, "options": {"scale": 4, "consistency": "soft"}}
     with pytest.raises(JobError) as error:
         claim(tmp_path, other)
-    assert 'request.inputs.a.tif: was "abc", now "abd"' in str(error.value)
-    assert 'request.options.consistency: was "hard", now "soft"' in str(error.value)
+    assert '  a.tif: was "abc", now "abd"' in str(error.value)
+    assert '  consistency: was "hard", now "soft"' in str(error.value)
     assert "scale" not in str(error.value)
     assert "restart=True" in str(error.value)
     with claim(tmp_path) as job:
@@ -55,7 +56,7 @@ def test_a_changed_request_is_refused_line_by_line(tmp_path):
 
 def test_a_changed_plan_is_refused(tmp_path):
     claim(tmp_path).release()
-    with pytest.raises(JobError, match=r"plan\.batch: was 1, now 2"):
+    with pytest.raises(JobError, match=r"tiles of the run, batch: was 1, now 2"):
         claim(tmp_path, plan=make_plan((40, 40), spec(tile=16), batch=2))
 
 
@@ -188,3 +189,70 @@ def test_difference_names_every_leaf_that_changed():
         "d: was absent, now null",
     ]
     assert difference(json.loads("1"), True) == [": was 1, now true"]
+
+
+def record(**parts):
+    """A job's record: one file, one model, as `terrafine dem` writes it."""
+    spec = {"name": "bicubic", "version": "1", "scale": 2, "halo": 3}
+    file = {"path": "/a.tif", "size": 9, "mtime_ns": 1, "sha256": "aa"}
+    request = {
+        "inputs": {"files": [file], "sha256": "aa", "nodata": None, "shape": [9, 9]},
+        "model": {"spec": spec, "weights_sha256": "cc"},
+        "options": {"consistency": "hard"},
+        "software": {"terrafine": "1"},
+        "target": {"crs": None},
+        "map": {"threshold": 0.5},
+        "product": {"key": "srtm1", "sensor": {"mtf": 0.2}},
+    }
+    for path, value in parts.items():
+        *where, last = path.split("__")
+        part = request
+        for step in where:
+            part = part[step]
+        part[last] = value
+    return {"request": request, "plan": {"memory_bytes": 1, "tile": [9, 9], "shape": [9, 9]}}
+
+
+FILE = {"path": "/a.tif", "size": 9, "mtime_ns": 2, "sha256": "aa"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "lines"),
+    [
+        ({}, []),
+        (
+            {"inputs__files": [FILE | {"sha256": "bb"}], "inputs__sha256": "bb"},
+            ["input /a.tif: its content is another"],
+        ),
+        ({"inputs__files": [FILE]}, ["input /a.tif: written again since, with the same content"]),
+        (
+            {"inputs__files": [FILE | {"path": "/b.tif"}]},
+            ["input /a.tif: no longer read", "input /b.tif: not read before"],
+        ),
+        ({"inputs__nodata": "0.0", "inputs__sha256": "b"}, ['nodata: was null, now "0.0"']),
+        ({"options__consistency": "none"}, ['consistency: was "hard", now "none"']),
+        ({"map__threshold": 0.6}, ["threshold: was 0.5, now 0.6"]),
+        ({"target__crs": "EPSG:4326"}, ['target_crs: was null, now "EPSG:4326"']),
+        ({"software__terrafine": "2"}, ['version of terrafine: was "1", now "2"']),
+        ({"product__key": "lidar"}, ['product: was "srtm1", now "lidar"']),
+        ({"model__weights_sha256": "dd"}, ["weights of bicubic 1 ×2: was checksum cc, now dd"]),
+        (
+            {"model__spec": {"name": "ridgeline", "version": "1.1", "scale": 4}, "model__weights_sha256": "dd"},
+            ["model: was bicubic 1 ×2, now ridgeline 1.1 ×4"],
+        ),
+    ],
+)
+def test_what_changed_is_stated_in_the_words_of_a_user(changed, lines):
+    old, new = record(), record(**changed)
+    if changed:  # what follows from it is not repeated
+        new["plan"] |= {"memory_bytes": 2, "tile": [8, 8]}
+    assert changes(old, new) == lines
+
+
+def test_a_division_that_alone_changed_is_stated():
+    new = record()
+    new["plan"] |= {"memory_bytes": 2, "tile": [8, 8]}
+    assert changes(record(), new) == ["tiles of the run, tile: was [9, 9], now [8, 8]"]
+    new = record()
+    new["plan"]["memory_bytes"] = 2
+    assert changes(record(), new) == ["memory_bytes: was 1, now 2"]

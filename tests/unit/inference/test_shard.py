@@ -162,7 +162,7 @@ def test_another_request_is_refused_by_the_run(tmp_path):
     grid = source(noisy_heights((20, 20)))
     with pytest.raises(DiskError):
         run(tmp_path / "out.npy", grid, spec(), publish=publish)
-    with pytest.raises(JobError, match=r'request\.name: was "test", now "other"'):
+    with pytest.raises(JobError, match=r'name: was "test", now "other"'):
         run(tmp_path / "out.npy", grid, spec(), request={"name": "other"})
     run(tmp_path / "out.npy", grid, spec(), request={"name": "other"}, restart=True)
 

@@ -42,11 +42,16 @@ def test_a_published_array_keeps_the_observation(model: str, name: str, pixel: f
         assert not plausible_cell(pixel)
         assert "pixel_size_m" in str(error)
     except OutputError as error:
-        assert model == "ridgeline"
-        assert not (name == "hills" and 1 <= pixel <= 1e6), f"an ordinary input is refused: {error}"
-        assert 'consistency="none"' in str(error)
+        assert not (name == "hills" and 30 <= pixel <= 1e4), f"an ordinary input is refused: {error}"
+        if "expected -11100 to 9000 m" in str(error):
+            assert model == "ridgeline" or name == "extremes"
+        else:
+            assert model == "ridgeline"
+            assert 'consistency="none"' in str(error)
     else:
         assert residual(fine, coarse, 2) <= 0.01
+        assert fine.min() >= -11_100
+        assert fine.max() <= 9_000
 
 
 def test_the_comparison_sees_an_output_that_does_not_keep_it() -> None:
@@ -73,19 +78,19 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.parametrize("consistency", ["hard", "soft", "none"])
 @pytest.mark.parametrize("target", [None, (20.0, 20.0)], ids=["own grid", "warped"])
-def test_foreign_weights_are_refused_and_the_advice_works(
-    tmp_path: Path, foreign: Path, target: tuple[float, float] | None
+def test_heights_that_no_reader_takes_are_not_published(
+    tmp_path: Path, foreign: Path, target: tuple[float, float] | None, consistency: str
 ) -> None:
     coarse = write_dem_with_gaps(tmp_path / "coarse.tif", (40, 40))
-    options = {"scale": 2, "model": foreign, "target_resolution": target}
-    with pytest.raises(OutputError, match="block means of the output differ") as error:
-        terrafine.sharpen_dem(coarse, tmp_path / "fine.tif", **options)
-    assert 'consistency="none"' in str(error.value)
+    options = {"scale": 2, "model": foreign, "consistency": consistency}
+    with pytest.raises(OutputError, match=r"elevation from -\S+ to \S+ m in tile .*; expected -11100 to 9000 m"):
+        terrafine.sharpen_dem(coarse, tmp_path / "fine.tif", target_resolution=target, **options)
     assert [p.name for p in tmp_path.iterdir()] == ["coarse.tif"]
-    if target is None:  # a warp reads the heights, and refuses what no height can be
-        terrafine.sharpen_dem(coarse, tmp_path / "fine.tif", consistency="none", **options)
-        assert (tmp_path / "fine.tif").exists()
+    if target is None:
+        with pytest.raises(OutputError, match="expected -11100 to 9000 m"):
+            terrafine.sharpen_dem(RNG.normal(500, 50, (20, 20)), pixel_size_m=30.0, **options)
 
 
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])

@@ -119,7 +119,8 @@ class UnlistedColours:
         if not self._cells:
             return []
         named = [
-            f"{c} {n / self._counted:.1%} in {len(self._masks_of[c])}" for c, n in self._cells.most_common(_COLOURS)
+            f"{c} {100 * n / self._counted:.1f} % in {len(self._masks_of[c])}"
+            for c, n in self._cells.most_common(_COLOURS)
         ]
         more = f" and {len(self._cells) - _COLOURS} more" if len(self._cells) > _COLOURS else ""
         return [

@@ -9,18 +9,22 @@ metres between cell centres.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-__all__ = ["Boundaries", "Confusion", "boundary_reach", "measures"]
+from terrafine.errors import BandError
+
+__all__ = ["Boundaries", "Confusion", "boundary_reach", "measures", "require_few_classes"]
 
 F64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Pair = tuple[int, int]
+_MOST_CLASSES = 256
 
 
 def measures(matrix: F64) -> dict[str, F64]:
@@ -45,6 +49,16 @@ def measures(matrix: F64) -> dict[str, F64]:
             "iou": right / (predicted + true - right),
             "area_bias": predicted / true - 1,
         }
+
+
+def require_few_classes(path: str | os.PathLike[str], found: Collection[int]) -> None:
+    """Raise BandError for more numbers than a legend has: heights, counts or names of single objects."""
+    if len(found) > _MOST_CLASSES:
+        some = ", ".join(map(str, sorted(found)[:3]))
+        raise BandError(
+            f"{path}: holds more than {_MOST_CLASSES} different numbers ({some}, ...); expected class numbers. If they "
+            'are measurements, state what the files are with kind="elevation" or kind="image"'
+        )
 
 
 @dataclass

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from terrafine.errors import EmptyError, GridError, UsageError
 from terrafine.evaluation.bootstrap import block_side, resample_weights
-from terrafine.evaluation.classes.agreement import Boundaries, Confusion, boundary_reach
+from terrafine.evaluation.classes.agreement import Boundaries, Confusion, boundary_reach, require_few_classes
 from terrafine.evaluation.classes.options import Options
 from terrafine.evaluation.classes.points import compare_sample
 from terrafine.evaluation.classes.record import ClassMap, Inputs, results
@@ -52,6 +52,7 @@ def compare(
     regions: PathLike | None = None,
     class_names: Mapping[int, str] | None = None,
     assume_crs: str | None = None,
+    bands: Mapping[str, int] | None = None,
     progress: Progress | None = None,
     figures: Callable[[dict[str, Any]], None] | None = None,
     options: Options | None = None,
@@ -73,6 +74,8 @@ def compare(
         Names of the classes; by default those that the reference or a candidate states.
     assume_crs : str, optional
         CRS of files that have none.
+    bands : mapping of str to int, optional
+        Number of the band `class` in maps of several bands that do not name it.
     progress : callable, optional
         Called with (steps done, steps in all).
     figures : callable, optional
@@ -91,6 +94,8 @@ def compare(
         If a file cannot be read.
     GridError
         If the CRS differ, or a candidate does not overlap the reference.
+    BandError
+        If a map holds fractions, or more numbers than a legend has.
     EmptyError
         If no cell is known in every candidate and in the reference.
     UsageError
@@ -103,10 +108,12 @@ def compare(
             raise UsageError(
                 f"{reference}: a sample of points takes no masks and no regions: its strata are a column of the CSV"
             )
-        return compare_sample(named, reference, class_names=class_names, assume_crs=assume_crs, progress=progress)
+        return compare_sample(
+            named, reference, class_names=class_names, assume_crs=assume_crs, bands=bands, progress=progress
+        )
     with ExitStack() as stack:
-        truth = stack.enter_context(open_labels(reference, assume_crs))
-        opened = {name: stack.enter_context(open_labels(path, assume_crs)) for name, path in named.items()}
+        truth = stack.enter_context(open_labels(reference, assume_crs, bands=bands))
+        opened = {name: stack.enter_context(open_labels(path, assume_crs, bands=bands)) for name, path in named.items()}
         hidden = [stack.enter_context(open_labels(m, assume_crs)) for m in masks]
         areas = None if regions is None else stack.enter_context(open_labels(regions, assume_crs))
         _overlap_or_raise(opened, truth, named, reference)
@@ -162,6 +169,7 @@ class _Comparison:
             )
             for name, source in opened.items()
         }
+        self.numbers: dict[str, set[int]] = {}
         self.view = Overview(truth.shape, _SIDE) if pictures else None
 
     @property
@@ -183,6 +191,11 @@ class _Comparison:
         inner = (slice(h, h + rows.stop - rows.start), slice(h, h + cols.stop - cols.start))
         read = {name: candidate.labels.read(*outer) for name, candidate in self.candidates.items()}
         reference = self.reference.read(*outer)
+        paths = {name: candidate.labels.path for name, candidate in self.candidates.items()}
+        for path, numbers in ((self.reference.path, reference), *((paths[n], v) for n, v in read.items())):
+            seen = self.numbers.setdefault(path, set())
+            seen.update(np.unique(numbers).tolist())
+            require_few_classes(path, seen)
         known = reference >= 0
         for labels in read.values():
             known &= labels >= 0

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import EmptyError
+from terrafine.evaluation.classes.agreement import require_few_classes
 from terrafine.evaluation.classes.sample import Sample, estimate, read_sample, stratum_sizes
 from terrafine.evaluation.classes.verdict import sample_verdict
 from terrafine.evaluation.inputs import PathLike, Progress
 from terrafine.evaluation.results import FORMATS
 from terrafine.raster.read.content_type import class_names as stated_names
-from terrafine.raster.read.content_type import open_labels
+from terrafine.raster.read.content_type import open_labels, whole_numbers
 from terrafine.raster.read.source import Source
 from terrafine.version import __version__
 
@@ -30,6 +31,7 @@ def compare_sample(
     *,
     class_names: Mapping[int, str] | None = None,
     assume_crs: str | None = None,
+    bands: Mapping[str, int] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Estimate accuracies and error-adjusted areas of class maps from a CSV of points (`read_sample`), best first.
@@ -40,7 +42,7 @@ def compare_sample(
     points = read_sample(sample)
     records, notes, classes = [], [], set()
     for i, (name, path) in enumerate(candidates.items(), start=1):
-        with open_labels(path, assume_crs) as source:
+        with open_labels(path, assume_crs, bands=bands) as source:
             entry, left = _one(source, points, dict(class_names or {}) or stated_names(source))
         if left:
             notes.append(f"{name}: {left} of {len(points.x)} points fall on no known cell and are left out.")
@@ -101,8 +103,7 @@ def _at(source: Source, points: Sample) -> NDArray[np.int64]:
     for i in np.flatnonzero(inside).tolist():
         r, c = int(rows[i]), int(cols[i])
         value, valid = source.read("class", slice(r, r + 1), slice(c, c + 1))
-        if valid[0, 0]:
-            out[i] = int(value[0, 0])
+        out[i] = whole_numbers(source.paths[0], value, valid)[0, 0]
     return out
 
 
@@ -115,6 +116,8 @@ def _counted(source: Source) -> tuple[dict[int, float], float, float]:
         values, valid = source.read("class", rows, slice(0, source.shape[1]))
         metres = source.pixel_size_m(rows)
         area += float((valid.sum(axis=1) * metres[0] * metres[1]).sum())
-        for value, count in zip(*np.unique(values[valid].astype(np.int64), return_counts=True), strict=True):
+        found = whole_numbers(source.paths[0], values, valid)[valid]
+        for value, count in zip(*np.unique(found, return_counts=True), strict=True):
             cells[int(value)] = cells.get(int(value), 0.0) + float(count)
+        require_few_classes(source.paths[0], cells)
     return cells, sum(cells.values()), area

@@ -42,6 +42,7 @@ def compare(
     assume_crs: str | None = None,
     elevation_unit: str | None = None,
     vertical_datum: str | None = None,
+    bands: Mapping[str, int] | None = None,
     progress: Progress | None = None,
     figures: Callable[[Figures], None] | None = None,
     options: Options | None = None,
@@ -67,6 +68,8 @@ def compare(
     assume_crs, elevation_unit, vertical_datum : str, optional
         CRS, unit of heights and vertical datum of files that do not state theirs. What a file states is kept; a
         datum that contradicts it is refused.
+    bands : mapping of str to int, optional
+        Numbers of `elevation` and `elevation_sigma` in files of several bands that do not name them.
     progress : callable, optional
         Called with (steps done, steps in all).
     figures : callable, optional
@@ -94,7 +97,7 @@ def compare(
     """
     chosen = replace(options or Options(), **fields)
     named = named_candidates(candidates, {"reference", *BASELINE_NAMES})
-    reading = Reading(assume_crs, elevation_unit, vertical_datum)
+    reading = Reading(assume_crs, elevation_unit, vertical_datum, bands)
     units = unit_notes([*named.values(), reference, *([] if coarse is None else [coarse])], reading)
     with ExitStack() as stack:
         truth = stack.enter_context(open_surface(reference, reading))

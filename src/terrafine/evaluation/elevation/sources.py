@@ -8,7 +8,7 @@ from pathlib import Path
 
 from terrafine.errors import UsageError
 from terrafine.evaluation.inputs import PathLike
-from terrafine.raster.read.content_type import described_bands, stated_unit_m
+from terrafine.raster.read.content_type import described_bands, stated_unit_m, unnamed_bands
 from terrafine.raster.read.source import Source, open_source
 from terrafine.raster.units import unit_factor
 
@@ -22,6 +22,7 @@ class Reading:
     assume_crs: str | None = None
     elevation_unit: str | None = None
     vertical_datum: str | None = None
+    bands: Mapping[str, int] | None = None
 
 
 def holds_relief(path: PathLike) -> bool:
@@ -78,9 +79,12 @@ def open_surface(path: PathLike, reading: Reading, *, sigma: bool = False) -> So
     want = ["elevation"]
     if sigma and {heights, f"{heights}_sigma"} <= set(names):
         want.append("elevation_sigma")
-    numbers = None
+    numbers: dict[str, int] | None = None
     if heights == "relief":
         numbers = {name: names.index(name.replace("elevation", "relief")) + 1 for name in want}
+    elif stated := unnamed_bands(path, reading.bands):
+        numbers = stated
+        want += [name for name in ("elevation_sigma",) if sigma and name in stated]
     unit = reading.elevation_unit if stated_unit_m(path, heights) is None else None
     return open_source(
         path,

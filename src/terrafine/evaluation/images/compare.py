@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from terrafine.evaluation.images.options import Options
 from terrafine.evaluation.images.record import Inputs, results
 from terrafine.evaluation.inputs import Candidates, PathLike, Progress, named_candidates
 from terrafine.evaluation.surfaces import Readable, aligned, scale_between
+from terrafine.raster.read.content_type import unnamed_bands
 from terrafine.raster.read.source import Source, open_source
 from terrafine.raster.warp.resample import back_project, upsample
 
@@ -45,6 +47,7 @@ def compare(
     *,
     coarse: PathLike,
     assume_crs: str | None = None,
+    numbers: Mapping[str, int] | None = None,
     progress: Progress | None = None,
     figures: Callable[[dict[str, Any]], None] | None = None,
     options: Options | None = None,
@@ -62,6 +65,8 @@ def compare(
         The image that the candidates were made from.
     assume_crs : str, optional
         CRS of files that have none.
+    numbers : mapping of str to int, optional
+        Numbers of red, green, blue and nir in files that do not name them.
     progress : callable, optional
         Called with (steps done, steps in all).
     figures : callable, optional
@@ -87,11 +92,12 @@ def compare(
     """
     chosen = replace(options or Options(), **fields)
     named = named_candidates(candidates, ("reference", "coarse", "bicubic", "back_projected"))
-    bands = _common_bands([*named.values(), reference, coarse], assume_crs)
+    bands = _common_bands([*named.values(), reference, coarse], assume_crs, numbers)
+    opener = partial(_open, bands=bands, assume_crs=assume_crs, numbers=numbers)
     with ExitStack() as stack:
-        opened = {name: stack.enter_context(_open(path, bands, assume_crs)) for name, path in named.items()}
-        truth = stack.enter_context(_open(reference, bands, assume_crs))
-        low = stack.enter_context(_open(coarse, bands, assume_crs))
+        opened = {name: stack.enter_context(opener(path)) for name, path in named.items()}
+        truth = stack.enter_context(opener(reference))
+        low = stack.enter_context(opener(coarse))
         k = _scale(opened, low, named, coarse)
         images = _Images(opened, truth, low, bands, k, chosen.divide_by)
         parts: dict[str, list[Measured]] = {}
@@ -117,25 +123,26 @@ def compare(
         return results(parts, inputs, chosen)
 
 
-def _common_bands(paths: list[PathLike], assume_crs: str | None) -> tuple[str, ...]:
+def _common_bands(paths: list[PathLike], assume_crs: str | None, numbers: Mapping[str, int] | None) -> tuple[str, ...]:
     found = []
     for band in _COLOURS:
         try:
             for path in paths:
-                open_source(path, want=(band,), check_range=False, assume_crs=assume_crs).close()
+                _open(path, (band,), assume_crs, numbers).close()
         except BandError:
             continue
         found.append(band)
     if len(found) < 2:
         raise BandError(
             f"{', '.join(map(str, paths))}: found {len(found)} of red, green, blue and nir named in all; expected at "
-            "least two. Name them as band descriptions: gdal_edit -d or rio edit-info"
+            'least two. Say which they are with bands={"red": 1, "green": 2}, or name them as band descriptions'
         )
     return tuple(found)
 
 
-def _open(path: PathLike, bands: tuple[str, ...], assume_crs: str | None) -> Source:
-    return open_source(path, want=bands, check_range=False, assume_crs=assume_crs)
+def _open(path: PathLike, bands: tuple[str, ...], assume_crs: str | None, numbers: Mapping[str, int] | None) -> Source:
+    stated = unnamed_bands(path, numbers)
+    return open_source(path, want=bands, bands=stated, check_range=False, assume_crs=assume_crs)
 
 
 def _scale(opened: Mapping[str, Source], low: Source, paths: Mapping[str, PathLike], coarse: PathLike) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from pyproj import CRS
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
-from terrafine.errors import GridError, SourceError
+from terrafine.errors import BandError, GridError, SourceError
 from terrafine.raster import gdal
 from terrafine.raster.bands import BANDS
 from terrafine.raster.crs import vertical_unit
@@ -31,6 +32,8 @@ __all__ = [
     "open_any",
     "open_labels",
     "stated_unit_m",
+    "unnamed_bands",
+    "whole_numbers",
 ]
 
 Kind = Literal["elevation", "classes", "probability", "image"]
@@ -81,6 +84,12 @@ def described_bands(path: PathLike) -> tuple[str, ...]:
         return ()
 
 
+def unnamed_bands(path: PathLike, bands: Mapping[str, int] | None) -> dict[str, int]:
+    """Those of `bands` that serve a file: it holds several, and names none of them so."""
+    names = described_bands(path) if bands else ()
+    return {name: n for name, n in (bands or {}).items() if len(names) > 1 and name not in names}
+
+
 def stated_unit_m(path: PathLike, band: str = "elevation") -> float | None:
     """Metres of the unit that a file states for its heights: at the band of that name, else its first, or in its CRS.
 
@@ -101,16 +110,33 @@ def stated_unit_m(path: PathLike, band: str = "elevation") -> float | None:
         return None
 
 
-def open_labels(path: PathLike, assume_crs: str | None = None, pixel_size_m: float | None = None) -> Source:
-    """A raster of integers (classes, regions, a mask) as the band `class`, or its only band; a colour table is fine."""
-    try:
-        with gdal.environment(), open_quietly(os.fspath(path)) as file:
-            bands = {"class": 1} if file.count == 1 else None
-    except RasterioError:
-        bands = None  # said better where the file is opened to be read
+def open_labels(
+    path: PathLike,
+    assume_crs: str | None = None,
+    pixel_size_m: float | None = None,
+    bands: Mapping[str, int] | None = None,
+) -> Source:
+    """A raster of integers (classes, regions, a mask) as the band `class`, or its only band; a colour table is fine.
+
+    `bands` states the number of the band `class` in a file of several that does not name it.
+    """
+    number = unnamed_bands(path, bands) or ({"class": 1} if len(described_bands(path)) == 1 else None)
     return open_source(
-        path, want=("class",), bands=bands, check_range=False, assume_crs=assume_crs, pixel_size_m=pixel_size_m
+        path, want=("class",), bands=number, check_range=False, assume_crs=assume_crs, pixel_size_m=pixel_size_m
     )
+
+
+def whole_numbers(path: PathLike, values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Values of a raster of integers, −1 where not valid; BandError for fractions, which are measurements."""
+    numbers = np.where(valid, values, -1)
+    whole = np.round(numbers)
+    if (numbers != whole).any():
+        found = ", ".join(f"{v:.6g}" for v in np.unique(numbers[numbers != whole])[:3])
+        raise BandError(
+            f"{path}: holds fractions such as {found}; expected whole numbers, each of them a class, a region or a "
+            "mask. State what the files are with kind=KIND, or make classes of them first"
+        )
+    return whole.astype(np.int64)
 
 
 def colour_table(path: PathLike) -> NDArray[np.int64] | None:

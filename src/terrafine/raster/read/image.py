@@ -44,6 +44,11 @@ class ImageSource(SourceBase):
         Sensors that messages name.
     quality
         Quality bands of the same file.
+
+    Attributes
+    ----------
+    unmeasured
+        Tags that count the cells read as nodata, filled by `require_valid`.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class ImageSource(SourceBase):
     ) -> None:
         self._source, self.sensor, self._allowed = source, sensor, tuple(allowed)
         self._quality, self._tolerant = tuple(quality), False
+        self.unmeasured: dict[str, str] = {}
         self._saturated = saturated_values(source, sensor)
         self.geobox, self.shape = source.geobox, source.shape
         self._described_as(source)
@@ -134,6 +140,7 @@ class ImageSource(SourceBase):
         if not self._tolerant:
             census.impossible = 0
         self.notes = (*self.notes, *census.notes(self.paths[0]))
+        self.unmeasured = census.tags
         if census.valid:
             return
         files = ", ".join(self.paths[:3])
@@ -191,11 +198,11 @@ class ImageSource(SourceBase):
         """No more of the image than that share looks like cloud or snow, else SourceError, or a note with `warn`."""
         share = self.bright_share()
         if share > max_bright:
-            found = f"{self.paths[0]}: {share:.0%} of the image is as bright and colourless as cloud or snow"
+            found = f"{self.paths[0]}: {100 * share:.0f} % of the image is as bright and colourless as cloud or snow"
             if not warn:
                 raise SourceError(
-                    f"{found}, which hide ground; expected at most {max_bright:.0%}. Take a clear scene, mask clouds, "
-                    "or raise max_bright=SHARE"
+                    f"{found}, which hide ground; expected at most {100 * max_bright:.0f} %. Take a clear scene, mask "
+                    "clouds, or raise max_bright=SHARE"
                 )
             self.notes = (*self.notes, f"{found}; bright ground looks the same, so it was read as stated")
 

@@ -115,9 +115,24 @@ class Census:
         self.impossible += int(impossible.sum())
         self.bands = {name: self.bands.get(name, 0) + int(mask.sum()) for name, mask in saturated.items()}
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """Numbers of cells that were read as nodata, for the tags of an output; what was not found is left out."""
+        found = {
+            "SATURATED_CELLS": self.saturated,
+            "FLAGGED_CELLS": self.flagged,
+            "IMPOSSIBLE_CELLS": self.impossible,
+        }
+        tags = {name: str(n) for name, n in found.items() if n}
+        if tags and self.share != 1.0:
+            tags["CELLS_COUNTED"] = f"{100 * self.share:.0f} % of the rows"
+        if self.saturated:
+            tags["SATURATED_BANDS"] = " ".join(f"{name}={n}" for name, n in self.bands.items() if n)
+        return tags
+
     def notes(self, path: str) -> tuple[str, ...]:
         """Sentences about the cells that were read as nodata."""
-        counted = "" if self.share == 1.0 else f" (counted in {self.share:.0%} of the rows)"
+        counted = "" if self.share == 1.0 else f" (counted in {100 * self.share:.0f} % of the rows)"
         listed = ", ".join(f"{name} {n:,}" for name, n in self.bands.items() if n)
         result = (
             (self.saturated, f"saturated ({listed})"),

@@ -157,7 +157,7 @@ class ImageSampler:
             if patch[2].mean() >= self.least:
                 return self._vary(patch, rng)
         raise DataError(
-            f"no patch of {self.size} × {self.size} cells with {self.least:.0%} of heights in {_TRIES} draws; "
+            f"no patch of {self.size} × {self.size} cells with {100 * self.least:.0f} % of heights in {_TRIES} draws; "
             "take smaller patches, or a lower [patches] least"
         )
 

@@ -258,7 +258,10 @@ def test_masks_of_one_name_are_told_by_their_folder_and_colour_tables_are_colour
         np.testing.assert_array_equal(label, np.where(numbers == 3, 255, numbers < 2))
     everything = np.stack(list(painted.values()))
     black, other = ((everything == n).mean() for n in (2, 4))
-    assert f"in how many of 2 masks: #010203 {other:.1%} in 2, #000000 {black:.1%} in 1." in index["notes"][-1]
+    assert (
+        f"in how many of 2 masks: #010203 {100 * other:.1f} % in 2, #000000 {100 * black:.1f} % in 1."
+        in index["notes"][-1]
+    )
 
 
 def test_masks_that_lie_equally_near_and_pictures_without_one_are_named(tmp_path: Path) -> None:

@@ -222,7 +222,7 @@ def test_a_bright_desert_is_noted_and_read_where_the_sensor_is_stated(low: float
     assert "cloud or snow; bright ground looks the same, so it was read as stated" in image.notes[-1]
     assert low < 0.45 or "unusually bright throughout" in image.notes[0]
     assert invalid(image) == []
-    with pytest.raises(SourceError, match="expected at most 30%"):
+    with pytest.raises(SourceError, match="expected at most 30 %"):
         image.require_clear(0.3)
 
 
