@@ -1,4 +1,4 @@
-"""Attention blocks that published networks are built with."""
+"""Attention blocks of published networks."""
 
 from __future__ import annotations
 
@@ -41,6 +41,18 @@ class Cbam(nn.Module):
         self.pixel = nn.Conv2d(2, 1, kernel, padding=kernel // 2, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply channel attention, then pixel attention.
+
+        Parameters
+        ----------
+        x
+            Features, (n, c, y, x).
+
+        Returns
+        -------
+        Tensor
+            Weighted features, (n, c, y, x).
+        """
         pooled = self.channel(x.mean(dim=(2, 3), keepdim=True)) + self.channel(x.amax(dim=(2, 3), keepdim=True))
         x = x * torch.sigmoid(pooled)
         over = torch.cat((x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)), dim=1)
@@ -91,6 +103,18 @@ class Gam(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply channel attention, then pixel attention.
+
+        Parameters
+        ----------
+        x
+            Features, (n, c, y, x).
+
+        Returns
+        -------
+        Tensor
+            Weighted features, (n, c, y, x).
+        """
         x = x * torch.sigmoid(self.channel(x))
         return x * torch.sigmoid(self.pixel(x))
 
@@ -116,6 +140,18 @@ class SimAm(nn.Module):
         self.regular = regular
 
     def forward(self, x: Tensor) -> Tensor:
+        """Weight each value by its squared distance from the channel's mean.
+
+        Parameters
+        ----------
+        x
+            Features, (n, c, y, x).
+
+        Returns
+        -------
+        Tensor
+            Weighted features, (n, c, y, x).
+        """
         square = (x - x.mean(dim=(2, 3), keepdim=True)).square()
         variance = square.sum(dim=(2, 3), keepdim=True) / max(1, x.shape[2] * x.shape[3] - 1)
         return x * torch.sigmoid(square / (4 * (variance + self.regular)) + 0.5)
@@ -139,7 +175,7 @@ def attention(name: str, channels: int, norm: Callable[[int], nn.Module] | None 
     Returns
     -------
     nn.Module
-        The block, (n, c, y, x) -> same.
+        The block, from (n, c, y, x) to the same shape.
 
     Raises
     ------

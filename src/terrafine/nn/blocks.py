@@ -1,4 +1,4 @@
-"""Blocks that several networks share."""
+"""Building blocks of several networks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ __all__ = ["ResidualBlock", "channels_last", "init_identity"]
 
 
 class ResidualBlock(nn.Module):
-    """Residual block x + conv3×3(GELU(conv3×3(x))), (n, c, y, x) -> same.
+    """Residual block x + conv3×3(GELU(conv3×3(x))).
 
-    It has no normalisation, so that no statistics of a tile enter.
+    Input and output are (n, c, y, x). The block has no normalisation, so its output does not depend on statistics of
+    the tile.
 
     Parameters
     ----------
@@ -32,6 +33,18 @@ class ResidualBlock(nn.Module):
         init_identity(self.second)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Add the residual branch to the features.
+
+        Parameters
+        ----------
+        x
+            Features, (n, c, y, x).
+
+        Returns
+        -------
+        Tensor
+            Features, (n, c, y, x).
+        """
         out: Tensor = x + self.second(self.act(self.first(x)))
         return out
 
@@ -42,7 +55,7 @@ def init_identity(conv: nn.Conv2d, gain: float = 0.1) -> None:
     Parameters
     ----------
     conv
-        Changed in place.
+        Convolution of the residual branch, changed in place.
     gain
         Factor of the weights.
     """

@@ -1,4 +1,4 @@
-"""The eight mirrors and rotations of a square grid, for tensors and arrays alike."""
+"""The eight reflections and rotations of a square grid, for tensors and arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An elevation network as the engine sees it: heights in, heights and σ out, kept to the observation."""
+"""Elevation networks as the engine runs them: from heights to heights and σ, with the observation kept."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Relief:
 
 
 Forward = Callable[..., Relief]
-"""(network, heights, pixel sizes[, guides]) -> relief; guides where the spec has any."""
+"""Function (network, heights, pixel sizes[, guides]) -> relief; guides where the spec has any."""
 
 
 class ElevationModel:
-    """Model that runs a network from heights to relief, and keeps the observation.
+    """Model that runs a network from heights to relief and keeps the observation.
 
     The observation is kept in subcell form, where the block mean is a mean over channels: `hard` subtracts it, `soft`
     subtracts the part above the tolerance, `none` leaves it. The mean and the sum with the cell's height are computed
@@ -73,7 +73,7 @@ class ElevationModel:
         Parameters
         ----------
         tiles
-            With the band `elevation`, and guides where the spec has any.
+            Tiles with the band `elevation`, and guides where the spec has any.
 
         Returns
         -------
@@ -108,7 +108,7 @@ class ElevationModel:
         return out.relief, sigma
 
     def _error(self, relief: Tensor) -> Tensor:
-        """What is subtracted to keep the observation; float64 (n, 1, y, x)."""
+        """Part of the block mean that is subtracted to keep the observation; float64 (n, 1, y, x)."""
         if self.options.consistency == "none":
             return relief.new_zeros((len(relief), 1, *relief.shape[2:]), dtype=torch.float64)
         soft = self.options.consistency == "soft"

@@ -1,4 +1,4 @@
-"""Other engines for the same network: ONNX as the common form, onnxruntime and OpenVINO to run it."""
+"""Other engines for a network: export to ONNX, inference by onnxruntime or OpenVINO."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Graph(nn.Module):
 
 
 def to_onnx(model: ElevationModel) -> bytes:
-    """Convert the network to ONNX with free tile and batch size, and its spec under the metadata key `terrafine`.
+    """Convert a network to ONNX with free tile and batch size, and its spec under the metadata key `terrafine`.
 
     The inputs are `elevation` (n, 1, y, x) in metres, nodata filled, and `pixel_size_m` (n, 2, y, 1). The outputs are
     `fine` (n, 1, k·y, k·x), back-projected, `relief` (n, k², y, x) before that, and `log_sigma` where the model has it.

@@ -1,4 +1,4 @@
-"""Losses: relative error of heights and slopes, patch by patch, the likelihood of σ, and terms of physics."""
+"""Losses of elevation networks: relative errors of heights and slopes, the likelihood of σ, and physics terms."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from terrafine.nn.terms import SETTINGS, physics_terms
 
 __all__ = ["refuse_unknown", "relief_terms"]
 
-_FLOOR = 0.002  # of the fine pixel size: below it, relief is noise, and its relative error means nothing
+_FLOOR = 0.002  # of the fine pixel size: below it relief is noise, and its relative error is meaningless
 _WEIGHTS = {"rmse": 0.5, "mae": 0.5, "slope": 0.5, "sigma": 0.1}
 _KNOWN = (*_WEIGHTS, "edge", "relative", *SETTINGS)
 
 
 def refuse_unknown(settings: Mapping[str, float], known: Collection[str]) -> None:
-    """Reject names in [loss] that a loss does not know, so that a misspelt term is not ignored.
+    """Reject names in `[loss]` that a loss does not know, so that a misspelt term is not ignored.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ def relief_terms(
 ) -> dict[str, Tensor]:
     """Compute the losses of heights, first differences and σ, relative to the error of the consistent cubic surface.
 
-    Each part is the mean over patches of error / error of the consistent cubic surface. This ratio is what the tables
-    report, so flat and steep ground count alike.
+    Each part is the mean over patches of the error divided by the error of the consistent cubic surface. This is the
+    ratio that the tables report, so flat and steep ground have equal weight.
 
     Parameters
     ----------
     relief, detail, log_sigma
-        (n, k², y, x), as `terrafine.nn.relief.ReliefNet` gives them.
+        Output of `terrafine.nn.relief.ReliefNet`, (n, k², y, x).
     batch
         Coarse and fine heights, metres.
     settings
@@ -74,7 +74,7 @@ def relief_terms(
     k, edge = batch.scale, int(settings.get("edge", 4))
     truth = functional.pixel_unshuffle((batch.fine.double() - _repeat(batch.coarse, k)).float(), k)
     relief, detail, log_sigma = relief.float(), detail.float(), log_sigma.float()
-    # The cubic surface is the relief without the detail; both parts have lost their cell mean.
+    # The cubic surface is the relief without the detail; both have a cell mean of 0.
     base = relief - (detail - detail.mean(dim=1, keepdim=True))
     error, plain = (_inner(x - truth, edge) for x in (relief, base.detach()))
     floor = _FLOOR * batch.pixel_size_m.mean(dim=(1, 2, 3)) / k

@@ -1,4 +1,4 @@
-"""A network as the engine sees it: dict of numpy arrays in, dict of numpy arrays out, in physical units."""
+"""Protocol of a model as the engine runs it: numpy arrays in physical units in and out."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["RESIDUAL", "Model", "Tiles"]
 
 RESIDUAL = "residual"
-"""What a model may give besides its outputs: float32 (tile, y, x) on the input's grid, how far its output, seen again
-as the input was seen, is from the input; the largest of all bands, in their unit."""
+"""Name of an optional output, float32 (tile, y, x) on the input's grid: largest difference of all bands, in their unit,
+between the input and the output passed through the sensor model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Tiles:
     bands
         Name -> float32 (tile, y, x), finite everywhere, in the band's unit.
     valid
-        bool (tile, y, x), False where the value was filled, not observed.
+        Bool (tile, y, x), False where the value was filled, not observed.
     pixel_size_m
         float64 (tile, 2, y): metres along y and x of one cell, for each row.
     guides
@@ -42,40 +42,40 @@ class Tiles:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(tile, y, x)."""
+        """Number of tiles, rows and columns."""
         n, y, x = self.valid.shape
         return n, y, x
 
 
 @runtime_checkable
 class Model(Protocol):
-    """Protocol of anything that turns tiles into finer tiles: bicubic interpolation, a network, an ONNX file.
+    """Protocol of a model that turns tiles into finer tiles, such as interpolation, a network or an ONNX file.
 
     Attributes
     ----------
     spec
-        What the engine must know.
+        Declaration of the model for the engine.
     """
 
     @property
     def spec(self) -> ModelSpec:
-        """What the engine must know."""
+        """Declaration of the model for the engine."""
         ...
 
     def __call__(self, tiles: Tiles) -> dict[str, NDArray[np.float32]]:
         """Compute every band of `spec.outputs`, without cropping the halo.
 
-        Values under a cell that was not valid are finite but meaningless; the engine masks them. A model that holds its
-        output to the input by other means than block means reports how closely under RESIDUAL.
+        Values under a cell that was not valid are finite but meaningless; the engine masks them. A model that keeps its
+        output consistent with the input by other means than block means reports the difference under RESIDUAL.
 
         Parameters
         ----------
         tiles
-            With the bands of `spec.inputs`.
+            Tiles with the bands of `spec.inputs`.
 
         Returns
         -------
         dict[str, ndarray]
-            Band -> float32 (tile, y * scale, x * scale).
+            Band -> float32 (tile, y * scale, x * scale); optionally RESIDUAL.
         """
         ...

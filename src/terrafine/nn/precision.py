@@ -1,4 +1,4 @@
-"""Arithmetic of heights in full float32: neither autocast's bfloat16 nor the TF32 of a GPU's convolutions."""
+"""Arithmetic of heights in full float32, without autocast's bfloat16 and the TF32 of GPU convolutions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def in_float32(function: Callable[P, R]) -> Callable[P, R]:
     Parameters
     ----------
     function
-        Takes at least one tensor.
+        Function with at least one tensor among its arguments.
 
     Returns
     -------
@@ -43,20 +43,20 @@ def in_float32(function: Callable[P, R]) -> Callable[P, R]:
 def fixed_correlation(x: Tensor, kernel: Tensor) -> Tensor:
     """Correlate with a fixed kernel in full float32, zero-padded to the same size.
 
-    bfloat16 has 8 bits: on neighbour differences of tens of metres its error is decimetres, and that of TF32
-    centimetres.
+    bfloat16 has 8 significant bits: on neighbour differences of tens of metres its error is decimetres, and that of
+    TF32 centimetres.
 
     Parameters
     ----------
     x
-        (n, c, y, x), metres or slopes.
+        Metres or slopes, (n, c, y, x).
     kernel
-        (m, c, 2r + 1, 2r + 1).
+        Weights, (m, c, 2r + 1, 2r + 1).
 
     Returns
     -------
     Tensor
-        (n, m, y, x)
+        (n, m, y, x), in the unit of `x` times that of the kernel.
     """
     with _without_autocast(x.device), _without_tf32(x.device):
         return functional.conv2d(x, kernel, padding=kernel.shape[-1] // 2)

@@ -1,4 +1,4 @@
-"""What networks on a pre-upsampled DEM share: they see the bicubic surface and add a residual to it."""
+"""Networks on a pre-upsampled DEM: they take the bicubic surface and add a residual to it."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from terrafine.nn.upsample import assemble, interpolation_radius, relief_of
 __all__ = ["PreUpsampled", "preupsampled_system"]
 
 _WINDOW = 15
-_OUT = 0.1  # the residual is a tenth of the slopes that the body sees, so that both are near one
+_OUT = 0.1  # unit of the residual relative to the slopes at the input, so that both are near one
 
 
 class PreUpsampled(nn.Module):
-    """Bicubic surface + body(bicubic surface), on the fine grid.
+    """Network that adds a residual, computed from the bicubic surface, to that surface on the fine grid.
 
-    The published networks scale heights to 0-1 by the minimum and maximum of a scene. A tile has neither, and would
-    print seams. Here the input of the body is the bicubic surface of the heights above their 15×15 mean, divided by the
-    pixel size. That is affine in the heights as well, and independent of tile and sea level.
+    The published networks scale heights to 0-1 by the minimum and maximum of a scene. A tile has neither, and its own
+    minimum and maximum would cause seams. The input of the body is therefore the bicubic surface of the heights minus
+    their 15×15 mean, divided by the pixel size. This is also affine in the heights, and independent of tile and sea
+    level.
 
     Parameters
     ----------
@@ -48,14 +49,14 @@ class PreUpsampled(nn.Module):
         self.register_buffer("above", -kernel, persistent=False)
 
     def forward(self, heights: Tensor, pixel_size_m: Tensor, scale: int) -> Tensor:
-        """Compute the relief, subcell minus cell height.
+        """Compute the relief, that is subcell minus cell height.
 
         Parameters
         ----------
         heights
-            (n, 1, y, x), metres.
+            Coarse heights in metres, (n, 1, y, x).
         pixel_size_m
-            (n, 2, y, 1), metres.
+            Metres along y and x, (n, 2, y, 1).
         scale
             Fine cells along a coarse cell, k.
 
@@ -73,7 +74,7 @@ class PreUpsampled(nn.Module):
 
 
 def _adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> ElevationModel:
-    """The network as the engine sees it."""
+    """Model of the engine that runs the network."""
 
     def forward(network: nn.Module, heights: Tensor, pixel_size_m: Tensor) -> Relief:
         return Relief(network(heights, pixel_size_m, spec.scale))
@@ -88,13 +89,13 @@ def _forward(net: nn.Module, batch: TrainingBatch, settings: Settings) -> Tensor
 
 
 def _predict(net: nn.Module, batch: TrainingBatch, settings: Settings) -> dict[str, Tensor]:
-    """Heights as the network gives them, back-projected as `terrafine dem` would; (n, 1, k·y, k·x) m."""
+    """Heights with the observation kept, as in a run of the model; (n, 1, k·y, k·x) m."""
     relief = _forward(net, batch, settings)
     return {"elevation": assemble(batch.coarse, relief - relief.mean(dim=1, keepdim=True), batch.scale)}
 
 
 def _residual_loss(found: Discriminators, batch: TrainingBatch, output: Tensor, settings: Settings) -> Losses:
-    """Mean over patches of MSE / MSE of bicubic: squared error as published, each patch with an equal say.
+    """Mean over patches of MSE / MSE of bicubic: squared error as published, with equal weight for each patch.
 
     `[loss]`: `edge`, coarse cells at a patch's border that are left out. Raises RecipeError for any other.
     """
@@ -124,19 +125,21 @@ def preupsampled_system(
 
     Parameters
     ----------
-    name, summary
-        Of the system.
+    name
+        Name of the system.
+    summary
+        Description of the system in one line.
     body
-        (network arguments) -> the body of `PreUpsampled`.
+        Function from network arguments to the body of `PreUpsampled`.
     radius
-        (network arguments) -> receptive radius of the body in fine cells.
+        Function from network arguments to the receptive radius of the body in fine cells.
     scales
-        Scales that its models serve.
+        Scales that the models of the system serve.
 
     Returns
     -------
     System
-        The system.
+        The system, with its training for the task `dem`.
     """
 
     def build(network: Mapping[str, Any], scale: int) -> PreUpsampled:

@@ -1,7 +1,7 @@
 """ReliefNet: DEM super-resolution at coarse resolution, from neighbour differences alone; the body of Ridgeline.
 
 heights ─ differences ┬─ fixed 15×15 correlations ┬─ consistent cubic surface, k² subcells per cell ─────┐
-                      │                           └─ departures from 3×3, 7×7, 15×15 means ─ roughness   │
+                      │                           └─ anomalies from 3×3, 7×7, 15×15 means ── roughness   │
                       └─ slopes, and slopes ÷ roughness ─ head ─ residual blocks on two levels           │
                                         ├─ k² subcells × roughness ──────────────────────────────────────┴─ + ─ minus
                                         └─ log σ of each subcell, × roughness                              block mean
@@ -25,7 +25,7 @@ __all__ = ["ReliefNet", "Stem"]
 _RADIUS = 7
 _WINDOWS = (3, 7, 15)
 _FLAT = 1e-3  # slope below which ground counts as flat: rounding and noise, 0.1 m on cells of 100 m
-_TYPICAL = 0.05  # roughness of middling relief, where the ground's own is not asked
+_TYPICAL = 0.05  # roughness of moderate relief, the unit where the ground's own is not used
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Stem:
     Attributes
     ----------
     features
-        (n, c, y, x), dimensionless.
+        Features, (n, c, y, x), dimensionless.
     surface
         Consistent cubic surface relative to its cell, (n, k², y, x), metres.
     unit
@@ -48,7 +48,7 @@ class Stem:
 
 
 class ReliefNet(nn.Module):
-    """Network from coarse heights to fine heights relative to their cell, and σ; all in metres.
+    """Network from coarse heights to fine heights relative to their cell, and σ.
 
     Parameters
     ----------
@@ -59,9 +59,9 @@ class ReliefNet(nn.Module):
     blocks, deep_blocks
         Residual blocks before and after the deep level, and on it (0: no deep level).
     windows
-        Sides of the means from which a cell's departure is measured; the first measures roughness.
+        Sides of the windows whose means are subtracted from a cell; the first one measures roughness.
     normalise
-        Also take slopes as shares of the roughness, and express the detail in units of it.
+        Whether slopes divided by the roughness are inputs too, and the detail is in units of the roughness.
     """
 
     fixed: Tensor
@@ -105,7 +105,7 @@ class ReliefNet(nn.Module):
         Parameters
         ----------
         heights
-            (n, 1, y, x), metres.
+            Coarse heights in metres, (n, 1, y, x).
         pixel_size_m
             Metres along y and x, (n, 2, y, 1).
 
@@ -119,7 +119,18 @@ class ReliefNet(nn.Module):
         return self.heads(self.body(stem.features), stem)
 
     def stem(self, heights: Tensor, pixel_size_m: Tensor) -> Stem:
-        """Fixed filters and the first convolution; arguments as `forward`."""
+        """Apply the fixed filters and the first convolution.
+
+        Parameters
+        ----------
+        heights, pixel_size_m
+            As in `forward`.
+
+        Returns
+        -------
+        Stem
+            Features, consistent cubic surface and unit of the detail.
+        """
         differences = forward_differences(heights)
         linear = fixed_correlation(differences, self.fixed)
         surface, context = linear[:, : self.scale**2], linear[:, self.scale**2 :]
@@ -132,7 +143,18 @@ class ReliefNet(nn.Module):
         return Stem(features, surface, size * rough)
 
     def body(self, features: Tensor) -> Tensor:
-        """The residual body; (n, c, y, x) -> same."""
+        """Apply the residual body.
+
+        Parameters
+        ----------
+        features
+            Features of the stem, (n, c, y, x).
+
+        Returns
+        -------
+        Tensor
+            Features, (n, c, y, x).
+        """
         x: Tensor = self.before(features)
         if self.deep_blocks:
             x = x + functional.pixel_shuffle(self.up(self.deep(self.down(x))), 2)
@@ -140,7 +162,20 @@ class ReliefNet(nn.Module):
         return out
 
     def heads(self, x: Tensor, stem: Stem) -> tuple[Tensor, Tensor, Tensor]:
-        """Relief, detail and log σ from the body's features; as `forward`."""
+        """Compute relief, detail and log σ from the body's features.
+
+        Parameters
+        ----------
+        x
+            Features of the body, (n, c, y, x).
+        stem
+            Output of the stem.
+
+        Returns
+        -------
+        tuple[Tensor, Tensor, Tensor]
+            As `forward`.
+        """
         detail = self.tail(x) * stem.unit
         relief = stem.surface + detail
         relief = relief - relief.mean(dim=1, keepdim=True)
@@ -148,19 +183,19 @@ class ReliefNet(nn.Module):
         return relief, detail, log_sigma
 
     def receptive_radius(self) -> int:
-        """Coarse cells around a cell on which its subcells depend."""
+        """Return how many coarse cells around a cell its subcells depend on."""
         before, after = 2 * len(self.before), 2 * len(self.after) + 1
         deep = 2 * (2 * self.deep_blocks) + 1 if self.deep_blocks else 0
         return self.stem_radius() + before + deep + after
 
     def stem_radius(self) -> int:
-        """Coarse cells around a cell on which its features from the stem depend."""
+        """Return how many coarse cells around a cell its features from the stem depend on."""
         return _RADIUS + 2
 
 
-def _roughness(departure: Tensor) -> Tensor:
-    """Root mean square over 7×7 cells of the departure from the 3×3 mean, as a slope; (n, 1, y, x) -> same.
+def _roughness(anomaly: Tensor) -> Tensor:
+    """Root mean square over 7×7 cells of the anomaly from the 3×3 mean, as a slope; (n, 1, y, x) -> same.
 
-    What the network adds is counted in it, so that plains and walls ask for numbers of one size.
+    It is the unit of the network's detail, so that plains and steep walls need numbers of the same size.
     """
-    return (functional.avg_pool2d(departure.square(), 7, stride=1, padding=3) + _FLAT**2).sqrt()
+    return (functional.avg_pool2d(anomaly.square(), 7, stride=1, padding=3) + _FLAT**2).sqrt()

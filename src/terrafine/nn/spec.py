@@ -1,4 +1,4 @@
-"""ModelSpec: all that the engine must know about a model, declared, and carried inside its weights file."""
+"""ModelSpec: declaration of a model for the engine, stored inside its weights file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SPEC_FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """Declaration of a model: its inputs and outputs, the surroundings that a tile needs, and its origin.
+    """Declaration of a model: its inputs and outputs, the halo that a tile needs, and its origin.
 
     Attributes
     ----------
@@ -26,17 +26,17 @@ class ModelSpec:
     name
         Name by which a user requests it, e.g. `ridgeline`.
     version
-        Of the weights, e.g. `1.0`.
+        Version of the weights, e.g. `1.0`.
     inputs
         Bands that it requires, on the coarse grid.
     outputs
-        Bands that it gives, on the grid subdivided by `scale`.
+        Bands that it produces, on the grid subdivided by `scale`.
     scale
         Output cells along one side of an input cell.
     halo
         Input cells around a tile that its inner output depends on (the receptive radius).
     multiple
-        Input tile sides and origins must be multiples of this.
+        Number that input tile sides and origins must be multiples of.
     tiling
         `exact`: with the halo, tiled equals whole; `blend`: overlapping tiles are blended.
     tile
@@ -48,7 +48,7 @@ class ModelSpec:
         held-out patches.
     calibration
         `sigma`: factor from the network's σ to the published one; `0.68`, `0.90`, `0.95`: multiples of the published σ
-        that cover so much of held-out error.
+        that cover that share of held-out errors.
     provenance
         Recipe, data, licence, scores: free text and numbers, shown by `terrafine info`.
     scales
@@ -104,7 +104,7 @@ class ModelSpec:
             raise WeightsError(f"model spec {self.name!r} cannot be used: {'; '.join(problems)}")
 
     def to_json(self) -> str:
-        """Return canonical JSON (sorted keys, no spaces): equal specs give equal text."""
+        """Return canonical JSON (sorted keys, no spaces), so that equal specs give equal text."""
         record = {"format": SPEC_FORMAT, **dataclasses.asdict(self)}
         return json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -115,7 +115,7 @@ class ModelSpec:
         Parameters
         ----------
         text
-            JSON.
+            JSON text.
         where
             Source of the text, for error messages.
 
@@ -132,7 +132,7 @@ class ModelSpec:
         try:
             record = json.loads(text)
         except (ValueError, RecursionError) as e:
-            raise WeightsError(f"{where}: the spec is no JSON ({e}); expected a Terrafine model") from e
+            raise WeightsError(f"{where}: the spec is not JSON ({e}); expected a Terrafine model") from e
         if not isinstance(record, dict) or record.pop("format", None) != SPEC_FORMAT:
             raise WeightsError(f"{where}: expected a spec of format {SPEC_FORMAT}; update Terrafine or the file")
         known = {f.name for f in dataclasses.fields(cls)}

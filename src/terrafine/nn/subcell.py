@@ -1,7 +1,7 @@
 """Fixed linear operators between a coarse cell and its k×k fine cells, written on neighbour differences.
 
-A fine surface is held as `subcells`: (n, k², y, x), channel i*k + j being fine row i, column j inside each
-coarse cell. In that form the block mean is a mean over channels, and registration is exact by construction.
+A fine surface is stored as `subcells`: (n, k², y, x), where channel i*k + j is fine row i, column j inside each coarse
+cell. In that form the block mean is a mean over channels, and registration is exact by construction.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def cubic_taps(k: int, a: float = -0.5) -> F64:
     k
         Fine cells along a coarse cell.
     a
-        Parameter of the kernel; -0.5 is the third-order one, as in GDAL.
+        Parameter of the kernel; -0.5 gives third-order accuracy, as in GDAL.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def consistent_cubic(k: int, radius: int = 7, a: float = -0.5) -> F64:
     k, a
         As in `cubic_taps`.
     radius
-        Coarse cells at which the taps are cut; at 7 they are below 1e-6.
+        Coarse cells at which the taps are cut off; at 7 they are below 1e-6.
 
     Returns
     -------
@@ -89,12 +89,12 @@ def context_kernel(window: int) -> F64:
     Parameters
     ----------
     window
-        Cells, odd.
+        Width in cells, odd.
 
     Returns
     -------
     ndarray
-        (1, window)
+        (1, window), weights that sum to one.
     """
     return np.full((1, window), 1.0 / window)
 
@@ -108,9 +108,9 @@ def on_differences(rows: F64, cols: F64, radius: int) -> F64:
     Parameters
     ----------
     rows, cols
-        (m, 2r + 1), taps along y and x, each row summing to one; all pairs (i, j) are formed, y slowest.
+        Taps along y and x, (m, 2r + 1), each row summing to one; all pairs (i, j) are formed, y slowest.
     radius
-        Of the result, coarse cells.
+        Radius of the result in coarse cells.
 
     Returns
     -------

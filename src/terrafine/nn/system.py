@@ -1,4 +1,4 @@
-"""What a folder of `systems` offers: how to build its network, train it, and show it to the engine."""
+"""Interface of a system: how to build its network, train it, and run it in the engine."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ ROUNDING_M = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """User's options of a model run; the engine records them, and the same options give the same output.
+    """Options of a model run; the engine records them, and the same options give the same output.
 
     Attributes
     ----------
     consistency
-        `hard`: block means equal the input; `soft`: within `tolerance_m`; `none`: as the network gives.
+        `hard`: block means equal the input; `soft`: within `tolerance_m`; `none`: the network's output as it is.
     tolerance_m
-        Metres, for `soft`.
+        Tolerance of `soft`, metres.
     self_ensemble
-        Mean over the eight mirrors and rotations: exactly equivariant, at eight times the cost.
+        Whether to average over the eight reflections and rotations: exactly equivariant, at eight times the cost.
     uncertainty
-        Also give `elevation_sigma`, where the model has it.
+        Whether to output `elevation_sigma` too, where the model has it.
     engine
         `torch`, `onnx` or `openvino`.
     threads
-        Of the engine; None leaves the number to it.
+        Number of threads of the engine; None leaves the number to it.
     outputs
-        Bands requested from a model that can give others than its spec lists; empty for those of the spec.
+        Bands requested from a model that offers others than its spec lists; empty for those of the spec.
     """
 
     consistency: str = "hard"
@@ -62,9 +62,9 @@ class TrainingBatch:
     Attributes
     ----------
     coarse
-        (n, 1, y, x), metres.
+        Coarse heights in metres, (n, 1, y, x).
     fine
-        (n, 1, k·y, k·x), metres.
+        Fine heights in metres, (n, 1, k·y, k·x).
     pixel_size_m
         Metres along y and x of the coarse cells, (n, 2, y, 1).
     scale
@@ -82,29 +82,31 @@ class TrainingBatch:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """One system; every member is a plain function of its folder.
+    """One system; every callable member is a plain function of its folder.
 
     Attributes
     ----------
-    name, summary
-        Of the folder, and in one line.
+    name
+        Name of the system, which is that of its folder.
+    summary
+        Description in one line.
     scales
-        That its models serve; the last is the one that weights of several scales are described by.
-    build
-        (network arguments, scale) -> the torch network; None for a system without weights.
-    describe
-        (network, network arguments, scale) -> ModelSpec without provenance.
+        Scales that its models serve; weights of several scales are described by the last one.
     adapt
-        (spec, network, options) -> a Model.
+        Function (spec, network, options) -> Model.
+    describe
+        Function (network, network arguments, scale) -> ModelSpec without provenance.
+    build
+        Function (network arguments, scale) -> the torch network; None for a system without weights.
     training
-        How it is trained; None for a system without weights.
+        How the system is trained; None for a system without weights.
     variants
         Names of the models that need no weights.
     domain
-        Of a shipped model by its name: each band's lowest and highest usual value in training. Weights whose
-        provenance states a `domain` use that.
+        Lowest and highest usual value in training, by name of a shipped model and band. Weights whose provenance states
+        a `domain` use that instead.
     verb
-        Of the command line that runs its models: `dem` from elevation, `height` from an image, `map` to classes.
+        Verb of the command line that runs its models: `dem` from elevation, `height` from an image, `map` to classes.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What a system gives the training loop: its batches, its forward pass, its losses and its predictions."""
+"""Interface between a system and the training loop: batches, forward pass, losses and predictions."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ImageBatch:
-    """Images and the heights under them.
+    """Batch of images and the heights under them.
 
     Attributes
     ----------
     image
-        (n, band, y, x), in the bands' units; the band's mean over the scene where not valid.
+        Image in the bands' units, (n, band, y, x); the band's mean over the scene where not valid.
     target
-        (n, c, k·y, k·x), metres; 0 where not valid.
+        Heights in metres, (n, c, k·y, k·x); 0 where not valid.
     valid
-        (n, 1, k·y, k·x), 1 where the target is known, else 0.
+        1 where the target is known, else 0, (n, 1, k·y, k·x).
     """
 
     image: Tensor
@@ -37,18 +37,18 @@ class ImageBatch:
 
 @dataclass(frozen=True, slots=True)
 class SampleBatch:
-    """Coarse images, fine images and labels.
+    """Batch of coarse images, fine images and labels.
 
     Attributes
     ----------
     coarse
-        (n, band, y, x), reflectance.
+        Coarse reflectance, (n, band, y, x).
     fine
-        (n, band, k·y, k·x), reflectance.
+        Fine reflectance, (n, band, k·y, k·x).
     label
-        (n, k·y, k·x), class number, 255 where not known.
+        Class numbers, (n, k·y, k·x), 255 where not known.
     phase
-        Weights of losses by name, as the recipe's phase of this step states them.
+        Weights of losses by name, from the recipe's phase of this step.
     """
 
     coarse: Tensor
@@ -71,7 +71,9 @@ def _full_rate(batch: Any) -> Mapping[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How a system is trained: plain functions of its folder. Only the first four are needed for regression.
+    """How a system is trained, as plain functions of its folder.
+
+    Only the first four members are needed for regression.
 
     Attributes
     ----------
@@ -79,21 +81,22 @@ class Training:
         Folder of `terrafine.training` that reads the recipe and the data and scores the result: `dem`, `height` or
         `segmentation`.
     forward
-        (network, batch, settings) -> the network's output, graph attached.
+        Function (network, batch, settings) -> the network's output, with its graph.
     loss
-        (discriminators, batch, output, settings) -> {"total": scalar, and parts to log}. A part that `[loss]` names is
-        in the total by the weight given there.
+        Function (discriminators, batch, output, settings) -> {"total": scalar, and parts to log}. A part that `[loss]`
+        names enters the total with the weight given there.
     predict
-        (network, batch, settings) -> what the task scores. `dem` and `height`: `elevation` (n, 1, k·y, k·x) in metres
-        and optionally `elevation_sigma`; `segmentation`: `image` (n, band, k·y, k·x) and `logits` (n, 2, k·y, k·x).
+        Function (network, batch, settings) -> what the task scores. `dem` and `height`: `elevation` (n, 1, k·y, k·x) in
+        metres and optionally `elevation_sigma`; `segmentation`: `image` (n, band, k·y, k·x) and `logits` (n, 2, k·y,
+        k·x).
     discriminators
-        (settings) -> discriminators by name, each trained by its own optimiser.
+        Function (settings) -> discriminators by name, each trained by its own optimiser.
     discriminator_losses
-        (discriminators, batch, output, settings) -> loss of each discriminator; the output is detached.
+        Function (discriminators, batch, output, settings) -> loss of each discriminator; the output is detached.
     frozen
-        (settings) -> networks that the loss uses and that are neither trained nor saved.
+        Function (settings) -> networks that the loss uses and that are neither trained nor saved.
     rate_factors
-        (batch) -> factor of the learning rate for each child of the network; 1 for a child that is not named.
+        Function (batch) -> factor of the learning rate for each child of the network; 1 for a child that is not named.
     """
 
     task: str
@@ -111,5 +114,20 @@ class Training:
         return self.discriminators is not _no_networks
 
     def losses(self, network: nn.Module, batch: Any, settings: Settings) -> Losses:
-        """The losses of one batch without discriminators: `forward`, then `loss`."""
+        """Compute the losses of one batch without discriminators.
+
+        Parameters
+        ----------
+        network
+            Network of the system.
+        batch
+            Batch of the task.
+        settings
+            Settings of the recipe.
+
+        Returns
+        -------
+        Losses
+            `total` and its parts by name.
+        """
         return self.loss({}, batch, self.forward(network, batch, settings), settings)

@@ -1,9 +1,9 @@
-"""What a predicted surface owes to terrain and radar: terms of a loss, each relative to the consistent cubic surface.
+"""Physics terms of the loss: terrain, flow and radar, each relative to the consistent cubic surface.
 
-A term of a patch is its error ÷ (the same error of the consistent cubic surface + a floor), as heights and slopes are
-counted in `terrafine.nn.losses`: 1 is no better than interpolation, whatever the relief, and a weight means the same in
-plains and mountains. The errors, their units and sources are those of `terrafine.physics`. Weights stand in a recipe's
-`[loss]`; one that is absent or 0 costs nothing.
+A term of a patch is its error ÷ (the same error of the consistent cubic surface + a floor), like heights and slopes in
+`terrafine.nn.losses`: 1 is no better than interpolation in any relief, and a weight has the same meaning in plains and
+mountains. The errors, their units and sources are those of `terrafine.physics`. Weights are set in a recipe's `[loss]`;
+one that is absent or 0 costs nothing.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from terrafine.physics.terrain import FLAT, aspect_loss, curvature_loss, gradien
 __all__ = ["SETTINGS", "TERMS", "Surfaces", "Term", "physics_terms", "sar_term"]
 
 LEAST = 0.002
-"""Rise per metre that counts as noise: an error far below what it makes is not asked to fall further."""
+"""Rise per metre that counts as noise; errors far below its effect have little influence."""
 
-_NATS = 0.02  # about what a rise of LEAST per metre does to a soft direction
-_PITS = 0.01  # of the cubic surface's RMS error: a smooth surface has hardly a pit to be compared with
+_NATS = 0.02  # approximate effect of a rise of LEAST per metre on a soft direction
+_PITS = 0.01  # of the cubic surface's RMS error: a smooth surface has too few pits for a ratio
 _BASIN = 32  # fine cells along the middle of a patch in which water is routed
 _RADAR = ("vv", "vh")
 _LOOK = ("look_east", "look_north")
-_WINDOW = 31  # fine cells whose mean is taken from radar: what varies more slowly is land cover, not relief
+_WINDOW = 31  # fine cells whose mean is subtracted from radar: slower variation is land cover, not relief
 _DB2 = 0.01  # Huber's half square of 0.14 dB: about 1,000 looks
 
 
@@ -68,9 +68,9 @@ class Term:
     unit
         Unit and meaning of the error.
     error
-        (surface, Surfaces) -> (n, 1), in `unit`.
+        Function (surface, Surfaces) -> (n, 1), in `unit`.
     floor
-        (Surfaces) -> value added to the error of the cubic surface, in `unit`.
+        Function (Surfaces) -> value added to the error of the cubic surface, in `unit`.
     """
 
     unit: str
@@ -119,7 +119,7 @@ TERMS: Mapping[str, Term] = {
 }
 
 SETTINGS = (*TERMS, "sar", "sar_area")
-"""What `physics_terms` understands."""
+"""Names of the settings of `physics_terms`."""
 
 
 def physics_terms(
@@ -134,10 +134,10 @@ def physics_terms(
     batch
         Heights, pixel sizes and guides.
     settings
-        A weight for each name of TERMS and for `sar`. `sar_area` is the exponent assumed for the radar's footprint
-        (1: not normalised for slope).
+        A weight for each name of TERMS and for `sar`; `sar_area` is the exponent assumed for the radar's footprint (1:
+        not normalised for slope).
     edge
-        Coarse cells left out at the border.
+        Number of coarse cells left out at the border.
 
     Returns
     -------
@@ -149,12 +149,12 @@ def physics_terms(
     RecipeError
         For `sar` where the data have no radar at all.
     """
-    asked = [name for name in TERMS if settings.get(name, 0.0)]
-    if not asked and not settings.get("sar", 0.0):
+    requested = [name for name in TERMS if settings.get(name, 0.0)]
+    if not requested and not settings.get("sar", 0.0):
         return {}
     s = _surfaces(relief, cubic, batch, edge)
     parts: dict[str, Tensor] = {}
-    for name in asked:
+    for name in requested:
         term = TERMS[name]
         with torch.no_grad():
             unit = term.error(s.cubic, s) + term.floor(s)
@@ -167,25 +167,25 @@ def physics_terms(
 
 
 def sar_term(s: Surfaces, guides: Mapping[str, Tensor], area: float = 1.0) -> Tensor | None:
-    """Compute the error between observed radar and that modelled from the prediction, relative to the cubic surface.
+    """Compute the error of the modelled backscatter of the prediction relative to that of the cubic surface.
 
     The exponent of the cosine law is fitted to the truth for each patch and polarisation. Only observed cells count
-    that neither truth nor prediction has in layover or shadow by its own slope; cells under cast shadow or another
-    slope's layover should be given as not observed.
+    that are in layover or shadow by their own slope neither in the truth nor in the prediction. Cells under cast shadow
+    or another slope's layover should be passed as not observed.
 
     Parameters
     ----------
     s
         Surfaces to compare.
     guides
-        As in a TrainingBatch.
+        Guides by band, as in `TrainingBatch`.
     area
         Fixed value of `Backscatter.area`.
 
     Returns
     -------
     Tensor | None
-        A scalar, or None where no patch has such a cell.
+        A scalar, or None where no patch has a cell that counts.
 
     Raises
     ------
@@ -195,15 +195,15 @@ def sar_term(s: Surfaces, guides: Mapping[str, Tensor], area: float = 1.0) -> Te
     bands = [name for name in _RADAR if name in guides]
     if not bands or not all(name in guides for name in _LOOK):
         raise RecipeError(
-            f"[loss] sar: it holds the surface to radar, but the batch has {sorted(guides) or 'no guide'}; expected "
+            f"[loss] sar needs radar, and the batch has {sorted(guides) or 'no guide'}; expected "
             "vv or vh with look_east and look_north, from a [radar] table or guides in the data; or leave sar out"
         )
     east, north = (guides[name][:, :1] for name in _LOOK)
-    seen = torch.cat([guides[name][:, 1:] for name in bands], dim=1) > 0
+    observed_cells = torch.cat([guides[name][:, 1:] for name in bands], dim=1) > 0
     known_look = (guides[_LOOK[0]][:, 1:] > 0) & (guides[_LOOK[1]][:, 1:] > 0)
     incidence = torch.where(known_look, torch.rad2deg(torch.asin(torch.hypot(east, north).clamp_max(1.0))), MID_SWATH)
     azimuth = torch.rad2deg(torch.atan2(east, north))
-    known = seen & known_look & ~layover_or_shadow(s.truth, s.pixel_size_m, incidence, azimuth)
+    known = observed_cells & known_look & ~layover_or_shadow(s.truth, s.pixel_size_m, incidence, azimuth)
     known = functional.pad(known[..., 1:-1, 1:-1], (1, 1, 1, 1))  # at the border slopes are extrapolated
     some = known.flatten(1).any(1)
     if not bool(some.any()):
@@ -225,7 +225,7 @@ def sar_term(s: Surfaces, guides: Mapping[str, Tensor], area: float = 1.0) -> Te
 
 
 def _surfaces(relief: Tensor, cubic: Tensor, batch: TrainingBatch, edge: int) -> Surfaces:
-    """Whole surfaces from subcells; heights lose each patch's mean first, so that float32 keeps the curvature."""
+    """Surfaces from subcells; each patch's mean is subtracted first, so that float32 keeps the curvature."""
     k, border = batch.scale, edge * batch.scale
     low = batch.coarse.double().mean(dim=(2, 3), keepdim=True)
     cells = (batch.coarse.double() - low).to(relief.dtype).repeat_interleave(k, dim=-2).repeat_interleave(k, dim=-1)

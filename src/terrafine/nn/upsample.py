@@ -32,14 +32,14 @@ METHODS: dict[str, Callable[[int], F64]] = {
 
 
 @lru_cache(maxsize=16)
-@torch.inference_mode(False)  # kept for training too, whoever asks first
+@torch.inference_mode(False)  # cached for training too, whoever calls first
 def _kernel(k: int, method: str) -> Tensor:
     taps = METHODS[method](k)
     return torch.from_numpy(on_differences(taps, taps, taps.shape[1] // 2)).float()
 
 
 def interpolation_radius(k: int, method: str) -> int:
-    """Return how many coarse cells around a cell an interpolation reads.
+    """Return how many coarse cells around a cell an interpolation depends on.
 
     Parameters
     ----------
@@ -57,14 +57,14 @@ def interpolation_radius(k: int, method: str) -> int:
 
 
 def relief_of(heights: Tensor, k: int, method: str) -> Tensor:
-    """Interpolate heights, relative to the height of each cell.
+    """Interpolate heights relative to the height of their cell.
 
     Beyond the edge the terrain is assumed to continue level.
 
     Parameters
     ----------
     heights
-        (n, 1, y, x), metres.
+        Coarse heights in metres, (n, 1, y, x).
     k
         Fine cells along a coarse cell.
     method
@@ -81,12 +81,12 @@ def relief_of(heights: Tensor, k: int, method: str) -> Tensor:
 
 
 def assemble(heights: Tensor, relief: Tensor, k: int) -> Tensor:
-    """Add relief to the heights of the cells and arrange the fine surface.
+    """Add relief to the heights of the cells and arrange the result as a fine surface.
 
     Parameters
     ----------
     heights
-        (n, 1, y, x), metres.
+        Coarse heights in metres, (n, 1, y, x).
     relief
         Subcell minus cell height, (n, k², y, x), metres.
     k

@@ -1,4 +1,4 @@
-"""Weights files: safetensors with the spec in the header. Nothing else is ever loaded from a stranger."""
+"""Weights files: safetensors with the spec in the header, the only format that is ever loaded."""
 
 from __future__ import annotations
 
@@ -24,24 +24,34 @@ _MAX_FILE = 2_000_000_000
 
 
 def digest(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file, hexadecimal.
+    """Compute the SHA-256 of a file.
 
     Parameters
     ----------
     path
         File to read.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Raises
+    ------
+    OSError
+        Where the file cannot be read.
     """
     with open(path, "rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
 def read_spec(path: str | os.PathLike[str]) -> ModelSpec:
-    """Read the spec from the header alone: no tensor is read, no code is run.
+    """Read the spec from the header of a weights file, without reading tensors or running code.
 
     Parameters
     ----------
     path
-        A safetensors file.
+        Safetensors file.
 
     Returns
     -------
@@ -68,7 +78,7 @@ def load(path: str | os.PathLike[str]) -> tuple[ModelSpec, dict[str, torch.Tenso
     Parameters
     ----------
     path
-        A safetensors file.
+        Safetensors file.
 
     Returns
     -------
@@ -96,7 +106,7 @@ def load(path: str | os.PathLike[str]) -> tuple[ModelSpec, dict[str, torch.Tenso
 
 
 def save(path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], spec: ModelSpec) -> None:
-    """Write a weights file to a temporary name, fsync, rename: the file is complete under its name or absent.
+    """Write a weights file, completely or not at all.
 
     Parameters
     ----------
@@ -106,6 +116,11 @@ def save(path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], spec
         Tensors by name.
     spec
         Spec, stored in the header.
+
+    Raises
+    ------
+    OSError
+        Where the file cannot be written.
     """
     from safetensors.torch import save as to_bytes
 

@@ -83,8 +83,8 @@ def without(key: str) -> str:
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        ("{", "no JSON"),
-        ("[" * 100_000, "no JSON"),
+        ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
         ("[]", "expected a spec of format"),
         ("null", "expected a spec of format"),
         ("{}", "expected a spec of format"),
