@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from terrafine.workflows.height import estimate_height as estimate_height
     from terrafine.workflows.image import sharpen_image as sharpen_image
     from terrafine.workflows.impervious import map_impervious as map_impervious
+    from terrafine.workflows.measure import Measurement as Measurement
+    from terrafine.workflows.measure import measure_product as measure_product
     from terrafine.workflows.options import Guidance as Guidance
     from terrafine.workflows.options import ReadOptions as ReadOptions
     from terrafine.workflows.options import RunOptions as RunOptions
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Evaluation": "terrafine.workflows.evaluate",
     "Guidance": "terrafine.workflows.options",
+    "Measurement": "terrafine.workflows.measure",
     "ReadOptions": "terrafine.workflows.options",
     "RunOptions": "terrafine.workflows.options",
     "TargetGrid": "terrafine.workflows.options",
@@ -39,6 +42,7 @@ _HOME = {
     "evaluate": "terrafine.workflows.evaluate",
     "map_impervious": "terrafine.workflows.impervious",
     "map_radar": "terrafine.workflows.radar",
+    "measure_product": "terrafine.workflows.measure",
     "sharpen_dem": "terrafine.workflows.dem",
     "sharpen_image": "terrafine.workflows.image",
     "train": "terrafine.workflows.train",
@@ -47,6 +51,7 @@ _HOME = {
 __all__ = [
     "Evaluation",
     "Guidance",
+    "Measurement",
     "ReadOptions",
     "RunOptions",
     "TargetGrid",
@@ -57,6 +62,7 @@ __all__ = [
     "evaluate",
     "map_impervious",
     "map_radar",
+    "measure_product",
     "sharpen_dem",
     "sharpen_image",
     "train",

@@ -59,7 +59,7 @@ COMMAND_LINE = sorted((ROOT / "cli").rglob("*.py"))
 VERBS = tuple(main.commands)
 FUNCTIONS = (
     *("build_dataset", "estimate_height", "evaluate", "map_impervious", "map_radar", "sharpen_dem", "sharpen_image"),
-    "train",
+    *("measure_product", "train"),
 )
 MESSAGES = sorted({t for p in LIBRARY for t in texts(p.read_text(encoding="utf-8")) if arguments_in(t)})
 

@@ -9,7 +9,21 @@ from click.testing import CliRunner
 from terrafine import __version__
 from terrafine.cli import main
 
-VERBS = ("dem", "height", "map", "image", "radar", "models", "info", "doctor", "train", "evaluate", "dataset", "export")
+VERBS = (
+    "dem",
+    "height",
+    "map",
+    "image",
+    "radar",
+    "models",
+    "info",
+    "doctor",
+    "train",
+    "evaluate",
+    "measure",
+    "dataset",
+    "export",
+)
 HEAVY = ("torch", "rasterio", "numpy", "scipy", "odc", "tqdm", "PIL", "matplotlib", "xarray", "distributed")
 
 

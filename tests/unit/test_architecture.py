@@ -146,6 +146,7 @@ EVALUATION: dict[str, set[str]] = {
     "images": set(),
     "hydrology": set(),
     "report": set(),
+    "sensor_fit": set(),
 }
 
 

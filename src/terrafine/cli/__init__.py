@@ -22,6 +22,7 @@ from terrafine.cli.height import height
 from terrafine.cli.image import image
 from terrafine.cli.info import info
 from terrafine.cli.map import map_
+from terrafine.cli.measure import measure
 from terrafine.cli.models import models
 from terrafine.cli.radar import radar
 from terrafine.cli.train import train
@@ -95,5 +96,5 @@ def main(debug: bool) -> None:
     go_offline()
 
 
-for _verb in (dem, height, map_, image, radar, models, info, doctor, train, evaluate, dataset, export):
+for _verb in (dem, height, map_, image, radar, models, info, doctor, train, evaluate, measure, dataset, export):
     main.add_command(_verb)

@@ -44,6 +44,7 @@ FLAGS = {
     "orbit": "--orbit",
     "out": "--out",
     "pixel_size_m": "--pixel-size",
+    "reference_product": "--reference-product",
     "region_name": "--region-name",
     "product": "--product",
     "regions": "--region",

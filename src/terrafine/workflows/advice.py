@@ -58,6 +58,7 @@ INSTEAD = {
     "out": "another folder",
     "pixel_size_m": "a georeference in the file (`gdal_edit -a_srs EPSG:xxxx -a_ullr ...`)",
     "product": "the product that it was made from",
+    "reference_product": "the product of the reference",
     "region_name": "the field that names them",
     "regions": "polygons",
     "restart": "an empty job folder",

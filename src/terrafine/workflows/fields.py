@@ -27,6 +27,7 @@ __all__ = [
     "EvaluateFields",
     "HeightFields",
     "ImageFields",
+    "MeasureFields",
     "RadarFields",
     "ReadFields",
     "RunFields",
@@ -88,6 +89,14 @@ class DemFields(RadarFields, RunFields, total=False):
     engine: str
     target_resolution: tuple[float, float] | None
     target_crs: str | None
+
+
+class MeasureFields(TypedDict, total=False):
+    """Keywords of `measure_product`."""
+
+    assume_crs: str | None
+    elevation_unit: str | None
+    vertical_datum: str | None
 
 
 class EvaluateFields(TypedDict, total=False):

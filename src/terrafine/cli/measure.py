@@ -1,0 +1,61 @@
+"""`terrafine measure`: the sensor model of a DEM from a finer reference."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from terrafine.cli.advice import as_options
+from terrafine.cli.defaults import option_of
+from terrafine.workflows.measure import measure_product
+
+if TYPE_CHECKING:
+    from terrafine.workflows.measure import Measurement
+
+__all__ = ["measure"]
+
+
+@click.command(short_help="Measure the sensor model of a DEM on a finer reference.")
+@click.argument("coarse")
+@click.argument("reference")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), metavar="PRODUCT.toml", help="Write a product file, for --product."
+)
+@click.option("--name", metavar="NAME", help="Name of the product.  [default: that of the product file]")
+@click.option("--reference-product", metavar="NAME|FILE", help="Product of REFERENCE, whose blur and noise count.")
+@click.option("--reference-points", is_flag=True, help="Heights of REFERENCE are those of points, not of cells.")
+@option_of(measure_product, "draws", "--draws", type=int, metavar="N", help="Bootstrap samples.")
+@option_of(measure_product, "seed", "--seed", type=int, metavar="N", help="Of the bootstrap.")
+@click.option("--assume-crs", metavar="CRS", help="CRS of files that have none.")
+@click.option("--elevation-unit", metavar="UNIT", help="Unit of heights of files that do not state it: m, ft, us-ft.")
+@click.option("--vertical-datum", metavar="NAME", help="Datum of files that do not state it.")
+@click.option("--quiet", is_flag=True, help="No table.")
+def measure(coarse: str, reference: str, quiet: bool, **options: Any) -> None:
+    """Measure how the cells of COARSE differ from the ground: point spread, noise, correlation, rounding.
+
+    REFERENCE is a finer DEM of the same ground. The two are registered first, by one shift. The product file is used
+    by `terrafine dem --product`.
+    """
+    done = measure_product(coarse, reference, **options)
+    if not quiet:
+        _print(done)
+
+
+def _print(done: Measurement) -> None:
+    product = done.product
+    if done.path is not None:
+        click.echo(f"{done.path}: product {product.key}")
+    click.echo(
+        f"{done.cells:,} cells in {done.blocks} blocks; moved {-done.shift_m[0]:+.1f} m east and "
+        f"{-done.shift_m[1]:+.1f} m north, relief correlation {done.correlation:.3f}"
+    )
+    for field in fields(product.sensor):
+        value = getattr(product.sensor, field.name)
+        error = getattr(product.uncertainty, field.name, None)
+        shown = ("yes" if value else "no") if isinstance(value, bool) else f"{value:.3g}"
+        click.echo(f"{field.name:<18} {shown}" + ("" if error is None else f" ± {error:.2g}"))
+    for note in done.notes:
+        click.echo(f"note: {as_options(note, click.get_current_context().command)}", err=True)

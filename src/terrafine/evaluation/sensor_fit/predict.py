@@ -1,0 +1,46 @@
+"""What a sensor without noise would state: the ground blurred, averaged over cells; and what is left after it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import correlate1d, gaussian_filter, gaussian_filter1d
+
+__all__ = ["HIGH_PASS", "blurred", "cell_means", "gradient", "high_passed"]
+
+F64 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+HIGH_PASS = 5.0
+"""Cells (1 sigma) of the local mean that is removed from differences: canopy, tilt and waves are not noise of cells."""
+
+
+def blurred(values: F64, sigma: tuple[float, float]) -> F64:
+    """Blur (y, x) by a Gaussian of that many cells (y, x); exact in variance, also far below one cell."""
+    out = values
+    for axis, s in enumerate(sigma):
+        if s >= 1.0:
+            out = gaussian_filter1d(out, s, axis=axis, mode="nearest")
+        elif s > 0.0:
+            w = s * s / 4.0  # two passes of (w, 1 - 2w, w), of variance 2w each
+            for _ in range(2):
+                out = correlate1d(out, np.array([w, 1.0 - 2.0 * w, w]), axis=axis, mode="nearest")
+    return np.asarray(out)
+
+
+def cell_means(fine: F64, k: int) -> F64:
+    """Mean over k×k cells; (y·k, x·k) to (y, x)."""
+    rows, cols = fine.shape[0] // k, fine.shape[1] // k
+    return np.asarray(fine.reshape(rows, k, cols, k).mean(axis=(1, 3)))
+
+
+def gradient(surface: F64, size: tuple[float, float]) -> tuple[F64, F64]:
+    """Central differences (down, right) of (y, x) for cells of that many units (y, x)."""
+    down, right = (np.asarray(np.gradient(surface, axis=axis), np.float64) for axis in (0, 1))
+    return down / size[0], right / size[1]
+
+
+def high_passed(values: F64, valid: Mask) -> F64:
+    """Values minus their Gaussian mean over the valid cells around; 0 where not valid."""
+    weight = gaussian_filter(valid.astype(np.float64), HIGH_PASS, mode="constant", truncate=3.0)
+    total = gaussian_filter(np.where(valid, values, 0.0), HIGH_PASS, mode="constant", truncate=3.0)
+    return np.where(valid, values - total / np.maximum(weight, 1e-9), 0.0)
