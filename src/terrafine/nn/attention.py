@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ATTENTION", "Cbam", "Gam", "SimAm", "attention"]
+__all__ = ["ATTENTION", "Attention", "Cbam", "Gam", "SimAm", "attention"]
 
 
 class Cbam(nn.Module):
@@ -157,7 +158,8 @@ class SimAm(nn.Module):
         return x * torch.sigmoid(square / (4 * (variance + self.regular)) + 0.5)
 
 
-ATTENTION = ("none", "cbam", "gam", "simam")
+Attention = Literal["none", "cbam", "gam", "simam"]
+ATTENTION = get_args(Attention)
 
 
 def attention(name: str, channels: int, norm: Callable[[int], nn.Module] | None = nn.InstanceNorm2d) -> nn.Module:

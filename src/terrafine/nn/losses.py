@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -12,12 +13,17 @@ from terrafine.errors import RecipeError
 from terrafine.nn.precision import in_float32
 from terrafine.nn.system import TrainingBatch
 from terrafine.nn.terms import SETTINGS, physics_terms
+from terrafine.schema.types import Share, Weight, Within
 
-__all__ = ["refuse_unknown", "relief_terms"]
+__all__ = ["RELIEF_TABLE", "Edge", "refuse_unknown", "relief_terms"]
 
 _FLOOR = 0.002  # of the fine pixel size: below it relief is noise, and its relative error is meaningless
 _WEIGHTS = {"rmse": 0.5, "mae": 0.5, "slope": 0.5, "sigma": 0.1}
 _KNOWN = (*_WEIGHTS, "edge", "relative", *SETTINGS)
+Edge = Annotated[int, Within(0, 1_024)]
+"""Coarse cells at a patch's border that a loss leaves out."""
+RELIEF_TABLE: Mapping[str, Any] = {**dict.fromkeys(_KNOWN, Weight), "edge": Edge, "relative": Share}
+"""What the `[loss]` of `relief_terms` may hold."""
 
 
 def refuse_unknown(settings: Mapping[str, float], known: Collection[str]) -> None:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from terrafine.nn.elevation import ElevationModel, Relief
 from terrafine.nn.export import with_engine
-from terrafine.nn.losses import refuse_unknown
+from terrafine.nn.losses import Edge, refuse_unknown
 from terrafine.nn.precision import fixed_correlation
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.subcell import context_kernel, forward_differences, on_differences
@@ -117,7 +117,7 @@ def _residual_loss(found: Discriminators, batch: TrainingBatch, output: Tensor, 
 def preupsampled_system(
     name: str,
     summary: str,
-    body: Callable[..., nn.Module],
+    body: type[nn.Module],
     radius: Callable[[Mapping[str, Any]], int],
     scales: tuple[int, ...] = (2, 3, 4),
 ) -> System:
@@ -166,5 +166,6 @@ def preupsampled_system(
         build=build,
         describe=describe,
         adapt=_adapt,
-        training=Training("dem", _forward, _residual_loss, _predict),
+        training=Training("dem", _forward, _residual_loss, _predict, loss_table={"edge": Edge}),
+        network=body,
     )

@@ -10,6 +10,7 @@ heights ─ differences ┬─ fixed 15×15 correlations ┬─ consistent cubic
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -19,11 +20,14 @@ from torch.nn import functional
 from terrafine.nn.blocks import ResidualBlock, init_identity
 from terrafine.nn.precision import fixed_correlation
 from terrafine.nn.subcell import consistent_cubic, context_kernel, forward_differences, on_differences
+from terrafine.schema.types import Channels, Items, Within
 
 __all__ = ["ReliefNet", "Stem"]
 
 _RADIUS = 7
-_WINDOWS = (3, 7, 15)
+_Blocks = Annotated[int, Within(0, 128)]
+_Window = Literal[1, 3, 5, 7, 9, 11, 13, 15]
+_WINDOWS: tuple[_Window, ...] = (3, 7, 15)
 _FLAT = 1e-3  # slope below which ground counts as flat: rounding and noise, 0.1 m on cells of 100 m
 _TYPICAL = 0.05  # roughness of moderate relief, the unit where the ground's own is not used
 
@@ -69,14 +73,16 @@ class ReliefNet(nn.Module):
     def __init__(
         self,
         scale: int,
-        channels: int = 64,
-        blocks: tuple[int, int] = (2, 2),
-        deep_channels: int = 96,
-        deep_blocks: int = 6,
-        windows: tuple[int, ...] = _WINDOWS,
+        channels: Channels = 64,
+        blocks: tuple[_Blocks, _Blocks] = (2, 2),
+        deep_channels: Annotated[int, Within(0, 2_048)] = 96,
+        deep_blocks: _Blocks = 6,
+        windows: Annotated[tuple[_Window, ...], Items(1, 7)] = _WINDOWS,
         normalise: bool = True,
     ) -> None:
         super().__init__()
+        if deep_blocks and not deep_channels:
+            raise ValueError(f"deep_channels = 0 with deep_blocks = {deep_blocks}; expected 1 or more")
         self.scale = scale
         self.deep_blocks = deep_blocks
         self.normalise = normalise

@@ -107,6 +107,9 @@ class System:
         a `domain` use that instead.
     verb
         Verb of the command line that runs its models: `dem` from elevation, `height` from an image, `map` to classes.
+    network
+        What the network arguments of a recipe or a spec may be, as `terrafine.schema.types.declared` takes it, such as
+        the class of the network; None where that is not declared.
     """
 
     name: str
@@ -119,3 +122,4 @@ class System:
     variants: tuple[str, ...] = ()
     domain: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     verb: str = "dem"
+    network: Any = None

@@ -97,6 +97,9 @@ class Training:
         Function (settings) -> networks that the loss uses and that are neither trained nor saved.
     rate_factors
         Function (batch) -> factor of the learning rate for each child of the network; 1 for a child that is not named.
+    loss_table, adversary_table
+        What `[loss]` and `[adversary]` may hold, as `terrafine.schema.types.declared` takes it; None where that is not
+        declared.
     """
 
     task: str
@@ -107,6 +110,8 @@ class Training:
     discriminator_losses: Callable[[Discriminators, Any, Any, Settings], Losses] = _no_losses
     frozen: Callable[[Settings], dict[str, nn.Module]] = _no_networks
     rate_factors: Callable[[Any], Mapping[str, float]] = _full_rate
+    loss_table: Any = None
+    adversary_table: Any = None
 
     @property
     def adversarial(self) -> bool:

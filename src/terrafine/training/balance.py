@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from terrafine.errors import RecipeError
+from terrafine.schema.types import Items, Name, Share, Within
 
 __all__ = ["METHODS", "Balance", "Balancing"]
 
-METHODS = ("uncertainty", "relobralo")
+Method = Literal["uncertainty", "relobralo"]
+METHODS = get_args(Method)
+_Positive = Annotated[float, Within(0, 1_000, above=True)]
 _TINY = 1e-9
 
 
@@ -43,29 +47,28 @@ class Balancing:
     .. [2] Bischof & Kraus 2021, https://arxiv.org/abs/2110.09813
     """
 
-    method: str
-    terms: Sequence[str]
-    rate: float = 0.01
-    temperature: float = 0.1
-    keep: float = 0.99
-    remember: float = 0.99
+    method: Method
+    terms: Annotated[Sequence[Name], Items(0, 20)]
+    rate: _Positive = 0.01
+    temperature: _Positive = 0.1
+    keep: Annotated[float, Within(0, 1, below=True)] = 0.99
+    remember: Share = 0.99
 
-    def problems(self, weights: Mapping[str, float]) -> list[str]:
+    def problems(self, weights: Mapping[str, Any]) -> list[str]:
         """What contradicts itself or the weights of `[loss]`, in words."""
-        off = [name for name in self.terms if not weights.get(name, 0.0) > 0]
+        off = [name for name in self.terms if not _is_positive(weights.get(name, 0.0))]
         checks = (
-            (self.method not in METHODS, f"method = {self.method!r}: expected one of {METHODS}"),
             (bool(off), f"terms {off} have no weight above 0 in [loss]; give each one, from which it starts"),
             (
                 len(set(self.terms)) < max(2, len(self.terms)),
                 f"terms = {list(self.terms)}: expected two or more, each once",
             ),
-            (not self.rate > 0, f"rate = {self.rate}: expected above 0"),
-            (not self.temperature > 0, f"temperature = {self.temperature}: expected above 0"),
-            (not 0 <= self.keep < 1, f"keep = {self.keep}: expected from 0 to below 1"),
-            (not 0 <= self.remember <= 1, f"remember = {self.remember}: expected from 0 to 1"),
         )
         return [f"[balance] {text}" for bad, text in checks if bad]
+
+
+def _is_positive(weight: Any) -> bool:
+    return isinstance(weight, int | float) and weight > 0
 
 
 class Balance:

@@ -6,21 +6,22 @@ import copy
 import hashlib
 import json
 import os
-import re
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from terrafine.errors import RecipeError
+from terrafine.schema.check import build, filled
+from terrafine.schema.files import read_toml
+from terrafine.schema.types import Count, DataPath, Interval, Items, Matches, Name, Within
 from terrafine.training.balance import Balancing
 from terrafine.training.schedule import Optim, Stop
-from terrafine.training.typed import filled
 
-__all__ = ["Recipe", "base_of", "held_out_problems", "read_recipe", "read_tables"]
+__all__ = ["HeldOut", "Recipe", "base_of", "read_recipe", "read_tables"]
 
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+HeldOut = Annotated[Mapping[DataPath, Annotated[Sequence[float], Interval(0, 1, strict=True)]], Items(0, 10_000)]
+"""Name of a terrain or an image -> fraction of its rows [from, to)."""
 _REMOVABLE = ("files", "pairs", "held_out")  # tables of [data] of which a choice takes an entry away by "" or []
 
 
@@ -49,10 +50,10 @@ class Recipe:
         Steps between validations and between checkpoints.
     """
 
-    system: str
-    name: str
-    version: str
-    seed: int
+    system: Name
+    name: Name
+    version: Annotated[str, Matches(r"[A-Za-z0-9.+_-]{1,40}", "a version such as 1.0")]
+    seed: Annotated[int, Within(0, 2**32 - 1)]
     data: Any
     patches: Any
     optim: Optim
@@ -62,9 +63,9 @@ class Recipe:
     adversary: Mapping[str, Any] = field(default_factory=dict)
     loss: Mapping[str, Any] = field(default_factory=dict)
     start: str = ""
-    start_into: str = ""
-    validate_every: int = 500
-    checkpoint_every: int = 500
+    start_into: Annotated[str, Matches(r"[A-Za-z0-9_.]{0,200}", "the name of a part of the network")] = ""
+    validate_every: Count = 500
+    checkpoint_every: Count = 500
 
     TABLES: ClassVar[Mapping[str, Any]] = {"optim": Optim, "stop": Stop, "balance": Balancing}
     """Table -> its dataclass; a task adds its own."""
@@ -84,15 +85,7 @@ class Recipe:
 
     def problems(self) -> list[str]:
         """What is invalid; in words."""
-        found = (
-            []
-            if _NAME.fullmatch(self.name)
-            else [f"name = {self.name!r}: expected a name of letters, digits, dots, dashes and underscores, not a path"]
-        )
-        if min(self.validate_every, self.checkpoint_every) < 1:
-            found.append("validate_every and checkpoint_every: expected 1 or more")
-        if not 0 <= self.seed < 2**32:
-            found.append(f"seed = {self.seed}: expected 0 to {2**32 - 1}")
+        found: list[str] = []
         if self.stem.lower() == "checkpoint":
             found.append(f"name = {self.name!r}: the run folder has a file of that name; expected another one")
         ranked = [name for name in self.SCORES if name not in self.SIGNED]
@@ -117,7 +110,7 @@ class Recipe:
 Kind = TypeVar("Kind", bound=Recipe)
 
 
-def read_recipe(path: str | os.PathLike[str], kind: type[Kind]) -> Kind:
+def read_recipe(path: str | os.PathLike[str], kind: type[Kind], tables: Mapping[str, Any] | None = None) -> Kind:
     """Read and check a recipe, or a choice of one.
 
     Parameters
@@ -126,6 +119,8 @@ def read_recipe(path: str | os.PathLike[str], kind: type[Kind]) -> Kind:
         BASE.toml, or BASE-CHOICE-CHOICE.toml; see `read_tables`.
     kind
         The task's recipe type.
+    tables
+        Table -> what it may hold, where a system declares that: `network`, `adversary` and `loss`.
 
     Raises
     ------
@@ -136,10 +131,15 @@ def read_recipe(path: str | os.PathLike[str], kind: type[Kind]) -> Kind:
     for table, defaults in kind.DEFAULTS.items():
         if isinstance(record.get(table, {}), dict):
             record[table] = {**defaults, **record.get(table, {})}
-    for table, of in kind.TABLES.items():
-        if table in record:
-            record[table] = filled(of, record[table], f"{path}: [{table}]")
-    recipe: Kind = filled(kind, record, str(path))
+    for table, of in {**kind.TABLES, **(tables or {})}.items():
+        if of is None or table not in record:
+            continue
+        where = f"{path}: [{table}]"
+        if is_dataclass(of) and table in kind.TABLES:
+            record[table] = build(of, record[table], where, RecipeError)
+        else:
+            filled(of, record[table], where, RecipeError)
+    recipe: Kind = build(kind, record, str(path), RecipeError)
     if problems := recipe.problems():
         raise RecipeError(f"{path}: {'; '.join(problems)}")
     return recipe
@@ -155,12 +155,7 @@ def read_tables(path: str | os.PathLike[str]) -> dict[str, Any]:
     path = Path(path)
     base = base_of(path)
     wanted = path.stem[len(base.stem) + 1 :].split("-") if base.stem != path.stem else []
-    try:
-        record = tomllib.loads(base.read_text(encoding="utf-8"))
-    except OSError as e:
-        raise RecipeError(f"{path}: cannot be read ({e.strerror}); expected a TOML recipe") from e
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise RecipeError(f"{base}: no TOML ({e})") from e
+    record = read_toml(base, RecipeError, "a TOML recipe")
     choices = record.pop("choices", {})
     if not isinstance(choices, dict) or not all(isinstance(change, dict) for change in choices.values()):
         raise RecipeError(f"{base}: [choices.NAME]: expected tables of the keys that a choice changes")
@@ -190,10 +185,3 @@ def _merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any
         both = isinstance(value, dict) and isinstance(out.get(key), dict)
         out[key] = _merged(out[key], value) if both else copy.deepcopy(value)
     return out
-
-
-def held_out_problems(held_out: Mapping[str, Sequence[float]], gap: int) -> list[str]:
-    """What a recipe's held-out bands of rows cannot be, in words."""
-    bad = [name for name, band in held_out.items() if len(band) != 2 or not 0 <= band[0] < band[1] <= 1]
-    found = [f"[data.held_out] {n!r} = {list(held_out[n])}: expected [from, to], 0 ≤ from < to ≤ 1" for n in bad]
-    return found + ([f"[data] gap = {gap}: expected 0 or more"] if gap < 0 else [])

@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
+
+from terrafine.schema.types import Count, Share, Weight, Within
 
 __all__ = ["DECAYS", "METHODS", "PRECISIONS", "Optim", "Stop", "rate_at"]
 
-METHODS = ("adamw", "muon")
-DECAYS = ("cosine", "exponential", "plateau", "none")
-PRECISIONS = ("auto", "float32", "bfloat16")
+Method = Literal["adamw", "muon"]
+Decay = Literal["cosine", "exponential", "plateau", "none"]
+Precision = Literal["auto", "float32", "bfloat16"]
+METHODS, DECAYS, PRECISIONS = get_args(Method), get_args(Decay), get_args(Precision)
+_Memory = Annotated[float, Within(0, 1, below=True)]
+_Waits = Annotated[int, Within(0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,42 +54,27 @@ class Optim:
         Steps at which warm-up and decay begin again; set by a recipe's phases.
     """
 
-    steps: int
-    rate: float
-    method: str = "adamw"
-    beta1: float = 0.9
-    beta2: float = 0.99
-    weight_decay: float = 0.0
-    warmup: int = 200
-    decay: str = "cosine"
-    final: float = 0.01
-    patience: int = 20
-    factor: float = 0.5
-    ema: float = 0.999
-    clip: float = 1.0
-    precision: str = "auto"
-    starts: Sequence[int] = ()
+    steps: Count
+    rate: Annotated[float, Within(0, 1_000, above=True)]
+    method: Method = "adamw"
+    beta1: _Memory = 0.9
+    beta2: _Memory = 0.99
+    weight_decay: Annotated[float, Within(0, 1_000)] = 0.0
+    warmup: _Waits = 200
+    decay: Decay = "cosine"
+    final: Share = 0.01
+    patience: Count = 20
+    factor: Annotated[float, Within(0, 1, above=True)] = 0.5
+    ema: _Memory = 0.999
+    clip: Weight = 1.0
+    precision: Precision = "auto"
+    starts: Sequence[Count] = ()
 
     def problems(self) -> list[str]:
         """What contradicts itself, or is out of range; in words."""
-        checks = (
-            (self.steps < 1, f"steps = {self.steps}: expected 1 or more"),
-            (not self.rate > 0, f"rate = {self.rate}: expected above 0"),
-            (self.method not in METHODS, f"method = {self.method!r}: expected one of {', '.join(METHODS)}"),
-            (self.decay not in DECAYS, f"decay = {self.decay!r}: expected one of {', '.join(DECAYS)}"),
-            (self.precision not in PRECISIONS, f"precision = {self.precision!r}: expected {', '.join(PRECISIONS)}"),
-            (not 0 <= self.ema < 1, f"ema = {self.ema}: expected from 0 to below 1"),
-            (not self.clip >= 0, f"clip = {self.clip}: expected 0 or more"),
-            (self.patience < 1, f"patience = {self.patience}: expected 1 or more"),
-            (self.warmup < 0 or self.weight_decay < 0, "warmup, weight_decay: expected 0 or more"),
-            (not 0 < self.factor <= 1, f"factor = {self.factor}: expected above 0, up to 1"),
-            (
-                not 0 <= self.final <= 1 or (self.decay == "exponential" and self.final == 0),
-                f"final = {self.final}: expected from 0 to 1, and above 0 for exponential decay",
-            ),
-            (not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1), "beta1, beta2: expected from 0 to below 1"),
-        )
-        return [f"[optim] {text}" for bad, text in checks if bad]
+        if self.decay == "exponential" and self.final == 0:
+            return [f"[optim] final = {self.final}: expected above 0 for exponential decay"]
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +92,8 @@ class Stop:
     """
 
     best_by: str = ""
-    mode: str = "min"
-    patience: int = 0
+    mode: Literal["min", "max"] = "min"
+    patience: _Waits = 0
 
     def better(self, score: float, best: float) -> bool:
         """Whether a score is better than the best one so far."""
@@ -120,12 +111,10 @@ class Stop:
                 self.best_by not in ("", *scores),
                 f"best_by = {self.best_by!r}: expected one of {', '.join(scores)}, or ''",
             ),
-            (self.mode not in ("min", "max"), f"mode = {self.mode!r}: expected min or max"),
             (
                 self.best_by in higher and self.mode == "min",
                 f"best_by = {self.best_by!r}: a higher one is better; expected mode = 'max' with it",
             ),
-            (self.patience < 0, f"patience = {self.patience}: expected 0 or more"),
             (self.patience > 0 and not self.best_by, "patience needs best_by, the score that must get better"),
             (decay == "plateau" and not self.best_by, "[optim] decay = 'plateau' needs best_by, the score it follows"),
         )

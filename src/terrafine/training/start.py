@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from terrafine.errors import RecipeError
+from terrafine.schema.types import shown
 from terrafine.systems import find_system, recipe_folders, system_names
 from terrafine.training.balance import Balance
 from terrafine.training.checkpoint import averaged, read_checkpoint, start_state
@@ -125,13 +126,15 @@ def read_task(recipe: PathLike, *, start: PathLike | None = None) -> Task[Any]:
     """The task of a recipe: its system by name, its type by the system's task. Raises RecipeError."""
     path = find_recipe(recipe)
     name = read_tables(path).get("system")
-    if name not in system_names():
-        raise RecipeError(f"{path}: system = {name!r}: expected one of {', '.join(system_names())}")
+    if not isinstance(name, str) or name not in system_names():
+        raise RecipeError(f"{path}: system = {shown(name)}: expected one of {', '.join(system_names())}")
     system = find_system(str(name))
     if system.training is None:
         raise RecipeError(f"{path}: system {name!r} has no weights to train")
     kind = task_class(system.training)
-    plan = read_recipe(path, kind.recipe_type)
+    hooks = system.training
+    tables = {"network": system.network, "loss": hooks.loss_table, "adversary": hooks.adversary_table}
+    plan = read_recipe(path, kind.recipe_type, tables)
     return kind(system, plan if start is None else replace(plan, start=os.fspath(start)))
 
 

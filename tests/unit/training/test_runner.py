@@ -119,7 +119,7 @@ def test_leaking_ground_is_refused(ground: Path, tmp_path: Path) -> None:
         ("rate = 1e-3", 'rate = "fast"', "expected a number"),
         ("mean = 0.5", "box = 0.5", "expected positive weights"),
         ('"ground/b" = [0.0, 1.0]', "", "held_out is empty"),
-        ("channels = 16", "chanels = 16", "does not fit system"),
+        ("channels = 16", "chanels = 16", r"unknown keys \['chanels'\]; known are"),
         ('system = "ridgeline"', 'system = "interpolation"', "no weights to train"),
         ("seed = 1", "seed =", "no TOML"),
         ("scale = 2", "scale = 2\nscales = [3, 4]", "not among scales"),
@@ -137,7 +137,7 @@ def test_a_recipe_that_cannot_be_meant_is_refused(ground: Path, tmp_path: Path, 
 def test_a_term_that_a_loss_does_not_know_is_refused(ground: Path, tmp_path: Path, system: str, network: str) -> None:
     recipe = write_recipe(tmp_path / "r.toml", system=system, network=network)
     recipe.write_text(f"{recipe.read_text()}\n[loss]\naspekt = 0.5\n")
-    with pytest.raises(RecipeError, match=r"\[loss\] \['aspekt'\]: no such terms"):
+    with pytest.raises(RecipeError, match=r"\[loss\]: unknown keys \['aspekt'\]; known are"):
         run(recipe, ground, tmp_path / "out")
 
 

@@ -193,7 +193,7 @@ def test_a_run_that_was_cut_off_stops_where_one_that_was_not_does(
     [
         ('best_by = "mae"', "expected one of to_bicubic"),
         ("patience = 2", "patience needs best_by"),
-        ('best_by = "to_bicubic"\nmode = "least"', "min or max"),
+        ('best_by = "to_bicubic"\nmode = "least"', "expected one of min, max"),
         ('best_by = "to_bicubic"\npatience = -1', "0 or more"),
         ('best_by = "to_bicubic"\npatience = 1.5', "without decimals"),
         ("best_by = 3", "expected a text"),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
+
+from terrafine.schema.types import Channels, Within
 
 __all__ = ["LAYERS", "DeepResidual"]
 
@@ -32,7 +36,7 @@ class DeepResidual(nn.Module):
     left out. Weights start as He et al. 2015 (doi:10.1109/ICCV.2015.123), each block's second at a tenth.
     """
 
-    def __init__(self, layers: int = LAYERS, channels: int = 64) -> None:
+    def __init__(self, layers: Annotated[int, Within(4, 256)] = LAYERS, channels: Channels = 64) -> None:
         super().__init__()
         if layers < 4 or layers % 2:
             raise ValueError(f"layers = {layers}: expected an even number of 4 or more")

@@ -38,5 +38,8 @@ SYSTEM = System(
         discriminator_losses=loss.discriminator_losses,
         frozen=loss.frozen,
         rate_factors=loss.rate_factors,
+        loss_table=loss.LOSS_TABLE,
+        adversary_table=loss.ADVERSARY_TABLE,
     ),
+    network=JointSeg,
 )

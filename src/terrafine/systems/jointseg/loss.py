@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +12,14 @@ from torch.nn import functional
 
 from terrafine.errors import RecipeError
 from terrafine.nn.task import Discriminators, Losses, SampleBatch, Settings
+from terrafine.schema.types import Weight, Within
 from terrafine.systems.jointseg.net import JointSeg, Seen
 from terrafine.systems.jointseg.segmenters import UNetSegmenter
 from terrafine.systems.jointseg.unet_discriminator import UnetDiscriminator
 
 __all__ = [
+    "ADVERSARY_TABLE",
+    "LOSS_TABLE",
     "WHITE",
     "Output",
     "discriminator_losses",
@@ -31,7 +35,15 @@ WHITE = 0.35
 """The reflectance that perceptual features take for white."""
 
 
-_LOSS = ("dice", "perceptual")
+LOSS_TABLE: Mapping[str, Any] = {"dice": Weight, "perceptual": Literal["lite", "own"]}
+"""What `[loss]` may hold."""
+ADVERSARY_TABLE: Mapping[str, Any] = {
+    "kind": Literal["none", "unet"],
+    "width": Annotated[int, Within(1, 512)],
+    "bands": Annotated[int, Within(3, 4)],
+}
+"""What `[adversary]` may hold."""
+_LOSS = tuple(LOSS_TABLE)
 _TERMS = ("l1", "perceptual", "gan", "segment")
 _SWITCHES = ("joint", "truth", "images_rate")
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from terrafine.errors import UsageError
-from terrafine.systems.jointseg.rrdb import COMPACT, SLIM, ProgEsrgan
+from terrafine.schema.types import Table, Within
+from terrafine.systems.jointseg.rrdb import COMPACT, SLIM, ProgEsrgan, Stage
 from terrafine.systems.jointseg.segmenters import (
     SMALL_MASK2FORMER,
     Mask2Former,
+    Transformer,
     UNetSegmenter,
     cross_entropy,
     soft_dice,
@@ -27,8 +29,10 @@ from terrafine.systems.jointseg.segmenters import (
 __all__ = ["THROUGH", "JointSeg", "Seen", "enlarged"]
 
 K = 10
-THROUGH = ("fine", "quarter", "bilinear", "coarse")
-_SEGMENTERS = ("unet", "mask2former")
+Through = Literal["fine", "quarter", "bilinear", "coarse"]
+Segmenter = Literal["unet", "mask2former"]
+THROUGH, _SEGMENTERS = get_args(Through), get_args(Segmenter)
+_Sizes = Annotated[Mapping[str, int], Table(Stage)]
 _GAIN, _LEVEL = 8.0, 0.12  # reflectance to about unit spread about zero
 
 
@@ -61,18 +65,18 @@ class JointSeg(nn.Module):
 
     def __init__(
         self,
-        bands: int = 3,
-        through: str = "fine",
+        bands: Literal[3, 4] = 3,
+        through: Through = "fine",
         features: bool = True,
-        first: Mapping[str, int] = COMPACT,
-        second: Mapping[str, int] = SLIM,
-        segmenter: str = "unet",
-        width: int = 16,
-        depth: int = 3,
-        fold: int = 2,
-        transformer: Mapping[str, Any] = SMALL_MASK2FORMER,
-        rounds: int = 3,
-        mtf: float = 0.2,
+        first: _Sizes = COMPACT,
+        second: _Sizes = SLIM,
+        segmenter: Segmenter = "unet",
+        width: Annotated[int, Within(1, 512)] = 16,
+        depth: Annotated[int, Within(1, 6)] = 3,
+        fold: Annotated[int, Within(1, 10)] = 2,
+        transformer: Annotated[Mapping[str, Any], Table(Transformer)] = SMALL_MASK2FORMER,
+        rounds: Annotated[int, Within(0, 100)] = 3,
+        mtf: Annotated[float, Within(0.01, 1, below=True)] = 0.2,
     ) -> None:
         super().__init__()
         if through not in THROUGH or segmenter not in _SEGMENTERS:

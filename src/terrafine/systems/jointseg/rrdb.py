@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +17,19 @@ from torch.nn import functional
 
 from terrafine.nn.blocks import init_identity
 from terrafine.physics.sensor_model import back_project, back_projection_reach
+from terrafine.schema.types import Channels, Within
 
-__all__ = ["COMPACT", "FULL", "SLIM", "Dense", "ProgEsrgan", "Rrdb", "RrdbNet", "multiply_adds"]
+__all__ = ["COMPACT", "FULL", "SLIM", "Dense", "ProgEsrgan", "Rrdb", "RrdbNet", "Stage", "multiply_adds"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the table of one stage's sizes holds."""
+
+    blocks: Annotated[int, Within(0, 64)]
+    features: Channels
+    growth: Channels
+
 
 FULL: Mapping[str, int] = {"blocks": 23, "features": 64, "growth": 32}
 COMPACT: Mapping[str, int] = {"blocks": 4, "features": 32, "growth": 16}

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from terrafine.errors import MissingExtraError, UsageError
+from terrafine.schema.types import Within
 
-__all__ = ["SMALL_MASK2FORMER", "UNKNOWN", "Mask2Former", "UNetSegmenter", "cross_entropy", "soft_dice"]
+__all__ = ["SMALL_MASK2FORMER", "UNKNOWN", "Mask2Former", "Transformer", "UNetSegmenter", "cross_entropy", "soft_dice"]
 
 UNKNOWN = 255
 """The label of a cell that is not known, and counts in no loss."""
@@ -108,6 +110,24 @@ SMALL_MASK2FORMER: Mapping[str, Any] = {
     "decoder_layers": 4,
     "encoder_layers": 2,
 }
+
+
+_Width = Annotated[int, Within(4, 1_024)]
+_Few = Annotated[int, Within(1, 64)]
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """What the table of a transformer's sizes holds."""
+
+    embed: _Width
+    depths: tuple[_Few, _Few, _Few, _Few]
+    heads: tuple[_Few, _Few, _Few, _Few]
+    window: _Few
+    hidden: _Width
+    queries: _Width
+    decoder_layers: _Few
+    encoder_layers: _Few
 
 
 class Mask2Former(nn.Module):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from terrafine.errors import UsageError
 from terrafine.nn.elevation import ElevationModel, Relief
-from terrafine.nn.losses import relief_terms
+from terrafine.nn.losses import RELIEF_TABLE, relief_terms
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options, System, TrainingBatch
 from terrafine.nn.task import Discriminators, Losses, Settings, Training
@@ -88,5 +88,6 @@ SYSTEM = System(
     build=_build,
     describe=_describe,
     adapt=_adapt,
-    training=Training("dem", _forward, _loss, _predict),
+    training=Training("dem", _forward, _loss, _predict, loss_table=RELIEF_TABLE),
+    network=PimsrNet,
 )

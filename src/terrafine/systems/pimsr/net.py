@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +19,14 @@ from torch.nn import functional
 
 from terrafine.nn.blocks import ResidualBlock, init_identity
 from terrafine.nn.relief import ReliefNet
+from terrafine.schema.types import Channels, Items, Table, Within
 from terrafine.systems.pimsr.align import WINDOW, Align, flattened
 
 __all__ = ["Guided", "PimsrNet", "directions"]
 
 _LOOK, _SUN = ("look_east", "look_north"), ("sun_east", "sun_north")
 _LEVELS = 3
+_Guide = Literal["vv", "vh", "optical"]
 _OPEN = 3.0  # by which the logit of `dem` begins below the guides'
 _REACH = 2 + 3 + 6  # coarse cells: the encoder's blocks on its three levels, the last on cells twice as large
 
@@ -54,18 +57,20 @@ class PimsrNet(nn.Module):
     def __init__(
         self,
         scale: int,
-        relief: Mapping[str, object] | None = None,
-        guides: Sequence[str] = ("vv", "vh"),
-        width: int = 32,
-        body: tuple[int, int] = (48, 5),
-        align: float = 0.0,
+        relief: Annotated[Mapping[str, object] | None, Table(ReliefNet)] = None,
+        guides: Annotated[Sequence[_Guide], Items(1, 3)] = ("vv", "vh"),
+        width: Annotated[int, Within(2, 2_048)] = 32,
+        body: tuple[Channels, Annotated[int, Within(0, 128)]] = (48, 5),
+        align: Annotated[float, Within(0, 16)] = 0.0,
         pyramid: bool = True,
         gated: bool = True,
-        bound: float = 0.0,
+        bound: Annotated[float, Within(0, 100)] = 0.0,
     ) -> None:
         super().__init__()
         if scale % 2:
             raise ValueError(f"scale = {scale}: expected a multiple of two")
+        if width % 2 or len(set(guides)) < len(guides):
+            raise ValueError(f"width = {width}, guides = {list(guides)}: expected an even width, and each guide once")
         self.scale = scale
         self.guides = tuple(guides)
         self.pyramid = pyramid

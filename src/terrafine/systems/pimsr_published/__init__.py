@@ -18,6 +18,7 @@ from terrafine.nn.system import Options, System, TrainingBatch
 from terrafine.nn.task import Discriminators, Losses, Settings, Training
 from terrafine.nn.upsample import assemble, relief_of
 from terrafine.physics.backscatter import simulate_db
+from terrafine.schema.types import Weight
 from terrafine.systems.pimsr_published.net import PATCH, POLARISATIONS, STRIDE, PublishedNet, log_power
 
 __all__ = ["SYSTEM"]
@@ -111,5 +112,6 @@ SYSTEM = System(
     build=_build,
     describe=_describe,
     adapt=_adapt,
-    training=Training("dem", _forward, _loss, _predict),
+    training=Training("dem", _forward, _loss, _predict, loss_table={"sar": Weight}),
+    network=PublishedNet,
 )

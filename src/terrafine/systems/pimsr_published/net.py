@@ -10,12 +10,14 @@ heights ─ z-score ─ Sobel x, y, diagonal ─ encoder ── 16² ──┴ f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from terrafine.nn.attention import Cbam
+from terrafine.schema.types import Within
 
 __all__ = ["PATCH", "POLARISATIONS", "STRIDE", "PublishedNet", "log_power"]
 
@@ -26,6 +28,7 @@ STRIDE = 8
 
 POLARISATIONS = ("vv", "vh")
 _AT_ONCE = 16
+_Fused = Annotated[int, Within(4, 1_024)]
 _SOBEL_X = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
 _DIAGONAL = ((-2.0, -1.0, 0.0), (-1.0, 0.0, 1.0), (0.0, 1.0, 2.0))
 
@@ -40,13 +43,13 @@ class PublishedNet(nn.Module):
 
     def __init__(
         self,
-        relief: float = 0.1,
-        backscatter: Mapping[str, Sequence[float]] | None = None,
-        channels: int = 64,
-        fused: Sequence[int] = (128, 64, 32),
+        relief: Annotated[float, Within(0, 1_000, above=True)] = 0.1,
+        backscatter: Mapping[str, tuple[float, Annotated[float, Within(0, 1e6, above=True)]]] | None = None,
+        channels: Annotated[int, Within(4, 1_024)] = 64,
+        fused: tuple[_Fused, _Fused, _Fused] = (128, 64, 32),
     ) -> None:
         super().__init__()
-        spread = backscatter or dict.fromkeys(POLARISATIONS, (0.0, 1.0))
+        spread: Mapping[str, Sequence[float]] = backscatter or dict.fromkeys(POLARISATIONS, (0.0, 1.0))
         if not relief > 0 or set(spread) != set(POLARISATIONS) or not all(s > 0 for _, s in spread.values()):
             raise TypeError(f"relief = {relief}, backscatter = {dict(spread)}; expected spreads above 0 for vv and vh")
         self.spread, self.backscatter = float(relief), {name: tuple(map(float, v)) for name, v in spread.items()}

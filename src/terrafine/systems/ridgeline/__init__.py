@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from terrafine.nn.elevation import ElevationModel, Relief
 from terrafine.nn.export import with_engine
-from terrafine.nn.losses import relief_terms
+from terrafine.nn.losses import RELIEF_TABLE, relief_terms
 from terrafine.nn.relief import ReliefNet
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options, System, TrainingBatch
@@ -80,5 +80,6 @@ SYSTEM = System(
     build=_build,
     describe=_describe,
     adapt=_adapt,
-    training=Training("dem", _forward, _loss, _predict),
+    training=Training("dem", _forward, _loss, _predict, loss_table=RELIEF_TABLE),
+    network=ReliefNet,
 )

@@ -35,5 +35,8 @@ SYSTEM = System(
         loss.predict,
         discriminators=loss.discriminators,
         discriminator_losses=loss.discriminator_losses,
+        loss_table=loss.LOSS_TABLE,
+        adversary_table=loss.ADVERSARY_TABLE,
     ),
+    network=UNet,
 )

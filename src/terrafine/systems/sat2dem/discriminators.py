@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from terrafine.nn.attention import attention
+from terrafine.nn.attention import Attention, attention
 
 __all__ = ["PatchGan"]
 
@@ -19,7 +19,7 @@ class PatchGan(nn.Module):
     Isola et al. 2017, pix2pix, https://arxiv.org/abs/1611.07004, section 6.1.2.
     """
 
-    def __init__(self, inputs: int, width: int = 64, layers: int = 3, attend: str = "none") -> None:
+    def __init__(self, inputs: int, width: int = 64, layers: int = 3, attend: Attention = "none") -> None:
         super().__init__()
         blocks: list[nn.Module] = []
         before = inputs

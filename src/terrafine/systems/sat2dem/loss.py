@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from terrafine.errors import RecipeError
+from terrafine.nn.attention import Attention
 from terrafine.nn.task import Discriminators, ImageBatch, Losses, Settings
+from terrafine.schema.types import Weight, Within
 from terrafine.systems.sat2dem.discriminators import PatchGan
 from terrafine.systems.sat2dem.drpan import compose, propose, roi_align
 from terrafine.systems.sat2dem.net import stretch
 from terrafine.systems.sat2dem.normalise import from_units, to_units
 
 __all__ = [
+    "ADVERSARY_TABLE",
     "GAMES",
+    "LOSS_TABLE",
     "discriminator_losses",
     "discriminators",
     "forward",
@@ -26,9 +31,20 @@ __all__ = [
     "surface_terms",
 ]
 
-GAMES = ("none", "pix2pix", "drpan")
+Game = Literal["none", "pix2pix", "drpan"]
+GAMES = get_args(Game)
 _DISTANCES = ("l1", "gradient", "rms", "band", "sigma")
 _VERDICTS = ("gan", "reviser", "region")
+ADVERSARY_TABLE: Mapping[str, Any] = {
+    "kind": Game,
+    "inputs": Literal[4],
+    "width": Annotated[int, Within(1, 512)],
+    "layers": Annotated[int, Within(1, 6)],
+    "attend": Attention,
+}
+"""What `[adversary]` may hold."""
+LOSS_TABLE: Mapping[str, Any] = dict.fromkeys((*_DISTANCES, *_VERDICTS, "penalty"), Weight)
+"""What `[loss]` may hold."""
 _TINY = 1e-3  # units below which an RMS has no slope worth following
 
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from terrafine.errors import RecipeError
-from terrafine.nn.attention import ATTENTION, attention
+from terrafine.nn.attention import ATTENTION, Attention, attention
 from terrafine.physics.highpass import highpass
-from terrafine.systems.sat2dem.normalise import NORMALISATIONS
+from terrafine.schema.types import Within
+from terrafine.systems.sat2dem.normalise import NORMALISATIONS, Normalisation
 
 __all__ = ["UNet", "stretch"]
 
 _SLOPE = 0.2
 _DROPPED = 3  # innermost blocks of the way up that have dropout
 _GAM_REACH = 6  # two 7×7 convolutions
-_NORMS = ("instance", "none")
-_UPS = ("transposed", "resize", "smooth")
-_SEES = ("linear", "log", "detail")
+Norm = Literal["instance", "none"]
+Up = Literal["transposed", "resize", "smooth"]
+Head = Literal["tanh", "linear"]
+Sees = Literal["linear", "log", "detail"]
+_NORMS, _UPS, _HEADS, _SEES = map(get_args, (Norm, Up, Head, Sees))
 _WINDOW = 63  # cells whose mean `detail` takes away
 _MOST = 2.0  # what snow, cloud and shadow are cut to: seven times, or a seventh of, the light around
 _MIDDLE = 0.1  # reflectance of common ground: what `log` is relative to
@@ -58,20 +62,20 @@ class UNet(nn.Module):
 
     def __init__(
         self,
-        inputs: int = 3,
-        outputs: int = 1,
-        width: int = 64,
-        depth: int = 8,
-        norm: str = "instance",
-        attend: str = "none",
-        up: str = "transposed",
-        head: str = "tanh",
-        sees: str = "linear",
-        white: float = 0.3,
-        normalisation: str = "shift",
-        tile: int = 256,
-        cell_m: float = 30.0,
-        dropout: float = 0.5,
+        inputs: Literal[3] = 3,
+        outputs: Literal[1, 2] = 1,
+        width: Annotated[int, Within(1, 512)] = 64,
+        depth: Annotated[int, Within(2, 10)] = 8,
+        norm: Norm = "instance",
+        attend: Attention = "none",
+        up: Up = "transposed",
+        head: Head = "tanh",
+        sees: Sees = "linear",
+        white: Annotated[float, Within(1e-3, 100)] = 0.3,
+        normalisation: Normalisation = "shift",
+        tile: Annotated[int, Within(16, 16_384)] = 256,
+        cell_m: Annotated[float, Within(1e-3, 1e5)] = 30.0,
+        dropout: Annotated[float, Within(0, 1, below=True)] = 0.5,
     ) -> None:
         super().__init__()
         _check(depth, norm=norm, attend=attend, up=up, head=head, sees=sees, normalisation=normalisation)
@@ -169,7 +173,7 @@ def _check(depth: int, **said: str) -> None:
         "normalisation": NORMALISATIONS,
         "attend": ATTENTION,
         "up": _UPS,
-        "head": ("tanh", "linear"),
+        "head": _HEADS,
         "sees": _SEES,
     }
     for name, value in said.items():

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 from torch import Tensor
 
 from terrafine.errors import RecipeError
 
-__all__ = ["HIGH_M", "LOW_M", "NORMALISATIONS", "from_units", "to_units"]
+__all__ = ["HIGH_M", "LOW_M", "NORMALISATIONS", "Normalisation", "from_units", "to_units"]
 
 LOW_M, HIGH_M = -168.6189727783203, 3472.300537109375
 """Lowest and highest cell of the published data set (Zenodo 14647632)."""
 
 _RELIEF_UNIT_M = 100.0
-NORMALISATIONS = ("global", "shift", "relief")
+Normalisation = Literal["global", "shift", "relief"]
+NORMALISATIONS = get_args(Normalisation)
 
 
 def to_units(heights: Tensor, valid: Tensor, kind: str) -> Tensor:

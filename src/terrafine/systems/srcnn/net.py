@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from terrafine.schema.types import Channels
+
 __all__ = ["RADIUS", "Shallow"]
 
 RADIUS = 4 + 0 + 2
@@ -17,7 +19,7 @@ class Shallow(nn.Module):
     same function class plus an identity that the 9-1-5 stack would have to learn, and so only helps it.
     """
 
-    def __init__(self, channels: tuple[int, int] = (64, 32)) -> None:
+    def __init__(self, channels: tuple[Channels, Channels] = (64, 32)) -> None:
         super().__init__()
         a, b = channels
         self.extract = nn.Conv2d(1, a, 9, padding=4)

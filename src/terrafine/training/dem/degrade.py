@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,13 @@ from terrafine.errors import RecipeError
 from terrafine.physics.sensor_model import gaussian
 from terrafine.raster.warp.kernels import cubic
 from terrafine.raster.warp.resample import block_mean
+from terrafine.schema.types import Interval, Share, Weight, Within
 
 __all__ = ["KERNELS", "Degradation", "Family", "kernel", "sample"]
 
 F64 = NDArray[np.float64]
-KERNELS = ("mean", "bicubic", "gaussian")
+Kernel = Literal["mean", "bicubic", "gaussian"]
+KERNELS = get_args(Kernel)
 MARGIN = 2  # coarse cells of margin that a fine patch needs on each side, for the widest kernel
 
 
@@ -86,11 +89,11 @@ class Family:
         For unknown kernels, and weights that are negative or all 0.
     """
 
-    kernels: Mapping[str, float]
-    noise: float = 0.0
-    noise_m: float = 0.0
-    rounded: float = 0.0
-    width: tuple[float, float] = (0.3, 0.6)
+    kernels: Mapping[str, Weight]
+    noise: Share = 0.0
+    noise_m: Annotated[float, Within(0, 1_000)] = 0.0
+    rounded: Share = 0.0
+    width: Annotated[tuple[float, float], Interval(0.05, 2)] = (0.3, 0.6)
 
     def __post_init__(self) -> None:
         unknown = set(self.kernels) - set(KERNELS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -11,12 +12,16 @@ from numpy.typing import NDArray
 
 from terrafine.errors import RecipeError
 from terrafine.physics.shading import shade_db
+from terrafine.schema.types import Interval, Within
 from terrafine.training.dem.simulation import as_seen, covers, guide_band, texture
 
 __all__ = ["OpticalFamily"]
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
+_Pair = tuple[float, float]
+_Spread = Annotated[float, Within(0, 100)]
+_Cells = Annotated[float, Within(0, 16)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +54,17 @@ class OpticalFamily:
         For ranges that are not from low to high, or out of bounds.
     """
 
-    azimuth: tuple[float, float] = (0.0, 360.0)
-    elevation: tuple[float, float] = (25.0, 65.0)
-    diffuse: tuple[float, float] = (0.1, 0.6)
-    haze: tuple[float, float] = (0.02, 3.0)
-    cover_db: float = 3.0
-    drift_db: float = 2.0
-    texture_db: tuple[float, float] = (0.15, 1.5)
-    shift: float = 0.3
-    smooth: float = 0.7
-    error: float = 0.0
-    drop: float = 0.3
+    azimuth: Annotated[_Pair, Interval(0, 360)] = (0.0, 360.0)
+    elevation: Annotated[_Pair, Interval(0.1, 90)] = (25.0, 65.0)
+    diffuse: Annotated[_Pair, Interval(1e-4, 10)] = (0.1, 0.6)
+    haze: Annotated[_Pair, Interval(1e-4, 100)] = (0.02, 3.0)
+    cover_db: _Spread = 3.0
+    drift_db: _Spread = 2.0
+    texture_db: Annotated[_Pair, Interval(1e-4, 20)] = (0.15, 1.5)
+    shift: _Cells = 0.3
+    smooth: _Cells = 0.7
+    error: Annotated[float, Within(0, 1, below=True)] = 0.0
+    drop: Annotated[float, Within(0, 1, below=True)] = 0.3
 
     def __post_init__(self) -> None:
         for name, high_end in (

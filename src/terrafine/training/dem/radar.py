@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from terrafine.errors import RecipeError
 from terrafine.physics.backscatter import Backscatter, simulate_db
 from terrafine.physics.radar import ORBITS, look_azimuth, look_vector
 from terrafine.physics.speckle import speckle
+from terrafine.schema.types import Interval, Within
 from terrafine.training.dem.simulation import as_seen, covers, guide_band, texture
 
 __all__ = ["RadarFamily"]
@@ -20,6 +22,9 @@ __all__ = ["RadarFamily"]
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 _POLARISATIONS = ("vv", "vh")
+_Pair = tuple[float, float]
+_Spread = Annotated[float, Within(0, 100)]
+_Cells = Annotated[float, Within(0, 16)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +63,19 @@ class RadarFamily:
         For ranges that are not from low to high, or out of bounds.
     """
 
-    incidence: tuple[float, float] = (31.0, 46.0)
-    heading: float = 5.0
-    latitude: float = 60.0
-    exponent: tuple[float, float] = (0.0, 2.5)
-    area: tuple[float, float] = (0.5, 1.0)
-    looks: tuple[float, float] = (4.0, 400.0)
-    cover_db: float = 2.5
-    drift_db: float = 2.5
-    texture_db: tuple[float, float] = (0.0, 0.0)
-    shift: float = 0.3
-    smooth: float = 0.7
-    error: float = 0.0
-    drop: float = 0.125
+    incidence: Annotated[_Pair, Interval(1, 80)] = (31.0, 46.0)
+    heading: Annotated[float, Within(0, 180)] = 5.0
+    latitude: Annotated[float, Within(0, 80)] = 60.0
+    exponent: Annotated[_Pair, Interval(0, 100)] = (0.0, 2.5)
+    area: Annotated[_Pair, Interval(0, 100)] = (0.5, 1.0)
+    looks: Annotated[_Pair, Interval(0.01, 1e6)] = (4.0, 400.0)
+    cover_db: _Spread = 2.5
+    drift_db: _Spread = 2.5
+    texture_db: Annotated[_Pair, Interval(0, 100)] = (0.0, 0.0)
+    shift: _Cells = 0.3
+    smooth: _Cells = 0.7
+    error: Annotated[float, Within(0, 1, below=True)] = 0.0
+    drop: Annotated[float, Within(0, 0.5, below=True)] = 0.125
 
     def __post_init__(self) -> None:
         for name in ("incidence", "exponent", "area", "looks", "texture_db"):

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from terrafine.schema.types import DataPath, Items, Matches, Weight, Within, shown
 from terrafine.training.dem.degrade import Family
 from terrafine.training.dem.optical import OpticalFamily
 from terrafine.training.dem.radar import RadarFamily
-from terrafine.training.recipe import Recipe, held_out_problems
+from terrafine.training.recipe import HeldOut, Recipe
 
 __all__ = ["DemData", "DemPatches", "DemRecipe"]
+
+_Scale = Annotated[int, Within(2, 64)]
+_CELLS = 2**28  # fine cells in a batch: a gigabyte for each tensor
 
 
 @dataclass(frozen=True, slots=True)
 class DemData:
     """files: glob under the data folder -> weight; held_out: terrain -> fraction of rows [from, to); gap in cells."""
 
-    files: Mapping[str, float]
-    held_out: Mapping[str, Sequence[float]]
-    gap: int = 64
+    files: Annotated[Mapping[DataPath, Weight], Items(1, 10_000)]
+    held_out: HeldOut
+    gap: Annotated[int, Within(0, 1_000_000)] = 64
     licence: str = "not stated"
 
 
@@ -28,10 +32,12 @@ class DemData:
 class DemPatches:
     """size in coarse cells; batch; coarsen: factor -> probability; exaggerate: heights × exp(±this)."""
 
-    size: int
-    batch: int
-    coarsen: Mapping[str, float] = field(default_factory=lambda: {"1": 1.0})
-    exaggerate: float = 0.0
+    size: Annotated[int, Within(8, 4_096)]
+    batch: Annotated[int, Within(1, 4_096)]
+    coarsen: Mapping[Annotated[str, Matches(r"[1-9][0-9]?", "one of the whole factors 1 to 99")], Weight] = field(
+        default_factory=lambda: {"1": 1.0}
+    )
+    exaggerate: Annotated[float, Within(0, 10)] = 0.0
     mirror: bool = True
 
 
@@ -52,14 +58,14 @@ class DemRecipe(Recipe):
         Held-out patches that are scored.
     """
 
-    scale: int
+    scale: _Scale
     data: DemData
     patches: DemPatches
     degrade: Family
     radar: RadarFamily | None = None
     optical: OpticalFamily | None = None
-    scales: Sequence[int] = ()
-    validation_patches: int = 64
+    scales: Annotated[Sequence[_Scale], Items(0, 16)] = ()
+    validation_patches: Annotated[int, Within(1, 100_000)] = 64
 
     TABLES: ClassVar = {
         **Recipe.TABLES,
@@ -78,27 +84,26 @@ class DemRecipe(Recipe):
 
     def problems(self) -> list[str]:
         """What contradicts itself, or is out of range; in words."""
-        p = self.patches
+        p, edge = self.patches, self.loss.get("edge", 4)
+        fine = p.batch * (p.size * max(self.scale, *self.scales, 1)) ** 2
         checks = (
-            (self.scale < 2, f"scale = {self.scale}: expected 2 or more"),
             (
                 any(not w > 0 for w in self.data.files.values()),
-                f"[data.files] {dict(self.data.files)}: expected weights above 0",
+                f"[data.files] {shown(self.data.files)}: expected weights above 0",
             ),
             (
-                any(not k.isdecimal() or int(k) < 1 or not v >= 0 for k, v in p.coarsen.items())
-                or not sum(p.coarsen.values()) > 0,
-                f"[patches] coarsen = {dict(p.coarsen)}: expected whole factors and their probabilities",
+                not sum(p.coarsen.values()) > 0,
+                f"[patches] coarsen = {shown(p.coarsen)}: expected whole factors and their probabilities",
             ),
-            (
-                not self.patches.exaggerate >= 0,
-                f"[patches] exaggerate = {p.exaggerate}: expected 0 or more",
-            ),
-            (bool(self.scales) and min(self.scales) < 2, f"scales = {list(self.scales)}: expected 2 or more"),
             (bool(self.scales) and self.scale not in self.scales, f"scale {self.scale} is not among scales"),
-            (p.size < 8 or p.batch < 1, f"[patches] size = {p.size}, batch = {p.batch}: expected 8 or more, 1 or more"),
+            (
+                fine > _CELLS,
+                f"[patches] size = {p.size}, batch = {p.batch}: {fine:,} fine cells; expected up to {_CELLS:,}",
+            ),
+            (
+                isinstance(edge, int) and 2 * edge >= p.size,
+                f"[loss] edge = {shown(edge)}: leaves nothing of [patches] size = {p.size}; expected below half of it",
+            ),
             (not self.data.held_out, "[data] held_out is empty: without held-out terrain no score means anything"),
-            (self.validation_patches < 1, f"validation_patches = {self.validation_patches}: expected 1 or more"),
         )
-        bands = held_out_problems(self.data.held_out, self.data.gap)
-        return super().problems() + bands + [text for bad, text in checks if bad]
+        return super().problems() + [text for bad, text in checks if bad]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -18,11 +19,12 @@ from terrafine.raster.read.reflectance import COLOURS, open_image
 from terrafine.raster.read.source import open_source
 from terrafine.training.dem.terrain import Terrain, check_leak, split
 
-__all__ = ["MIRRORS", "ImageSampler", "Scene", "all_tiles", "load_scenes", "split_scenes"]
+__all__ = ["MIRRORS", "ImageSampler", "Mirror", "Scene", "all_tiles", "load_scenes", "split_scenes"]
 
 F32 = NDArray[np.float32]
 VOID = -32768.0
-MIRRORS = ("none", "sun", "all")
+Mirror = Literal["none", "sun", "all"]
+MIRRORS = get_args(Mirror)
 _TRIES = 200
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
-from terrafine.training.height.data import MIRRORS
-from terrafine.training.recipe import Recipe, held_out_problems
+from terrafine.schema.types import DataPath, DataPathOrNone, Items, Matches, Within
+from terrafine.training.height.data import Mirror
+from terrafine.training.recipe import HeldOut, Recipe
 
 __all__ = ["ImageData", "ImagePatches", "ImageRecipe"]
+
+_CELLS = 2**28  # cells in a batch: a gigabyte for each band
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +25,16 @@ class ImageData:
     splits     dataset_splits.json; `split` 1-4 is one of its splits, `blocks` a geographic split by block_m metres
     """
 
-    pairs: Mapping[str, str] = field(default_factory=dict)
-    sensor: str = ""
-    held_out: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    gap: int = 64
-    images: str = ""
-    heights: str = ""
-    white: float = 0.3
-    splits: str = "dataset_splits.json"
-    split: str = "1"
-    block_m: float = 50_000.0
+    pairs: Annotated[Mapping[DataPath, DataPath], Items(0, 10_000)] = field(default_factory=dict)
+    sensor: Annotated[str, Matches(r"[A-Za-z0-9_-]{0,40}", "the name of a sensor")] = ""
+    held_out: HeldOut = field(default_factory=dict)
+    gap: Annotated[int, Within(0, 1_000_000)] = 64
+    images: DataPathOrNone = ""
+    heights: DataPathOrNone = ""
+    white: Annotated[float, Within(0, 100, above=True)] = 0.3
+    splits: DataPath = "dataset_splits.json"
+    split: Literal["1", "2", "3", "4", "blocks"] = "1"
+    block_m: Annotated[float, Within(1, 1e7)] = 50_000.0
     licence: str = "not stated"
 
 
@@ -39,11 +42,11 @@ class ImageData:
 class ImagePatches:
     """size in cells; batch; least share with heights; mirror none, sun or all; light: see `ImageSampler`."""
 
-    size: int
-    batch: int
-    least: float = 1.0
-    mirror: str = "all"
-    light: float = 0.0
+    size: Annotated[int, Within(16, 16_384)]
+    batch: Annotated[int, Within(1, 4_096)]
+    least: Annotated[float, Within(0, 1, above=True)] = 1.0
+    mirror: Mirror = "all"
+    light: Annotated[float, Within(0, 10)] = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +55,7 @@ class ImageRecipe(Recipe):
 
     data: ImageData
     patches: ImagePatches
-    validation_tiles: int = 64
+    validation_tiles: Annotated[int, Within(1, 100_000)] = 64
 
     TABLES: ClassVar = {**Recipe.TABLES, "data": ImageData, "patches": ImagePatches}
     DEFAULTS: ClassVar = {
@@ -81,20 +84,10 @@ class ImageRecipe(Recipe):
                 bool(d.pairs) and not d.held_out,
                 "[data] held_out is empty: without held-out ground no score means anything",
             ),
+            (bool(d.images) != bool(d.heights), "[data] images and heights pair; expected both or neither"),
             (
-                tiled and d.split not in ("1", "2", "3", "4", "blocks"),
-                f"[data] split = {d.split!r}: expected 1-4, blocks",
+                p.batch * p.size**2 > _CELLS,
+                f"[patches] size = {p.size}, batch = {p.batch}: expected up to {_CELLS:,} cells in a batch",
             ),
-            (
-                p.size < 16 or p.batch < 1,
-                f"[patches] size = {p.size}, batch = {p.batch}: expected 16 or more, 1 or more",
-            ),
-            (not d.white > 0, f"[data] white = {d.white}: expected above 0"),
-            (not d.block_m > 0, f"[data] block_m = {d.block_m}: expected above 0"),
-            (not p.light >= 0, f"[patches] light = {p.light}: expected 0 or more"),
-            (p.mirror not in MIRRORS, f"[patches] mirror = {p.mirror!r}: expected one of {', '.join(MIRRORS)}"),
-            (not 0 < p.least <= 1, f"[patches] least = {p.least}: expected above 0, up to 1"),
-            (self.validation_tiles < 1, f"validation_tiles = {self.validation_tiles}: expected 1 or more"),
         )
-        bands = held_out_problems(d.held_out, d.gap)
-        return super().problems() + bands + [text for bad, text in checks if bad]
+        return super().problems() + [text for bad, text in checks if bad]

@@ -6,9 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from terrafine.errors import RecipeError
+from terrafine.schema.check import conform
+from terrafine.schema.types import DataPath, Items, Name, Share, Within, shown
 from terrafine.training.recipe import Recipe
 
 __all__ = ["SampleData", "SamplePatches", "SampleRecipe"]
@@ -18,9 +20,9 @@ __all__ = ["SampleData", "SamplePatches", "SampleRecipe"]
 class SampleData:
     """samples: folder that `terrafine dataset` wrote, or several, under the data folder; train, validate: splits."""
 
-    samples: str | Sequence[str] = "."
-    train: Sequence[str] = ("train",)
-    validate: Sequence[str] = ("val",)
+    samples: DataPath | Annotated[Sequence[DataPath], Items(1, 1_000)] = "."
+    train: Annotated[Sequence[Name], Items(1, 100)] = ("train",)
+    validate: Annotated[Sequence[Name], Items(1, 100)] = ("val",)
     licence: str = "not stated"
 
     @property
@@ -36,10 +38,15 @@ class SamplePatches:
     haze  largest offset of each band's reflectance, uniformly to either side
     """
 
-    size: int
-    batch: int
-    light: float = 0.0
-    haze: float = 0.0
+    size: Annotated[int, Within(8, 2_048)]
+    batch: Annotated[int, Within(1, 4_096)]
+    light: Annotated[float, Within(0, 10)] = 0.0
+    haze: Share = 0.0
+
+
+Phases = Annotated[Mapping[Name, Mapping[Name, Annotated[float, Within(0, 1e9)]]], Items(0, 100)]
+_CELLS = 2**28  # fine cells in a batch: a gigabyte for each band
+_SCALE = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +63,8 @@ class SampleRecipe(Recipe):
 
     data: SampleData
     patches: SamplePatches
-    phases: Mapping[str, Mapping[str, float]]
-    validation_samples: int = 16
+    phases: Phases
+    validation_samples: Annotated[int, Within(1, 100_000)] = 16
 
     TABLES: ClassVar = {**Recipe.TABLES, "data": SampleData, "patches": SamplePatches}
     DEFAULTS: ClassVar = {
@@ -79,22 +86,23 @@ class SampleRecipe(Recipe):
     @classmethod
     def prepared(cls, record: dict[str, Any], where: str) -> dict[str, Any]:
         """The steps of the phases as those of `[optim]`, and the steps at which phases start."""
-        phases = record.get("phases", {})
-        if not isinstance(phases, dict) or not all(
-            isinstance(p, dict) and all(isinstance(v, int | float) for v in p.values()) and "steps" in p
-            for p in phases.values()
-        ):
-            raise RecipeError(f"{where}: [phases.NAME] needs numbers, `steps` among them")
+        phases = conform(Phases, record.get("phases", {}), f"{where}: [phases]", RecipeError)
         for name, phase in phases.items():
-            if type(phase["steps"]) is not int or phase["steps"] < 0:
-                raise RecipeError(f"{where}: [phases.{name}] steps = {phase['steps']}: expected a whole number from 0")
+            if not isinstance(phase.get("steps"), int):
+                raise RecipeError(
+                    f"{where}: [phases.{name}] needs numbers, `steps` among them; found steps = "
+                    f"{phase.get('steps', 'absent')}, expected a whole number from 0"
+                )
         phases = {name: phase for name, phase in phases.items() if phase["steps"] > 0}
         ends = list(accumulate(int(p["steps"]) for p in phases.values()))
         if not ends:
             raise RecipeError(f"{where}: no phase has steps; expected at least one [phases.NAME] with steps")
-        if "steps" in record.get("optim", {}):
+        optim = record.get("optim", {})
+        if not isinstance(optim, dict):
+            raise RecipeError(f"{where}: [optim]: expected a table")
+        if "steps" in optim:
             raise RecipeError(f"{where}: [optim] steps: the phases say how many steps; expected none here")
-        optim = {**record.get("optim", {}), "steps": ends[-1], "starts": tuple(ends[:-1])}
+        optim = {**optim, "steps": ends[-1], "starts": tuple(ends[:-1])}
         return {**record, "phases": phases, "optim": optim}
 
     def phase(self, step: int) -> Mapping[str, float]:
@@ -109,21 +117,13 @@ class SampleRecipe(Recipe):
 
     def problems(self) -> list[str]:
         """What contradicts itself, or is out of range; in words."""
-        p, folders = self.patches, self.data.folders
+        p, perceptual = self.patches, self.loss.get("perceptual", "lite")
         checks = (
+            (perceptual not in ("lite", "own"), f"[loss] perceptual = {shown(perceptual)}: expected lite or own"),
+            (p.size % 8 != 0, f"[patches] size = {p.size}: expected a multiple of 8 coarse cells"),
             (
-                not folders or not all(isinstance(name, str) for name in folders),
-                f"[data] samples = {self.data.samples!r}: expected the name of a folder, or a list of at least one",
-            ),
-            (p.size < 8 or p.size % 8 != 0, f"[patches] size = {p.size}: expected a multiple of 8 coarse cells"),
-            (
-                p.batch < 1 or p.light < 0 or p.haze < 0,
-                f"[patches] batch = {p.batch}, light = {p.light}, haze = {p.haze}: expected 1 or more, 0 or more",
-            ),
-            (self.validation_samples < 1, f"validation_samples = {self.validation_samples}: expected 1 or more"),
-            (
-                self.loss.get("perceptual", "lite") not in ("lite", "own"),
-                f"[loss] perceptual = {self.loss.get('perceptual')!r}: expected lite or own",
+                p.batch * (p.size * _SCALE) ** 2 > _CELLS,
+                f"[patches] size = {p.size}, batch = {p.batch}: expected up to {_CELLS:,} fine cells in a batch",
             ),
         )
         return super().problems() + [text for bad, text in checks if bad]

@@ -240,7 +240,7 @@ def test_a_recipe_counts_its_phases_and_refuses_what_makes_no_sense(folder: Path
         ("steps = 3", "speed = 3", "needs numbers"),
         ("rate = 1e-3", "rate = 1e-3\nsteps = 5", "phases say"),
         ("size = 8", "size = 9", "multiple of 8"),
-        ('samples = "samples"', "samples = []", "list of at least one"),
+        ('samples = "samples"', "samples = []", "expected 1 to 1000 entries"),
         ('perceptual = "own"', 'perceptual = "vgg"', "expected lite or own"),
     ):
         assert old in RECIPE
