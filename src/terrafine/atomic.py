@@ -37,7 +37,18 @@ Publish = Callable[[Path, Path], None]
 
 
 def publish(part: Path, target: Path) -> None:
-    """Flush a finished file to the disk, rename it to its final name, and flush the folder; raises OSError."""
+    """Flush a finished file to the disk, rename it to its final name, and flush the folder.
+
+    Parameters
+    ----------
+    part, target
+        The finished file, in the file system of the target, and its final name.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be flushed or renamed.
+    """
     _sync(part)
     os.replace(part, target)
     _sync(target.parent)
@@ -45,7 +56,7 @@ def publish(part: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def written(target: Path, publish: Publish = publish) -> Iterator[Path]:
-    """A hidden path beside the target to write to; published when the block ends, removed when it fails.
+    """Give a hidden path beside the target to write to; publish the file at the end of the block, remove it on failure.
 
     Parameters
     ----------
@@ -54,10 +65,15 @@ def written(target: Path, publish: Publish = publish) -> Iterator[Path]:
     publish
         Brings the finished file under its final name: `publish`, or `PublishSet.stage`.
 
+    Yields
+    ------
+    Path
+        The hidden path.
+
     Raises
     ------
     OSError
-        Where the file cannot be written, flushed or renamed.
+        If the file cannot be written, flushed or renamed.
     """
     part = _part(target)
     try:
@@ -68,7 +84,20 @@ def written(target: Path, publish: Publish = publish) -> Iterator[Path]:
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write bytes as one file that is whole under its name or absent; raises OSError."""
+    """Write bytes as one file; under its final name the file is whole or absent.
+
+    Parameters
+    ----------
+    path
+        The final name.
+    data
+        The content.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, flushed or renamed.
+    """
     with written(Path(path)) as part, open(part, "wb") as file:
         file.write(data)
 
@@ -76,7 +105,15 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
 class StagedFile:
     """A file that is written piece by piece: `commit` publishes it whole, `abort` leaves nothing.
 
-    The hidden file is created by the first `write`. All methods raise OSError.
+    Parameters
+    ----------
+    target
+        The final name.
+
+    Raises
+    ------
+    OSError
+        From every method, if the file cannot be written, flushed or renamed.
     """
 
     def __init__(self, target: Path) -> None:
@@ -84,7 +121,18 @@ class StagedFile:
         self._file: BinaryIO | None = None
 
     def write(self, data: bytes | memoryview) -> int:
-        """Append bytes; returns the offset at which they begin."""
+        """Append bytes.
+
+        Parameters
+        ----------
+        data
+            The bytes to append.
+
+        Returns
+        -------
+        int
+            The offset in the file at which they begin.
+        """
         if self._file is None:
             self._file = open(self._part, "wb")  # noqa: SIM115 - closed by commit or abort
         offset = self._file.tell()
@@ -92,7 +140,7 @@ class StagedFile:
         return offset
 
     def commit(self) -> int:
-        """Flush and publish the file; returns its size in bytes."""
+        """Flush and publish the file; return its size in bytes."""
         self.write(b"")
         size = 0
         if self._file is not None:
@@ -103,7 +151,7 @@ class StagedFile:
         return size
 
     def abort(self) -> None:
-        """Remove the hidden file; harmless after `commit`."""
+        """Remove the hidden file; does nothing after `commit`."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -113,11 +161,11 @@ class StagedFile:
 class PublishSet:
     """Files that are published together, all or none, the primary file last.
 
-    Wherever the primary file exists, its sidecar files are those written with it. `stage` stands in for `publish` and
-    keeps each finished file as a hidden `.NAME.new` beside its target. At the end the old primary file is moved aside,
-    the sidecar files are replaced, and the new primary file comes last; each step reaches the disk before the next. A
-    kill before the first step leaves everything as it was; a kill between the steps leaves no primary file, and the
-    old one beside it as `.NAME.old`. A failure in the block or between the steps restores what was there.
+    `stage` replaces `publish` and keeps each finished file as a hidden `.NAME.new` beside its target. At the end of the
+    `with` block the old primary file is moved aside, the sidecar files are replaced, and the new primary file comes
+    last; each step reaches the disk before the next. A kill before the first step leaves everything as it was; a kill
+    between the steps leaves no primary file, and the old one beside it as `.NAME.old`. A failure in the block or
+    between the steps restores what was there.
 
     Parameters
     ----------
@@ -127,7 +175,7 @@ class PublishSet:
     Raises
     ------
     OutputError
-        At the end of the block, where a file cannot be renamed.
+        At the end of the block, if a file cannot be renamed.
     """
 
     def __init__(self, primary: Path) -> None:
@@ -135,14 +183,36 @@ class PublishSet:
         self._targets: list[Path] = []
 
     def stage(self, part: Path, target: Path) -> None:
-        """Keep a finished file until all are finished; raises OSError."""
+        """Keep a finished file under a hidden name until all files are finished.
+
+        Parameters
+        ----------
+        part, target
+            The finished file, in the file system of the target, and its final name.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be flushed or renamed.
+        """
         _sync(part)
         os.replace(part, self.staged_path(target))
         self._targets.append(target.absolute())
 
     @staticmethod
     def staged_path(target: Path) -> Path:
-        """Where a staged file lies until the set is published."""
+        """Return the hidden path of a staged file until the set is published.
+
+        Parameters
+        ----------
+        target
+            The final name of the file.
+
+        Returns
+        -------
+        Path
+            `.NAME.new` beside the target.
+        """
         return target.with_name(f".{target.name}.new")
 
     def __enter__(self) -> Self:
@@ -156,8 +226,8 @@ class PublishSet:
                 self._publish()
         except OSError as problem:
             raise OutputError(
-                f"{problem.filename or self._primary}: cannot be put in place ({problem.strerror}); what was there is "
-                "back, or beside it as .NAME.old. Check the folder, and run again"
+                f"{problem.filename or self._primary}: cannot be renamed to its final name ({problem.strerror}); the "
+                "previous file was restored, or is beside it as .NAME.old. Check the folder, and run again"
             ) from problem
         finally:
             for target in self._targets:
@@ -187,14 +257,24 @@ class PublishSet:
 
 @contextlib.contextmanager
 def workshop(target: Path) -> Iterator[Path]:
-    """A hidden folder beside the target for the files it is made from, locked while in use and removed afterwards.
+    """Give a hidden folder beside the target for intermediate files; it is locked while in use and removed afterwards.
 
     Files that a killed run left in it are removed first.
+
+    Parameters
+    ----------
+    target
+        The file that is made in the folder.
+
+    Yields
+    ------
+    Path
+        The folder.
 
     Raises
     ------
     OutputError
-        Where the target's folder does not exist, the target is a folder, or another run is writing it.
+        If the target's folder does not exist, the target is a folder, or another run is writing the target.
     """
     if not target.parent.is_dir():
         raise OutputError(f"{target}: there is no folder {target.parent}; make it first")
@@ -215,19 +295,30 @@ def workshop(target: Path) -> Iterator[Path]:
 
 
 def staging_folder(target: Path) -> Path:
-    """Where `workshop` keeps its files: `.NAME.part` beside the target."""
+    """Return the folder that `workshop` uses: `.NAME.part` beside the target.
+
+    Parameters
+    ----------
+    target
+        The file that is made in the folder.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
     return target.parent / f".{target.name}.part"
 
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder in the system's temporary directory, removed with all it holds when the block ends."""
+    """Give a folder in the system's temporary directory; it is removed with its content when the block ends."""
     with tempfile.TemporaryDirectory(prefix="terrafine-") as folder:
         yield Path(folder)
 
 
 def _part(target: Path) -> Path:
-    """A hidden name beside the target that no other process, thread or machine uses."""
+    """Return a hidden name beside the target that no other process, thread or machine uses."""
     return target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
 
 
@@ -242,8 +333,8 @@ def _old(target: Path) -> Path:
 
 
 def _sync(path: Path) -> None:
-    """Flush a file to the disk, or a folder where its file system can do that."""
-    windows = os.name == "nt"  # there a folder cannot be opened, and a file is flushed through a writable handle
+    """Flush a file to the disk, or a folder if its file system supports that."""
+    windows = os.name == "nt"  # Windows cannot open a folder, and flushes a file only through a writable handle
     if windows and path.is_dir():
         return
     handle = os.open(path, os.O_RDWR if windows else os.O_RDONLY)

@@ -48,7 +48,13 @@ __all__ = [
 
 
 class TerrafineError(Exception):
-    """The root of all errors raised on purpose; `exit_code` is what the command line returns."""
+    """The root of all errors that are raised on purpose.
+
+    Attributes
+    ----------
+    exit_code
+        What the command line returns.
+    """
 
     exit_code = 1
 

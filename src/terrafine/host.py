@@ -1,4 +1,4 @@
-"""What differs between operating systems: locks, processor cores, memory of the process; the one place that asks."""
+"""Everything that differs between operating systems: locks, processor cores, memory of the process."""
 
 from __future__ import annotations
 
@@ -21,13 +21,21 @@ __all__ = [
 ALLOWED_REMOTE, NO_FILE = "CPL_VSIL_CURL_ALLOWED_FILENAME", "-"
 """GDAL's option that names the one remote file that may be read, and a value that no file has."""
 
-_LOCKED_BYTE = 1 << 30  # Windows locks bytes, and a locked byte cannot be read: one far behind the text
+_LOCKED_BYTE = 1 << 30  # Windows locks bytes, and a locked byte cannot be read, so this one is far behind the text
 
 
 def lock_exclusively(handle: int) -> bool:
-    """Lock an open file until it is closed or its process ends; False where another process holds the lock.
+    """Lock an open file until it is closed or its process ends.
 
-    A file system that knows no locks counts as one without another holder.
+    Parameters
+    ----------
+    handle
+        File descriptor of the open file.
+
+    Returns
+    -------
+    bool
+        False if another process holds the lock. On a file system without locks, always True.
     """
     try:
         import fcntl
@@ -55,13 +63,13 @@ def _lock_on_windows(handle: int) -> bool:
 
 
 def available_cores() -> int:
-    """Processor cores that this process may use; all of the machine where the system does not state it."""
+    """Return the number of processor cores that this process may use, or those of the machine if that is not known."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def peak_memory_bytes() -> int:
-    """Largest resident size of this process so far; 0 where the system does not state it."""
+    """Return the largest resident size of this process so far, in bytes; 0 if the system does not report it."""
     try:
         import resource
     except ImportError:  # Windows

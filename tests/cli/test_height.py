@@ -160,7 +160,7 @@ def test_the_public_function_is_the_command(files: Path, tmp_path: Path) -> None
 COLOURS = ("red", "green", "blue")
 REFUSED = [
     (numbers()[:1], ("red",), {}, (), 4, "holds 1 band"),
-    ((numbers() // 60).astype(np.uint8), COLOURS, {}, (), 4, "8-bit picture"),
+    ((numbers() // 60).astype(np.uint8), COLOURS, {}, (), 4, "8-bit image"),
     (np.full((3, 40, 40), 32000, np.uint16), COLOURS, {}, ("--sensor", "landsat-l1"), 4, "does not read as landsat-l1"),
     (np.zeros((3, 40, 40), np.uint16), COLOURS, {}, (), 7, "no cell has red"),
     (numbers(), COLOURS, {}, ("--sensor", "sentinel2-offset"), 4, "does not read as"),

@@ -107,7 +107,7 @@ def test_a_failure_at_any_rename_or_flush_leaves_what_was_there(
                 failed += 1
             except OutputError as error:
                 failed += 1
-                assert "cannot be put in place (input/output error)" in str(error)
+                assert "cannot be renamed to its final name (input/output error)" in str(error)
             else:
                 break
         assert there(tmp_path) == dict.fromkeys(before, "old")

@@ -1,4 +1,4 @@
-"""What a band is: a name, a unit, a valid range, and how it may be resampled. Imports nothing heavy."""
+"""Bands: the name, unit, valid range and resampling rule of each quantity. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -14,11 +14,21 @@ Resampling = Literal["average", "cubic", "bilinear", "nearest"]
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """One physical quantity as a model asks for it and a file offers it.
+    """One physical quantity that models read and files hold.
 
-    `valid` is the closed range outside which a value is an error, never rescaled in silence.
-    `resampling` is how the band may be put on another grid of similar or finer resolution;
-    going coarser always averages, except for classes (`nearest`).
+    Attributes
+    ----------
+    name
+        Its name, such as `elevation`.
+    unit
+        Unit of its values; `1` where they have none.
+    valid
+        Lowest and highest valid value. A value outside is an error, never rescaled.
+    resampling
+        How the band is resampled to a grid of similar or finer resolution. Resampling to a coarser grid always
+        averages, except for classes (`nearest`).
+    what
+        A short description.
     """
 
     name: str
@@ -52,7 +62,23 @@ BANDS: dict[str, Band] = {b.name: b for b in _ALL}
 
 
 def band(name: str) -> Band:
-    """The band of that name; raises BandError with the known names."""
+    """Return the band of a name.
+
+    Parameters
+    ----------
+    name
+        A key of `BANDS`.
+
+    Returns
+    -------
+    Band
+        The band.
+
+    Raises
+    ------
+    BandError
+        If no band has that name.
+    """
     try:
         return BANDS[name]
     except KeyError:

@@ -1,8 +1,11 @@
-"""Parts of a coordinate reference system: horizontal, vertical, bound; and whether two put a grid in the same place.
+"""Parts of a coordinate reference system (CRS): horizontal, vertical, bound; and whether two CRSs mean the same place.
 
 A bound CRS is a CRS with a datum shift to another one (TOWGS84, a grid). A compound CRS joins a horizontal and a
-vertical CRS. A 3D CRS has the height above its ellipsoid as third axis. Any of them may be nested in another (ISO
-19111, https://docs.ogc.org/as/18-005r5/18-005r5.html).
+vertical CRS. A 3D CRS has the height above its ellipsoid as third axis. They may be nested.
+
+References
+----------
+ISO 19111, https://docs.ogc.org/as/18-005r5/18-005r5.html.
 """
 
 from __future__ import annotations
@@ -43,28 +46,71 @@ _DEGREE_M = 111_320.0
 
 
 def is_placeholder(text: str | None) -> bool:
-    """Whether a name states nothing: empty, `unknown`, `unnamed`, `n/a`, `not specified`, `Local vertical datum`.
+    """Return whether a name identifies nothing, such as an empty one, `unknown`, `n/a` or `Local vertical datum`.
 
-    `height` or `geoid` alone name no datum either.
+    `height` or `geoid` alone do not identify a datum either.
+
+    Parameters
+    ----------
+    text
+        The name of a CRS, datum or unit.
+
+    Returns
+    -------
+    bool
+        True for a placeholder.
     """
     words = (text or "").replace("_", " ").strip()
     return is_unknown(words) or _PLACEHOLDER.fullmatch(words) is not None
 
 
 def is_unknown(text: str) -> bool:
-    """Whether a name says outright that it is not known, as `unknown height` does."""
+    """Return whether a name states that it is unknown, such as `unknown height`.
+
+    Parameters
+    ----------
+    text
+        The name of a CRS, datum or unit.
+
+    Returns
+    -------
+    bool
+        True for such a name.
+    """
     return re.match(r"(unknown|unnamed|undefined|unspecified|unretrievable)\b", text, flags=re.IGNORECASE) is not None
 
 
 def unbound(crs: CRS) -> CRS:
-    """The CRS itself, without the datum shift that a bound CRS carries."""
+    """Return a CRS without the datum shift that a bound CRS carries.
+
+    Parameters
+    ----------
+    crs
+        Any CRS.
+
+    Returns
+    -------
+    CRS
+        The source CRS of a bound CRS, else the CRS itself.
+    """
     while crs.is_bound and crs.source_crs is not None:
         crs = crs.source_crs
     return crs
 
 
 def horizontal(crs: CRS) -> CRS:
-    """The two-dimensional part of a CRS, a datum shift kept: no vertical CRS, no ellipsoidal height."""
+    """Return the two-dimensional part of a CRS: no vertical CRS, no ellipsoidal height; a datum shift is kept.
+
+    Parameters
+    ----------
+    crs
+        Any CRS.
+
+    Returns
+    -------
+    CRS
+        A two-dimensional CRS.
+    """
     if crs.is_bound and crs.source_crs is not None and crs.source_crs.is_compound:
         joined = BoundCRS(horizontal(crs.source_crs), crs.target_crs, crs.coordinate_operation)
         return CRS.from_wkt(joined.to_wkt())
@@ -74,7 +120,18 @@ def horizontal(crs: CRS) -> CRS:
 
 
 def vertical_crs(crs: CRS) -> CRS | None:
-    """The vertical part of a compound CRS, without datum shift; None where there is none."""
+    """Return the vertical part of a compound CRS, without datum shift, or None.
+
+    Parameters
+    ----------
+    crs
+        Any CRS.
+
+    Returns
+    -------
+    CRS | None
+        The vertical CRS, without datum shift.
+    """
     inner = unbound(crs)
     if not inner.is_compound:
         return None
@@ -82,7 +139,18 @@ def vertical_crs(crs: CRS) -> CRS | None:
 
 
 def vertical_unit(crs: CRS) -> float | None:
-    """Metres per unit of the vertical axis of a compound or 3D CRS, or None where there is no such axis."""
+    """Return the metres per unit of the vertical axis of a compound or 3D CRS, or None if it has no such axis.
+
+    Parameters
+    ----------
+    crs
+        Any CRS.
+
+    Returns
+    -------
+    float | None
+        Size of the unit in metres.
+    """
     upright = vertical_crs(crs)
     if upright is not None:
         return float(upright.axis_info[0].unit_conversion_factor)
@@ -91,7 +159,18 @@ def vertical_unit(crs: CRS) -> float | None:
 
 
 def length_unit(crs: CRS) -> tuple[str, float] | None:
-    """The unit of a CRS's horizontal axes and its metres; None where they are angles."""
+    """Return the length unit of the horizontal axes of a CRS.
+
+    Parameters
+    ----------
+    crs
+        Any CRS.
+
+    Returns
+    -------
+    tuple of (str, float) or None
+        Name of the unit and its size in metres; None if the axes are angles.
+    """
     flat = unbound(horizontal(crs))
     if flat.is_geographic or not flat.axis_info:
         return None
@@ -100,10 +179,22 @@ def length_unit(crs: CRS) -> tuple[str, float] | None:
 
 
 def same_place(a: CRS, b: CRS, geobox: GeoBox) -> bool:
-    """Whether a grid lies on the same ground in both CRSs, within a millimetre, whatever they are called.
+    """Return whether a grid covers the same ground in both CRSs, within a millimetre, whatever their names.
 
-    Corners and middle are compared in each CRS's own geographic coordinates, on equal ellipsoids, and in WGS 84, where
-    a datum shift shows.
+    The corners and the centre are compared in the geographic coordinates of each CRS, on equal ellipsoids, and in WGS
+    84, where a datum shift shows.
+
+    Parameters
+    ----------
+    a, b
+        The two CRSs.
+    geobox
+        The grid; only its bounding box is used.
+
+    Returns
+    -------
+    bool
+        True if all compared points agree; False if a transformation is impossible.
     """
     first, second = horizontal(a), horizontal(b)
     if first.equals(second, ignore_axis_order=True):
@@ -131,7 +222,7 @@ def same_place(a: CRS, b: CRS, geobox: GeoBox) -> bool:
 
 
 def _degrees(crs: CRS, target: str | None, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Longitudes and latitudes (2, n) in the CRS's own geographic CRS or another; NaN where there is no way there."""
+    """Return longitudes and latitudes (2, n) in the CRS's own geographic CRS or another; NaN if that is impossible."""
     base = unbound(crs) if target is None else crs
     into = base.geodetic_crs if target is None else target
     try:

@@ -1,4 +1,4 @@
-"""The one place that sets GDAL and PROJ up: block cache, checks of raw rasters, and the PROJ database in use."""
+"""The one module that configures GDAL and PROJ: block cache, checks of raw rasters, and the PROJ database in use."""
 
 from __future__ import annotations
 
@@ -33,16 +33,22 @@ _FOUND = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
 
 
 def foreign_proj() -> dict[str, str]:
-    """The environment variables that led PROJ to the data of another installation as this module was loaded."""
+    """Return the environment variables that pointed PROJ to another installation when this module was loaded.
+
+    Returns
+    -------
+    dict
+        Name of the variable to its value.
+    """
     return dict(_FOUND)
 
 
 def _use_own_proj() -> None:
-    """Let GDAL use the PROJ database that came with it, whatever the environment says; pyproj does so by itself.
+    """Make GDAL use the PROJ database that came with it, whatever the environment states; pyproj does so by itself.
 
-    A database of another version is refused by PROJ, or lacks codes: datums would vanish. The variables are removed
-    from the environment of this process, for rasterio reads them again whenever it sets GDAL up. An installation
-    without a database of its own, as Conda's, keeps what the environment says.
+    PROJ refuses a database of another version, or lacks codes in it, and datums would be lost. The variables are
+    removed from the environment of this process because rasterio reads them again whenever it sets up GDAL. An
+    installation without a database of its own, such as Conda's, keeps the environment.
     """
     own = _env.PROJDataFinder().search_wheel()
     if own and _FOUND:
@@ -77,7 +83,7 @@ _leave_out_fetching()
 
 @functools.cache
 def _check_proj() -> None:
-    """GDAL and pyproj know a common horizontal and vertical CRS; else GridError."""
+    """Check that GDAL and pyproj know a common horizontal and vertical CRS, else raise GridError."""
     try:
         rasterio.crs.CRS.from_epsg(32632).to_wkt()
         pyproj.CRS.from_user_input("EPSG:32632+3855")
@@ -90,11 +96,29 @@ def _check_proj() -> None:
 
 
 def environment(**more: Any) -> rasterio.Env:
-    """A rasterio environment in which files are opened, copied and created.
+    """Return a rasterio environment for opening, copying and creating files.
 
-    `RAW_CHECK_FILE_SIZE` refuses raw rasters (BIL, ENVI) that are shorter than their header says;
+    `RAW_CHECK_FILE_SIZE` makes GDAL refuse raw rasters (BIL, ENVI) that are shorter than their header states;
     `GDAL_VRT_ENABLE_PYTHON` keeps code in a VRT from running.
-    https://gdal.org/en/stable/user/configoptions.html. Raises GridError where PROJ's database does not fit.
+
+    Parameters
+    ----------
+    more
+        Further GDAL configuration options.
+
+    Returns
+    -------
+    rasterio.Env
+        A context manager.
+
+    Raises
+    ------
+    GridError
+        If the PROJ database does not fit the installation.
+
+    References
+    ----------
+    https://gdal.org/en/stable/user/configoptions.html
     """
     _check_proj()
     options: dict[str, Any] = {"RAW_CHECK_FILE_SIZE": True, "GDAL_VRT_ENABLE_PYTHON": "NO"}

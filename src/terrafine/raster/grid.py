@@ -1,4 +1,4 @@
-"""What a grid must be, and how many metres a cell measures: by row, along y and x, on the ground."""
+"""Requirements on a grid, and the size of its cells in metres on the ground, by row, along y and x."""
 
 from __future__ import annotations
 
@@ -28,18 +28,62 @@ _NOT_CYLINDRICAL = ("transverse", "oblique", "hotine", "swiss")
 
 
 def plausible_cell(metres: float) -> bool:
-    """Whether a cell of that size can be meant."""
+    """Return whether a cell of that size is plausible.
+
+    Parameters
+    ----------
+    metres
+        Side of the cell in metres.
+
+    Returns
+    -------
+    bool
+        True from 0.1 mm to 10,000 km.
+    """
     return _CELL_RANGE[0] <= metres <= _CELL_RANGE[1]
 
 
 def subdivided(geobox: GeoBox, k: int) -> GeoBox:
-    """The grid whose cells are k × k to one: same corner, same extent."""
+    """Return the grid that divides each cell into k × k cells: same corner, same extent.
+
+    Parameters
+    ----------
+    geobox
+        The coarse grid.
+    k
+        Cells per side.
+
+    Returns
+    -------
+    GeoBox
+        The fine grid.
+    """
     (height, width), affine = geobox.shape, geobox.affine
     return GeoBox((int(height) * k, int(width) * k), affine * affine.scale(1 / k), geobox.crs)
 
 
 def parse_crs(text: object, path: str, advice: str = "give one with assume_crs=CRS") -> CRS:
-    """A pyproj CRS from WKT, an EPSG code or a PROJ string; raises GridError naming the file and what to do."""
+    """Return a pyproj CRS from WKT, an EPSG code or a PROJ string.
+
+    Parameters
+    ----------
+    text
+        What pyproj understands as a CRS.
+    path
+        The file, for messages.
+    advice
+        What the message recommends.
+
+    Returns
+    -------
+    CRS
+        The CRS.
+
+    Raises
+    ------
+    GridError
+        If it cannot be read as a CRS.
+    """
     try:
         return CRS.from_user_input(text)
     except CRSError as error:
@@ -47,9 +91,25 @@ def parse_crs(text: object, path: str, advice: str = "give one with assume_crs=C
 
 
 def check_grid(path: str, transform: Affine, shape: tuple[int, int], crs: CRS | None, metres_known: bool) -> None:
-    """A grid is usable when it is not rotated, its CRS measures metres or degrees, and no geographic row is polar.
+    """Check that a grid is north-up, has cells of plausible size, and has no geographic rows near a pole.
 
-    Raises GridError with what was found and the command that fixes it.
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    transform
+        Geotransform with north-up rows.
+    shape
+        Rows and columns (y, x).
+    crs
+        Horizontal CRS, or None.
+    metres_known
+        Whether the caller states the cell size in metres; then no CRS is needed.
+
+    Raises
+    ------
+    GridError
+        If one of these fails; the message names the command that fixes it.
     """
     tolerance = 1e-9 * (abs(transform.a) + abs(transform.e))
     if abs(transform.b) > tolerance or abs(transform.d) > tolerance:
@@ -59,14 +119,14 @@ def check_grid(path: str, transform: Affine, shape: tuple[int, int], crs: CRS | 
         )
     if transform.a <= 0 or transform.e >= 0:
         raise GridError(
-            f"{path}: x runs to the west (pixel width {transform.a:g}); expected to the east. Fix it with: gdalwarp"
+            f"{path}: columns run westward (pixel width {transform.a:g}); expected eastward. Fix it with: gdalwarp"
         )
     if not all(map(math.isfinite, tuple(transform)[:6])):
         raise GridError(f"{path}: the geotransform holds numbers that are not finite: {tuple(transform)[:6]}")
     if min(transform.a / (abs(transform.c) or 1.0), -transform.e / (abs(transform.f) or 1.0)) < _FINEST:
         raise GridError(
-            f"{path}: cells of {transform.a:g} × {-transform.e:g} at ({transform.c:g}, {transform.f:g}): such large "
-            "coordinates do not separate such small cells. The geotransform is wrong: gdal_edit -a_ullr"
+            f"{path}: cells of {transform.a:g} × {-transform.e:g} at ({transform.c:g}, {transform.f:g}): the cells are "
+            "smaller than the precision of such coordinates. The geotransform is wrong: gdal_edit -a_ullr"
         )
     if crs is None:
         if not metres_known:
@@ -110,10 +170,28 @@ def _check_geographic(path: str, transform: Affine, shape: tuple[int, int], crs:
 
 
 def ellipsoid_metres(latitude: NDArray[np.float64], a: float, inverse_flattening: float) -> NDArray[np.float64]:
-    """Metres per degree of latitude and of longitude, float64 (2, n), from the radii of curvature of the ellipsoid.
+    """Return the metres per degree of latitude and of longitude from the radii of curvature of an ellipsoid.
 
-    M = a(1-e2)/(1-e2 sin2)^(3/2) along the meridian and N cos = a cos/(1-e2 sin2)^(1/2) along the parallel
-    (Snyder 1987, USGS Professional Paper 1395, eq. 4-18 to 4-21, https://doi.org/10.3133/pp1395).
+    M = a (1 - e²) / (1 - e² sin² φ)^(3/2) along the meridian, and N cos φ = a cos φ / (1 - e² sin² φ)^(1/2) along the
+    parallel.
+
+    Parameters
+    ----------
+    latitude
+        Degrees, (n,); clamped to ±89.9.
+    a
+        Semi-major axis in metres.
+    inverse_flattening
+        1 / f; 0 for a sphere.
+
+    Returns
+    -------
+    ndarray of float64, (2, n)
+        Metres per degree along y and x.
+
+    References
+    ----------
+    Snyder 1987, USGS Professional Paper 1395, eq. 4-18 to 4-21, https://doi.org/10.3133/pp1395
     """
     f = 1.0 / inverse_flattening if inverse_flattening else 0.0
     e2 = f * (2.0 - f)
@@ -133,11 +211,36 @@ def _cylindrical(crs: CRS) -> bool:
 def pixel_size_m(
     geobox: GeoBox, rows: slice, stated: Sequence[float] | None = None, crs: CRS | None = None
 ) -> NDArray[np.float64]:
-    """Metres on the ground along y and x for each row of a north-up grid; float64 (2, rows).
+    """Return the ground size of the cells of a north-up grid, row by row.
 
-    Rows may lie outside the grid: they are extrapolated, latitudes clamped to 89.9 degrees. Geographic grids use the
-    radii of curvature at the row's centre; cylindrical projections (EPSG:3857 among them) the pitch divided by PROJ's
-    scale factors there; other projected grids the pitch in metres, its unit converted. `stated` (y, x) overrides all.
+    Rows may lie outside the grid: they are extrapolated, latitudes clamped to ±89.9 degrees. Geographic grids use the
+    radii of curvature at the row's centre. Cylindrical projections (EPSG:3857 among them) use the pitch divided by
+    PROJ's scale factors at that row. Other projected grids use the pitch converted to metres.
+
+    Parameters
+    ----------
+    geobox
+        The grid.
+    rows
+        First row and the row after the last.
+    stated
+        Cell size in metres (y, x); overrides everything else.
+    crs
+        CRS of the grid, if the caller has it as a pyproj object.
+
+    Returns
+    -------
+    ndarray of float64, (2, rows)
+        Metres along y and x.
+
+    Raises
+    ------
+    GridError
+        If the grid has no CRS, or a geographic CRS without an ellipsoid, and no size is stated.
+
+    References
+    ----------
+    EPSG Guidance Note 7-2, https://epsg.org/guidance-notes.html
     """
     start, stop = int(rows.start), int(rows.stop)
     n = stop - start
@@ -172,7 +275,18 @@ def _row_scale(crs: CRS, y: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def crs_centre(crs: CRS) -> float:
-    """The longitude of a projection's central meridian in degrees, 0 where it states none."""
+    """Return the longitude of a projection's central meridian in degrees, 0 if it has none.
+
+    Parameters
+    ----------
+    crs
+        A projected CRS.
+
+    Returns
+    -------
+    float
+        Degrees.
+    """
     operation = crs.coordinate_operation
     for parameter in operation.params if operation is not None else ():
         if "longitude" in parameter.name.lower():

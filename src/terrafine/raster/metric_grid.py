@@ -1,4 +1,4 @@
-"""Grids in metres: the 1 m grid of an image, its coarse grid, and where on the Earth a cell lies."""
+"""Grids in metres: the 1 m grid of an image, its coarse grid, and the geocentric position of a grid."""
 
 from __future__ import annotations
 
@@ -18,10 +18,27 @@ _TRUE = 0.01  # a pitch that is off by less than this share of itself measures m
 
 
 def metre_grid(source: RasterSource, cell_m: float = 1.0) -> GeoBox:
-    """The grid of `cell_m` metres inside a source, in its own CRS where that measures metres on the ground.
+    """Return the grid of `cell_m` metres inside a source, in its own CRS if that measures metres on the ground.
 
-    Else the one that covers it, in the UTM zone of its middle. A source without CRS keeps its corner and its stated
-    pixel size. Edges lie on whole multiples of the cell. Raises GridError for a source of less than one cell.
+    Otherwise return the grid that covers the source in the UTM zone of its centre. A source without CRS keeps its
+    corner and its stated pixel size. Edges lie on whole multiples of the cell size.
+
+    Parameters
+    ----------
+    source
+        An open raster.
+    cell_m
+        Side of a cell in metres.
+
+    Returns
+    -------
+    GeoBox
+        A grid with edges on multiples of `cell_m`.
+
+    Raises
+    ------
+    GridError
+        If the source is smaller than one cell, or cannot be put in its UTM zone.
     """
     geobox = source.geobox
     middle = source.shape[0] // 2
@@ -51,12 +68,36 @@ def _utm(geobox: GeoBox, crs: CRS) -> str:
 
 
 def coarser(geobox: GeoBox, k: int) -> GeoBox:
-    """The grid whose cells are k × k of this one's: same corner; cells at the end that fill none are left out."""
+    """Return the grid whose cells are k × k cells of this one: same corner; incomplete cells at the end are left out.
+
+    Parameters
+    ----------
+    geobox
+        The fine grid.
+    k
+        Fine cells per side of a coarse one.
+
+    Returns
+    -------
+    GeoBox
+        The coarse grid.
+    """
     return GeoBox((geobox.shape[0] // k, geobox.shape[1] // k), geobox.affine * geobox.affine.scale(k), geobox.crs)
 
 
 def earth_position(geobox: GeoBox) -> tuple[float, float, float] | None:
-    """Geocentric metres of the middle of a grid, on the WGS 84 ellipsoid; None without CRS."""
+    """Return the geocentric position of the centre of a grid, on the WGS 84 ellipsoid.
+
+    Parameters
+    ----------
+    geobox
+        The grid.
+
+    Returns
+    -------
+    tuple of three floats or None
+        x, y and z in metres (EPSG:4978); None if the grid has no CRS.
+    """
     if geobox.crs is None:
         return None
     box = geobox.boundingbox

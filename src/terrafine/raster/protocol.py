@@ -1,4 +1,4 @@
-"""What every raster source offers: files, mosaics, resampled sources, reflectance, guides, arrays."""
+"""The interface of every raster source: files, mosaics, resampled sources, reflectance, guides, arrays."""
 
 from __future__ import annotations
 
@@ -41,21 +41,45 @@ class Readable(Protocol):
         ...
 
     def read(self, band: str, rows: slice, cols: slice) -> tuple[Values, Mask]:
-        """A window, inside the raster or beyond: float32 (y, x) and bool valid (y, x); 0 where not valid."""
+        """Read a window, inside the raster or reaching beyond it.
+
+        Parameters
+        ----------
+        band
+            Name of the band.
+        rows, cols
+            First and one past the last row and column.
+
+        Returns
+        -------
+        values, valid : ndarrays of float32 and bool, (y, x)
+            Values: in the unit of the band; 0 where not valid. Validity: False at nodata and outside the raster.
+        """
         ...
 
     def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
-        """Metres on the ground along y and x for each row, inside the raster or beyond; float64 (2, rows)."""
+        """Return the ground size of the cells of each row, inside the raster or beyond it.
+
+        Parameters
+        ----------
+        rows
+            First and one past the last row.
+
+        Returns
+        -------
+        ndarray of float64, (2, rows)
+            Metres along y and x.
+        """
         ...
 
 
 @runtime_checkable
 class RasterSource(Readable, Protocol):
-    """An open raster of any kind. Picklable; a context manager that gives its file handles back."""
+    """An open raster of any kind: picklable, and a context manager that closes its file handles."""
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The files it reads, as messages name them."""
+        """The files that it reads, as messages name them."""
         ...
 
     @property
@@ -75,7 +99,7 @@ class RasterSource(Readable, Protocol):
 
     @property
     def area_or_point(self) -> str:
-        """`Area` or `Point`: what a pixel stands for."""
+        """`Area` or `Point`: what a pixel value refers to."""
         ...
 
     @property
@@ -99,15 +123,33 @@ class RasterSource(Readable, Protocol):
         ...
 
     def read_guide(self, name: str, rows: slice, cols: slice) -> tuple[Values, Mask]:
-        """A window of a guide on the fine grid: float32 (y, x) and bool valid (y, x); 0 where not valid."""
+        """Read a window of a guide on the fine grid.
+
+        Parameters
+        ----------
+        name
+            Name of the guide.
+        rows, cols
+            First and one past the last row and column of the fine grid.
+
+        Returns
+        -------
+        values, valid : ndarrays of float32 and bool, (y, x)
+            Values: 0 where not valid. Validity: False where the guide has no data.
+
+        Raises
+        ------
+        BandError
+            If the source has no such guide.
+        """
         ...
 
     def identity(self) -> dict[str, Any]:
-        """What changes when the input changes; JSON-safe."""
+        """Return what changes when the input changes; JSON-safe."""
         ...
 
     def close(self) -> None:
-        """Give all file handles back; a later read opens them again."""
+        """Close all file handles; a later read opens the files again."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -119,7 +161,18 @@ class RasterSource(Readable, Protocol):
 
 @contextlib.contextmanager
 def closed_on_error(source: RasterSource) -> Iterator[None]:
-    """What is done with a source before it is handed on: an error in the block closes it."""
+    """Close a source if the block that prepares it fails.
+
+    Parameters
+    ----------
+    source
+        A source that is about to be handed on.
+
+    Yields
+    ------
+    None
+        Nothing; the block runs.
+    """
     try:
         yield
     except BaseException:
@@ -128,7 +181,7 @@ def closed_on_error(source: RasterSource) -> Iterator[None]:
 
 
 class SourceBase:
-    """The members that most sources share: no guides, nothing to state, closed at the end of a `with` block."""
+    """The members that most sources share: no guides, no notes, closed at the end of a `with` block."""
 
     geobox: GeoBox
     shape: tuple[int, int]
@@ -154,7 +207,23 @@ class SourceBase:
         return MappingProxyType(dict(self._lineage))
 
     def read_guide(self, name: str, rows: slice, cols: slice) -> tuple[Values, Mask]:
-        """Raises BandError: the source has no such guide."""
+        """Raise BandError: this source has no guides.
+
+        Parameters
+        ----------
+        name, rows, cols
+            As in `RasterSource.read_guide`.
+
+        Returns
+        -------
+        tuple[Values, Mask]
+            Nothing; the error is always raised.
+
+        Raises
+        ------
+        BandError
+            Always.
+        """
         raise BandError(
             f"{', '.join(self.paths[:1])}: has no guide {name!r}; it has {', '.join(self.guides) or 'none'}"
         )

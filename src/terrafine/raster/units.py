@@ -1,4 +1,4 @@
-"""Units of height: what a file, its CRS or the caller states, in metres; and refused where nobody states it."""
+"""Units of height in metres, as a file, its CRS or the caller states them; an unidentifiable unit is an error."""
 
 from __future__ import annotations
 
@@ -29,11 +29,29 @@ UNSTATED = "not stated"
 
 
 def unit_factor(unit: str, path: str) -> float:
-    """Metres in one unit of height; raises GridError for a unit that is not known."""
+    """Return the metres in one unit of height.
+
+    Parameters
+    ----------
+    unit
+        Name of the unit, such as `ft`.
+    path
+        The file, for messages.
+
+    Returns
+    -------
+    float
+        Metres.
+
+    Raises
+    ------
+    GridError
+        If the unit is not known.
+    """
     key = re.sub(r"[^a-z]", "", unit.lower())
     if key not in _UNITS:
         raise GridError(
-            f"{path}: heights are in {unit!r}, a unit not known here; expected one of m, km, dm, cm, mm, ft, "
+            f"{path}: heights are in {unit!r}, an unknown unit; expected one of m, km, dm, cm, mm, ft, "
             "us-ft. State it with elevation_unit=UNIT"
         )
     return _UNITS[key]
@@ -42,7 +60,7 @@ def unit_factor(unit: str, path: str) -> float:
 def height_unit(
     path: str, unit: str, crs: CRS | None, stated: str | None, *, required: bool = True
 ) -> tuple[str, float]:
-    """The unit of a file's heights, and its metres.
+    """Return the unit of a file's heights and its size in metres.
 
     Parameters
     ----------
@@ -55,19 +73,24 @@ def height_unit(
     stated
         The unit that the caller states; it overrides both.
     required
-        Whether an unstated unit is an error, else it is `UNSTATED`.
+        Whether an unstated unit is an error; otherwise it is `UNSTATED`.
+
+    Returns
+    -------
+    tuple of (str, float)
+        Name of the unit and its size in metres.
 
     Raises
     ------
     GridError
-        For a unit that is not known, units that contradict each other, an axis that counts depth, and heights of
-        unstated unit under a CRS that does not measure metres or degrees.
+        If the unit is not known, units contradict each other, the vertical axis counts depth, or no unit is stated and
+        the CRS does not measure metres or degrees.
     """
     upright = None if crs is None else vertical_crs(crs)
     if upright is not None and upright.axis_info[0].direction.lower() == "down":
         raise GridError(
-            f"{path}: the vertical CRS {upright.name!r} counts depth, downwards; expected heights. Change the sign of "
-            "the values, and the CRS"
+            f"{path}: the vertical CRS {upright.name!r} measures depth, positive downwards; expected heights. Change "
+            "the sign of the values, and the CRS"
         )
     if stated is not None:
         return stated, unit_factor(stated, path)
@@ -81,18 +104,29 @@ def height_unit(
     if axis is not None and abs(factor - axis) > 1e-9:
         raise GridError(
             f"{path}: the band's unit is {band!r} ({factor:.9g} m), but the vertical axis of its CRS measures "
-            f"{axis:.9g} m; say which is true with elevation_unit=UNIT"
+            f"{axis:.9g} m; state the right one with elevation_unit=UNIT"
         )
     return band, factor
 
 
 def is_unstated(unit: str) -> bool:
-    """Whether a band's unit states nothing; `m` and `ft` are no placeholders here."""
+    """Return whether a band's unit states nothing; `m` and `ft` are units here, not placeholders.
+
+    Parameters
+    ----------
+    unit
+        The unit of a band.
+
+    Returns
+    -------
+    bool
+        True for an empty or unknown unit.
+    """
     return re.sub(r"[^a-z]", "", unit.lower()) not in _UNITS and is_placeholder(unit)
 
 
 def _by_horizontal(path: str, crs: CRS | None, required: bool) -> tuple[str, float]:
-    """Metres where the CRS measures metres or degrees, or there is none; else it cannot be known."""
+    """Return metres if the CRS measures metres or degrees or is absent; otherwise the unit is not identifiable."""
     ground = None if crs is None else length_unit(crs)
     if ground is None or abs(ground[1] - 1.0) < 1e-4:  # Namibia's legal metre is 1.0000136 m
         return "m", 1.0

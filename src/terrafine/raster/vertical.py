@@ -1,7 +1,7 @@
-"""Vertical datums: read, kept, written, and never mixed in silence.
+"""Vertical datums: read, kept and written, and never mixed without notice.
 
-No datum is converted here: a geoid grid is needed for that, and PROJ or `gdalwarp` do it well. What is held here is
-that no height above EGM96 is subtracted from one above EGM2008 unnoticed: they differ by up to some metres.
+No datum is converted here: that needs a geoid grid, and PROJ or `gdalwarp` do it well. This module ensures that heights
+above EGM96 are not subtracted from heights above EGM2008 unnoticed: they differ by up to some metres.
 """
 
 from __future__ import annotations
@@ -33,9 +33,16 @@ SURFACE_TAG = "SURFACE"
 
 @dataclass(frozen=True, slots=True)
 class VerticalDatum:
-    """A height reference: its `name`, the EPSG code of its metric CRS if any, and `known`, how it was known.
+    """A height reference.
 
-    Two datums are equal when their names or codes are; `known` is history and not compared.
+    Attributes
+    ----------
+    name
+        Name of the datum, such as `EGM2008`.
+    epsg
+        EPSG code of its vertical CRS in metres, or None.
+    known
+        Where the datum was found, for messages; not compared.
     """
 
     name: str
@@ -43,7 +50,18 @@ class VerticalDatum:
     known: str
 
     def same(self, other: VerticalDatum) -> bool:
-        """Whether both are the same height reference, however each was known."""
+        """Return whether both are the same height reference: equal names or equal codes.
+
+        Parameters
+        ----------
+        other
+            The datum to compare with.
+
+        Returns
+        -------
+        bool
+            False if both names and codes differ.
+        """
         return self.name == other.name or (self.epsg is not None and self.epsg == other.epsg)
 
     def __str__(self) -> str:
@@ -113,14 +131,29 @@ def _by_code(code: int, known: str) -> VerticalDatum | None:
 
 
 def from_name(text: str, known: str = "the option") -> VerticalDatum:
-    """The datum that a user or a tag names: `EGM96`, `egm2008 height`, `EPSG:5703`, WKT, `ellipsoid of ETRS89`.
+    """Return the datum of a name: `EGM96`, `egm2008 height`, `EPSG:5703`, WKT, `ellipsoid of ETRS89`.
 
-    Raises DatumError for a name that is not known.
+    Parameters
+    ----------
+    text
+        What a user or a tag states.
+    known
+        Where the name was found, for messages.
+
+    Returns
+    -------
+    VerticalDatum
+        The datum.
+
+    Raises
+    ------
+    DatumError
+        If the name is not known.
     """
     found = _named_by_crs(text.strip(), known) or _named(text.strip(), known)
     if found is None:
         raise DatumError(
-            f"{text!r} names no vertical datum that is known here; use one of {', '.join(DATUMS)}, "
+            f"{text!r} is not a known vertical datum; use one of {', '.join(DATUMS)}, "
             "or the EPSG code of a vertical CRS such as EPSG:5773"
         )
     return found
@@ -153,10 +186,22 @@ def _named(text: str, known: str) -> VerticalDatum | None:
 
 
 def from_crs(crs: CRS, known: str = "its compound CRS") -> VerticalDatum | None:
-    """The datum of the heights that a CRS states.
+    """Return the datum of the heights that a CRS states.
 
-    The vertical half of a compound CRS, by its code, its name or its datum's name; the ellipsoid of a 3D CRS, be it
-    geographic, projected or bound; None for a horizontal CRS and where the names are placeholders.
+    This is the vertical part of a compound CRS, by its code, its name or its datum's name, or the ellipsoid of a 3D
+    CRS, whether geographic, projected or bound.
+
+    Parameters
+    ----------
+    crs
+        Any CRS.
+    known
+        Where the CRS was found, for messages.
+
+    Returns
+    -------
+    VerticalDatum or None
+        None for a horizontal CRS, and where the names are placeholders.
     """
     upright = vertical_crs(crs)
     if upright is not None:
@@ -182,7 +227,7 @@ def _from_vertical(upright: CRS, known: str) -> VerticalDatum | None:
         return found
     name = upright.name
     if is_unknown(name.replace("_", " ")) and upright.datum is not None:
-        # Of other placeholders the datum's name is no statement: GDAL guesses one when it writes them to a GeoTIFF.
+        # With other placeholders the datum's name means nothing: GDAL guesses one when it writes them to a GeoTIFF.
         name = upright.datum.name
     if is_placeholder(name):
         return None
@@ -193,9 +238,19 @@ def _from_vertical(upright: CRS, known: str) -> VerticalDatum | None:
 
 
 def from_tags(tags: Mapping[str, str]) -> VerticalDatum | None:
-    """The datum that a file's own tags state (`VERTICAL_DATUM`); None where they state none, or a placeholder.
+    """Return the datum that a file's own tags state (`VERTICAL_DATUM`).
 
-    A name that is not known here is a datum of its own: it equals itself alone.
+    A name that is not known here is a datum of its own: it equals only itself.
+
+    Parameters
+    ----------
+    tags
+        Metadata of the file.
+
+    Returns
+    -------
+    VerticalDatum or None
+        None where no tag states one, or only a placeholder.
     """
     for key, value in tags.items():
         if key.upper() in {TAG, "TERRAFINE_VERTICAL_DATUM", "VERTICAL_CRS"} and not is_placeholder(value):
@@ -207,9 +262,19 @@ def from_tags(tags: Mapping[str, str]) -> VerticalDatum | None:
 
 
 def same_or_raise(a: VerticalDatum | None, b: VerticalDatum | None, what_a: str = "one", what_b: str = "other") -> None:
-    """Two surfaces may be compared or joined only above one datum; unknown (None) may meet anything.
+    """Check that two surfaces have the same vertical datum; an unknown one (None) agrees with any.
 
-    Raises DatumError that names both, how each was known, and what to do.
+    Parameters
+    ----------
+    a, b
+        The two datums.
+    what_a, what_b
+        Names of the two surfaces, for messages.
+
+    Raises
+    ------
+    DatumError
+        If the datums differ; the message names both and where each was found.
     """
     if a is None or b is None or a.same(b):
         return
@@ -218,15 +283,27 @@ def same_or_raise(a: VerticalDatum | None, b: VerticalDatum | None, what_a: str 
         f", or state that of {' and '.join(guessed)} with vertical_datum=NAME if its name misleads" if guessed else ""
     )
     raise DatumError(
-        f"the heights of {what_a} stand on {a}, those of {what_b} on {b}; expected one vertical datum. Convert one of "
-        f"them (gdalwarp -s_srs and -t_srs with compound CRSs){state}"
+        f"the heights of {what_a} are above {a}, those of {what_b} above {b}; expected one vertical datum. Convert one "
+        f"of them (gdalwarp -s_srs and -t_srs with compound CRSs){state}"
     )
 
 
 def compound(crs: CRS, vertical: VerticalDatum | None) -> CRS:
-    """The CRS to write: horizontal and vertical joined where the datum has a vertical CRS, else the horizontal one.
+    """Return the CRS to write: horizontal and vertical joined if the datum has a vertical CRS, else horizontal alone.
 
-    Heights are written in metres, so a vertical CRS that measures anything else is not joined.
+    Heights are written in metres, so a vertical CRS in any other unit is not joined.
+
+    Parameters
+    ----------
+    crs
+        CRS of the grid.
+    vertical
+        Datum of the heights, or None.
+
+    Returns
+    -------
+    CRS
+        The compound CRS, or the horizontal part of `crs`.
     """
     flat = horizontal(crs)
     if vertical is None or vertical.epsg is None:

@@ -17,7 +17,7 @@ from terrafine.workflows.options import Guidance
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from terrafine.raster.read.guides import GuidedSource
+    from terrafine.raster.read.guided_source import GuidedSource
     from terrafine.raster.read.source import Source
     from terrafine.raster.warp.registration import Offset
     from terrafine.systems import ModelRef

@@ -91,7 +91,7 @@ def test_other_types_and_codes_are_unknown_or_refused_with_advice_that_helps(
     result = terrafine("map", path, out, "--sensor", "sentinel2", "--quiet")
     if result.exit_code:
         assert_refused(result, str(int(value)), "--nodata", output=out)
-        assert "Say which sensor" not in result.output
+        assert "which sensor it is" not in result.output
         b = a.copy()
         other = write_raster(tmp_path / "b.tif", b.astype(dtype), nodata=None, **WHERE)
         followed = terrafine("map", other, out, "--sensor", "sentinel2", "--quiet", "--nodata", value)

@@ -122,7 +122,7 @@ def test_names_are_no_placeholders(name: str, tmp_path: Path) -> None:
     assert not is_placeholder(name)
     with open_source(write_raster(tmp_path / "a.tif", heights(), crs=compound(name))) as source:
         assert source.vertical is not None
-    with pytest.raises(DatumError, match="states that its heights stand on"):
+    with pytest.raises(DatumError, match="its heights are above"):
         open_source(tmp_path / "a.tif", vertical_datum="CGVD2013")
     tagged = write_raster(tmp_path / "b.tif", heights(), tags={"VERTICAL_DATUM": name})
     with open_source(tagged) as source:
@@ -187,7 +187,7 @@ def test_placeholders_are_no_unit(unit: str, tmp_path: Path) -> None:
 
 
 def test_depths_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(GridError, match="counts depth"):
+    with pytest.raises(GridError, match="measures depth"):
         open_source(write_raster(tmp_path / "a.tif", heights(), crs="EPSG:32632+5715"))
 
 

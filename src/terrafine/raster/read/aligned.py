@@ -1,4 +1,4 @@
-"""Put sources of another CRS, resolution or offset on a reference grid, window by window."""
+"""Resample sources of another CRS, resolution or offset to a reference grid, window by window."""
 
 from __future__ import annotations
 
@@ -22,17 +22,32 @@ from terrafine.raster.warp.transformer import Lattice
 
 __all__ = ["AlignedSource", "align_to", "warp_grid"]
 
-_COARSER = 1.25  # from here on a target cell clearly holds more than its source cell, and averaging is due
-_MARGIN = 3  # source cells around a window: the reach of the cubic kernel, and one to spare
+_COARSER = 1.25  # from this ratio on, a target cell clearly holds more than one source cell, and values are averaged
+_MARGIN = 3  # source cells around a window: the reach of the cubic kernel, plus one
 _WHOLE = 1e-6
 _CHUNK = (128, 512)
 _CRS_ADVICE = "expected for example EPSG:32633"
 
 
 def align_to(source: RasterSource, geobox: GeoBox) -> AlignedSource:
-    """The source resampled to `geobox`: read in windows, never held whole.
+    """Resample a source to a grid; it is read in windows and never held whole.
 
-    Raises GridError where one grid has a CRS and the other none, or where they do not overlap.
+    Parameters
+    ----------
+    source
+        An open raster; closed if this fails.
+    geobox
+        The grid to resample to.
+
+    Returns
+    -------
+    AlignedSource
+        The source on that grid; closing it closes the original.
+
+    Raises
+    ------
+    GridError
+        If one grid has a CRS and the other none, or if they do not overlap.
     """
     with closed_on_error(source):
         return AlignedSource(source, geobox)
@@ -41,8 +56,20 @@ def align_to(source: RasterSource, geobox: GeoBox) -> AlignedSource:
 class AlignedSource(SourceBase):
     """A source resampled to another grid.
 
-    Going coarser averages (classes: nearest); otherwise the band's own resampling. Cells that are not valid weigh
-    nothing. Each window equals the same cut of the whole: the transformation is exact in every cell.
+    Resampling to a coarser grid averages (classes: nearest); otherwise the band's own resampling is used. Invalid cells
+    have no weight. Each window equals the same window of the whole: the transformation is the same in every cell.
+
+    Parameters
+    ----------
+    source
+        An open raster.
+    geobox
+        The grid to resample to.
+
+    Raises
+    ------
+    GridError
+        If one grid has a CRS and the other none, or if they do not overlap.
     """
 
     def __init__(self, source: RasterSource, geobox: GeoBox) -> None:
@@ -57,8 +84,8 @@ class AlignedSource(SourceBase):
             self._wkt = (here.to_wkt(), there.to_wkt())
             self._same_crs = CRS.from_wkt(self._wkt[0]) == CRS.from_wkt(self._wkt[1])
         elif not self._same_crs:
-            bare = "it" if here is None else "the reference grid"
-            raise GridError(f"{self.paths[0]}: {bare} has no CRS, the other has; state it with assume_crs=CRS")
+            bare, other = ("it", "the reference grid") if here is None else ("the reference grid", "it")
+            raise GridError(f"{self.paths[0]}: {bare} has no CRS, {other} has one; state it with assume_crs=CRS")
         self._lattice = Lattice(
             source.geobox.affine, geobox.affine, self._wkt if not self._same_crs else None, self.shape
         )
@@ -72,20 +99,52 @@ class AlignedSource(SourceBase):
             )
 
     def on(self, geobox: GeoBox) -> AlignedSource:
-        """The same source resampled to another grid."""
+        """Return the same source resampled to another grid.
+
+        Parameters
+        ----------
+        geobox
+            The grid to resample to.
+
+        Returns
+        -------
+        AlignedSource
+            The source on that grid.
+
+        Raises
+        ------
+        GridError
+            As for the class.
+        """
         return AlignedSource(self._source, geobox)
 
     def close(self) -> None:
-        """Give the source's file handles back."""
+        """Close the file handles of the source."""
         self._source.close()
 
     def identity(self) -> dict[str, Any]:
-        """The source's identity and the grid that it is resampled to."""
+        """Return the identity of the source and the grid that it is resampled to."""
         affine = [float(v) for v in tuple(self.geobox.affine)[:6]]
         return {**self._source.identity(), "aligned_to": {"shape": list(self.shape), "transform": affine}}
 
     def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
-        """Metres on the ground along y and x for each row of the reference grid; float64 (2, rows)."""
+        """Return the ground size of the cells of each row of the reference grid.
+
+        Parameters
+        ----------
+        rows
+            First and one past the last row.
+
+        Returns
+        -------
+        ndarray of float64, (2, rows)
+            Metres along y and x.
+
+        Raises
+        ------
+        GridError
+            As `terrafine.raster.grid.pixel_size_m`.
+        """
         stated = None
         if self.geobox.crs is None:  # one plane: the source's stated size, in the proportion of the two pitches
             own = self._source.pixel_size_m(slice(0, 1))[:, 0]
@@ -94,7 +153,25 @@ class AlignedSource(SourceBase):
         return grid.pixel_size_m(self.geobox, rows, stated)
 
     def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """A window of the reference grid: float32 (y, x) and bool valid (y, x), 0 where not valid."""
+        """Read a window of the reference grid.
+
+        Parameters
+        ----------
+        band
+            Name of the band.
+        rows, cols
+            First and one past the last row and column.
+
+        Returns
+        -------
+        values, valid : ndarrays of float32 and bool, (y, x)
+            Values: in the unit of the band; 0 where not valid. Validity: False where the source has no data.
+
+        Raises
+        ------
+        BandError, SourceError
+            As the `read` of the source.
+        """
         shape = (int(rows.stop - rows.start), int(cols.stop - cols.start))
         whole = self._whole_offset()
         if whole is not None:
@@ -112,7 +189,7 @@ class AlignedSource(SourceBase):
         return out, ok
 
     def _chunk(self, band: str) -> tuple[int, int]:
-        """Rows and columns resampled at once, so that points stay in the processor's cache."""
+        """Return the rows and columns resampled at once, so that points stay in the processor's cache."""
         parts = self._parts if self._method(band) == "average" else 1
         return max(1, _CHUNK[0] // parts), max(1, _CHUNK[1] // parts)
 
@@ -136,7 +213,7 @@ class AlignedSource(SourceBase):
         return "average" if coarser and own != "nearest" else own
 
     def _whole_offset(self) -> tuple[int, int] | None:
-        """Rows and columns from the source to the grid where both share a lattice, else None."""
+        """Return the offset in rows and columns from the source to the grid if it is whole cells, else None."""
         a, b = self._source.geobox.affine, self.geobox.affine
         if not self._same_crs:
             return None
@@ -147,13 +224,13 @@ class AlignedSource(SourceBase):
         return (round(y), round(x)) if max(abs(x - round(x)), abs(y - round(y))) < 1e-3 else None
 
     def _needed(self, y: NDArray[np.float64], x: NDArray[np.float64]) -> tuple[slice, slice] | None:
-        """The source cells that points may need, in cells from the source's corner; None where there are none."""
+        """Return the window of source cells that points need, counted from the source's corner, or None."""
         spans: list[slice] = []
         for at, size in ((y, self._source.shape[0]), (x, self._source.shape[1])):
             finite = at[np.isfinite(at)]
             if finite.size == 0 or finite.max() < 0 or finite.min() >= size:
                 return None
-            # At most the source itself and the kernel's reach, however far points stray from it.
+            # At most the source itself and the kernel's reach, however far away points are.
             start = max(-_MARGIN, math.floor(min(float(finite.min()), size)) - _MARGIN)
             stop = min(size + _MARGIN, math.ceil(max(float(finite.max()), 0.0)) + _MARGIN)
             spans.append(slice(start, stop))
@@ -163,13 +240,33 @@ class AlignedSource(SourceBase):
 def warp_grid(
     geobox: GeoBox, crs: object | None = None, resolution: float | tuple[float, float] | None = None
 ) -> GeoBox:
-    """The north-up grid that covers `geobox` in another CRS or resolution, edges on whole multiples of the cell size.
+    """Return the north-up grid that covers another one in another CRS or resolution.
 
-    `crs` None keeps the CRS; `resolution` is one number or (x, y) in units of the target CRS, None keeps about as many
-    cells. Raises GridError where the CRS cannot be read or the grid cannot be transformed, UsageError for a size <= 0.
+    Edges lie on whole multiples of the cell size.
+
+    Parameters
+    ----------
+    geobox
+        The grid to cover.
+    crs
+        The target CRS; None keeps the CRS.
+    resolution
+        Cell size in units of the target CRS, one number or (x, y); None keeps about as many cells.
+
+    Returns
+    -------
+    GeoBox
+        The grid; `geobox` itself if nothing changes.
+
+    Raises
+    ------
+    GridError
+        If the CRS cannot be read, or the grid cannot be transformed to it.
+    UsageError
+        If the resolution is not positive and finite.
     """
     if geobox.crs is None:
-        raise GridError("a grid without CRS cannot be put in another; state it with assume_crs=CRS")
+        raise GridError("a grid without CRS cannot be transformed to another; state it with assume_crs=CRS")
     wkt = geobox.crs.to_wkt()
     target = CRS.from_wkt(wkt) if crs is None else grid.parse_crs(_plain(crs), "target_crs=", _CRS_ADVICE)
     here, there = rasterio.crs.CRS.from_wkt(wkt), rasterio.crs.CRS.from_wkt(target.to_wkt())
@@ -187,7 +284,10 @@ def warp_grid(
         raise UsageError(f"a resolution is positive and finite; found {resolution!r}")
     left, bottom, right, top = transform_bounds(here, there, *bounds, densify_pts=101)
     if not all(math.isfinite(v) for v in (left, bottom, right, top)) or left >= right:
-        raise GridError(f"the grid {bounds} cannot be put in {target.name}: it leaves that CRS, or crosses its edge")
+        raise GridError(
+            f"the grid {bounds} cannot be transformed to {target.name}: it is outside the area of that CRS or crosses "
+            "its edge"
+        )
     x0, x1 = math.floor(left / size[0] + 1e-6), math.ceil(right / size[0] - 1e-6)
     y0, y1 = math.floor(bottom / size[1] + 1e-6), math.ceil(top / size[1] - 1e-6)
     affine = Affine(size[0], 0.0, x0 * size[0], 0.0, -size[1], y1 * size[1])

@@ -1,4 +1,4 @@
-"""Areas of a class map, summed while its rows stream by: in all, and by the polygons of a vector file."""
+"""Sum the area of a class while its rows stream by: in all, and by the polygons of a vector file."""
 
 from __future__ import annotations
 
@@ -28,14 +28,21 @@ __all__ = ["Areas", "Regions", "read_regions"]
 
 PathLike = str | os.PathLike[str]
 _KM2 = 1e6
-_CELLS = 1_000_000  # whose regions are looked up at a time: some 30 MB
+_CELLS = 1_000_000  # cells whose regions are looked up together: about 30 MB
 
 
 @dataclass(frozen=True)
 class Regions:
-    """Polygons in the CRS of a map, each with the number of its region in `names`; `key` is what they came from.
+    """Polygons in the CRS of a map, grouped by region name.
 
-    They lie in layers, so that regions of one layer do not overlap, as those of most files nowhere do: one layer.
+    Attributes
+    ----------
+    names
+        Name of each region.
+    layers
+        Pairs of (polygon, number of its region). Regions in one layer do not overlap, so most files have one layer.
+    key
+        What identifies the vector file: digest and field.
     """
 
     names: tuple[str, ...]
@@ -43,7 +50,18 @@ class Regions:
     key: dict[str, str]
 
     def burn(self, geobox: GeoBox) -> Iterator[NDArray[np.int32]]:
-        """For each layer that is met, the number of the region at the centre of each cell, −1 where there is none."""
+        """Yield, for each layer that overlaps a grid, the region at the centre of each cell.
+
+        Parameters
+        ----------
+        geobox
+            A grid in the CRS of the polygons.
+
+        Yields
+        ------
+        ndarray of int32, (y, x)
+            Number of the region, -1 where there is none.
+        """
         shape = (int(geobox.shape[0]), int(geobox.shape[1]))
         here = box(*tuple(geobox.boundingbox))
         for layer in self.layers:
@@ -53,15 +71,37 @@ class Regions:
 
 
 def read_regions(path: PathLike, geobox: GeoBox, name: str | None = None) -> Regions:
-    """The polygons of a vector file, in the CRS of a grid; those of one name are one region.
+    """Read the polygons of a vector file in the CRS of a grid; polygons of the same name are one region.
 
-    `name` is the field that names them, by default the first. Raises UsageError for a field that is not there,
-    GridError where no polygon overlaps the grid, and what `read_features` raises.
+    Parameters
+    ----------
+    path
+        The vector file.
+    geobox
+        The grid of the image.
+    name
+        Field that names the regions; None for the first field.
+
+    Returns
+    -------
+    Regions
+        The polygons that overlap the grid.
+
+    Raises
+    ------
+    UsageError
+        If a polygon lacks the field.
+    GridError
+        If the grid has no CRS, or no polygon overlaps it.
+    SourceError, MissingExtraError
+        As `read_features`.
     """
     text = os.fspath(path)
     features, source = read_features(text)
     if geobox.crs is None:
-        raise GridError(f"{text}: the image has no CRS to put the regions in; state it with assume_crs=CRS")
+        raise GridError(
+            f"{text}: the image has no CRS, so regions cannot be placed in it; state it with assume_crs=CRS"
+        )
     onto = grid.parse_crs(geobox.crs.to_wkt(), text)
     into = Transformer.from_crs(source, onto, always_xy=True)
     around, here = _around(geobox, Transformer.from_crs(onto, source, always_xy=True)), box(*tuple(geobox.boundingbox))
@@ -74,7 +114,7 @@ def read_regions(path: PathLike, geobox: GeoBox, name: str | None = None) -> Reg
         if field is None or field not in fields:
             raise UsageError(
                 f"{text}: a polygon has no field {field or 'at all'}; its fields are {', '.join(fields) or 'none'}. "
-                "Say with region_name=FIELD which names the regions"
+                "State the field that names the regions with region_name=FIELD"
             )
         near = shapely.make_valid(shapely.force_2d(geometry))
         if around is not None:
@@ -86,13 +126,13 @@ def read_regions(path: PathLike, geobox: GeoBox, name: str | None = None) -> Reg
             number = names.setdefault(str(fields[field]), len(names))
             polygons += [(p, number) for p in found]
     if not polygons:
-        raise GridError(f"{text}: no polygon overlaps the image; expected the regions of its own ground")
+        raise GridError(f"{text}: no polygon overlaps the image; expected regions inside its extent")
     key = {"sha256": integrity.content_digest(text), "field": str(name)}
     return Regions(tuple(names), _layers(polygons), key)
 
 
 def _layers(polygons: Sequence[tuple[Any, int]]) -> tuple[tuple[tuple[Any, int], ...], ...]:
-    """Each region in the first layer where it overlaps none that is there; a common border is no overlap."""
+    """Put each region in the first layer whose regions it does not overlap; a common border is not an overlap."""
     shapes, numbers = [p for p, _ in polygons], [n for _, n in polygons]
     overlaps: dict[int, set[int]] = {}
     for i, j in shapely.STRtree(shapes).query(shapes, predicate="intersects").T.tolist():
@@ -106,9 +146,10 @@ def _layers(polygons: Sequence[tuple[Any, int]]) -> tuple[tuple[tuple[Any, int],
 
 
 def _around(geobox: GeoBox, back: Transformer) -> Any:
-    """A grid's ground and half as much around it in a vector's CRS: what is far may have no place in the grid's CRS.
+    """Return a box in a vector's CRS: the extent of a grid plus half of it on each side.
 
-    None where that is no simple box, as across the 180th meridian.
+    Distant features may not be transformable to the CRS of the grid. None if the extent is not a simple box, for
+    example across the 180th meridian.
     """
     b = geobox.boundingbox
     west, south, east, north = back.transform_bounds(b.left, b.bottom, b.right, b.top, densify_pts=21)
@@ -119,9 +160,23 @@ def _around(geobox: GeoBox, back: Transformer) -> Any:
 
 
 class Areas:
-    """Square metres that are known, and those of class 1, of rows given from the top; by region where there are any.
+    """Known and impervious area of rows added from the top, in all and by region.
 
-    Each region has all cells whose centre is in it, whether or not they are in another as well.
+    A region counts every cell whose centre it contains, including cells that are in another region as well.
+
+    Parameters
+    ----------
+    image
+        The source whose grid the classes subdivide.
+    k
+        Cells of the class map per image cell and side.
+    regions
+        The regions to count separately.
+
+    Attributes
+    ----------
+    known_m2, impervious_m2
+        Square metres of cells that are not nodata, and of class 1: in all, then by region.
     """
 
     def __init__(self, image: Readable, k: int, regions: Regions | None = None) -> None:
@@ -132,7 +187,13 @@ class Areas:
         self.known_m2, self.impervious_m2 = np.zeros(count), np.zeros(count)
 
     def add(self, classes: NDArray[np.float32]) -> None:
-        """The next rows (y, x): 1, 0 or NaN."""
+        """Add the next rows.
+
+        Parameters
+        ----------
+        classes
+            Classes (y, x) of full width: 1 impervious, 0 other, NaN nodata.
+        """
         rows = slice(self._row, self._row + classes.shape[0])
         self._row = rows.stop
         coarse = slice(rows.start // self._k, -(-rows.stop // self._k))
@@ -155,7 +216,7 @@ class Areas:
                     np.add(total, np.bincount(region[inside], weight, minlength=len(total)), out=total)
 
     def tags(self) -> dict[str, str]:
-        """Known and impervious area of all that was given, and the share."""
+        """Return the known and impervious area in km² and the impervious share, as tags for a file."""
         known, impervious = self.known_m2[0], self.impervious_m2[0]
         return {
             "AREA_KM2": f"{known / _KM2:.6g}",
@@ -164,13 +225,26 @@ class Areas:
         }
 
     def sentence(self) -> str:
-        """`impervious: 3.21 of 26.1 km² (12.3 %)`."""
+        """Return the result as one line, such as `impervious: 3.21 of 26.1 km² (12.3 %)`."""
         tags = self.tags()
         share = 100 * float(tags["IMPERVIOUS_SHARE"])
         return f"impervious: {float(tags['IMPERVIOUS_KM2']):.4g} of {float(tags['AREA_KM2']):.4g} km² ({share:.1f} %)"
 
     def write(self, path: Path, publish: Publish = publish) -> None:
-        """A CSV, one region a line, published whole; raises OutputError."""
+        """Write a CSV file with one region per line.
+
+        Parameters
+        ----------
+        path
+            The CSV file.
+        publish
+            Brings the finished file under its final name.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
         try:
             with written(path, publish) as part, open(part, "w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows(self._lines())

@@ -16,14 +16,14 @@ __all__ = ["ArraySource"]
 
 
 class ArraySource(SourceBase):
-    """Arrays in memory as a source: one pixel size for each row, no CRS.
+    """Arrays in memory as a source, with one pixel size for each row and no CRS.
 
     Parameters
     ----------
     bands
-        Band name -> (y, x), NaN where there is no data.
+        Band name to values (y, x), NaN where there is no data.
     pixel_size_m
-        float64 (2, y): metres along y and x of each row.
+        Metres along y and x of each row, float64 (2, y).
     """
 
     def __init__(self, bands: Mapping[str, NDArray[np.floating[Any]]], pixel_size_m: NDArray[np.float64]) -> None:
@@ -36,7 +36,25 @@ class ArraySource(SourceBase):
         self.geobox = GeoBox(self.shape, Affine.scale(float(self._sizes[1, 0]), -float(self._sizes[0, 0])), None)
 
     def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Values and validity (y, x); cells outside the array are not valid."""
+        """Read a window; cells outside the array are not valid.
+
+        Parameters
+        ----------
+        band
+            Name of the band.
+        rows, cols
+            First and one past the last row and column.
+
+        Returns
+        -------
+        values, valid : ndarrays of float32 and bool, (y, x)
+            Values: NaN where not valid. Validity: True where the array is finite.
+
+        Raises
+        ------
+        KeyError
+            If there is no such band.
+        """
         values = np.full((rows.stop - rows.start, cols.stop - cols.start), np.nan, np.float32)
         r = slice(max(rows.start, 0), min(rows.stop, self.shape[0]))
         c = slice(max(cols.start, 0), min(cols.stop, self.shape[1]))
@@ -46,10 +64,21 @@ class ArraySource(SourceBase):
         return values, np.isfinite(values)
 
     def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
-        """Metres (2, rows), the first and last row's size continued outside."""
+        """Return the ground size of the cells of each row; outside the array, that of the first or last row.
+
+        Parameters
+        ----------
+        rows
+            First and one past the last row.
+
+        Returns
+        -------
+        ndarray of float64, (2, rows)
+            Metres along y and x.
+        """
         inside = np.clip(np.arange(rows.start, rows.stop), 0, self.shape[0] - 1)
         return np.asarray(self._sizes[:, inside])
 
     def identity(self) -> dict[str, Any]:
-        """Bands and shape; arrays are never resumed."""
+        """Return bands and shape; runs on arrays are never resumed."""
         return {"bands": sorted(self._values), "shape": list(self.shape)}

@@ -1,4 +1,4 @@
-"""What a raster holds, detected from its header: heights, classes, shares or an image; class maps opened as such."""
+"""Detect what a raster holds from its header: heights, classes, a probability or an image; open class maps."""
 
 from __future__ import annotations
 
@@ -48,11 +48,26 @@ _PAINTED = {"uint8", "uint16"}  # numbers that a colour table may have
 
 
 def kind_of(path: PathLike) -> Kind:
-    """What the file holds, from its header alone.
+    """Return what a file holds, from its header alone.
 
-    Classes: a band described `class`, a colour table, the tag CLASS_NAMES, or one bare byte band without unit. A
-    probability: a band described `impervious` of unit 1, or of floats. An image: at least two of red, green, blue and
-    nir, by description or colour interpretation. Else heights. Raises SourceError where there is no raster.
+    Classes: a band described `class`, a colour table, the tag CLASS_NAMES, or a single byte band without description
+    and unit. A probability: a band described `impervious` with unit 1 or of floats. An image: at least two of red,
+    green, blue and nir, by description or colour interpretation. Everything else: heights.
+
+    Parameters
+    ----------
+    path
+        A raster file.
+
+    Returns
+    -------
+    Kind
+        `elevation`, `classes`, `probability` or `image`.
+
+    Raises
+    ------
+    SourceError
+        If GDAL cannot open the file.
     """
     try:
         with gdal.environment(), open_quietly(os.fspath(path)) as file:
@@ -72,11 +87,24 @@ def kind_of(path: PathLike) -> Kind:
             bare = said[0] not in BANDS and not (file.units[0] or "").strip()
             return "classes" if file.count == 1 and file.dtypes[0] in ("uint8", "int8") and bare else "elevation"
     except RasterioError as error:
-        raise SourceError(f"{path}: no raster that GDAL can open ({error}); expected a GeoTIFF or the like") from None
+        raise SourceError(
+            f"{path}: not a raster that GDAL can open ({error}); expected for example a GeoTIFF"
+        ) from None
 
 
 def described_bands(path: PathLike) -> tuple[str, ...]:
-    """The band descriptions of a file in lower case, "" where there is none; empty where GDAL cannot open it."""
+    """Return the band descriptions of a file in lower case.
+
+    Parameters
+    ----------
+    path
+        A raster file.
+
+    Returns
+    -------
+    tuple of str
+        "" for a band without description; empty if GDAL cannot open the file.
+    """
     try:
         with gdal.environment(), open_quietly(os.fspath(path)) as file:
             return tuple((d or "").strip().lower() for d in file.descriptions)
@@ -85,15 +113,43 @@ def described_bands(path: PathLike) -> tuple[str, ...]:
 
 
 def unnamed_bands(path: PathLike, bands: Mapping[str, int] | None) -> dict[str, int]:
-    """Those of `bands` that serve a file: it holds several, and names none of them so."""
+    """Return those of the stated bands that a file needs: it holds several bands and describes none by that name.
+
+    Parameters
+    ----------
+    path
+        A raster file.
+    bands
+        Name to band number.
+
+    Returns
+    -------
+    dict
+        Name to band number.
+
+    Raises
+    ------
+    SourceError
+        If the file may not be read.
+    """
     names = described_bands(path) if bands else ()
     return {name: n for name, n in (bands or {}).items() if len(names) > 1 and name not in names}
 
 
 def stated_unit_m(path: PathLike, band: str = "elevation") -> float | None:
-    """Metres of the unit that a file states for its heights: at the band of that name, else its first, or in its CRS.
+    """Return the metres of the height unit that a file states at a band or in its CRS.
 
-    None where it states none, one that is not known, or two that contradict each other, and where GDAL cannot open it.
+    Parameters
+    ----------
+    path
+        A raster file.
+    band
+        Description of the band; the first band if none has it.
+
+    Returns
+    -------
+    float or None
+        None if the file states no unit, an unknown one or two that contradict each other, and if GDAL cannot open it.
     """
     try:
         with gdal.environment(), open_quietly(os.fspath(path)) as file:
@@ -116,9 +172,28 @@ def open_labels(
     pixel_size_m: float | None = None,
     bands: Mapping[str, int] | None = None,
 ) -> Source:
-    """A raster of integers (classes, regions, a mask) as the band `class`, or its only band; a colour table is fine.
+    """Open a raster of whole numbers (classes, regions, a mask) as the band `class`; a colour table is allowed.
 
-    `bands` states the number of the band `class` in a file of several that does not name it.
+    Parameters
+    ----------
+    path
+        A raster with a band described `class`, or with one band.
+    assume_crs
+        CRS that overrides the file's own.
+    pixel_size_m
+        Cell size in metres, for a file without CRS.
+    bands
+        Number of the band `class`, for a file of several bands that does not name it.
+
+    Returns
+    -------
+    Source
+        With the one band `class`.
+
+    Raises
+    ------
+    SourceError, BandError, GridError
+        As `open_source`.
     """
     number = unnamed_bands(path, bands) or ({"class": 1} if len(described_bands(path)) == 1 else None)
     return open_source(
@@ -127,7 +202,25 @@ def open_labels(
 
 
 def whole_numbers(path: PathLike, values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Values of a raster of integers, −1 where not valid; BandError for fractions, which are measurements."""
+    """Return the values of a raster of whole numbers as integers.
+
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    values, valid
+        Values (y, x) and where they are valid.
+
+    Returns
+    -------
+    ndarray of int64, (y, x)
+        -1 where not valid.
+
+    Raises
+    ------
+    BandError
+        If a value is a fraction, so that the raster holds measurements.
+    """
     numbers = np.where(valid, values, -1)
     whole = np.round(numbers)
     if (numbers != whole).any():
@@ -140,9 +233,18 @@ def whole_numbers(path: PathLike, values: NDArray[np.float32], valid: NDArray[np
 
 
 def colour_table(path: PathLike) -> NDArray[np.int64] | None:
-    """The colour 0xRRGGBB of each number of a picture with a colour table, -1 where transparent or of none; else None.
+    """Return the colours of a file with a colour table.
 
-    `open_labels` opens the numbers. None also where GDAL cannot open the file.
+    Parameters
+    ----------
+    path
+        A raster file; `open_labels` opens its numbers.
+
+    Returns
+    -------
+    ndarray of int64, (number,) or None
+        The colour 0xRRGGBB of each number, -1 where it is transparent or absent. None if the file has no colour table,
+        or GDAL cannot open it.
     """
     try:
         with gdal.environment(), open_quietly(os.fspath(path)) as file:
@@ -154,11 +256,22 @@ def colour_table(path: PathLike) -> NDArray[np.int64] | None:
                     table[number] = (red << 16) | (green << 8) | blue
             return table
     except RasterioError:
-        return None  # said better where the file is opened to be read
+        return None  # opening the file for reading reports the error
 
 
 def is_raster(path: PathLike) -> bool:
-    """Whether GDAL opens the file as a raster with bands."""
+    """Return whether GDAL opens a file as a raster with bands.
+
+    Parameters
+    ----------
+    path
+        Any file.
+
+    Returns
+    -------
+    bool
+        False also for a file without bands.
+    """
     try:
         with gdal.environment(), open_quietly(os.fspath(path)) as file:
             return bool(file.count)
@@ -167,7 +280,23 @@ def is_raster(path: PathLike) -> bool:
 
 
 def open_any(path: PathLike) -> Source:
-    """A raster of whatever kind: the bands that its descriptions name, else classes, colours or heights."""
+    """Open a raster of any kind: the bands that its descriptions name, else classes, colours or heights.
+
+    Parameters
+    ----------
+    path
+        A raster file.
+
+    Returns
+    -------
+    Source
+        With the bands found.
+
+    Raises
+    ------
+    SourceError, BandError, GridError, DatumError
+        As `open_source`.
+    """
     kind = kind_of(path)
     with gdal.environment(), open_quietly(os.fspath(path)) as file:
         said = [(d or "").strip().lower() for d in file.descriptions]
@@ -180,7 +309,18 @@ def open_any(path: PathLike) -> Source:
 
 
 def class_names(source: Source) -> dict[int, str]:
-    """Names by class number, as the file's tag CLASS_NAMES states them; empty where it has none."""
+    """Return the names by class number that the file's tag CLASS_NAMES states; empty if it has none.
+
+    Parameters
+    ----------
+    source
+        An open class map.
+
+    Returns
+    -------
+    dict[int, str]
+        Class number to name.
+    """
     stated = str(source.describe()["tags"].get(CLASS_NAMES, ""))
     pairs = [part.partition("=") for part in stated.split(";") if re.fullmatch(r"\s*\d+\s*=.*", part)]
     return {int(number): name.strip() for number, _, name in pairs}

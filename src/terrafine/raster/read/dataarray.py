@@ -1,4 +1,4 @@
-"""An xarray.DataArray of heights as a GeoTIFF and back, so that it means exactly what its GeoTIFF means."""
+"""Write an xarray.DataArray of heights as a GeoTIFF and read the result back, so that both mean the same."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _OF_STORAGE = {
     *("scale_factor", "add_offset", "_FillValue", "missing_value", "units", "dtype", "grid_mapping", "_Unsigned"),
     *("valid_min", "valid_max", "valid_range", "actual_range"),
 }
-_UNEVEN = 0.01  # of a cell, by which a coordinate may be off its place
-_HEIGHTS = 9000.0  # a nodata value inside ± this many metres could be a height
+_UNEVEN = 0.01  # tolerance of coordinates, in cells
+_HEIGHTS = 9000.0  # a nodata value between minus and plus this many metres could be a height
 
 
 def through_files(
@@ -37,39 +37,39 @@ def through_files(
     nodata: float | None = None,
     located: bool = False,
 ) -> Any:
-    """Run `work(coarse, fine, unit)` between an array as a GeoTIFF and its result as an array.
+    """Write an array as a GeoTIFF, run `work(coarse, fine, unit)` on it, and return its result as an array.
 
     Parameters
     ----------
     source
-        A DataArray of heights (y, x), or a Dataset of one, georeferenced through `rio` or `odc`. Its dimensions may
-        have any names and directions; others must have the size 1. NaN and its nodata value are missing; a scale and
-        an offset in its attributes, not yet applied, are applied.
+        A DataArray of heights (y, x), or a Dataset with one, georeferenced through `rio` or `odc`. Its dimensions may
+        have any names and directions; other dimensions must have size 1. NaN and its nodata value are nodata; a scale
+        and an offset in its attributes that are not yet applied are applied.
     folder
         Folder for the two files.
     work
-        Makes the fine file from the coarse one, whose heights have the unit.
+        Makes the fine file from the coarse one, whose heights have the given unit.
     one_band
         Return (y, x) instead of (band, y, x).
     elevation_unit
         Unit of the heights; by default the attribute `units`, else that of the CRS or metres.
     nodata
-        Further value that means missing.
+        A further nodata value.
     located
-        A CRS or a cell size is given elsewhere, so that the array may lack a CRS.
+        Whether a CRS or a cell size is given elsewhere, so that the array may lack a CRS.
 
     Returns
     -------
     DataArray
-        float32 metres with the source's orientation, names and attributes, but those that describe how the source was
+        float32 metres with the orientation, names and attributes of the source, except those that describe how it was
         stored; `units` is "m".
 
     Raises
     ------
     MissingExtraError
-        Without rioxarray.
-    UsageError, GridError, BandError
-        For an array that cannot be read as heights on an even grid.
+        If rioxarray is not installed.
+    UsageError, GridError, BandError, EmptyError
+        If the array cannot be read as heights on a regular grid.
     """
     try:
         import rioxarray
@@ -81,7 +81,7 @@ def through_files(
     form = _write(array, name, coarse, nodata, located)
     try:
         work(coarse, fine, _unit(array, name, elevation_unit))
-    except TerrafineError as error:  # its user knows the array, not the files between
+    except TerrafineError as error:  # the user knows the array, not the temporary files
         text = str(error).replace(str(coarse), name).replace(coarse.name, name)
         error.args = (text.replace(str(fine), "the temporary result").replace("the file", "it"),)
         raise
@@ -96,7 +96,7 @@ def through_files(
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """What of an array a GeoTIFF does not carry."""
+    """Properties of an array that a GeoTIFF does not store."""
 
     y: Any
     x: Any
@@ -106,7 +106,7 @@ class _Form:
 
 
 def _one_variable(source: Any) -> Any:
-    """The array, or the one variable with dimensions of a Dataset."""
+    """Return the array, or the only variable of a Dataset that has dimensions."""
     if not hasattr(source, "data_vars"):
         return source
     names = [name for name, variable in source.data_vars.items() if variable.ndim]
@@ -121,7 +121,7 @@ def _one_variable(source: Any) -> Any:
 
 
 def _unit(array: Any, name: str, stated: str | None) -> str:
-    """Unit of the heights: as stated, else the attribute `units`, else empty."""
+    """Return the unit of the heights: as stated, else the attribute `units`, else empty."""
     unit = str(array.attrs.get("units", "")) if stated is None else stated
     if stated is None and is_unstated(unit):
         return ""
@@ -157,7 +157,7 @@ def _write(array: Any, name: str, path: Path, nodata: float | None, located: boo
 
 
 def _spatial_dims(array: Any, name: str) -> tuple[Any, Any]:
-    """Names of the dimensions along y and x: by their names, as `rio` knows them, else the last two."""
+    """Return the dimensions along y and x: by their names, as `rio` identifies them, else the last two."""
     from rioxarray.exceptions import MissingSpatialDimensionError
 
     if array.ndim < 2:
@@ -173,7 +173,7 @@ def _spatial_dims(array: Any, name: str) -> tuple[Any, Any]:
 
 
 def _runs(flat: Any, axis: str, name: str) -> float:
-    """Step of the coordinates along an axis, 0 where a geotransform stands in their place; refuses uneven ones."""
+    """Return the step of the coordinates along an axis, 0 if a geotransform replaces them; refuse uneven ones."""
     size = flat.sizes[axis]
     if axis not in flat.coords:
         if flat.rio._cached_transform() is None:
@@ -194,14 +194,14 @@ def _runs(flat: Any, axis: str, name: str) -> float:
     rounding = 4 * float(np.spacing(np.abs(raw).max())) if raw.dtype.kind == "f" else 0.0
     if step == 0 or not (off <= _UNEVEN * abs(step) + rounding).all():
         raise GridError(
-            f"{name} has coordinates along {axis} that are not evenly spaced; expected steps of {step:g}. Bring it to "
-            f"an even grid first: array.interp({axis}=...)"
+            f"{name} has coordinates along {axis} that are not evenly spaced; expected steps of {step:g}. Resample it "
+            f"to a regular grid first: array.interp({axis}=...)"
         )
     return float(step)
 
 
 def _heights(flat: Any, name: str, nodata: float | None) -> NDArray[np.float32]:
-    """The values as heights (y, x): nodata as NaN, a scale and an offset that are still to be applied applied."""
+    """Return the values as heights (y, x): NaN at nodata, with a scale and an offset applied if they were not yet."""
     raw = np.asarray(flat.values)
     if raw.dtype.kind not in "iuf":
         raise BandError(f"{name} holds values of type {raw.dtype}; expected numbers, heights")
@@ -215,7 +215,7 @@ def _heights(flat: Any, name: str, nodata: float | None) -> NDArray[np.float32]:
 
 
 def _kept_nodata(flat: Any) -> float | None:
-    """The source's nodata value, where it can stand for missing heights in metres too."""
+    """Return the source's nodata value if it cannot be mistaken for a height in metres, else None."""
     found = flat.rio.encoded_nodata
     stored = {**flat.attrs, **flat.encoding}
     packed = float(stored.get("scale_factor", 1.0)) != 1.0 or float(stored.get("add_offset", 0.0)) != 0.0
@@ -223,7 +223,7 @@ def _kept_nodata(flat: Any) -> float | None:
 
 
 def _turned(array: Any, form: _Form) -> Any:
-    """North-up from the source's directions, or back."""
+    """Flip the axes between the source's directions and north-up."""
     array = array.isel(y=slice(None, None, -1)) if form.south_up else array
     return array.isel(x=slice(None, None, -1)) if form.westward else array
 

@@ -1,4 +1,4 @@
-"""One raster file, opened by GDAL, seen north-up: masked windows of raw bands in their physical units."""
+"""One raster file opened by GDAL, read north-up: masked windows of bands in their physical units."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from terrafine.errors import GridError, SourceError
 from terrafine.raster import gdal, grid
 from terrafine.raster.crs import horizontal
 from terrafine.raster.read import integrity
-from terrafine.raster.read.choose import BandFacts, choose_bands
+from terrafine.raster.read.choose import BandFacts, choose_bands, physical_values
 from terrafine.raster.read.vet import Opening, vet
 from terrafine.raster.units import height_unit
 
@@ -29,13 +29,24 @@ HEIGHTS = ("elevation", "relief")
 
 __all__ = ["RasterFile", "Stated", "open_file", "open_quietly"]
 
-_HUGE = 1e30
-_EPS = 2**-50  # of a 64-bit integer, by which drivers round it to a float
-
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What the caller says of a file, where it does not say so itself or says it wrongly."""
+    """What the caller states about a file that states it not at all or wrongly.
+
+    Attributes
+    ----------
+    assume_crs
+        CRS that overrides the file's own.
+    elevation_unit
+        Unit of the heights.
+    nodata
+        Value of cells without data.
+    metres_known
+        Whether the caller states the cell size in metres.
+    unit_required
+        Whether heights of unstated unit are an error.
+    """
 
     assume_crs: str | None = None
     elevation_unit: str | None = None
@@ -46,7 +57,33 @@ class Stated:
 
 @dataclass(slots=True)
 class RasterFile:
-    """What one file is, and its lazily opened handle; windows are north-up whatever the file's own row order."""
+    """The description of one file and its handle, opened on demand; windows are north-up whatever the file's row order.
+
+    Pickled without its handle.
+
+    Attributes
+    ----------
+    path, opening
+        The file, and how it is opened.
+    transform, shape, crs
+        Its grid, north-up; CRS may be None.
+    facts
+        How each chosen band stores its values.
+    factor, unit
+        Metres per unit of height, and the name of the unit.
+    south_up
+        Whether the file stores its southernmost row first.
+    tags
+        Its metadata.
+    driver
+        Name of the GDAL driver.
+    area_or_point
+        `Area` or `Point`: what a pixel value refers to.
+    parts
+        All files that GDAL reads for it.
+    stated
+        What the caller states about it.
+    """
 
     path: str
     opening: Opening
@@ -75,13 +112,33 @@ class RasterFile:
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Give the handle back; a later read opens the file again."""
+        """Close the handle; a later read opens the file again."""
         if self._handle is not None:
             self._handle.close()
             self._handle = None
 
     def with_bands(self, want: Sequence[str], bands: Mapping[str, int] | None) -> RasterFile:
-        """The same open file with other bands; it takes the handle over. Raises BandError, GridError."""
+        """Return the same open file with other bands; it takes over the handle.
+
+        Parameters
+        ----------
+        want
+            Names of the bands.
+        bands
+            Name to band number.
+
+        Returns
+        -------
+        RasterFile
+            The file with the other bands.
+
+        Raises
+        ------
+        BandError
+            If a band is absent, ambiguous or of an unsuitable type.
+        GridError
+            If the unit of its heights is not identifiable.
+        """
         with self._lock:
             handle = self._open()
             facts, unit, factor = _bands(handle, self.path, want, bands, self.crs, self.stated)
@@ -90,12 +147,31 @@ class RasterFile:
 
     def _open(self) -> Any:
         if self._handle is None:
-            with gdal.environment():  # costs milliseconds, so not around every read
+            with gdal.environment():  # takes milliseconds, so not around every read
                 self._handle = _open(self.opening)
         return self._handle
 
     def read(self, name: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """A window inside the file: float32 (y, x) in the band's unit, 0 where bool (y, x) says not valid."""
+        """Read a window inside the file.
+
+        Parameters
+        ----------
+        name
+            Name of the band.
+        rows, cols
+            First and one past the last row and column.
+
+        Returns
+        -------
+        values, valid : ndarrays of float32 and bool, (y, x)
+            Values: in the unit of the band, heights in metres; 0 where not valid. Validity: False at nodata, under the
+            mask band and at NaN.
+
+        Raises
+        ------
+        SourceError
+            If the window cannot be read.
+        """
         fact = self.facts[name]
         height = self.shape[0]
         top = height - rows.stop if self.south_up else rows.start
@@ -113,40 +189,28 @@ class RasterFile:
             ) from None
         if self.south_up:
             raw, mask = raw[::-1], None if mask is None else mask[::-1]
-        return _physical(raw, mask, fact, self.factor if name.startswith(HEIGHTS) else 1.0)
-
-
-def _physical(
-    raw: NDArray[Any], mask: NDArray[np.uint8] | None, fact: BandFacts, factor: float
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    valid = np.ones(raw.shape, np.bool_) if mask is None else mask > 0
-    floating = raw.dtype.kind == "f"
-    if floating:
-        valid &= ~np.isnan(raw)
-    if fact.nodata is not None and not np.isnan(fact.nodata):
-        if floating and abs(fact.nodata) > _HUGE:
-            valid &= np.abs(raw) < _HUGE
-        elif floating:
-            valid &= raw != raw.dtype.type(fact.nodata)
-        elif raw.dtype.itemsize == 8:  # float64 holds neither limit of 64-bit integers but the next power of two
-            valid &= np.abs(raw.astype(np.float64) - fact.nodata) > _EPS * abs(fact.nodata)
-        elif np.iinfo(raw.dtype).min <= fact.nodata <= np.iinfo(raw.dtype).max:
-            valid &= raw != fact.nodata
-    if fact.scale * factor != 1.0 or fact.offset != 0.0:
-        with np.errstate(over="ignore", invalid="ignore"):
-            values = ((raw.astype(np.float64) * fact.scale + fact.offset) * factor).astype(np.float32)
-    else:
-        with np.errstate(over="ignore"):  # infinite then, which the caller refuses
-            values = raw.astype(np.float32)
-    if not valid.all():
-        values[~valid] = 0.0
-    return values, valid
+        return physical_values(raw, mask, fact, self.factor if name.startswith(HEIGHTS) else 1.0)
 
 
 def open_quietly(path: str) -> Any:
-    """A vetted file as GDAL opens it, without a warning where it is not georeferenced.
+    """Open a file with rasterio after the checks of `vet`, without a warning if it is not georeferenced.
 
-    Raises SourceError for what may not be read (`terrafine.raster.read.vet`), RasterioError for what is not a raster.
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    rasterio.DatasetReader
+        The open dataset.
+
+    Raises
+    ------
+    SourceError
+        If it may not be read.
+    RasterioError
+        If GDAL cannot open it.
     """
     return _open(vet(path))
 
@@ -163,9 +227,32 @@ def open_file(
     bands: Mapping[str, int] | None,
     stated: Stated,
 ) -> RasterFile:
-    """Open a raster, hold its size, grid, bands and units to account, and describe it.
+    """Open a raster, check its size, grid, bands and units, and describe it.
 
-    Raises SourceError (missing, truncated, no raster), GridError (CRS, rotation, unit), BandError (absent, ambiguous).
+    Parameters
+    ----------
+    path
+        Anything that GDAL opens.
+    want
+        Names of the bands to read.
+    bands
+        Name to band number where descriptions do not identify them.
+    stated
+        What the caller states about the file.
+
+    Returns
+    -------
+    RasterFile
+        The description of the file, with an open handle.
+
+    Raises
+    ------
+    SourceError
+        If the file is missing, truncated or not a raster.
+    GridError
+        If its CRS, geotransform or unit is missing or unusable.
+    BandError
+        If a band is absent, ambiguous or of an unsuitable type.
     """
     name = os.fspath(path)
     opening = vet(name)
@@ -180,7 +267,7 @@ def open_file(
             integrity.check_blocks(handle, name)
     except RasterioError as error:
         raise SourceError(
-            f"{name}: no raster that GDAL can open ({error}); expected a GeoTIFF, VRT, .hgt or the like"
+            f"{name}: not a raster that GDAL can open ({error}); expected for example a GeoTIFF, VRT or .hgt"
         ) from None
     try:
         return _describe(handle, name, opening, parts, want, bands, stated)
@@ -200,7 +287,7 @@ def _describe(
 ) -> RasterFile:
     if handle.count == 0:
         raise SourceError(
-            f"{name}: holds {len(handle.subdatasets)} subdatasets and no band of its own; name one of them"
+            f"{name}: holds {len(handle.subdatasets)} subdatasets and no bands of its own; name one of the subdatasets"
         )
     crs = None
     if stated.assume_crs is not None:
@@ -215,7 +302,7 @@ def _describe(
     if south_up and (transform != Affine.identity() or crs is not None):
         t = transform
         transform = Affine(t.a, -t.b, t.c + t.b * handle.height, t.d, -t.e, t.f + t.e * handle.height)
-    elif south_up:  # a bare picture: rows run down, as every picture's do
+    elif south_up:  # an image without georeference: the first row is the top one
         south_up, transform = False, Affine.scale(1, -1)
     shape = (int(handle.height), int(handle.width))
     grid.check_grid(name, transform, shape, None if crs is None else horizontal(crs), stated.metres_known)
@@ -244,7 +331,7 @@ def _describe(
 def _bands(
     handle: Any, name: str, want: Sequence[str], bands: Mapping[str, int] | None, crs: CRS | None, stated: Stated
 ) -> tuple[dict[str, BandFacts], str, float]:
-    """The bands wanted, and the unit of the heights with its metres."""
+    """Return the facts of the bands, and the unit of the heights with its size in metres."""
     facts = choose_bands(handle, name, want, bands, stated.nodata)
     band = next((band for band in facts if band in HEIGHTS), None)
     if band is None:

@@ -1,4 +1,4 @@
-"""An optical image as reflectance: what was measured, cell by cell, and what was not."""
+"""An optical image as reflectance: measured values cell by cell, and which cells were not measured."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["ImageSource", "sample", "stated"]
 
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-_HUGE = 1e30  # no number: what some writers leave for missing without declaring it
+_HUGE = 1e30  # written by some programs as undeclared nodata
 _RANGE = (-0.2, 3.0)
-_FEW = 1e-3  # share of cells out of that range that are taken for faults of the image, not of the sensor's name
-_COUNTED = 150_000_000  # cells that are counted one by one: more than a Sentinel-2 tile has
+_FEW = 1e-3  # up to this share of cells outside that range are faults of the image, not a wrongly stated sensor
+_COUNTED = 150_000_000  # larger images are sampled; a Sentinel-2 tile has fewer cells
 _SAMPLES, _SIDE = 4, 192
 _STRIP = 1 << 20  # cells read at a time
 _BRIGHT, _GREY = 0.3, 0.25
@@ -29,17 +29,17 @@ _SQUARE = 0.8  # shorter side of a cell over the longer, at least
 
 
 class ImageSource(SourceBase):
-    """A source whose bands are reflectance, as `Source` has heights: red, green, blue and others on one north-up grid.
+    """A source whose bands are reflectance: red, green, blue and others on one north-up grid.
 
-    Fill, saturated numbers, undeclared ±1e30 and what a quality band flags are not valid; a cell is valid where all its
-    bands are.
+    Fill, saturated numbers, undeclared ±1e30 and cells that a quality band flags are not valid; a cell is valid where
+    all its bands are.
 
     Parameters
     ----------
     source
-        The numbers as the file has them.
+        The numbers as the file stores them.
     sensor
-        What they mean.
+        How numbers become reflectance.
     allowed
         Sensors that messages name.
     quality
@@ -67,22 +67,53 @@ class ImageSource(SourceBase):
         self.nodata, self.vertical, self.surface = None, None, None
 
     def close(self) -> None:
-        """Give the file handles back."""
+        """Close the file handles."""
         self._source.close()
         for band in self._quality:
             band.source.close()
 
     def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
-        """Metres along y and x for each row; float64 (2, rows)."""
+        """Return the ground size of the cells of each row.
+
+        Parameters
+        ----------
+        rows
+            First and one past the last row.
+
+        Returns
+        -------
+        ndarray of float64, (2, rows)
+            Metres along y and x.
+        """
         return self._source.pixel_size_m(rows)
 
     def identity(self) -> dict[str, Any]:
-        """The source's identity and how its numbers are read."""
+        """Return the identity of the source and how its numbers are read."""
         quality = {"quality": [band.kind for band in self._quality]} if self._quality else {}
         return {**self._source.identity(), "sensor": self.sensor.name, **quality}
 
     def read(self, band: str, rows: slice, cols: slice) -> tuple[F32, Mask]:
-        """Reflectance float32 (y, x) and bool valid (y, x); 0 where not valid. Raises BandError out of range."""
+        """Read a window of reflectance.
+
+        Parameters
+        ----------
+        band
+            Name of the band.
+        rows, cols
+            First and one past the last row and column.
+
+        Returns
+        -------
+        values, valid : ndarrays of float32 and bool, (y, x)
+            Values: reflectance, 0 to 1 in general; 0 where not valid. Validity: True where all bands were measured.
+
+        Raises
+        ------
+        BandError
+            If a value is outside -0.2 to 3.
+        SourceError
+            If the file cannot be read.
+        """
         raw, valid, _, _ = self._measured(rows, cols)
         if self._tolerant:
             for numbers in raw.values():
@@ -98,7 +129,20 @@ class ImageSource(SourceBase):
         return values, valid
 
     def numbers(self, names: Sequence[str], rows: slice, cols: slice) -> NDArray[np.float64]:
-        """Reflectance, of any size, of the cells where all of `names` were measured: float64 (band, cell)."""
+        """Return the reflectance, without a range check, of the cells where all named bands were measured.
+
+        Parameters
+        ----------
+        names
+            Names of the bands.
+        rows, cols
+            First and one past the last row and column.
+
+        Returns
+        -------
+        ndarray of float64, (band, cell)
+            Reflectance.
+        """
         raw, valid, _, _ = self._measured(rows, cols, names)
         return np.stack(
             [raw[name][valid].astype(np.float64) * self.sensor.factor + self.sensor.offset for name in names]
@@ -110,7 +154,7 @@ class ImageSource(SourceBase):
     def _measured(
         self, rows: slice, cols: slice, names: Sequence[str] | None = None
     ) -> tuple[dict[str, F32], Mask, dict[str, Mask], Mask]:
-        """Raw numbers by band, the cells measured in all bands, those saturated by band, and those flagged besides."""
+        """Return raw numbers by band, cells measured in all bands, cells saturated by band, and other flagged cells."""
         shape = (rows.stop - rows.start, cols.stop - cols.start)
         valid = np.ones(shape, np.bool_)
         raw: dict[str, F32] = {}
@@ -130,10 +174,14 @@ class ImageSource(SourceBase):
         return raw, valid, saturated, flagged
 
     def require_valid(self) -> None:
-        """Count the cells that were not measured, note them, and require one that was.
+        """Count the cells that were not measured, note them, and require at least one that was.
 
-        Up to a thousandth of the cells may be out of the range of reflectance: they become nodata. Raises EmptyError
-        where no cell was measured.
+        Up to a thousandth of the cells may be outside the range of reflectance: they become nodata.
+
+        Raises
+        ------
+        EmptyError
+            If no cell was measured.
         """
         census = self._census()
         self._tolerant = 0 < census.impossible <= _FEW * census.valid
@@ -153,7 +201,7 @@ class ImageSource(SourceBase):
         raise EmptyError(f"{files}: no cell has red, green and blue; expected at least one")
 
     def _census(self) -> Census:
-        """Cells by what was measured; of a very large image in strips spread over it, until a valid one is found."""
+        """Count cells by what was measured; sample very large images in strips until a valid cell is found."""
         height, width = self.shape
         step = max(1, _STRIP // max(1, width))
         tops = list(range(0, height, step))
@@ -170,7 +218,20 @@ class ImageSource(SourceBase):
         return census
 
     def require_cells(self, known_m: float, low_m: float, high_m: float, who: str) -> None:
-        """Cells are about square and as large as `who`, made for `known_m`, can read; else GridError, with the way."""
+        """Check that cells are about square and of a size that a model can read.
+
+        Parameters
+        ----------
+        known_m, low_m, high_m
+            Cell size in metres that the model was trained on, and the smallest and largest that it reads.
+        who
+            Name of the model, for messages.
+
+        Raises
+        ------
+        GridError
+            If not; the message gives the gdalwarp command.
+        """
         middle = self.shape[0] // 2
         down, across = self.pixel_size_m(slice(middle, middle + 1))[:, 0].tolist()
         if not all(low_m <= size <= high_m for size in (down, across)):
@@ -185,7 +246,7 @@ class ImageSource(SourceBase):
         )
 
     def _metric_crs(self) -> str:
-        """The image's own CRS where it measures ground metres; else the UTM zone of its centre."""
+        """Return the image's own CRS if it measures ground metres, else the UTM zone of its centre."""
         crs = self.geobox.crs
         metric = crs is not None and crs.projected and set(crs.units) <= {"metre", "meter", "m"}
         if crs is None or (metric and crs.to_epsg() != 3857):
@@ -195,7 +256,20 @@ class ImageSource(SourceBase):
         return f"EPSG:{(32600 if south + north >= 0 else 32700) + zone}"
 
     def require_clear(self, max_bright: float, *, warn: bool = False) -> None:
-        """No more of the image than that share looks like cloud or snow, else SourceError, or a note with `warn`."""
+        """Check that not too much of the image looks like cloud or snow.
+
+        Parameters
+        ----------
+        max_bright
+            Largest share of bright, colourless cells, 0 to 1.
+        warn
+            Add a note instead of raising an error.
+
+        Raises
+        ------
+        SourceError
+            If the share is larger.
+        """
         share = self.bright_share()
         if share > max_bright:
             found = f"{self.paths[0]}: {100 * share:.0f} % of the image is as bright and colourless as cloud or snow"
@@ -207,7 +281,7 @@ class ImageSource(SourceBase):
             self.notes = (*self.notes, f"{found}; bright ground looks the same, so it was read as stated")
 
     def bright_share(self) -> float:
-        """Share of sampled cells as bright and colourless as cloud or snow."""
+        """Return the share of sampled cells that are as bright and colourless as cloud or snow, 0 to 1."""
         found = sample(self)
         mean = found.mean(axis=0)
         white = (found.max(axis=0) - found.min(axis=0)) < _GREY * mean
@@ -215,7 +289,18 @@ class ImageSource(SourceBase):
 
 
 def sample(image: ImageSource) -> NDArray[np.float64]:
-    """Reflectance of valid cells from windows spread over the image, empty where it has none: (3, cells)."""
+    """Return the reflectance of valid cells from windows spread over an image.
+
+    Parameters
+    ----------
+    image
+        An open image.
+
+    Returns
+    -------
+    ndarray of float64, (3, cell)
+        Red, green and blue; empty if the image has no valid cell.
+    """
     height, width = image.shape
     tops, lefts = (np.unique(np.linspace(0, max(0, n - _SIDE), _SAMPLES).astype(int)).tolist() for n in image.shape)
     parts = [
@@ -228,7 +313,7 @@ def sample(image: ImageSource) -> NDArray[np.float64]:
 
 
 def _first(image: ImageSource) -> NDArray[np.float64]:
-    """Reflectance of the uppermost valid cells, where the windows of `sample` fall beside them: (3, cells)."""
+    """Return the reflectance of the first valid cells, where the windows of `sample` hold none: (3, cell)."""
     height, width = image.shape
     step = max(1, _STRIP // width)
     for top in range(0, height, step):
@@ -239,10 +324,21 @@ def _first(image: ImageSource) -> NDArray[np.float64]:
 
 
 def _possible(values: F32) -> Mask:
-    """Within the range of reflectance."""
+    """Return which values are inside the range of reflectance."""
     return np.asarray((values >= _RANGE[0]) & (values <= _RANGE[1]))
 
 
 def stated(sensors: Sequence[str]) -> str:
-    """The argument that states one of the sensors."""
+    """Return the argument that states one of several sensors, for messages.
+
+    Parameters
+    ----------
+    sensors
+        Names of the sensors.
+
+    Returns
+    -------
+    str
+        Such as `sensor="sentinel2" | "landsat-l2"`.
+    """
     return "sensor=" + " | ".join(f'"{name}"' for name in sensors)

@@ -1,4 +1,4 @@
-"""Is a file whole? A GeoTIFF cut short can open cleanly and read as nodata: its block table is held to its size."""
+"""Check that files are whole: a truncated GeoTIFF can open cleanly and read as nodata, so block tables are checked."""
 
 from __future__ import annotations
 
@@ -40,13 +40,32 @@ _SAMPLE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class TiffDirectory:
-    """One image file directory: tag -> (field type, number of values, raw bytes in the file's byte order)."""
+    """One image file directory of a TIFF.
+
+    Attributes
+    ----------
+    entries
+        Tag to (field type, number of values, raw bytes in the file's byte order).
+    order
+        Byte order, `<` or `>`.
+    """
 
     entries: dict[int, tuple[int, int, bytes]]
     order: str
 
     def numbers(self, *tags: int) -> NDArray[np.uint64]:
-        """The whole numbers under the first of `tags` that is present; empty where none is."""
+        """Return the whole numbers under the first of several tags that is present.
+
+        Parameters
+        ----------
+        tags
+            Tag numbers, in order of preference.
+
+        Returns
+        -------
+        ndarray of uint64, (value,)
+            Empty if no tag is present.
+        """
         for tag in tags:
             if tag in self.entries:
                 kind, count, raw = self.entries[tag]
@@ -56,39 +75,44 @@ class TiffDirectory:
 
     @property
     def offsets(self) -> NDArray[np.uint64]:
-        """Where each tile or strip begins; 0 for one that was never written."""
+        """Where each tile or strip begins, in bytes; 0 for one that was never written."""
         return self.numbers(*_OFFSETS)
 
     @property
     def counts(self) -> NDArray[np.uint64]:
-        """How many bytes each tile or strip holds."""
+        """The size of each tile or strip in bytes."""
         return self.numbers(*_COUNTS)
 
     @property
     def metadata(self) -> bytes:
-        """GDAL's metadata, XML; empty where there is none."""
+        """GDAL's metadata, XML; empty if there is none."""
         return self.entries[_METADATA][2] if _METADATA in self.entries else b""
 
 
 def read_directories(path: str, tags: frozenset[int] | None = None) -> list[TiffDirectory] | None:
-    """Directories of a classic or BigTIFF file (TIFF 6.0, https://www.loc.gov/preservation/digital/formats/fdd/fdd000022.shtml).
+    """Read the directories of a classic or BigTIFF file.
 
     Parameters
     ----------
     path
         A local file.
     tags
-        The tags whose values are read, by default all.
+        The tags whose values are read; None for all.
 
     Returns
     -------
-    One for each directory; None where the file is no TIFF.
+    list of TiffDirectory or None
+        One for each directory; None if the file is not a TIFF.
 
     Raises
     ------
     SourceError
-        Where the file ends inside a directory, or its directories claim more bytes than the file has: those of a whole
-        file do not overlap, so no more is ever read than its size.
+        If the file ends inside a directory, or its directories claim more bytes than the file has. Those of an intact
+        file do not overlap, so no more than its size is ever read.
+
+    References
+    ----------
+    TIFF 6.0, https://www.loc.gov/preservation/digital/formats/fdd/fdd000022.shtml
     """
     with open(path, "rb") as file:
         size = file.seek(0, 2)
@@ -171,7 +195,23 @@ class _DirectoryReader:
 
 
 def stated_nodata(path: str) -> str | None:
-    """The text of a TIFF's nodata value (GDAL's tag 42113), None where it has none or the file is no TIFF."""
+    """Return the text of a TIFF's nodata value (GDAL's tag 42113), or None.
+
+    Parameters
+    ----------
+    path
+        A local file.
+
+    Returns
+    -------
+    str or None
+        The text; None also for a file that is not a TIFF.
+
+    Raises
+    ------
+    SourceError
+        If the file ends inside a directory.
+    """
     directories = read_directories(path, frozenset({_NODATA}))
     if not directories or _NODATA not in directories[0].entries:
         return None
@@ -179,9 +219,19 @@ def stated_nodata(path: str) -> str | None:
 
 
 def check_whole(path: str) -> None:
-    """A local TIFF must hold every byte that its block tables promise, and at least one block.
+    """Check that a local TIFF holds every byte that its block tables promise, and at least one block.
 
-    Files that are no TIFF are left to their driver. Raises SourceError that states both sizes.
+    Files that are not TIFF are left to their GDAL driver.
+
+    Parameters
+    ----------
+    path
+        A file.
+
+    Raises
+    ------
+    SourceError
+        If the file is truncated; the message states both sizes.
     """
     local = Path(path)
     if not local.is_file():
@@ -209,7 +259,20 @@ def check_whole(path: str) -> None:
 
 
 def check_blocks(handle: Any, path: str) -> None:
-    """No block of an open raster is so large that decoding one takes the memory of a machine; raises SourceError."""
+    """Check that no block of an open raster needs an implausible amount of memory to decode.
+
+    Parameters
+    ----------
+    handle
+        The open rasterio dataset.
+    path
+        The file, for messages.
+
+    Raises
+    ------
+    SourceError
+        If a block is larger than 512 MiB.
+    """
     for (height, width), dtype in zip(handle.block_shapes, handle.dtypes, strict=True):
         size = height * width * np.dtype(dtype).itemsize
         if size > _BLOCK:
@@ -220,7 +283,20 @@ def check_blocks(handle: Any, path: str) -> None:
 
 
 def content_digest(path: str) -> str:
-    """SHA-256 of a local file: all of it below 64 MB, else its size, both ends and 62 samples of 1 MB between them."""
+    """Return the SHA-256 of a local file, sampled for large files.
+
+    Below 64 MB the whole file is read; else its size, both ends and 62 samples of 1 MB between them.
+
+    Parameters
+    ----------
+    path
+        A local file.
+
+    Returns
+    -------
+    str
+        Hexadecimal digest.
+    """
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         size = file.seek(0, 2)

@@ -1,4 +1,4 @@
-"""Labels as rasters, put on a finer or coarser grid: numbers of classes, or the colours of a painted mask."""
+"""Labels as rasters, resampled to a finer or coarser grid: class numbers, or the colours of a painted mask."""
 
 from __future__ import annotations
 
@@ -18,14 +18,25 @@ __all__ = ["UNKNOWN", "LabelRaster", "open_label_raster"]
 
 PathLike = str | os.PathLike[str]
 UNKNOWN = 255
-"""What a label says where nothing is known."""
+"""The label of cells where nothing is known."""
 
 
 @dataclass(frozen=True)
 class LabelRaster:
-    """1 where the raster holds one of `impervious`, UNKNOWN where it is void or holds one of `unknown`, else 0.
+    """A raster of labels: 1 for impervious, UNKNOWN for nodata and unknown labels, else 0.
 
-    `painted`: what it holds are colours, 0xRRGGBB; `table` gives them to the numbers of a picture with a colour table.
+    Attributes
+    ----------
+    source
+        The open raster.
+    impervious
+        Labels that mean impervious.
+    unknown
+        Labels that mean unknown.
+    painted
+        Whether labels are colours 0xRRGGBB instead of class numbers.
+    table
+        Colour of each number of a file with a colour table.
     """
 
     source: Source
@@ -35,19 +46,67 @@ class LabelRaster:
     table: NDArray[np.int64] | None = None
 
     def burn(self, geobox: GeoBox) -> NDArray[np.uint8]:
-        """On a grid of the same CRS: each cell takes the label at its centre; (y, x)."""
+        """Return the labels on a grid of the same CRS; each cell takes the label at its centre.
+
+        Parameters
+        ----------
+        geobox
+            The grid.
+
+        Returns
+        -------
+        ndarray of uint8, (y, x)
+            1 impervious, 0 other, 255 unknown.
+
+        Raises
+        ------
+        GridError
+            If the CRSs differ.
+        """
         values, valid = self._at_centres(geobox)
         out = np.isin(values, self.impervious).astype(np.uint8)
         out[~valid | np.isin(values, self.unknown)] = UNKNOWN
         return out
 
     def numbers(self, geobox: GeoBox) -> NDArray[np.int64]:
-        """On a grid of the same CRS: the number itself at the centre of each cell, −1 where void; (y, x)."""
+        """Return the class number at the centre of each cell of a grid of the same CRS.
+
+        Parameters
+        ----------
+        geobox
+            The grid.
+
+        Returns
+        -------
+        ndarray of int64, (y, x)
+            -1 at nodata.
+
+        Raises
+        ------
+        GridError
+            If the CRSs differ.
+        """
         values, valid = self._at_centres(geobox)
         return np.where(valid, values, -1)
 
     def unlisted(self, geobox: GeoBox) -> dict[str, int]:
-        """Cells of each colour that is neither impervious nor unknown, by `#RRGGBB`; empty for class numbers."""
+        """Count the cells of each colour that is neither impervious nor unknown.
+
+        Parameters
+        ----------
+        geobox
+            A grid of the same CRS.
+
+        Returns
+        -------
+        dict
+            `#RRGGBB` to the number of cells; empty for class numbers.
+
+        Raises
+        ------
+        GridError
+            If the CRSs differ.
+        """
         if not self.painted:
             return {}
         values, valid = self._at_centres(geobox)
@@ -60,7 +119,7 @@ class LabelRaster:
         if self.source.geobox.crs != geobox.crs:
             raise GridError(
                 f"{self.source.paths[0]}: the labels have another CRS than the grid of the samples; expected the same. "
-                "Bring them there without mixing classes: gdalwarp -r near -t_srs"
+                "Reproject them without mixing classes: gdalwarp -r near -t_srs"
             )
         rows = np.floor((a.f + (np.arange(geobox.shape[0]) + 0.5) * a.e - b.f) / b.e).astype(int)
         cols = np.floor((a.c + (np.arange(geobox.shape[1]) + 0.5) * a.a - b.c) / b.a).astype(int)
@@ -84,10 +143,28 @@ class LabelRaster:
 def open_label_raster(
     path: PathLike, impervious: Sequence[str], unknown: Sequence[str] = (), pixel_size_m: float | None = None
 ) -> LabelRaster:
-    """A raster of labels; `impervious` and `unknown` are class numbers ("1") or colours ("#3C1098"), one sort of them.
+    """Open a raster of labels.
 
-    Colours are those of red, green and blue, or of a colour table. Raises UsageError where they are neither or both,
-    and what `open_source` raises.
+    Parameters
+    ----------
+    path
+        A raster of class numbers, of red, green and blue, or with a colour table.
+    impervious, unknown
+        Labels of each meaning: class numbers ("1") or colours ("#3C1098"), not a mix of both.
+    pixel_size_m
+        Cell size in metres, for a file without CRS.
+
+    Returns
+    -------
+    LabelRaster
+        The open labels.
+
+    Raises
+    ------
+    UsageError
+        If labels are neither numbers nor colours, or a mix, or none is impervious.
+    SourceError, BandError, GridError
+        As `open_source`.
     """
     marks = [*impervious, *unknown]
     colours = [m for m in marks if m.startswith("#")]

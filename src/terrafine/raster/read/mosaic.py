@@ -1,4 +1,4 @@
-"""Lay several files on one lattice, or refuse with the file that does not fit."""
+"""Arrange several files on one grid, or refuse with the name of the file that does not fit."""
 
 from __future__ import annotations
 
@@ -12,15 +12,34 @@ from terrafine.raster.read.file import RasterFile
 
 __all__ = ["lay_out"]
 
-# Cells; resolutions in headers are often rounded to 6 digits, which drifts by some thousandths over a tile.
+# In cells. Resolutions in headers are often rounded to 6 digits, which adds up to some thousandths over a tile.
 _TOLERANCE = 0.02
 
 
 def lay_out(files: Sequence[RasterFile]) -> tuple[Affine, tuple[int, int], list[tuple[int, int]]]:
-    """One lattice for all files: its transform, shape (y, x), and each file's first row and column on it.
+    """Arrange files on one grid.
 
-    All must share CRS and resolution and be offset by whole cells within 0.02 cells; tiles on both sides of the
-    antimeridian are joined across it, longitudes running past 180. Raises GridError naming the file.
+    All must share CRS and resolution, and be offset by whole cells within 0.02 cells. Tiles on both sides of the
+    antimeridian are joined across it; longitudes then exceed 180.
+
+    Parameters
+    ----------
+    files
+        The opened files.
+
+    Returns
+    -------
+    transform : Affine
+        Geotransform of the common grid.
+    shape : tuple of int
+        Its rows and columns (y, x).
+    corners : list of tuple of int
+        First row and column of each file on it.
+
+    Raises
+    ------
+    GridError
+        If a file does not fit, or the mosaic is wider than 360 degrees.
     """
     first = files[0]
     shifts = _across_the_dateline(files)
@@ -32,7 +51,7 @@ def lay_out(files: Sequence[RasterFile]) -> tuple[Affine, tuple[int, int], list[
         if abs(y - round(y)) > _TOLERANCE or abs(x - round(x)) > _TOLERANCE:
             raise GridError(
                 f"{file.path}: lies {x:.3f} columns and {y:.3f} rows from {first.path}; expected whole cells. "
-                "Put the files on one lattice first: gdalwarp -tap -tr ..."
+                "Resample the files to one grid first: gdalwarp -tap -tr ..."
             )
         corners.append((round(y), round(x)))
     top, left = min(y for y, _ in corners), min(x for _, x in corners)
@@ -74,7 +93,7 @@ def _fits(first: RasterFile, file: RasterFile) -> None:
 
 
 def _across_the_dateline(files: Sequence[RasterFile]) -> list[float]:
-    """Degrees to add to each file's longitudes for a contiguous mosaic: 360 for the western hemisphere, or 0."""
+    """Return the degrees to add to each file's longitudes for a contiguous mosaic: 360 or 0."""
     crs = files[0].crs
     if crs is None or not horizontal(crs).is_geographic or len(files) == 1:
         return [0.0] * len(files)
@@ -97,5 +116,5 @@ def _one_way_round(first: RasterFile, origin: Affine, shape: tuple[int, int]) ->
     if width > 360.0 + 2 * origin.a:
         raise GridError(
             f"{first.path}: the mosaic is {width:g} degrees wide; expected at most 360. Run "
-            "the two sides of the antimeridian apart"
+            "the two sides of the antimeridian separately"
         )

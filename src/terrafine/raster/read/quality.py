@@ -1,8 +1,12 @@
-"""Cells of an optical product without a measurement: saturated numbers, and what a quality band in the file flags.
+"""Cells of an optical product without a measurement: saturated numbers, and cells that a quality band flags.
 
-Sentinel-2 writes 65535 where a detector was saturated; Landsat and others stop at the largest number of their type.
-https://sentiwiki.copernicus.eu/web/s2-products. The scene classification of Sentinel-2 L2A (SCL): 0 is no data, 1
-saturated or defective. Landsat Collection 2: bit 0 of QA_PIXEL is fill; bit n - 1 of QA_RADSAT is saturation of band n.
+Sentinel-2 writes 65535 where a detector was saturated; Landsat and others stop at the largest number of their type. In
+the scene classification of Sentinel-2 L2A (SCL), 0 is no data and 1 is saturated or defective. In Landsat Collection 2,
+bit 0 of QA_PIXEL is fill, and bit n - 1 of QA_RADSAT is saturation of band n.
+
+References
+----------
+https://sentiwiki.copernicus.eu/web/s2-products
 https://www.usgs.gov/landsat-missions/landsat-collection-2-quality-assessment-bands
 """
 
@@ -29,7 +33,20 @@ _KINDS = ("scl", "qa_pixel", "qa_radsat")
 
 
 def saturated_values(source: Source, sensor: Sensor) -> dict[str, tuple[np.float32, ...]]:
-    """What each band's `read` returns for a saturated number; nothing for reflectance that is stored as it is."""
+    """Return what each band's `read` returns for a saturated number; nothing for reflectance that is stored as it is.
+
+    Parameters
+    ----------
+    source
+        The open image.
+    sensor
+        How its numbers become reflectance.
+
+    Returns
+    -------
+    dict
+        Band to values.
+    """
     found = {}
     for name in source.bands:
         values: set[np.float32] = set()
@@ -44,14 +61,40 @@ def saturated_values(source: Source, sensor: Sensor) -> dict[str, tuple[np.float
 
 @dataclass(frozen=True)
 class QualityBand:
-    """A quality band of the image's own file, and which of its values mean that nothing was measured."""
+    """A quality band of the image's own file.
+
+    Attributes
+    ----------
+    kind
+        `scl`, `qa_pixel` or `qa_radsat`.
+    source
+        The open band.
+    bits
+        Bits that mark a cell as not measured; not used for `scl`.
+    """
 
     kind: str
     source: Source
     bits: int = 0
 
     def unmeasured(self, rows: slice, cols: slice) -> Mask:
-        """True where the band flags a cell; False beyond the raster."""
+        """Return where the band flags a cell as not measured.
+
+        Parameters
+        ----------
+        rows, cols
+            First and one past the last row and column.
+
+        Returns
+        -------
+        ndarray of bool, (y, x)
+            False beyond the raster.
+
+        Raises
+        ------
+        SourceError
+            If the file cannot be read.
+        """
         values, _ = self.source.read("class", rows, cols)
         if self.kind == "scl":
             return np.asarray(values <= 1)
@@ -61,7 +104,31 @@ class QualityBand:
 def open_quality(
     paths: Sequence[str], described: Sequence[str], bands: Iterable[str], assume_crs: str | None
 ) -> tuple[list[QualityBand], list[str]]:
-    """Quality bands that the first file describes by name, and notes about those that cannot be used."""
+    """Open the quality bands that the first file describes by name.
+
+    Parameters
+    ----------
+    paths
+        Files of the mosaic.
+    described
+        Band descriptions of the first file, in lower case.
+    bands
+        Names of the bands of the image.
+    assume_crs
+        CRS that overrides the files' own.
+
+    Returns
+    -------
+    bands : list of QualityBand
+        Those that can be used.
+    notes : list of str
+        Sentences about those that cannot.
+
+    Raises
+    ------
+    SourceError, GridError
+        As `open_source`.
+    """
     saturation = sum(1 << (_OLI[name] - 1) for name in bands if name in _OLI)
     bits = {"qa_pixel": 1, "qa_radsat": saturation}
     found, notes = [], []
@@ -70,7 +137,7 @@ def open_quality(
         if len(at) != 1:
             continue
         try:
-            # Without a nodata value: 0 in QA_RADSAT means not saturated, whatever the file declares for its numbers.
+            # Without a nodata value: 0 in QA_RADSAT means not saturated, whatever nodata value the file declares.
             source = open_source(
                 paths, want=("class",), bands={"class": at[0]}, assume_crs=assume_crs, nodata=float("nan")
             )
@@ -80,7 +147,7 @@ def open_quality(
         band = QualityBand(kind, source, bits.get(kind, 0))
         if kind == "scl" and not _plausible(source):
             source.close()
-            notes.append(f"{paths[0]}: band SCL holds values above {_SCL_CLASSES}, no scene classes; it was not used.")
+            notes.append(f"{paths[0]}: band SCL holds values above {_SCL_CLASSES}, not scene classes; it was not used.")
             continue
         found.append(band)
     return found, notes
@@ -95,7 +162,18 @@ def _plausible(source: Source) -> bool:
 
 @dataclass
 class Census:
-    """Cells of an image by what was measured there; `share` of its rows were counted."""
+    """Counts of the cells of an image by what was measured there.
+
+    Attributes
+    ----------
+    cells, valid, saturated, flagged, impossible
+        Numbers of cells: all; measured in all bands; saturated in any band; flagged by a quality band; measured but
+        outside the range of reflectance.
+    share
+        Share of the rows that were counted.
+    bands
+        Saturated cells by band.
+    """
 
     cells: int = 0
     valid: int = 0
@@ -106,7 +184,19 @@ class Census:
     bands: Mapping[str, int] = field(default_factory=dict)
 
     def add(self, valid: Mask, saturated: Mapping[str, Mask], flagged: Mask, impossible: Mask) -> None:
-        """Count a window; saturated by band, each cell once in the total."""
+        """Count a window.
+
+        Parameters
+        ----------
+        valid
+            Cells measured in all bands, bool (y, x).
+        saturated
+            Saturated cells by band; the total counts each cell once.
+        flagged
+            Cells flagged by a quality band.
+        impossible
+            Measured cells outside the range of reflectance.
+        """
         any_band = np.logical_or.reduce(list(saturated.values()))
         self.cells += valid.size
         self.valid += int(valid.sum())
@@ -117,7 +207,7 @@ class Census:
 
     @property
     def tags(self) -> dict[str, str]:
-        """Numbers of cells that were read as nodata, for the tags of an output; what was not found is left out."""
+        """Numbers of cells that were read as nodata, for the tags of an output; zero counts are left out."""
         found = {
             "SATURATED_CELLS": self.saturated,
             "FLAGGED_CELLS": self.flagged,
@@ -131,7 +221,18 @@ class Census:
         return tags
 
     def notes(self, path: str) -> tuple[str, ...]:
-        """Sentences about the cells that were read as nodata."""
+        """Return sentences about the cells that were read as nodata.
+
+        Parameters
+        ----------
+        path
+            The file, for messages.
+
+        Returns
+        -------
+        tuple of str
+            One sentence for each kind of cell that occurs.
+        """
         counted = "" if self.share == 1.0 else f" (counted in {100 * self.share:.0f} % of the rows)"
         listed = ", ".join(f"{name} {n:,}" for name, n in self.bands.items() if n)
         result = (

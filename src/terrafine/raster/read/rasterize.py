@@ -1,4 +1,4 @@
-"""Buildings and roads as vectors, burned into a grid: polygons as they are, lines as wide as their class says."""
+"""Burn buildings and roads from vector files into a grid: polygons as they are, lines as wide as their class."""
 
 from __future__ import annotations
 
@@ -38,17 +38,29 @@ ROAD_WIDTHS_M: Mapping[str, float] = {
     "cycleway": 2.0,
     "footway": 2.0,
 }
-"""Sealed width in metres by OpenStreetMap's `highway`, where a road states neither `width` nor `lanes`.
+"""Impervious width in metres by OpenStreetMap's `highway`, for roads that state neither `width` nor `lanes`.
 
-Our own table of customary cross sections; links are as the road that they lead to. Tracks, paths and whatever is not
-listed are not burned."""
+Our own table of customary cross sections; a link road is as wide as the road that it leads to. Tracks, paths and
+classes that are not listed are not burned."""
 
 LANE_M = 3.25
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """Sealed ground as polygons in metres of one CRS; `left` counts the features that say nothing of it."""
+    """Impervious surface as polygons in a projected CRS in metres.
+
+    Attributes
+    ----------
+    path
+        The vector file.
+    crs
+        CRS of the polygons.
+    polygons
+        Shapely polygons.
+    left
+        Number of features that were not used, such as points and tracks.
+    """
 
     path: str
     crs: CRS
@@ -56,7 +68,18 @@ class Shapes:
     left: int
 
     def burn(self, geobox: GeoBox) -> NDArray[np.uint8]:
-        """1 where the centre of a cell lies in a polygon, else 0; (y, x). The grid has the shapes' CRS."""
+        """Return 1 where the centre of a cell lies in a polygon, else 0.
+
+        Parameters
+        ----------
+        geobox
+            A grid in the CRS of the polygons.
+
+        Returns
+        -------
+        ndarray of uint8, (y, x)
+            0 or 1.
+        """
         out_shape = (int(geobox.shape[0]), int(geobox.shape[1]))
         here = box(*tuple(geobox.boundingbox))
         found = [p for p in self.polygons if p.intersects(here)]
@@ -68,11 +91,34 @@ class Shapes:
 
 
 def read_shapes(path: PathLike, crs: object, widths: Mapping[str, float] | None = None) -> Shapes:
-    """Every polygon of a vector file, and every road as a polygon of its width, in a projected CRS with metres.
+    """Read every polygon of a vector file, and every road as a polygon of its width.
 
-    GeoJSON is read as it is; other formats through pyogrio. A road is as wide as its `width` says, else its `lanes`
-    times 3.25 m, else its `highway` in `widths` (which extend ROAD_WIDTHS_M). Raises SourceError for no vector file,
-    GridError for a CRS that measures no metres, MissingExtraError without pyogrio.
+    A road is as wide as its `width` states, else its `lanes` times 3.25 m, else its `highway` class in `widths`.
+
+    Parameters
+    ----------
+    path
+        A GeoJSON file, or another format, which needs pyogrio.
+    crs
+        A projected CRS in metres: that of the grid.
+    widths
+        Road widths in metres that extend ROAD_WIDTHS_M.
+
+    Returns
+    -------
+    Shapes
+        The polygons.
+
+    Raises
+    ------
+    SourceError
+        If the file is missing or not a readable vector file.
+    GridError
+        If `crs` does not measure metres, or the CRS of the file cannot be read.
+    UsageError
+        If the file has no CRS.
+    MissingExtraError
+        If the format needs pyogrio and it is not installed.
     """
     target = grid.parse_crs(crs, "the grid")
     if not target.is_projected or abs(float(target.axis_info[0].unit_conversion_factor) - 1) > 1e-9:
@@ -97,7 +143,31 @@ def read_shapes(path: PathLike, crs: object, widths: Mapping[str, float] | None 
 
 
 def read_features(path: str) -> tuple[Iterable[tuple[Any, Mapping[str, Any]]], CRS]:
-    """Geometries with their fields, and their CRS; raises SourceError, UsageError or MissingExtraError."""
+    """Read the geometries of a vector file with their fields, and its CRS.
+
+    Parameters
+    ----------
+    path
+        A GeoJSON file, or another format, which needs pyogrio.
+
+    Returns
+    -------
+    features : iterable of tuple
+        Shapely geometry and its fields.
+    crs : pyproj.CRS
+        CRS of the geometries.
+
+    Raises
+    ------
+    SourceError
+        If the file is missing or not a readable vector file.
+    GridError
+        If its CRS cannot be read.
+    UsageError
+        If it has no CRS.
+    MissingExtraError
+        If the format needs pyogrio and it is not installed.
+    """
     return _geojson(path) if Path(path).suffix.lower() in (".geojson", ".json") else _ogr(path)
 
 
@@ -117,7 +187,7 @@ def _geojson(path: str) -> tuple[Iterable[tuple[Any, Mapping[str, Any]]], CRS]:
         text = json.loads(Path(path).read_text(encoding="utf-8"))
         features = [(shape(f["geometry"]), f.get("properties") or {}) for f in text["features"] if f.get("geometry")]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, shapely.errors.ShapelyError) as error:
-        raise SourceError(f"{path}: no readable GeoJSON ({error}); expected a FeatureCollection") from error
+        raise SourceError(f"{path}: not a readable GeoJSON ({error}); expected a FeatureCollection") from error
     stated = ((text.get("crs") or {}).get("properties") or {}).get("name", "OGC:CRS84")
     return features, grid.parse_crs(stated, path, "expected a GeoJSON in longitude and latitude")
 
@@ -134,7 +204,7 @@ def _ogr(path: str) -> tuple[Sequence[tuple[Any, Mapping[str, Any]]], CRS]:
     try:
         meta, _, geometries, fields = read(path)
     except (RuntimeError, OSError, ValueError) as error:
-        raise SourceError(f"{path}: no vector file that can be read ({error})") from error
+        raise SourceError(f"{path}: not a readable vector file ({error})") from error
     if not meta.get("crs"):
         raise UsageError(f"{path}: the file has no CRS; expected one, or a GeoJSON in longitude and latitude")
     names = [str(n) for n in meta["fields"]]

@@ -1,4 +1,4 @@
-"""Optical images as reflectance: the sensor stated or detected, else refused."""
+"""Open optical images as reflectance: the sensor is stated or detected, else the image is refused."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from terrafine.raster.read.source import Source, open_source
 __all__ = ["COLOURS", "SENSORS", "ImageSource", "Sensor", "open_image"]
 
 PathLike = str | os.PathLike[str]
-_PLAUSIBLE = (-0.1, 1.6)  # of half a per cent from either end; shadow after correction, snow under a low sun
-_DARKEST = 0.45  # every scene but snow or cloud throughout has something darker
-_HAZE = 0.014  # by which air alone brightens blue above red at the top of the atmosphere, in dark ground
-# Darkest ground as the numbers have it: 0.1 at least where the offset is still in them, correction's errors aside.
-# Below the first it is no longer there; below the second, ground would be darker than any correction makes it.
+_PLAUSIBLE = (-0.1, 1.6)  # range of the 0.5th to 99.5th percentile: corrected shadow to snow under a low sun
+_DARKEST = 0.45  # every scene that is not all snow or cloud has something darker
+_HAZE = 0.014  # difference of blue and red over dark ground at the top of the atmosphere that haze alone causes
+# Reflectance of the darkest ground: at least 0.1 if the offset is still in the numbers, apart from errors of the
+# atmospheric correction. Below the first threshold it is not; below the second, ground would be darker than possible.
 _OFFSET_GROUND, _NO_OFFSET, _SURELY_NO_OFFSET = 0.09, 0.07, 0.04
-_FLAT, _BRIGHTEST = 0.01, 1.1  # of a scene without anything dark
-_DIMMEST = 0.005  # below, not even the brightest of a scene is reflectance
+_FLAT, _BRIGHTEST = 0.01, 1.1  # range and brightest value of a scene without anything dark
+_DIMMEST = 0.005  # if the brightest cells of a scene are below this, it is not reflectance
 
 
 def open_image(
@@ -44,16 +44,46 @@ def open_image(
 ) -> ImageSource:
     """Open an optical image as reflectance; several files are one mosaic.
 
-    `want` are red, green, blue and perhaps nir. `sensor` is one of `allowed`, names of SENSORS, or None: then it is
-    found from band descriptions and range, if they tell; where that is another than `unless`, it must be stated, unless
-    the file states its own scale. Raises UsageError for an unknown name and bands that are not wanted or one, BandError
-    where a band is missing, the picture is 8-bit, or no sensor, more than one or one that is not allowed fits,
-    EmptyError without a valid cell, and what `open_source` raises.
+    Parameters
+    ----------
+    paths
+        The file or files.
+    want
+        Bands to read: red, green, blue and optionally nir.
+    sensor
+        One of `allowed`; None detects it from band descriptions and value range.
+    allowed
+        Names of SENSORS that the caller can read.
+    unless
+        With `sensor=None`: if the detected sensor differs from this one, it must be stated, unless the file has its own
+        scale.
+    bands
+        Name to band number.
+    assume_crs
+        CRS that overrides the file's own.
+    nodata
+        Nodata value that overrides the file's own.
+
+    Returns
+    -------
+    ImageSource
+        The open image.
+
+    Raises
+    ------
+    UsageError
+        If the sensor or a band name is unknown, or two bands are the same.
+    BandError
+        If a band is missing, the image is 8-bit, or not exactly one allowed sensor fits the values.
+    EmptyError
+        If the image has no valid cell.
+    SourceError, GridError
+        As `open_source`.
     """
     if sensor is not None and sensor not in allowed:
         raise UsageError(f"no sensor is called {sensor!r}; known are {', '.join(allowed)}")
     if strange := sorted(set(bands or ()) - set(want)):
-        raise UsageError(f"band {', '.join(strange)}: asked for are {', '.join(want)}; name no other")
+        raise UsageError(f"band {', '.join(strange)}: not read here; expected only {', '.join(want)}")
     first = os.fspath(paths if isinstance(paths, (str, os.PathLike)) else paths[0])
     described = _descriptions(first)
     named = {**_numbered(described), **(bands or {})}
@@ -81,8 +111,8 @@ def _as_image(
     kinds = {entry["dtype"] for entry in source.describe()["bands"].values()}
     if kinds & {"uint8", "int8"}:
         raise BandError(
-            f"{first}: an 8-bit picture, whose contrast somebody stretched; expected measured values: the product's "
-            "own numbers, or reflectance"
+            f"{first}: an 8-bit image, whose contrast was stretched for display; expected measured values: the "
+            "product's own numbers, or reflectance"
         )
     chosen = SENSORS[sensor] if sensor is not None else _found(source, first, described, allowed, quality)
     image = ImageSource(source, chosen, allowed, quality)
@@ -91,17 +121,17 @@ def _as_image(
     if sensor is None and unless not in (None, chosen.name) and not source.scaled:
         raise BandError(
             f"{first}: reads as {chosen.name} ({chosen.what}); expected {unless} ({SENSORS[str(unless)].what})."
-            f"{_WITH_OFFSET if chosen.name == 'sentinel2-offset' else ''} If it is, say so: {stated([chosen.name])}"
+            f"{_WITH_OFFSET if chosen.name == 'sentinel2-offset' else ''} If it is, state {stated([chosen.name])}"
         )
     return image
 
 
 def _check_named(image: ImageSource, source: Source, first: str, allowed: Sequence[str]) -> list[str]:
-    """Notes where the scene is unusual for the sensor that the user stated; BandError where it cannot be that."""
+    """Return notes if the scene is unusual for the stated sensor; raise BandError if it cannot be that sensor."""
     chosen, found, notes = image.sensor, sample(image), []
     if not _fits(image):
         low, middle, high = np.quantile(found, (0.005, 0.5, 0.995))
-        # Bright throughout is sand, salt or snow, but not one bright number, nor brighter than all of them.
+        # A scene of sand, salt or snow is bright throughout, but neither constant nor brighter than any of them.
         too_bright = low > _DARKEST and (high - low < _FLAT or high > _BRIGHTEST)
         if too_bright or low < _PLAUSIBLE[0] or middle < 0 or not _DIMMEST <= high <= _PLAUSIBLE[1]:
             raise BandError(
@@ -122,28 +152,28 @@ def _check_named(image: ImageSource, source: Source, first: str, allowed: Sequen
 
 
 def _darkest(source: Source) -> float:
-    """Reflectance, no offset removed, of the darkest ground in whichever band has it: below 0.1 none has any left."""
+    """Return the reflectance of the darkest ground in any band, no offset removed; below 0.1 there is no offset."""
     found = sample(ImageSource(source, SENSORS["sentinel2"]))
     return float(np.quantile(found, 0.005, axis=1).min()) if found.size else np.inf
 
 
 def _fits(image: ImageSource) -> bool:
-    """Nearly all reflectance is plausible, and not all of it in a corner of the range."""
+    """Return whether nearly all reflectance is plausible, and not all of it near one end of the range."""
     found = sample(image)
     if found.size == 0:
-        return True  # nothing to see: `require_valid` says so
+        return True  # nothing is valid, which `require_valid` reports
     low, middle, high = np.quantile(found, (0.005, 0.5, 0.995))
     return bool(_PLAUSIBLE[0] <= low <= _DARKEST and high <= _PLAUSIBLE[1] and middle >= 0.01 and high >= 0.03)
 
 
 _WITH_OFFSET = (
-    " Nothing in it is darker than a reflectance of 0.09 in any band, as where 1,000 is still added to the numbers; a "
-    'scene without shadow, water or plants would look the same, and then it is sensor="sentinel2".'
+    " Nothing in it is darker than a reflectance of 0.09 in any band, as if 1,000 were still added to the numbers. A "
+    'scene without shadow, water or plants looks the same; for such a scene state sensor="sentinel2".'
 )
 
 
 def _fitting(source: Source) -> list[str]:
-    """Sensors that the range admits, the impossible ones excluded by the effect of haze on blue."""
+    """Return the sensors that fit the range; the effect of haze on blue separates Landsat levels."""
     fit = [s for s in SENSORS.values() if _fits(ImageSource(source, s))]
     names = {s.name for s in fit}
     if {"sentinel2", "sentinel2-offset"} <= names:  # without the offset, something on the ground is darker than 0.1
@@ -157,18 +187,20 @@ def _fitting(source: Source) -> list[str]:
 def _found(
     source: Source, path: str, described: list[str], allowed: Sequence[str], quality: Sequence[QualityBand]
 ) -> Sensor:
-    """The one sensor that names and numbers tell, if it is allowed."""
+    """Return the one sensor that band names and values identify, if it is allowed."""
     fit = _candidates(source, described, quality)
     if len(fit) == 1 and fit[0] in allowed:
         return SENSORS[fit[0]]
     span = _range(sample(ImageSource(source, SENSORS["reflectance"])))
-    raise BandError(f"{path}: values of {span}: it reads as {_told(fit, allowed)}. Say which it is: {stated(allowed)}")
+    raise BandError(
+        f"{path}: values of {span}: it reads as {_told(fit, allowed)}. State which it is: {stated(allowed)}"
+    )
 
 
 def _candidates(source: Source, described: list[str], quality: Sequence[QualityBand]) -> list[str]:
     if any(d.startswith("sr_b") for d in described):
         return ["landsat-l2"]
-    whole = ImageSource(source, SENSORS["sentinel2"], quality=quality)  # which takes 0 for missing, declared or not
+    whole = ImageSource(source, SENSORS["sentinel2"], quality=quality)  # reads 0 as nodata, declared or not
     if sample(whole).size == 0:
         whole.require_valid()
     fit = _fitting(source)
@@ -178,7 +210,7 @@ def _candidates(source: Source, described: list[str], quality: Sequence[QualityB
 
 
 def _told(names: Sequence[str], allowed: Sequence[str]) -> str:
-    """Sensors by name; what is not allowed is said in words, for it cannot be asked for."""
+    """Return the names of sensors for a message; those that are not allowed are described, not named."""
     listed = [n if n in allowed else f"{SENSORS[n].what}, which is not read here" for n in names]
     return " and as ".join(listed) or "no sensor that is known"
 
@@ -191,7 +223,7 @@ def _range(values: NDArray[np.float64]) -> str:
 
 
 def _descriptions(path: str) -> list[str]:
-    """Band descriptions in lower case; empty where GDAL cannot open the file, which `open_source` then says."""
+    """Return band descriptions in lower case; empty if GDAL cannot open the file, which `open_source` reports."""
     try:
         with gdal.environment(), open_quietly(path) as file:
             if file.count < len(COLOURS):
@@ -205,7 +237,7 @@ def _descriptions(path: str) -> list[str]:
 
 
 def _numbered(described: list[str]) -> dict[str, int]:
-    """Bands called as the products call them: B4, B04 and SR_B4 are red."""
+    """Return band numbers by the names that products use: B4, B04 and SR_B4 are red."""
     found = {}
     for colour, names in BAND_NAMES.items():
         at = [i + 1 for i, d in enumerate(described) if d in names]

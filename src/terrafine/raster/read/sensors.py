@@ -1,9 +1,14 @@
-"""What the numbers of optical products mean: the one table of sensors.
+"""The table of sensors: how the numbers of optical products become reflectance.
 
 Sentinel-2: reflectance × 10,000; since processing baseline 04.00 (25 January 2022) 1,000 is added to the number.
-https://sentiwiki.copernicus.eu/web/s2-processing. Landsat 8 and 9: level 1, 2e-5 · DN - 0.1 (top of the atmosphere, the
-sun's height left in), level 2, 2.75e-5 · DN - 0.2 (surface). https://www.usgs.gov/landsat-missions/using-usgs-landsat-level-1-data-product,
-https://www.usgs.gov/faqs/how-do-i-use-a-scale-factor-landsat-level-2-science-products. In all of them 0 means no data.
+Landsat 8 and 9: level 1, 2e-5 · DN - 0.1 (top of the atmosphere, not corrected for the sun's elevation); level 2,
+2.75e-5 · DN - 0.2 (surface). In all of them 0 means no data.
+
+References
+----------
+https://sentiwiki.copernicus.eu/web/s2-processing
+https://www.usgs.gov/landsat-missions/using-usgs-landsat-level-1-data-product
+https://www.usgs.gov/faqs/how-do-i-use-a-scale-factor-landsat-level-2-science-products
 """
 
 from __future__ import annotations
@@ -17,9 +22,20 @@ COLOURS = ("red", "green", "blue")
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """How a product's numbers become reflectance: factor · number + offset; `fill` means no data.
+    """How the numbers of a product become reflectance: factor · number + offset.
 
-    at_10m  whether models of 10 m images read it
+    Attributes
+    ----------
+    name
+        The value of `sensor=`.
+    factor, offset
+        As in the formula.
+    what
+        A short description.
+    fill
+        Number that means no data, or None.
+    at_10m
+        Whether models for 10 m images read it.
     """
 
     name: str

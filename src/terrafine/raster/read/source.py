@@ -1,4 +1,4 @@
-"""Open files as named bands on one north-up grid; masked, windowed reads; never the whole raster."""
+"""Open files as named bands on one north-up grid; reads are masked and windowed, never the whole raster."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,14 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import CRS
 
-from terrafine.errors import BandError, DatumError, EmptyError, UsageError
-from terrafine.raster import grid, vertical
+from terrafine.errors import BandError, EmptyError, UsageError
+from terrafine.raster import grid
 from terrafine.raster.bands import band as band_of
 from terrafine.raster.crs import horizontal
-from terrafine.raster.products import identify_product, product_datum
 from terrafine.raster.protocol import SourceBase
-from terrafine.raster.read import integrity, mosaic
-from terrafine.raster.read.file import HEIGHTS, RasterFile, Stated, open_file
+from terrafine.raster.read import identity, mosaic, value_range
+from terrafine.raster.read.datum import datum_and_surface
+from terrafine.raster.read.file import RasterFile, Stated, open_file
 from terrafine.raster.vertical import VerticalDatum
 
 __all__ = ["Source", "open_source"]
@@ -30,10 +29,23 @@ PathLike = str | os.PathLike[str]
 
 
 class Source(SourceBase):
-    """Named bands on one grid, from one file or a mosaic of files that share a lattice.
+    """Named bands on one grid, from one file or a mosaic of files that share a grid; `open_source` makes one.
 
-    Rows run north to south whatever the file's own order (south-up files are flipped as they are read). Where files
-    overlap, the first that is valid counts. Pickled without handles; a worker opens the files again at its first read.
+    Rows run north to south whatever the file's own order. Where files overlap, the first valid one counts. Pickled
+    without handles; a worker opens the files again at its first read.
+
+    Parameters
+    ----------
+    files, places
+        The opened files, and the first row and column of each on the grid.
+    geobox, crs
+        The grid, and its CRS as a pyproj object.
+    datum, surface
+        Vertical datum, and `DSM` or `DTM`, where known.
+    pixel_size
+        Stated cell size in metres (y, x).
+    check_range
+        Whether a value outside the valid range of its band is an error.
     """
 
     def __init__(
@@ -64,14 +76,27 @@ class Source(SourceBase):
         self._tags = first.tags
 
     def close(self) -> None:
-        """Give all file handles back; a later read opens them again."""
+        """Close all file handles; a later read opens the files again."""
         for file in self._files:
             file.close()
 
     def with_bands(self, want: Sequence[str], bands: Mapping[str, int] | None = None) -> Source:
-        """The same open files with other bands; it takes their handles over, and this source opens them again.
+        """Return the same open files with other bands; it takes over the handles, and this source opens them again.
 
-        Raises BandError, GridError as `open_source`.
+        Parameters
+        ----------
+        want, bands
+            Names of the bands, and band numbers by name.
+
+        Returns
+        -------
+        Source
+            The source with the other bands.
+
+        Raises
+        ------
+        BandError, GridError
+            As `open_source`.
         """
         for name in want:
             band_of(name)
@@ -81,11 +106,29 @@ class Source(SourceBase):
         )
 
     def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """A window, as given or reaching outside the raster: float32 (y, x) and bool valid (y, x).
+        """Read a window, inside the raster or reaching beyond it.
 
-        Values are in the band's unit (heights in metres), scale and offset applied; a cell is not valid outside the
-        raster, at nodata, under the mask band and at NaN, and holds 0 there. Raises BandError for a value out of the
-        band's range, infinity included, or an unknown band, SourceError where the file cannot be read.
+        Parameters
+        ----------
+        band
+            Name of the band.
+        rows, cols
+            First and one past the last row and column.
+
+        Returns
+        -------
+        values, valid : ndarrays of float32 and bool, (y, x)
+            Values: in the unit of the band, heights in metres, scale and offset applied; 0 where not valid. Validity:
+            False outside the raster, at nodata, under the mask band and at NaN.
+
+        Raises
+        ------
+        BandError
+            If the band was not opened, or a value is outside its valid range or infinite.
+        SourceError
+            If the file cannot be read.
+        UsageError
+            If the window is negative.
         """
         if band not in self.bands:
             raise BandError(f"{self.paths[0]}: band {band!r} was not opened; opened are {', '.join(self.bands)}")
@@ -102,7 +145,7 @@ class Source(SourceBase):
                 continue
             part, ok = file.read(band, slice(r0 - y0, r1 - y0), slice(c0 - x0, c1 - x0))
             if self._check_range:
-                _in_range(file, band, part, ok)
+                value_range.check_range(file, band, part, ok)
             else:
                 ok &= np.isfinite(part)
                 part[~ok] = 0.0
@@ -115,21 +158,56 @@ class Source(SourceBase):
         return values, valid
 
     def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
-        """Metres on the ground along y and x for each row, inside the raster or beyond; float64 (2, rows)."""
+        """Return the ground size of the cells of each row, inside the raster or beyond it.
+
+        Parameters
+        ----------
+        rows
+            First and one past the last row.
+
+        Returns
+        -------
+        ndarray of float64, (2, rows)
+            Metres along y and x.
+        """
         return grid.pixel_size_m(self.geobox, rows, self._stated, self._crs)
 
     @property
     def scaled(self) -> bool:
-        """Whether a file states a scale or offset of its own, applied as it is read."""
+        """Whether a file states a scale or offset of its own, which is applied when reading."""
         return any(f.scale != 1.0 or f.offset != 0.0 for file in self._files for f in file.facts.values())
 
     def storage(self, band: str) -> list[tuple[str, float, float]]:
-        """How each file stores the band: (type, scale, offset), a value being number · scale + offset."""
+        """Return how each file stores a band: (type, scale, offset), where value = number · scale + offset.
+
+        Parameters
+        ----------
+        band
+            Name of the band.
+
+        Returns
+        -------
+        list[tuple[str, float, float]]
+            One entry for each distinct way.
+        """
         facts = [file.facts[band] for file in self._files]
         return list(dict.fromkeys((f.dtype, f.scale, f.offset) for f in facts))
 
     def require_valid(self, band: str | None = None) -> None:
-        """At least one cell of the band (the first by default) is valid, else EmptyError; stops at the first found."""
+        """Require at least one valid cell of a band; stops at the first found.
+
+        Parameters
+        ----------
+        band
+            Name of the band; None for the first.
+
+        Raises
+        ------
+        EmptyError
+            If there is no valid cell.
+        BandError, SourceError
+            As `read`.
+        """
         name = band or next(iter(self.bands))
         step = max(1, (8 << 20) // max(1, self.shape[1]))
         for top in range(0, self.shape[0], step):
@@ -142,20 +220,13 @@ class Source(SourceBase):
         )
 
     def identity(self) -> dict[str, Any]:
-        """What the input is, to detect that it changed: files with size, time and digest, grid, bands, and how read.
+        """Return what identifies the input, to detect changes; JSON-safe.
 
-        `sha256` covers content and grid alone, not path or time; local files of 64 MB and more are sampled. JSON-safe.
+        It holds the files with size, time and digest, the grid and the bands. `sha256` covers content and grid alone,
+        not path or time; local files of 64 MB and more are sampled.
         """
-        files: list[dict[str, Any]] = []
-        for path in dict.fromkeys(p for f in self._files for p in (f.path, *f.parts)):
-            local = Path(path)
-            entry: dict[str, Any] = {"path": path}
-            if local.is_file():
-                stat = local.stat()
-                entry |= {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": integrity.content_digest(path)}
-            elif path in self.paths:
-                entry |= {"size": None, "mtime_ns": None, "sha256": self._sampled_digest()}
-            files.append(entry)
+        listed = [path for file in self._files for path in (file.path, *file.parts)]
+        files = identity.file_entries(listed, self)
         facts = {
             "shape": list(self.shape),
             "transform": [float(v) for v in tuple(self.geobox.affine)[:6]],
@@ -169,19 +240,8 @@ class Source(SourceBase):
         text = json.dumps([facts, [f.get("sha256") for f in files]], sort_keys=True)
         return {"files": files, **facts, "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
-    def _sampled_digest(self) -> str:
-        digest = hashlib.sha256()
-        height, width = self.shape
-        side = 256
-        for fy in np.linspace(0, max(0, height - side), 4).astype(int).tolist():
-            for fx in np.linspace(0, max(0, width - side), 4).astype(int).tolist():
-                for name in self.bands:
-                    values, valid = self.read(name, slice(fy, fy + side), slice(fx, fx + side))
-                    digest.update(values.tobytes() + valid.tobytes())
-        return digest.hexdigest()
-
     def describe(self) -> dict[str, Any]:
-        """What `terrafine info` shows of a raster; JSON-safe, nothing is read but headers."""
+        """Return what `terrafine info` shows of a raster; JSON-safe, reads only headers."""
         middle = self.shape[0] // 2
         size = self.pixel_size_m(slice(middle, middle + 1))[:, 0]
         box = self.geobox.boundingbox
@@ -204,72 +264,6 @@ class Source(SourceBase):
         }
 
 
-def _in_range(file: RasterFile, band: str, values: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
-    low, high = band_of(band).valid
-    found_low, found_high = float(values.min()), float(values.max())  # invalid cells hold 0, which every range admits
-    fact = file.facts[band]
-    if found_low < low or found_high > high:
-        _out_of_range(file, band, values[valid])
-    # Inside the range of bathymetry, yet never measured to the millimetre: the commonest undeclared nodata.
-    if found_low <= -9999.0 and fact.nodata is None and band == "elevation" and bool((values == -9999.0).any()):
-        raise BandError(
-            f"{file.path}: band {fact.index} (elevation) holds exactly -9999 and declares no nodata value; expected it "
-            "declared: gdal_edit -a_nodata -9999, or nodata=-9999"
-        )
-
-
-def _out_of_range(file: RasterFile, band: str, values: NDArray[np.float32]) -> None:
-    """Raise BandError for the valid values of a window, some of them out of the band's range."""
-    low, high = band_of(band).valid
-    fact = file.facts[band]
-    scaled = fact.scale != 1.0 or fact.offset != 0.0
-    how = f", its scale {fact.scale:g} and offset {fact.offset:g} applied" if scaled else ""
-    height = band.startswith(HEIGHTS)
-    if np.isinf(values).any():
-        raise BandError(
-            f"{file.path}: band {fact.index} ({band}) holds {int(np.isinf(values).sum())} infinite values in a window "
-            f"of it{how}, as a division by zero or an overflow leaves them; expected finite ones. If they mean "
-            "missing, declare them with nodata=inf"
-        )
-    unit = file.unit if height and file.unit not in ("", "m") else band_of(band).unit
-    factor = file.factor if height else 1.0
-    raise BandError(
-        f"{file.path}: band {fact.index} ({band}) holds values from {values.min() / factor:.9g} to "
-        f"{values.max() / factor:.9g} {unit}{how}; expected {low / factor:.6g} to {high / factor:.6g}. If such values "
-        "mean missing, declare them with nodata=VALUE"
-        + ("; if the unit is another, state it with elevation_unit=UNIT" if height else "")
-    )
-
-
-def _datum(files: Sequence[RasterFile], option: str | None) -> tuple[VerticalDatum | None, str | None]:
-    """Vertical datum and surface: CRS and tags state, product names suggest, the option fills in or confirms."""
-    said: VerticalDatum | None = None
-    surface: str | None = None
-    guessed: VerticalDatum | None = None
-    before = files[0].path
-    for file in files:
-        product = identify_product(Path(file.path).name)
-        found = vertical.from_crs(file.crs) if file.crs is not None else None
-        found = found or vertical.from_tags(file.tags)
-        guess = product_datum(product) if product is not None else None
-        vertical.same_or_raise(said, found, before, file.path)
-        if option is None:
-            vertical.same_or_raise(said or guessed, found or guess, before, file.path)
-        said, guessed = said or found, guessed or guess
-        tagged = file.tags.get(vertical.SURFACE_TAG)
-        surface = surface or (tagged if tagged in {"DSM", "DTM"} else None) or (product.surface if product else None)
-        before = file.path
-    if option is None:
-        return said or guessed, surface
-    wanted = vertical.from_name(option)
-    if said is not None and not said.same(wanted):
-        raise DatumError(
-            f"{files[0].path}: the file states that its heights stand on {said}; vertical_datum= says {wanted.name}. "
-            "Leave it out, or convert the heights with gdalwarp"
-        )
-    return said or wanted, surface
-
-
 def open_source(
     paths: PathLike | Sequence[PathLike],
     *,
@@ -283,12 +277,46 @@ def open_source(
     nodata: float | None = None,
     unit_required: bool = True,
 ) -> Source:
-    """Open anything GDAL opens, or several files as a mosaic, as the bands `want` on one north-up grid.
+    """Open anything that GDAL opens, or several files as a mosaic, as named bands on one north-up grid.
 
-    `bands` maps a name to a band number where descriptions do not tell; `assume_crs` and `pixel_size_m` (metres, one
-    or (y, x)) serve files without CRS; `elevation_unit` and `nodata` override what the file states. Without
-    `unit_required` heights of unstated unit are described, not refused.
-    Raises SourceError (missing, truncated, no raster), BandError, GridError, DatumError.
+    Parameters
+    ----------
+    paths
+        The file or files.
+    bands
+        Name to band number where descriptions do not identify the bands.
+    want
+        Names of the bands to read.
+    vertical_datum
+        Datum of the heights where the files do not state it.
+    check_range
+        Whether a value outside the valid range of its band is an error.
+    assume_crs
+        CRS that overrides the files' own.
+    pixel_size_m
+        Cell size in metres, one number or (y, x), for files without CRS.
+    elevation_unit, nodata
+        Unit of the heights and nodata value; they override what the files state.
+    unit_required
+        Whether heights of unstated unit are an error.
+
+    Returns
+    -------
+    Source
+        The open source; close it, or use it in a `with` block.
+
+    Raises
+    ------
+    SourceError
+        If a file is missing, truncated or not a raster.
+    BandError
+        If a band is absent or ambiguous.
+    GridError
+        If a grid or unit is unusable, or the files do not share a grid.
+    DatumError
+        If vertical datums differ or contradict `vertical_datum`.
+    UsageError
+        If no file is given, or the pixel size is not plausible.
     """
     listed = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     if not listed:
@@ -308,9 +336,9 @@ def open_source(
             file = open_file(path, want, bands, options)
             files.append(file)
             if len(listed) > 1:
-                file.close()  # a mosaic of thousands must not hold thousands of handles
+                file.close()  # a mosaic of thousands of files must not hold thousands of handles
         transform, shape, places = mosaic.lay_out(files)
-        datum, surface = _datum(files, vertical_datum)
+        datum, surface = datum_and_surface(files, vertical_datum)
     except BaseException:
         for file in files:
             file.close()

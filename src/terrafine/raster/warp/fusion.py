@@ -1,4 +1,4 @@
-"""Relief put on a coarse elevation model: its low frequencies, and the relief's high ones, block means kept."""
+"""Fuse relief with a coarse elevation model: its low frequencies, the relief's high ones, its block means kept."""
 
 from __future__ import annotations
 
@@ -17,16 +17,27 @@ from terrafine.raster.warp.resample import back_project, block_mean, fill_voids,
 
 __all__ = ["Anchor", "fused_rows", "fit_relief_gain", "fuse"]
 
-_ROUNDS = 6  # of back-projection; what is left is taken out exactly
-_MARGIN = 16  # coarse cells around a strip: the reach of the cubic kernel, over and over
-_STRIP = 256  # fine rows at a time, at least
+_ROUNDS = 6  # of back-projection; the remaining difference is removed exactly
+_MARGIN = 16  # coarse cells around a strip: the reach of the cubic kernel in all rounds
+_STRIP = 256  # smallest number of fine rows that are processed together
 
 
 class Anchor:
-    """A coarse elevation model seen on the image's grid, k × k cells to one.
+    """A coarse elevation model resampled to blocks of k × k cells of an image.
 
-    k is the whole number nearest to the ratio of the cells on the ground. Raises GridError where the anchor is not at
-    least twice as coarse, and where it does not overlap the image.
+    k is the whole number nearest to the ratio of the two cell sizes on the ground.
+
+    Parameters
+    ----------
+    coarse
+        The open elevation model.
+    image
+        The open image, or any source on its grid.
+
+    Raises
+    ------
+    GridError
+        If the model is not at least twice as coarse as the image, or does not overlap it.
     """
 
     def __init__(self, coarse: Source, image: Any) -> None:
@@ -49,12 +60,28 @@ class Anchor:
         self.paths = coarse.paths
 
     def read(self, rows: slice) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Heights and validity of whole rows of k × k cells; rows may reach outside."""
+        """Read whole rows of coarse cells; rows may reach outside.
+
+        Parameters
+        ----------
+        rows
+            First and one past the last coarse row.
+
+        Returns
+        -------
+        values, valid : ndarrays of float64 and bool, (y, x)
+            Heights in metres, 0 where not valid, and where they are valid.
+
+        Raises
+        ------
+        SourceError, BandError
+            As `Source.read`.
+        """
         values, valid = self._coarse.read("elevation", rows, slice(0, self.shape[1]))
         return values.astype(np.float64), valid
 
     def close(self) -> None:
-        """Give the file handles back."""
+        """Close the file handles."""
         self._coarse.close()
 
     def __enter__(self) -> Self:
@@ -64,12 +91,30 @@ class Anchor:
         self.close()
 
     def identity(self) -> dict[str, Any]:
-        """What changes when the anchor changes."""
+        """Return what changes when the anchor changes."""
         return {**self._coarse.identity(), "k": self.k}
 
 
 def fit_relief_gain(relief: Source, anchor: Anchor) -> ReliefGain:
-    """How far the anchor believes the relief, from the block means of both; reads the relief once, in strips."""
+    """Fit the relief gain by comparing the block means of a relief with its anchor; reads the relief once, in strips.
+
+    Parameters
+    ----------
+    relief
+        The relief of the image, band `relief`.
+    anchor
+        The coarse elevation model.
+
+    Returns
+    -------
+    ReliefGain
+        The fitted gain.
+
+    Raises
+    ------
+    SourceError, BandError
+        As `Source.read`.
+    """
     k, gain = anchor.k, ReliefGain(anchor.shape)
     step = max(1, _STRIP // k)
     for top in range(0, anchor.shape[0], step):
@@ -85,9 +130,28 @@ def fit_relief_gain(relief: Source, anchor: Anchor) -> ReliefGain:
 
 
 def fused_rows(relief: Source, anchor: Anchor, gain: ReliefGain, worst: list[float]) -> Iterator[NDArray[np.float32]]:
-    """Row blocks (1, y, x) of anchor + gain · high frequencies of the relief, NaN where either is void; see `fuse`.
+    """Yield blocks of rows of anchor + gain · high frequencies of the relief; `fuse` has the formula.
 
-    `worst` receives the largest departure of a block mean, metres, block by block.
+    Parameters
+    ----------
+    relief
+        The relief of the image, band `relief`.
+    anchor
+        The coarse elevation model.
+    gain
+        The gain of the relief.
+    worst
+        Receives, block by block, the largest deviation of a block mean from the anchor, in metres.
+
+    Yields
+    ------
+    ndarray of float32, (1, y, x)
+        Heights in metres, NaN where either input is nodata.
+
+    Raises
+    ------
+    SourceError, BandError
+        As `Source.read`.
     """
     k, (height, width) = anchor.k, anchor.image_shape
     step = max(1, _STRIP // k)
@@ -115,11 +179,27 @@ def fuse(
     gain: NDArray[np.float64],
     k: int,
 ) -> NDArray[np.float64]:
-    """A surface with the anchor's block means and the relief's detail: (y, x), (k·y, k·x) -> (k·y, k·x), metres.
+    """Return a surface with the block means of the anchor and the detail of the relief.
 
     With U the back-projected bicubic surface of block means: U(anchor) + gain · (relief - U(block means of the
-    relief)), and what block means then lack is added to each block, so that averaging gives the anchor back. Voids of
-    the relief are filled first. Meaningful where the anchor is known.
+    relief)). The remaining difference of each block mean is then added to the block, so that averaging reproduces the
+    anchor. Nodata in the relief is filled first. The result is meaningful where the anchor is known.
+
+    Parameters
+    ----------
+    coarse, known
+        Heights of the anchor in metres (y, x), and where they are valid.
+    relief, valid
+        Relief in metres (k·y, k·x), and where it is valid.
+    gain
+        Gain of the relief, (k·y, k·x).
+    k
+        Fine cells per side of a coarse one.
+
+    Returns
+    -------
+    ndarray of float64, (k·y, k·x)
+        Heights in metres.
     """
     if not known.any():
         return np.zeros_like(relief)

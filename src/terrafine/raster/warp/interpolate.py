@@ -1,4 +1,4 @@
-"""Take values at arbitrary points of a masked window: by kernel, or as the mean of the parts of a cell."""
+"""Interpolate a masked window at arbitrary points, by kernel or as the mean of the parts of a cell."""
 
 from __future__ import annotations
 
@@ -20,11 +20,29 @@ Method = Literal["cubic", "bilinear", "nearest"]
 def interpolated(
     values: Values, valid: Mask, y: Points, x: Points, corner: tuple[int, int], method: Method
 ) -> tuple[Values, Mask]:
-    """Values at points (y, x), counted in cells of the whole raster; a point is valid where the cell that holds it is.
+    """Interpolate at points; a point is valid where the cell that contains it is.
 
-    `values` and `valid` are a window whose first cell is `corner` and which reaches two cells beyond every valid point.
-    Cells that are not valid weigh nothing, and the other weights are scaled to sum to 1. `cubic` is Keys' kernel,
-    a = -0.5 (https://doi.org/10.1109/TASSP.1981.1163711).
+    Invalid cells have no weight, and the other weights are scaled to sum to 1.
+
+    Parameters
+    ----------
+    values, valid
+        A window (y, x) that reaches two cells beyond every valid point.
+    y, x
+        Points of any shape, in cells of the whole raster from its corner.
+    corner
+        Row and column of the window's first cell.
+    method
+        `cubic` is Keys' kernel with a = -0.5.
+
+    Returns
+    -------
+    values, valid : ndarrays of float32 and bool, of the points' shape
+        Values: 0 where not valid.
+
+    References
+    ----------
+    Keys 1981, https://doi.org/10.1109/TASSP.1981.1163711
     """
     cell, ok = _cells(valid, y, x, corner)
     if method == "nearest":
@@ -43,7 +61,7 @@ def interpolated(
 
 
 def _taps(p: Points, ok: Mask, first: int, method: Method) -> tuple[NDArray[np.intp], list[Values]]:
-    """The first cell under the kernel, from the window's corner, and the weights of it and the following."""
+    """Return the first cell under the kernel, from the window's corner, and the weights from that cell on."""
     centred = np.where(ok, p, first + 2.5) - 0.5
     before = np.floor(centred)
     start = before.astype(np.intp) - first - (1 if method == "cubic" else 0)
@@ -51,7 +69,7 @@ def _taps(p: Points, ok: Mask, first: int, method: Method) -> tuple[NDArray[np.i
 
 
 def _all_under(valid: Mask, size: int) -> Mask:
-    """Whether all size x size cells from each one on are valid, as a flat array; False where they leave the window."""
+    """Return whether all size × size cells from each one on are valid, flat; False where they leave the window."""
     out = np.zeros(valid.shape, np.bool_)
     high, wide = valid.shape[0] - size + 1, valid.shape[1] - size + 1
     out[:high, :wide] = True
@@ -74,10 +92,27 @@ def _weighted(flat: Values, base: NDArray[np.intp], width: int, wy: list[Values]
 def averaged(
     values: Values, valid: Mask, y: Points, x: Points, corner: tuple[int, int], parts: int
 ) -> tuple[Values, Mask]:
-    """Means over the parts of each cell, points (y * parts, x * parts) to (y, x), weighted by validity.
+    """Average over the parts of each cell, weighted by validity.
 
-    Parts are read bilinearly, so that a slope keeps its place whatever the ratio of the cells; where each part lies on
-    one source cell, as with whole ratios, this is the block mean. A cell is valid where at least half of its parts are.
+    Parts are read bilinearly, so that a slope keeps its place whatever the ratio of the cell sizes. Where each part
+    lies on one source cell, as with whole ratios, this is the block mean. A cell is valid where at least half of its
+    parts are.
+
+    Parameters
+    ----------
+    values, valid
+        A window (y, x) that reaches two cells beyond every valid point.
+    y, x
+        Centres of the parts, (y · parts, x · parts), in cells of the whole raster from its corner.
+    corner
+        Row and column of the window's first cell.
+    parts
+        Parts per side of a cell.
+
+    Returns
+    -------
+    values, valid : ndarrays of float32 and bool, (y, x)
+        Values: 0 where not valid.
     """
     found, ok = interpolated(values, valid, y, x, corner, "bilinear")
     shape = (y.shape[0] // parts, parts, y.shape[1] // parts, parts)
@@ -88,7 +123,7 @@ def averaged(
 
 
 def _cells(valid: Mask, y: Points, x: Points, corner: tuple[int, int]) -> tuple[NDArray[np.intp], Mask]:
-    """The flat index of the cell that holds each point (0 outside), and whether that cell is valid."""
+    """Return the flat index of the cell that contains each point (0 outside), and whether that cell is valid."""
     height, width = valid.shape
     top, left = corner
     with np.errstate(invalid="ignore"):
@@ -100,5 +135,5 @@ def _cells(valid: Mask, y: Points, x: Points, corner: tuple[int, int]) -> tuple[
 
 
 def _weights(t: Values, method: Method) -> list[Values]:
-    """The kernel's weights for the cells before and after a point that lies `t` in 0..1 between two centres."""
+    """Return the kernel's weights of the cells around points that lie `t` (0 to 1) between two centres."""
     return [np.float32(1) - t, t] if method == "bilinear" else cubic_weights(t)

@@ -1,4 +1,4 @@
-"""Interpolation kernels, as functions of the distance in cells; numpy alone, so that networks use the same ones."""
+"""Interpolation kernels as functions of the distance in cells; plain numpy, so that networks use the same ones."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def cubic(distance: F64, a: float = -0.5) -> F64:
     a
         Slope at distance 1; -0.5 is the third-order kernel, as in GDAL.
 
+    Returns
+    -------
+    F64
+        Weights of the shape of `distance`; 0 from distance 2 on.
+
     References
     ----------
     Keys 1981, doi:10.1109/TASSP.1981.1163711.
@@ -32,9 +37,23 @@ def cubic(distance: F64, a: float = -0.5) -> F64:
 
 
 def cubic_weights(t: F32) -> list[F32]:
-    """Return Keys' weights, a = -0.5, of the four cells around points that lie `t` (0 to 1) beyond the second.
+    """Return Keys' weights, a = -0.5, of the four cells around points.
 
     These are `cubic` at 1 + t, t, 1 - t and 2 - t in factored form, which keeps float32 exact where a weight vanishes.
+
+    Parameters
+    ----------
+    t
+        Distance of each point beyond the second cell, 0 to 1; any shape.
+
+    Returns
+    -------
+    list of four ndarrays of float32
+        Weights of the shape of `t`.
+
+    References
+    ----------
+    Keys 1981, https://doi.org/10.1109/TASSP.1981.1163711
     """
     one, half, three_halves, five_halves = (np.float32(v) for v in (1.0, 0.5, 1.5, 2.5))
     s = one - t
@@ -47,16 +66,53 @@ def cubic_weights(t: F32) -> list[F32]:
 
 
 def linear(distance: F64) -> F64:
-    """Return the triangle of bilinear interpolation."""
+    """Return the triangle kernel of bilinear interpolation.
+
+    Parameters
+    ----------
+    distance
+        From the sample, in cells; any shape and sign.
+
+    Returns
+    -------
+    F64
+        Weights of the shape of `distance`; 0 from distance 1 on.
+    """
     return np.maximum(0.0, 1.0 - np.abs(distance))
 
 
 def lanczos(distance: F64) -> F64:
-    """Return the windowed sinc of three lobes; its weights are to be normalised."""
+    """Return the windowed sinc kernel with three lobes; its weights must be normalised.
+
+    Parameters
+    ----------
+    distance
+        From the sample, in cells; any shape and sign.
+
+    Returns
+    -------
+    F64
+        Weights of the shape of `distance`; 0 from distance 3 on.
+
+    References
+    ----------
+    Duchon 1979, https://doi.org/10.1175/1520-0450(1979)018%3C1016:LFIOAT%3E2.0.CO;2
+    """
     x = np.abs(distance)
     return np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
 
 
 def fine_centres(k: int) -> F64:
-    """Return where the centres of k fine cells lie in their coarse cell, from its centre, in coarse cells; (k,)."""
+    """Return the centres of k fine cells relative to the centre of their coarse cell, in coarse cells.
+
+    Parameters
+    ----------
+    k
+        Fine cells per side of a coarse one.
+
+    Returns
+    -------
+    ndarray of float64, (k,)
+        From -0.5 to 0.5.
+    """
     return (np.arange(k) + 0.5) / k - 0.5

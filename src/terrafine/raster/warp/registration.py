@@ -14,19 +14,25 @@ from terrafine.errors import EmptyError, UsageError
 __all__ = ["Offset", "estimate_offset"]
 
 F64 = NDArray[np.float64]
-_SMOOTH = 1.0  # cells (1σ) by which both are smoothed: speckle has no shape
+_SMOOTH = 1.0  # standard deviation in cells of the smoothing that suppresses speckle
 _ENOUGH = 400
 _PROMINENT = 6.0
 _ALIKE = 0.5
-_FAR = 3  # lags between reach + 3 and twice that many more tell what chance gives
+_FAR = 3  # correlations at lags from reach + 3 to 3 · reach + 3 measure what chance gives
 
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """Features of the guide lie `dy` cells below and `dx` right of where the model puts them.
+    """The shift of a guide: its features lie `dy` cells below and `dx` right of where the model places them.
 
-    correlation   at the best lag
-    prominence    how many standard deviations it stands above the correlations at lags beyond those searched
+    Attributes
+    ----------
+    dy, dx
+        The shift in cells.
+    correlation
+        Correlation at the best lag.
+    prominence
+        Its distance from the mean correlation at lags beyond those searched, in standard deviations.
     """
 
     dy: float
@@ -36,20 +42,43 @@ class Offset:
 
     @property
     def trusted(self) -> bool:
-        """Either is high enough that chance does not give it: strangers stay below both."""
+        """Whether correlation or prominence is too high for chance; unrelated images stay below both thresholds."""
         return self.prominence > _PROMINENT or self.correlation > _ALIKE
 
 
 def estimate_offset(
     guide: NDArray[np.floating], model: NDArray[np.floating], valid: NDArray[np.bool_], reach: int = 4
 ) -> Offset:
-    """The lag, at most `reach` cells along y and x, at which a guide follows its model best; (y, x) arrays on one grid.
+    """Find the lag, at most `reach` cells along y and x, at which a guide correlates best with its model.
 
-    Normalised correlation over the cells valid in both at every whole lag (Padfield 2012,
-    doi:10.1109/TIP.2011.2181402), then the top of a paraboloid through the nine lags about the best, at most half a
-    cell from it. Unlike phase correlation it serves where the two are alike in part only, as radar and its simulation
-    are. Both should have lost what varies slowly. Raises EmptyError where fewer than 400 cells are valid, UsageError
-    for a reach below 1.
+    Normalised correlation over the cells valid in both at every whole lag, then the top of a paraboloid through the
+    nine lags around the best, at most half a cell from it. Unlike phase correlation it works where the two are alike
+    only in part, as radar and its simulation are. Slow variation should have been removed from both.
+
+    Parameters
+    ----------
+    guide, model
+        Arrays (y, x) on one grid.
+    valid
+        Cells valid in both, bool (y, x).
+    reach
+        Largest lag in cells.
+
+    Returns
+    -------
+    Offset
+        The shift of the guide, to be used if it is `trusted`.
+
+    Raises
+    ------
+    EmptyError
+        If fewer than 400 cells are valid.
+    UsageError
+        If the shapes differ or `reach` is below 1.
+
+    References
+    ----------
+    Padfield 2012, https://doi.org/10.1109/TIP.2011.2181402
     """
     if reach < 1:
         raise UsageError(f"a reach of {reach} cells; expected 1 or more")
@@ -79,7 +108,7 @@ def _smoothed(values: F64, seen: F64) -> F64:
 
 
 def _correlations(a: F64, b: F64, seen: F64, wide: int) -> F64:
-    """Correlation of a(p + lag) with b(p) over the cells seen in both, for lags of ±wide along y and x."""
+    """Return the correlation of a(p + lag) with b(p) over cells valid in both, for lags of ±wide along y and x."""
     shape = tuple(int(next_fast_len(n + wide, real=True)) for n in a.shape)
 
     def spectrum(values: F64) -> NDArray[np.complex128]:
@@ -101,7 +130,7 @@ def _correlations(a: F64, b: F64, seen: F64, wide: int) -> F64:
 
 
 def _summit(nine: F64) -> tuple[float, float]:
-    """Where the least-squares paraboloid through 3×3 values has its top, from the middle; at most half a cell off."""
+    """Return the top of the least-squares paraboloid through 3 × 3 values, at most half a cell from the middle."""
     y, x = np.mgrid[-1:2, -1:2]
     design = np.stack([np.ones(9), *(t.ravel() for t in (y, x, y * y, x * x, y * x))], axis=1)
     _, gy, gx, yy, xx, yx = np.linalg.lstsq(design, nine.ravel(), rcond=None)[0].tolist()

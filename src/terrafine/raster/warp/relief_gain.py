@@ -1,8 +1,8 @@
-"""How far a relief is to be believed: what a coarse elevation model says of the shapes that both of them show.
+"""The gain of a relief: how strongly a coarse elevation model supports the shapes that both of them show.
 
-Shapes of three cells of the anchor are seen by it and by the relief. How the relief's must be multiplied there to be
-the anchor's nearest, by least squares, is taken to hold for the finer shapes too, which the relief alone knows. A
-relief that has nothing to do with the ground is so taken down to nothing, and one that is too faint is raised.
+Shapes of three anchor cells are visible in both the anchor and the relief. The factor that brings those of the relief
+closest to those of the anchor, by least squares, is applied to the finer shapes as well, which only the relief shows. A
+relief that is unrelated to the ground is so reduced to nothing, and one that is too faint is amplified.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from scipy import ndimage
 
 __all__ = ["ReliefGain", "local_anomaly"]
 
-_BLOCK = 16  # coarse cells along a block of the lattice that evidence is summed on; a gain is read from 3 × 3 of them
-_PRIOR = 50.0  # cells of evidence that the relief is right as it is
+_BLOCK = 16  # coarse cells per side of a block that sums are kept for; a gain is computed from 3 × 3 blocks
+_PRIOR = 50.0  # weight, in cells, of the prior that the gain is 1
 _MOST = 2.0
 
 F64 = NDArray[np.float64]
@@ -22,21 +22,48 @@ Mask = NDArray[np.bool_]
 
 
 def local_anomaly(means: F64, known: Mask) -> F64:
-    """Cells (y, x) less the mean of the known ones in 3 × 3 around; 0 where not known."""
+    """Return cells minus the mean of the known ones in a window of 3 × 3 cells.
+
+    Parameters
+    ----------
+    means, known
+        Values (y, x) and where they are valid.
+
+    Returns
+    -------
+    ndarray of float64, (y, x)
+        0 where not valid.
+    """
     values = np.where(known, means, 0.0)
     total, count = (ndimage.uniform_filter(v, 3, mode="constant") for v in (values, known.astype(np.float64)))
     return np.where(known, values - total / np.maximum(count, 1e-9), 0.0)
 
 
 class ReliefGain:
-    """A number from 0 to 2 for each cell of the anchor, smooth, from sums on a lattice of 16 × 16 cells."""
+    """A factor from 0 to 2 for each cell of the anchor, smooth, from sums over blocks of 16 × 16 cells.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns (y, x) of the anchor.
+    """
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.shape = shape
         self._sums = np.zeros((3, *(-(-n // _BLOCK) for n in shape)))
 
     def add(self, top: int, relief: F64, anchor: F64, known: Mask) -> None:
-        """Evidence of whole rows of cells from `top` on: departures of both (y, x), and where both are known."""
+        """Add whole rows of cells to the sums.
+
+        Parameters
+        ----------
+        top
+            First row.
+        relief, anchor
+            Local anomalies (y, x) of the relief and of the anchor, metres.
+        known
+            Cells where both are valid, bool (y, x).
+        """
         row = np.arange(top, top + len(known)) // _BLOCK
         col = np.arange(known.shape[1]) // _BLOCK
         for total, values in zip(self._sums, (relief * anchor, relief * relief, known), strict=True):
@@ -45,14 +72,27 @@ class ReliefGain:
             np.add.at(total, row, across)
 
     def lattice(self) -> F64:
-        """The gain of each block of the lattice."""
+        """Return the gain of each block of 16 × 16 cells."""
         both, own, cells = (9 * ndimage.uniform_filter(s, 3, mode="constant") for s in self._sums)
         prior = _PRIOR * own / np.maximum(cells, 1.0)
         gain = np.divide(both + prior, own + prior, out=np.ones_like(own), where=own + prior > 0)
         return np.asarray(np.clip(gain, 0.0, _MOST))
 
     def rows(self, rows: slice, k: int) -> F64:
-        """The gain on k × k fine cells for each coarse one, bilinear between the blocks' middles: (k·y, k·x)."""
+        """Return the gain on the fine cells of some rows, bilinear between the centres of the blocks.
+
+        Parameters
+        ----------
+        rows
+            First and one past the last coarse row.
+        k
+            Fine cells per side of a coarse one.
+
+        Returns
+        -------
+        ndarray of float64, (k·y, k·x)
+            Factors from 0 to 2.
+        """
         lattice = self.lattice()
         for axis, (start, stop) in enumerate(((rows.start, rows.stop), (0, self.shape[1]))):
             at = ((np.arange(start * k, stop * k) + 0.5) / k / _BLOCK - 0.5).clip(0, lattice.shape[axis] - 1)

@@ -1,4 +1,4 @@
-"""Resampling by whole factors in numpy: a coarse cell is k x k fine cells with the same corner; by mask."""
+"""Resampling by whole factors in numpy, with masks: a coarse cell is k × k fine cells with the same corner."""
 
 from __future__ import annotations
 
@@ -22,10 +22,26 @@ _REACH = {"nearest": 0, "bilinear": 1, "cubic": 2, "lanczos": 3}
 
 
 def block_mean(fine: Floats, valid: Mask | None, k: int) -> tuple[Floats, Mask]:
-    """Block means of the fine grid, weighted by validity: (..., y, x) to (..., y/k, x/k), and which have a valid cell.
+    """Return block means of a fine grid, weighted by validity and summed in float64.
 
-    A block without a valid cell holds 0 and is not valid. `valid` (..., y, x) or (y, x); None means all.
-    Sums in float64. Raises UsageError where k does not divide the shape.
+    Parameters
+    ----------
+    fine
+        Values (..., y, x).
+    valid
+        Validity (..., y, x) or (y, x); None means all valid.
+    k
+        Fine cells per side of a block.
+
+    Returns
+    -------
+    mean, valid : ndarrays, (..., y/k, x/k)
+        A block without a valid cell is 0 and not valid.
+
+    Raises
+    ------
+    UsageError
+        If k does not divide the shape.
     """
     height, width = fine.shape[-2:]
     if k < 1 or height % k or width % k:
@@ -39,7 +55,20 @@ def block_mean(fine: Floats, valid: Mask | None, k: int) -> tuple[Floats, Mask]:
 
 
 def block_sum(fine: NDArray[Any], k: int) -> NDArray[np.float64]:
-    """Sums in float64 over blocks of k x k cells that tile the grid: (..., y, x) to (..., y/k, x/k)."""
+    """Return sums over blocks of k × k cells that tile the grid.
+
+    Parameters
+    ----------
+    fine
+        Values (..., y, x).
+    k
+        Fine cells per side of a block.
+
+    Returns
+    -------
+    ndarray of float64, (..., y/k, x/k)
+        The sums.
+    """
     rows = fine[..., 0::k, :].astype(np.float64)
     for i in range(1, k):
         rows += fine[..., i::k, :]
@@ -50,17 +79,58 @@ def block_sum(fine: NDArray[Any], k: int) -> NDArray[np.float64]:
 
 
 def repeat_mask(valid: Mask, k: int) -> Mask:
-    """Each coarse cell's validity for its k x k fine cells: (..., y, x) to (..., y*k, x*k)."""
+    """Repeat the validity of each coarse cell for its k × k fine cells.
+
+    Parameters
+    ----------
+    valid
+        Validity (..., y, x).
+    k
+        Fine cells per side of a coarse one.
+
+    Returns
+    -------
+    ndarray of bool, (..., k·y, k·x)
+        Validity of the fine cells.
+    """
     return valid.repeat(k, axis=-2).repeat(k, axis=-1)
 
 
 def upsample(coarse: Floats, k: int, method: Method = "cubic", a: float = -0.5, valid: Mask | None = None) -> Floats:
-    """Interpolate at the centres of the k x k fine cells of every cell: (..., y, x) to (..., y*k, x*k).
+    """Interpolate at the centres of the k × k fine cells of every cell.
 
-    Beyond the edge the surface is continued by point reflection, so a linear ramp stays one to the last cell. Cells
-    that are not valid are first filled from their neighbours (`fill_voids`) and never weigh in by their own value; mask
-    the result with `repeat_mask`. `cubic` is Keys' kernel, a = -0.5 (https://doi.org/10.1109/TASSP.1981.1163711);
-    `lanczos` has three lobes, its weights normalised.
+    Beyond the edge the surface is continued by point reflection, so a linear ramp stays linear up to the last cell.
+    Invalid cells are first filled from their neighbours (`fill_voids`) and never contribute their own value; mask the
+    result with `repeat_mask`.
+
+    Parameters
+    ----------
+    coarse
+        Values (..., y, x).
+    k
+        Fine cells per side of a coarse one.
+    method
+        `cubic` is Keys' kernel; `lanczos` has three lobes and normalised weights.
+    a
+        Parameter of the cubic kernel.
+    valid
+        Validity (..., y, x) or (y, x); None means all valid.
+
+    Returns
+    -------
+    ndarray, (..., k·y, k·x)
+        The fine surface.
+
+    Raises
+    ------
+    UsageError
+        If k is below 1, or the method is unknown.
+    EmptyError
+        If no cell is valid.
+
+    References
+    ----------
+    Keys 1981, https://doi.org/10.1109/TASSP.1981.1163711
     """
     if k < 1:
         raise UsageError(f"a scale is 1 or more; found {k}")
@@ -89,7 +159,7 @@ def _kernel(x: NDArray[np.float64], method: str, a: float) -> NDArray[np.float64
 
 
 def _phases(k: int, method: str, a: float) -> tuple[NDArray[np.float64], list[int]]:
-    """Weights (k, taps) of each fine cell in a coarse one, and the offset of its first tap from that cell."""
+    """Return the weights (k, taps) of each fine cell, and the offset of its first tap from the coarse cell."""
     reach = _REACH[method]
     weights, first = np.empty((k, 2 * reach)), []
     for phase, centre in enumerate(fine_centres(k)):
@@ -116,10 +186,36 @@ def _stretch(values: Floats, weights: Floats, first: list[int], axis: int) -> Fl
 def back_project(
     fine: Floats, coarse: Floats, k: int, rounds: int = 10, valid: Mask | None = None, method: Method = "cubic"
 ) -> Floats:
-    """The fine surface whose block means approach `coarse`: each round adds the upsampled difference of the two.
+    """Return the fine surface whose block means approach `coarse`: each round adds the upsampled difference.
 
-    (..., y*k, x*k) and (..., y, x); coarse cells that are not valid pull nowhere. Irani & Peleg 1991,
-    https://doi.org/10.1016/1049-9652(91)90045-L
+    Parameters
+    ----------
+    fine
+        Start surface (..., k·y, k·x).
+    coarse
+        Block means to reach (..., y, x).
+    k
+        Fine cells per side of a coarse one.
+    rounds
+        Number of iterations.
+    valid
+        Coarse cells that count, (..., y, x) or (y, x); None means all.
+    method
+        Interpolation of the difference.
+
+    Returns
+    -------
+    ndarray, (..., k·y, k·x)
+        The corrected surface.
+
+    Raises
+    ------
+    UsageError
+        As `upsample`.
+
+    References
+    ----------
+    Irani & Peleg 1991, https://doi.org/10.1016/1049-9652(91)90045-L
     """
     fine = fine.copy()
     for _ in range(rounds):
@@ -131,11 +227,25 @@ def back_project(
 
 
 def fill_voids(values: Floats, valid: Mask) -> Floats:
-    """Voids continue the slope of their surroundings: (y, x) with a value in every cell, valid ones unchanged.
+    """Fill invalid cells so that they continue the slope of their surroundings; valid cells are unchanged.
 
-    A void cell c takes the point reflection through its nearest valid cell p, 2 x[p] - x[2p - c], where 2p - c is
-    inside and valid, else x[p]; so terrain runs on past coasts and raster edges. Raises EmptyError
-    where no cell is valid.
+    An invalid cell c takes the point reflection through its nearest valid cell p, 2 x[p] - x[2p - c], if 2p - c is
+    inside and valid, else x[p]; so terrain continues past coasts and raster edges.
+
+    Parameters
+    ----------
+    values, valid
+        Values (y, x) and their validity.
+
+    Returns
+    -------
+    ndarray, (y, x)
+        A value in every cell.
+
+    Raises
+    ------
+    EmptyError
+        If no cell is valid.
     """
     if valid.all():
         return values.copy()
@@ -160,7 +270,7 @@ def fill_voids(values: Floats, valid: Mask) -> Floats:
 
 
 def _continued(block: Floats, shape: tuple[int, ...], top: int, left: int) -> Floats:
-    """`fill_voids` where the valid cells are one rectangle: the same values without a distance transform."""
+    """Do `fill_voids` for valid cells in one rectangle: the same values without a distance transform."""
     y, x = np.arange(shape[0]) - top, np.arange(shape[1]) - left
     py, px = np.clip(y, 0, block.shape[0] - 1), np.clip(x, 0, block.shape[1] - 1)
     qy, qx = 2 * py - y, 2 * px - x

@@ -1,4 +1,4 @@
-"""Where cells of one grid lie on another: exact on a lattice of cells, linear between, the same for every window."""
+"""Map cells of one grid to another: exact on a lattice of cells, linear between, the same for every window."""
 
 from __future__ import annotations
 
@@ -12,14 +12,30 @@ __all__ = ["Lattice"]
 Floats = NDArray[np.float64]
 
 _STEPS = (16, 8, 4, 2, 1)
-_ERROR = 0.002  # source cells that linear interpolation between lattice points may err by
+_ERROR = 0.002  # largest error of linear interpolation between lattice points, in source cells
 
 
 class Lattice:
     """Maps cells of a target grid to cells of a source grid, both counted from the outer corner of the first cell.
 
-    `wkt` is (source, target), or None where both share a CRS. Points are transformed by PROJ at every
-    `step`-th cell, counted from the grid's own corner, so the answer for a cell never depends on the window that asks.
+    PROJ transforms points at every `step`-th cell, counted from the grid's own corner, so the result for a cell never
+    depends on the window.
+
+    Parameters
+    ----------
+    source, target
+        Geotransforms of the two grids.
+    wkt
+        CRSs (source, target) as WKT, or None if both grids share one.
+    shape
+        Rows and columns (y, x) of the target grid.
+
+    Attributes
+    ----------
+    ratio
+        Source cells per target cell along y and x, at the middle of the grid.
+    step
+        Cells between transformed points.
     """
 
     def __init__(self, source: Affine, target: Affine, wkt: tuple[str, str] | None, shape: tuple[int, int]) -> None:
@@ -34,7 +50,18 @@ class Lattice:
         return {**self.__dict__, "_transformer": None}
 
     def at(self, y: Floats, x: Floats) -> tuple[Floats, Floats]:
-        """Source cells of target cells, exactly; infinite where the projection has no answer."""
+        """Return the source cells of points in target cells, without interpolation.
+
+        Parameters
+        ----------
+        y, x
+            Points of any shape, in target cells.
+
+        Returns
+        -------
+        y, x : ndarrays of float64
+            In source cells; infinite where the projection is undefined.
+        """
         s, t = self._source, self._target
         east, north = t.c + t.a * x, t.f + t.e * y
         if self._wkt is not None:
@@ -46,7 +73,7 @@ class Lattice:
         return (north - s.f) / s.e, (east - s.c) / s.a
 
     def _unwrapped(self, east: Floats) -> Floats:
-        """Longitudes next to each other stay so across the antimeridian, and start within 180 degrees of the source."""
+        """Make longitudes continuous across the antimeridian, starting within 180 degrees of the source."""
         finite = np.isfinite(east)
         if not finite.any():
             return east
@@ -57,15 +84,39 @@ class Lattice:
         return np.where(finite, out - 360.0 * turns, np.inf)
 
     def centres(self, rows: slice, cols: slice) -> tuple[Floats, Floats]:
-        """Source cells of the centres of a window's cells: two arrays (y, x)."""
+        """Return the source cells of the centres of a window's cells.
+
+        Parameters
+        ----------
+        rows, cols
+            First and one past the last row and column of the target grid.
+
+        Returns
+        -------
+        y, x : ndarrays of float64, (y, x)
+            In source cells.
+        """
         return self._window(rows, cols, 1)
 
     def parts(self, rows: slice, cols: slice, n: int) -> tuple[Floats, Floats]:
-        """Source cells of the centres of n x n equal parts of each cell: two arrays (y * n, x * n)."""
+        """Return the source cells of the centres of n × n equal parts of each cell.
+
+        Parameters
+        ----------
+        rows, cols
+            First and one past the last row and column of the target grid.
+        n
+            Parts per side of a cell.
+
+        Returns
+        -------
+        y, x : ndarrays of float64, (y · n, x · n)
+            In source cells.
+        """
         return self._window(rows, cols, n)
 
     def _window(self, rows: slice, cols: slice, n: int) -> tuple[Floats, Floats]:
-        """Points (y * n, x * n): the lattice around the window, each of its cells filled linearly, then cut."""
+        """Return points (y · n, x · n): the lattice around the window, filled linearly, then cropped."""
         step = self.step
         top, left = rows.start // step, cols.start // step
         nodes_y = np.arange(top, (rows.stop - 1) // step + 2) * float(step)
@@ -87,7 +138,7 @@ class Lattice:
         return grid[0], grid[1]
 
     def _error(self, step: int) -> float:
-        """The largest miss, in source cells, at the middle of some lattice cells."""
+        """Return the largest error, in source cells, at the middle of some lattice cells."""
         y, x = self._probes()
         corners = [self.at(y + i * step, x + j * step) for i in (0, 1) for j in (0, 1)]
         true = self.at(y + step / 2, x + step / 2)
@@ -97,7 +148,7 @@ class Lattice:
         return float(finite.max()) if finite.size else 0.0
 
     def _ratio(self) -> tuple[float, float]:
-        """Source cells in one target cell, along y and x, at the middle of the grid."""
+        """Return the source cells per target cell, along y and x, at the middle of the grid."""
         y, x = self._shape[0] / 2, self._shape[1] / 2
         py, px = self.at(np.array([y, y + 1, y]), np.array([x, x, x + 1]))
         down = float(np.hypot(py[1] - py[0], px[1] - px[0]))
@@ -106,7 +157,7 @@ class Lattice:
 
 
 def _filled(nodes: Floats, inner: Floats) -> Floats:
-    """Linear from each row of nodes to the next at the fractions `inner`: (n + 1, m) to (n * len(inner), m)."""
+    """Interpolate from each row of nodes to the next at the fractions `inner`: (n + 1, m) to (n · len(inner), m)."""
     with np.errstate(invalid="ignore"):
         filled = nodes[:-1, None, :] + (nodes[1:] - nodes[:-1])[:, None, :] * inner[None, :, None]
     return filled.reshape(-1, nodes.shape[1])

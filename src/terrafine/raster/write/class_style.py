@@ -1,4 +1,4 @@
-"""Maps of classes as files: numbers, names and colours of impervious ground, and the style that QGIS reads."""
+"""Class maps as files: numbers, names and colours of impervious surface, and the style file for QGIS."""
 
 from __future__ import annotations
 
@@ -17,25 +17,49 @@ CLASSES: Mapping[int, str] = {0: "other", 1: "impervious"}
 COLOURS: Mapping[int, tuple[int, int, int]] = {0: (232, 236, 222), 1: (178, 34, 52)}
 
 IMPERVIOUS = Encoding("uint8", nodata=255, palette=COLOURS)
-"""1 impervious, 0 other, 255 not known."""
+"""1 impervious, 0 other, 255 unknown."""
 PERCENT = Encoding("uint8", scale=0.01, nodata=255)
-"""Probability or its standard deviation in whole per cent, 255 not known; the file states the scale."""
+"""Probability or its standard deviation in whole per cent, 255 unknown; the file states the scale."""
 REFLECTANCE = Encoding("int16", scale=1e-4, nodata=-32768)
-"""Reflectance × 10,000, -32768 not known; the file states the scale."""
+"""Reflectance × 10,000, -32768 unknown; the file states the scale."""
 
 
 def class_tags() -> dict[str, str]:
-    """The tag that names the classes inside the file: `0=other;1=impervious`."""
+    """Return the tag that names the classes inside the file: `0=other;1=impervious`."""
     return {CLASS_NAMES: ";".join(f"{number}={name}" for number, name in CLASSES.items())}
 
 
 def style_path(path: Path) -> Path:
-    """Where QGIS looks for the style of a raster: `impervious.qml` beside `impervious.tif`."""
+    """Return where QGIS looks for the style of a raster: `impervious.qml` beside `impervious.tif`.
+
+    Parameters
+    ----------
+    path
+        The raster.
+
+    Returns
+    -------
+    Path
+        The style file.
+    """
     return path.with_suffix(".qml")
 
 
 def write_style(target: Path, publish: Publish = publish) -> None:
-    """Write the QGIS style of a class map under that name; raises OutputError where it cannot be written."""
+    """Write the QGIS style of a class map.
+
+    Parameters
+    ----------
+    target
+        The style file.
+    publish
+        Brings the finished file under its final name.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
     try:
         with written(target, publish) as part:
             part.write_text(_style(), encoding="utf-8")

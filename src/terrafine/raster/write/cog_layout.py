@@ -1,9 +1,13 @@
-"""Lay finished GeoTIFF levels out as one Cloud-Optimized GeoTIFF, copying compressed blocks byte for byte.
+"""Assemble finished GeoTIFF levels to one Cloud-Optimized GeoTIFF (COG), copying compressed blocks byte for byte.
 
-A COG wants its directories first and its overviews before its full resolution, which cannot be known while rows still
-stream in. So each level is written to a file of its own, and here the blocks are put in order: nothing is decoded or
+A COG has its directories first and its overviews before its full resolution, which is not known while rows still stream
+in. So each level is written to a file of its own, and this module puts the blocks in order: nothing is decoded or
 compressed twice, and the bytes depend on the pixels alone, not on which thread finished first.
-Layout: https://gdal.org/en/stable/drivers/raster/cog.html and the COG standard, OGC 21-026.
+
+References
+----------
+OGC 21-026, https://docs.ogc.org/is/21-026/21-026.html
+https://gdal.org/en/stable/drivers/raster/cog.html
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from terrafine.raster.read.integrity import TiffDirectory, read_directories
 __all__ = ["assemble"]
 
 _TILE_OFFSETS, _TILE_COUNTS, _SUBFILE = 324, 325, 254
-# Georeference and metadata belong to the full resolution; overviews keep only what decodes them, and nodata.
+# Georeference and metadata belong to the full resolution; overviews keep only nodata and what decodes them.
 _MAIN_ONLY = {305, 33550, 33922, 34264, 34735, 34736, 34737, 42112}
 _STRUCTURE = (
     "LAYOUT=IFDS_BEFORE_DATA\nBLOCK_ORDER=ROW_MAJOR\nBLOCK_LEADER=SIZE_AS_UINT4\n"
@@ -35,9 +39,26 @@ Entry = tuple[int, int, bytes]
 
 
 def assemble(levels: Sequence[str], target: str) -> tuple[str, int]:
-    """Write the levels, full resolution first, as one COG; returns SHA-256 and size of the file.
+    """Write levels as one COG.
 
-    Raises DiskError where a level is short, as a full disk leaves it, and OSError where the target cannot be written.
+    Parameters
+    ----------
+    levels
+        Files of the levels, full resolution first.
+    target
+        The file to write.
+
+    Returns
+    -------
+    sha256, size : str and int
+        SHA-256 of the file, and its size in bytes.
+
+    Raises
+    ------
+    DiskError
+        If a level is incomplete, as a full disk leaves it.
+    OSError
+        If the target cannot be written.
     """
     directories = [_whole(level) for level in levels]
     tables = [_entries(d, main=i == 0) for i, d in enumerate(directories)]
@@ -76,14 +97,14 @@ def _whole(level: str) -> TiffDirectory:
     except SourceError:
         found = None
     if not found:
-        raise DiskError(f"{level}: its directory did not reach the disk; it is full, free space and run again")
+        raise DiskError(f"{level}: its directory did not reach the disk; the disk is full, free space and run again")
     directory = found[0]
     size = os.path.getsize(level)  # noqa: PTH202
     if not directory.counts.all() or int((directory.offsets + directory.counts).max()) > size:
         missing = int((directory.counts == 0).sum() + ((directory.offsets + directory.counts) > size).sum())
         raise DiskError(
-            f"{level}: {missing} of {directory.counts.size} blocks did not reach the disk; it is full or limited, free "
-            "space and run again"
+            f"{level}: {missing} of {directory.counts.size} blocks did not reach the disk; the disk is full or "
+            "limited, free space and run again"
         )
     return directory
 

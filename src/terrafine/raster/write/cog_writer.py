@@ -1,4 +1,4 @@
-"""Write, close, reopen, verify, publish: a file under its final name is always whole."""
+"""Write, close, reopen, verify, publish: a GeoTIFF under its final name is always whole."""
 
 from __future__ import annotations
 
@@ -40,7 +40,13 @@ _LINEAGE = "TERRAFINE"
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A file that was written, read back equal, and renamed to its final name."""
+    """A file that was written, read back equal, and renamed to its final name.
+
+    Attributes
+    ----------
+    path, sha256, bytes
+        The file, its digest, and its size in bytes.
+    """
 
     path: Path
     sha256: str
@@ -48,7 +54,20 @@ class Published:
 
 
 def check_free_space(path: str | os.PathLike[str], bytes_needed: int) -> None:
-    """The disk that will hold `path` has room for `bytes_needed`; raises DiskError with both numbers."""
+    """Check that the disk of a file has enough free space.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    bytes_needed
+        Its expected size.
+
+    Raises
+    ------
+    DiskError
+        If not; the message states both numbers.
+    """
     folder = Path(path).absolute().parent
     while not folder.exists():
         folder = folder.parent
@@ -68,10 +87,30 @@ def write_cog(
     nodata: float | None = -9999.0,
     **layout: Any,
 ) -> Published:
-    """Publish row blocks (band, y, x) float32, full width, from the top, as one verified Cloud-Optimized GeoTIFF.
+    """Publish blocks of rows as one verified Cloud-Optimized GeoTIFF of float32.
 
-    `layout` as `open_cog`, whose law this is; `nodata` of the floats written:
-    NaN stays NaN; None, or what no float32 holds, means -9999.
+    Parameters
+    ----------
+    path
+        The file.
+    geobox
+        Its grid.
+    rows
+        Blocks (band, y, x) of full width, from the top, NaN at nodata.
+    nodata
+        Nodata value to write. NaN stays NaN; None, or what no float32 holds, means -9999.
+    layout
+        Further arguments of `open_cog`.
+
+    Returns
+    -------
+    Published
+        The file with its digest and size.
+
+    Raises
+    ------
+    DiskError, OutputError, GridError
+        As `open_cog`.
     """
     with np.errstate(over="ignore"):
         usable = nodata is not None and (math.isnan(nodata) or math.isfinite(np.float32(nodata)))
@@ -100,15 +139,53 @@ def open_cog(
     surface: str | None = None,
     publish: Publish = publish,
 ) -> Iterator[CogWriter]:
-    """A Cloud-Optimized GeoTIFF that takes its rows from `push`, and is published, verified, as the block is left.
+    """Open a Cloud-Optimized GeoTIFF for writing rows; it is verified and published at the end of the block.
 
-    Cells that are missing arrive as NaN and are written as `encoding.nodata`. Overviews are averages of the valid
-    cells. `tags` go to the TERRAFINE domain; they are read last, so the rows may still fill them. The same pixels give
-    the same bytes, however the rows are cut and whatever `threads` (None: all cores). Memory: some stripes of 512 rows.
-    Nothing appears under `path` before all of it is on the disk and reads back as it was written; a failure leaves what
-    was there before. `publish` brings it there: by itself, or in a set (`PublishSet.stage`). Raises DiskError (full),
-    OutputError (rows that do not fill the grid, values that are infinite or not of the numbers' range, a file that does
-    not verify).
+    Overviews are averages of the valid cells. The same pixels give the same bytes, whatever the blocks of rows and the
+    number of threads. Memory: a few stripes of 512 rows. Nothing appears under `path` before all of it is on the disk
+    and reads back as it was written; a failure leaves what was there before.
+
+    Parameters
+    ----------
+    path
+        The file.
+    geobox
+        Its grid.
+    band_names, units
+        Name and unit of each band.
+    encoding
+        How values are stored; NaN is written as its nodata value.
+    tags
+        Tags of the TERRAFINE domain; read last, so they may be filled while rows are written.
+    vertical
+        Datum of the heights, or None.
+    area_or_point
+        `Area` or `Point`: what a pixel value refers to.
+    compress
+        `zstd`, `deflate`, `lzw` or `none`.
+    overviews, statistics
+        Whether to write them.
+    threads
+        Threads that compress; None for all cores.
+    surface
+        `DSM` or `DTM`, or None.
+    publish
+        Brings the finished file under its final name: `publish`, or `PublishSet.stage`.
+
+    Yields
+    ------
+    CogWriter
+        Takes the rows.
+
+    Raises
+    ------
+    DiskError
+        If the disk is full.
+    OutputError
+        If rows do not fill the grid, values are infinite or out of the range of the encoding, or the file does not
+        verify.
+    GridError
+        If a GeoTIFF cannot store the CRS.
     """
     target = Path(path).absolute()
     height, width = int(geobox.shape[0]), int(geobox.shape[1])
@@ -140,7 +217,22 @@ def open_cog(
 
 
 class CogWriter:
-    """Takes the rows of a file that is being written; `published` is there once it is."""
+    """Takes the rows of a file that is being written.
+
+    Parameters
+    ----------
+    target
+        The final name.
+    levels
+        Resolution levels, full resolution first.
+
+    Attributes
+    ----------
+    published
+        The published file, after the block of `open_cog` has ended.
+    statistics
+        Statistics of each band.
+    """
 
     published: Published
 
@@ -149,7 +241,18 @@ class CogWriter:
         self.statistics = [Statistics() for _ in range(levels[0].count)]
 
     def push(self, block: Rows) -> None:
-        """The next rows, (band, y, x) float32 of full width, NaN where missing; raises OutputError."""
+        """Write the next rows.
+
+        Parameters
+        ----------
+        block
+            float32 (band, y, x) of full width, NaN at nodata.
+
+        Raises
+        ------
+        OutputError
+            If the shape is wrong, there are too many rows, or values are infinite or out of range.
+        """
         main, target = self._levels[0], self._target
         if block.ndim != 3 or block.shape[0] != main.count or block.shape[2] != main.width:
             raise OutputError(
@@ -172,7 +275,13 @@ class CogWriter:
         main.push(block)
 
     def finish(self) -> None:
-        """Every row is there: write what is left of each level."""
+        """Write what is left of each level after the last row.
+
+        Raises
+        ------
+        OutputError
+            If rows are missing.
+        """
         main = self._levels[0]
         if main.filled != main.height:
             raise OutputError(f"{self._target}: got {main.filled} rows; expected the grid's {main.height}")
@@ -196,7 +305,7 @@ def _create(level: Level, profile: Mapping[str, Any]) -> Any:
 
 
 def _lineage(tags: Mapping[str, str], datum: VerticalDatum | None, surface: str | None) -> dict[str, str]:
-    """The tags of the lineage, with the vertical datum and the surface."""
+    """Return the tags of the TERRAFINE domain, with the vertical datum and the surface."""
     lineage = {str(k): str(v) for k, v in sorted(tags.items())}
     if datum is not None:
         lineage.setdefault(vertical.TAG, datum.name)
@@ -219,11 +328,11 @@ def _label(file: Any, meant: Description, stats: Sequence[Statistics] | None) ->
 
 @contextlib.contextmanager
 def _translated(target: Path) -> Iterator[None]:
-    """GDAL's and the system's failures to write as our own errors."""
+    """Translate GDAL's and the system's write failures to Terrafine's errors."""
     try:
         yield
     except RasterioError as error:
-        # GDAL's message for a failed write varies; a failure after a good start is the disk's in practice.
+        # GDAL's message for a failed write varies; in practice, a failure after a good start is the disk's.
         raise DiskError(
             f"{target}: could not be written ({error.__cause__ or error}); the disk is full, limited or "
             "failing. Free space and run again; what was there before is untouched"
@@ -233,5 +342,5 @@ def _translated(target: Path) -> Iterator[None]:
             raise DiskError(f"{target}: {error.strerror}; free space and run again, nothing was published") from error
         named = Path(str(error.filename))
         if target not in (named, named.parent) and staging_folder(target) not in (named, named.parent):
-            raise  # not of this file: it comes from whoever yields the rows
+            raise  # not about this file: the source of the rows raised it
         raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error

@@ -60,7 +60,18 @@ class Encoding:
         return low + (low == self.nodata), high - (high == self.nodata)
 
     def encode(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The numbers that store values, still as float32; NaN stays."""
+        """Return the numbers that store values, still as float32; NaN stays NaN.
+
+        Parameters
+        ----------
+        values
+            Values of any shape.
+
+        Returns
+        -------
+        NDArray[np.float32]
+            Numbers of the same shape, whole for integers.
+        """
         return np.rint(values / np.float32(self.scale)) if self.whole else values
 
 
@@ -68,7 +79,7 @@ FLOAT = Encoding()
 
 
 def profile(encoding: Encoding, count: int, block: int, compress: str, threads: int) -> dict[str, Any]:
-    """Creation options of one tiled level of a GeoTIFF.
+    """Return the creation options of one tiled level of a GeoTIFF.
 
     Parameters
     ----------
@@ -80,6 +91,11 @@ def profile(encoding: Encoding, count: int, block: int, compress: str, threads: 
         `zstd`, `deflate`, `lzw` or `none`.
     threads
         Threads that compress.
+
+    Returns
+    -------
+    dict[str, Any]
+        Arguments of `rasterio.open`.
     """
     options: dict[str, Any] = {
         "driver": "GTiff",

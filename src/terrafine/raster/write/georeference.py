@@ -1,4 +1,4 @@
-"""Which CRS a GeoTIFF keeps: with the vertical datum where both survive, else the horizontal one alone, else none."""
+"""Choose the CRS that a GeoTIFF can store: with the vertical datum if both survive, else the horizontal one alone."""
 
 from __future__ import annotations
 
@@ -23,24 +23,29 @@ __all__ = ["kept", "stored_crs"]
 
 
 def stored_crs(path: str | os.PathLike[str], geobox: GeoBox, datum: VerticalDatum | None = None) -> CRS | None:
-    """The CRS to write a grid with; the caller states a datum that is not in it as a tag.
+    """Return the CRS to write a grid with; the caller writes a datum that is not part of it as a tag.
 
-    Each candidate is written to a GeoTIFF in memory and read back: a datum shift, say, is dropped beside a vertical
-    CRS, and the same numbers would lie elsewhere.
+    Each candidate is written to a GeoTIFF in memory and read back. A datum shift, for example, is lost beside a
+    vertical CRS, and the same coordinates would then mean another place.
 
     Parameters
     ----------
     path
         The file that is read or written, for messages.
     geobox
-        The grid; without CRS the answer is None.
+        The grid.
     datum
-        The vertical datum to join, where a GeoTIFF keeps both.
+        The vertical datum to join if a GeoTIFF keeps both.
+
+    Returns
+    -------
+    pyproj.CRS or None
+        None if the grid has no CRS.
 
     Raises
     ------
     GridError
-        Where a GeoTIFF does not even keep the horizontal CRS.
+        If a GeoTIFF does not even keep the horizontal CRS.
     """
     if geobox.crs is None:
         return None
@@ -57,7 +62,20 @@ def stored_crs(path: str | os.PathLike[str], geobox: GeoBox, datum: VerticalDatu
 
 
 def kept(crs: CRS, read: CRS, geobox: GeoBox) -> bool:
-    """Whether the CRS read back means what was written: the same place, vertical datum and unit of height."""
+    """Return whether a CRS reads back with the same meaning: same place, vertical datum and unit of height.
+
+    Parameters
+    ----------
+    crs, read
+        The CRS that was written, and the one that was read back.
+    geobox
+        The grid.
+
+    Returns
+    -------
+    bool
+        True if all three agree.
+    """
     one, two = vertical.from_crs(crs), vertical.from_crs(read)
     datums = (one is None) == (two is None) and (one is None or two is None or one.same(two))
     return datums and vertical_unit(crs) == vertical_unit(read) and same_place(crs, read, geobox)
@@ -65,7 +83,7 @@ def kept(crs: CRS, read: CRS, geobox: GeoBox) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _through_geotiff(wkt: str) -> CRS | None:
-    """The CRS as a GeoTIFF keeps it, without a sidecar file; None where it keeps none."""
+    """Return the CRS as a GeoTIFF without sidecar files stores it, or None."""
     profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "height": 1, "width": 1}
     try:
         with gdal.environment(GDAL_PAM_ENABLED=False), MemoryFile() as memory:

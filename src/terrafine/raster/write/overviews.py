@@ -1,4 +1,4 @@
-"""One resolution level of a file that streams in: stripes of whole blocks, their digests, the next coarser level."""
+"""One resolution level of a file that is written row by row: stripes of whole blocks, their digests, the next level."""
 
 from __future__ import annotations
 
@@ -22,10 +22,27 @@ Rows = NDArray[np.float32]
 
 @dataclass(slots=True)
 class Level:
-    """Rows (band, y, x) pushed from the top leave as stripes of 512 rows; each stripe, halved, goes to `coarser`.
+    """Collects rows from the top, writes them as stripes of 512 rows, and passes halved stripes to the next level.
 
-    Means stay unrounded from level to level: of two classes 0 and 1 a coarse cell has the one that holds more than
-    half of its valid cells.
+    Means stay unrounded from level to level: with two classes 0 and 1, a coarse cell has the class of more than half of
+    its valid cells.
+
+    Attributes
+    ----------
+    path
+        The file of this level.
+    height, width, count
+        Rows, columns and bands.
+    encoding
+        How values are stored.
+    coarser
+        The next coarser level, or None.
+    file
+        The open rasterio dataset.
+    filled
+        Rows added so far.
+    digests
+        CRC-32 of each stripe as stored.
     """
 
     path: str
@@ -40,7 +57,13 @@ class Level:
     _stripe: Rows | None = None
 
     def push(self, rows: Rows) -> None:
-        """Take the next rows; cells without data are NaN. How the rows are cut does not matter."""
+        """Add the next rows; how they are divided into blocks does not matter.
+
+        Parameters
+        ----------
+        rows
+            float32 (band, y, x) of full width, NaN at nodata.
+        """
         at = 0
         while at < rows.shape[1]:
             if self._stripe is None:
@@ -80,9 +103,19 @@ class Level:
 
 
 def halved(rows: Rows) -> Rows:
-    """Means of 2 x 2 cells over those that are not NaN; (band, y, x) to (band, ceil(y/2), ceil(x/2)).
+    """Return means of 2 × 2 cells over those that are not NaN.
 
     An odd last row or column is averaged with itself, which is the mean of the cells that exist.
+
+    Parameters
+    ----------
+    rows
+        Values (band, y, x).
+
+    Returns
+    -------
+    ndarray of float32, (band, ceil(y/2), ceil(x/2))
+        NaN where all four cells are NaN.
     """
     _, height, width = rows.shape
     if height % 2:
@@ -103,9 +136,18 @@ def halved(rows: Rows) -> Rows:
 
 @dataclass(slots=True)
 class Statistics:
-    """Minimum, maximum, mean and standard deviation of the cells that are not NaN, the same however rows are cut.
+    """Minimum, maximum, mean and standard deviation of the cells that are not NaN, independent of the blocks of rows.
 
-    Sums are taken about the first valid value, by row, then added in row order in float64.
+    Sums are taken relative to the first valid value, by row, then added in row order in float64.
+
+    Attributes
+    ----------
+    n
+        Number of valid cells.
+    low, high
+        Lowest and highest value.
+    cells
+        Number of all cells.
     """
 
     n: int = 0
@@ -117,7 +159,18 @@ class Statistics:
     _squares: float = 0.0
 
     def add(self, rows: Rows) -> bool:
-        """Take rows (y, x); False where they hold an infinite value."""
+        """Add rows.
+
+        Parameters
+        ----------
+        rows
+            Values (y, x).
+
+        Returns
+        -------
+        bool
+            False if they hold an infinite value.
+        """
         self.cells += rows.size
         low, high = rows.min(initial=np.inf), rows.max(initial=-np.inf)
         holes = bool(np.isnan(low))
@@ -145,7 +198,7 @@ class Statistics:
         return True
 
     def tags(self) -> dict[str, str]:
-        """GDAL's statistics items for a band; empty where no cell is valid."""
+        """Return GDAL's statistics tags of a band; empty if no cell is valid."""
         if self.n == 0 or self._origin is None:
             return {}
         away = self._sum / self.n

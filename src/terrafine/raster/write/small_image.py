@@ -1,4 +1,4 @@
-"""Small rasters written whole in one go: the samples of a dataset."""
+"""Small rasters that are written whole: the samples of a dataset."""
 
 from __future__ import annotations
 
@@ -31,7 +31,28 @@ def write_patch(
     names: Sequence[str],
     nodata: float | None = None,
 ) -> None:
-    """A GeoTIFF of (band, y, x) in the array's own type; under its final name it is whole. Raises OutputError."""
+    """Write a GeoTIFF in the array's own type; under its final name it is whole.
+
+    Parameters
+    ----------
+    path
+        The file.
+    values
+        Values (band, y, x).
+    geobox
+        The grid.
+    names
+        Names of the bands.
+    nodata
+        Value of cells without data, or None.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written, or reads back different.
+    GridError
+        If a GeoTIFF cannot store the CRS.
+    """
     target = Path(path)
     crs = stored_crs(target, geobox)
     profile = {
@@ -63,7 +84,23 @@ def write_patch(
 
 
 def read_patch(path: str | os.PathLike[str]) -> NDArray[Any]:
-    """All of a small raster as it is stored, (band, y, x). Raises DataError."""
+    """Read all of a small raster as it is stored.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    ndarray, (band, y, x)
+        In the type of the file.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read.
+    """
     try:
         with (
             warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),

@@ -1,4 +1,4 @@
-"""A written file is read back and compared before it gets its name: its pixels, and all that describes them."""
+"""Read a written file back and compare it before it gets its final name: its pixels, and all that describes them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CELLS = 1e-4  # by which a corner may move
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a file must say of its pixels when it is read back.
+    """What a file must state when it is read back.
 
     Attributes
     ----------
@@ -40,11 +40,11 @@ class Description:
     encoding
         Type, scale and nodata of the numbers.
     names, units
-        Of the bands.
+        Names and units of the bands.
     tags
-        Of the lineage.
+        Tags of the TERRAFINE domain.
     area_or_point
-        What a pixel stands for.
+        What a pixel value refers to.
     """
 
     geobox: GeoBox
@@ -58,7 +58,24 @@ class Description:
 
 
 def verify_pixels(whole: str, levels: Sequence[Level], target: Path, threads: int) -> None:
-    """Every stripe of every level reads back with the digest that it was written with; raises OutputError."""
+    """Check that every stripe of every level reads back with the digest that it was written with.
+
+    Parameters
+    ----------
+    whole
+        The written file.
+    levels
+        Its resolution levels, full resolution first.
+    target
+        The final name, for messages.
+    threads
+        Threads that decompress.
+
+    Raises
+    ------
+    OutputError
+        If anything differs.
+    """
     for i, level in enumerate(levels):
         more = {"overview_level": i - 1} if i else {}
         with rasterio.open(whole, num_threads=threads, **more) as file:
@@ -75,7 +92,24 @@ def verify_pixels(whole: str, levels: Sequence[Level], target: Path, threads: in
 
 
 def verify_description(whole: str, expected: Description, target: Path, lineage: str) -> None:
-    """CRS, transform, datum, nodata, scale, names, units and tags read back as they were meant; raises OutputError."""
+    """Check that CRS, transform, datum, nodata, scale, names, units and tags read back as intended.
+
+    Parameters
+    ----------
+    whole
+        The written file.
+    expected
+        What it must state.
+    target
+        The final name, for messages.
+    lineage
+        Domain of the tags.
+
+    Raises
+    ------
+    OutputError
+        If anything differs.
+    """
     with rasterio.open(whole) as file:
         tags = file.tags(ns=lineage)
         verify_georeference(file, expected.geobox, expected.crs, target)
@@ -103,7 +137,22 @@ def verify_description(whole: str, expected: Description, target: Path, lineage:
 
 
 def verify_georeference(file: Any, geobox: GeoBox, crs: CRS | None, target: Path) -> None:
-    """The open file's cells lie where the grid's cells lie; raises OutputError."""
+    """Check that the cells of an open file lie where those of a grid lie.
+
+    Parameters
+    ----------
+    file
+        The open rasterio dataset.
+    geobox, crs
+        The grid, and the CRS that it was written with.
+    target
+        The final name, for messages.
+
+    Raises
+    ------
+    OutputError
+        If CRS or corners differ.
+    """
     read = CRS.from_wkt(file.crs.to_wkt()) if file.crs else None
     if (crs is None) != (read is None) or (crs is not None and read is not None and not kept(crs, read, geobox)):
         _differs(target, "CRS", "none" if crs is None else crs.name, "none" if read is None else read.name)

@@ -176,7 +176,7 @@ def test_regions_that_cannot_serve_are_refused(
     path = vector(tmp_path / "r.geojson", ({"id": 1}, at))
     with pytest.raises(error, match=says):
         read_regions(path, GRID, name)
-    with pytest.raises(SourceError, match="no readable GeoJSON"):
+    with pytest.raises(SourceError, match="not a readable GeoJSON"):
         read_regions(tmp_path / "absent.geojson", GRID)
 
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from tests.support.rasters import write_raster
 
 from terrafine.errors import BandError, EmptyError
-from terrafine.raster.read.guides import GuidedSource, open_guides
+from terrafine.raster.read.guided_source import GuidedSource
+from terrafine.raster.read.guides import open_guides
 from terrafine.raster.read.source import open_source
 
 SIDE, K, CELL = 30, 4, 120.0

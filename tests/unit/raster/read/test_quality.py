@@ -185,7 +185,7 @@ def test_a_band_that_is_only_called_scl_is_not_used(tmp_path: Path) -> None:
     values = np.concatenate((numbers("sentinel2"), numbers("sentinel2")[:1]))
     image = open_image(write(tmp_path / "a.tif", values, names=(*NAMES, "SCL")), sensor="sentinel2")
     assert invalid(image) == []
-    assert "no scene classes; it was not used" in image.notes[0]
+    assert "not scene classes; it was not used" in image.notes[0]
 
 
 def test_a_quality_band_of_a_mosaic_is_read_where_each_file_lies(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_bright_desert_is_noted_and_read_where_the_sensor_is_stated(low: float
 def test_a_bright_scene_whose_sensor_is_not_stated_is_refused_with_the_way(tmp_path: Path) -> None:
     desert = np.random.default_rng(0).uniform(0.2, 0.4, (1, *SHAPE)) * np.array([1.2, 1.0, 0.8])[:, None, None]
     path = write(tmp_path / "a.tif", np.round(1e4 * desert))
-    with pytest.raises(BandError, match=r'then it is sensor="sentinel2"'):
+    with pytest.raises(BandError, match=r'for such a scene state sensor="sentinel2"'):
         open_image(path, unless="sentinel2")
     image = open_image(path, unless="sentinel2", sensor="sentinel2")
     np.testing.assert_allclose(image.read("red", *WHOLE)[0], desert[0], atol=1e-4)

@@ -249,7 +249,7 @@ def test_missing_empty_and_foreign_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="0 bytes"):
         open_source(tmp_path / "empty.tif")
     (tmp_path / "text.tif").write_text("this is no raster\n" * 100)
-    with pytest.raises(SourceError, match="no raster"):
+    with pytest.raises(SourceError, match="not a raster"):
         open_source(tmp_path / "text.tif")
     with pytest.raises(SourceError):
         open_source(tmp_path)
