@@ -103,8 +103,8 @@ class System:
     variants
         Names of the models that need no weights.
     domain
-        Lowest and highest usual value in training, by name of a shipped model and band. Weights whose provenance states
-        a `domain` use that instead.
+        Of a shipped model by its name: quantiles of each band in training by their shares, `{"0.05": 0.03, ...}`.
+        Weights whose provenance states a `domain` use that.
     verb
         Verb of the command line that runs its models: `dem` from elevation, `height` from an image, `map` to classes.
     network
@@ -120,6 +120,6 @@ class System:
     build: Callable[[Mapping[str, Any], int], nn.Module] | None = None
     training: Training | None = None
     variants: tuple[str, ...] = ()
-    domain: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    domain: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
     verb: str = "dem"
     network: Any = None

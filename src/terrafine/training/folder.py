@@ -31,8 +31,8 @@ class RunFolder:
         The folder.
     log
         Lines of log.jsonl.
-    recipe
-        As JSON, until it is written.
+    recipe, data
+        The recipe, and the record of the data, as JSON, until they are written.
     restart
         Whether the checkpoint and the pictures of a former run are removed when the recipe is written.
     """
@@ -40,6 +40,7 @@ class RunFolder:
     path: Path
     log: list[dict[str, float]] = field(default_factory=list)
     recipe: str = ""
+    data: str = ""
     restart: bool = False
 
     @property
@@ -51,10 +52,15 @@ class RunFolder:
         """A picture of the held-out data at a step."""
         return self.path / "pictures" / f"step-{step:06d}.png"
 
-    def begin(self, recipe: str, upto: int) -> None:
-        """Take the recipe as JSON, and the log as it was at the step that the run resumes from; nothing is written."""
+    @property
+    def data_record(self) -> Path:
+        """What the run trains on: `terrafine.training.data_record`."""
+        return self.path / "data.json"
+
+    def begin(self, recipe: str, upto: int, data: str = "") -> None:
+        """Take recipe and data as JSON, and the log as it was at the step that is resumed; nothing is written."""
         self.log[:] = _read_log(self.path / "log.jsonl", upto)
-        self.recipe = recipe
+        self.recipe, self.data = recipe, data
 
     def write_begin(self) -> None:
         """Write what `begin` took, the first time it is called: after the first step, which may refuse the run."""
@@ -65,6 +71,8 @@ class RunFolder:
                 for old in (self.checkpoint, self.path / "curve.png", *self.path.glob("pictures/step-*.png")):
                     old.unlink(missing_ok=True)
             write_whole(self.path / "recipe.json", self.recipe.encode())
+            if self.data:
+                write_whole(self.data_record, self.data.encode())
             write_whole(self.path / "log.jsonl", "".join(json.dumps(line) + "\n" for line in self.log).encode())
         self.recipe = ""
 

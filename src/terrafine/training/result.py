@@ -21,7 +21,13 @@ __all__ = ["write_result"]
 
 
 def write_result(
-    path: Path, network: nn.Module, spec: ModelSpec, recipe: Recipe, scores: Mapping[str, float], **more: Any
+    path: Path,
+    network: nn.Module,
+    spec: ModelSpec,
+    recipe: Recipe,
+    scores: Mapping[str, float],
+    domain: Mapping[str, Mapping[str, float]] | None = None,
+    **more: Any,
 ) -> None:
     """Write the weights file, and result.json beside it.
 
@@ -33,6 +39,8 @@ def write_result(
         Finished weights, and what the system says of them.
     recipe, scores
         Recorded in the spec's provenance, with the version and licence of what they come from.
+    domain
+        Quantiles of each input band over the training data, by share; recorded too where there are any.
     **more
         Further fields of the spec, such as its calibration.
 
@@ -48,6 +56,7 @@ def write_result(
         "torch": torch.__version__,
         "data_licence": recipe.data.licence,
         "held_out_scores": {k: round(v, 5) for k, v in scores.items()},
+        **({"domain": domain} if domain else {}),
         "weights": sum(p.numel() for p in network.parameters()),
     }
     spec = replace(spec, name=recipe.name, version=recipe.version, provenance=provenance, **more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from terrafine.systems import find_system, recipe_folders, system_names
 from terrafine.training.balance import Balance
 from terrafine.training.checkpoint import averaged, read_checkpoint, start_state
 from terrafine.training.curve import check_extras
+from terrafine.training.data_record import data_record, require_unchanged
 from terrafine.training.device import find_device, full_float32, join_workers
 from terrafine.training.folder import RunFolder, open_folder, writing
 from terrafine.training.recipe import base_of, read_recipe, read_tables
@@ -58,8 +60,9 @@ def train(
     data_root
         Folder that the recipe's file names start from.
     out
-        Run folder: receives recipe.json, log.jsonl, curve.png, checkpoint.safetensors, pictures where the task draws
-        some, and at last the weights. A folder that holds a checkpoint of the same recipe is resumed.
+        Run folder: receives recipe.json, data.json with a digest of each file, log.jsonl, curve.png,
+        checkpoint.safetensors, pictures where the task draws some, and at last the weights. A folder that holds a
+        checkpoint of the same recipe is resumed, unless the data have changed.
     device
         `auto`, `cpu`, `cuda`, or a device of torch, such as `cuda:1`.
     restart
@@ -95,13 +98,16 @@ def train(
     state = start_state(network, discriminators, plan.optim, plan.stop, balance)
     target = Path(out).resolve() if ".." in Path(out).parts else Path(out)  # a/.. needs no folder a
     weights = target / f"{plan.stem}.safetensors"
+    record = data_record(root, task.files(root)) if workers.leads else {}
 
     def run(folder: RunFolder) -> dict[str, float]:
         if not restart and folder.checkpoint.exists():
             read_checkpoint(folder.checkpoint, state, plan.digest)
+            if workers.leads:
+                require_unchanged(folder.data_record, record)
         if workers.leads:
             folder.restart = restart
-            folder.begin(plan.to_json(), state.step)
+            folder.begin(plan.to_json(), state.step, json.dumps(record, indent=1))
         checks = fit(task, data, state, folder, where, workers=workers, progress=progress)
         if not workers.leads:
             return {}
@@ -109,8 +115,9 @@ def train(
             scores = task.score(network, checks, state.step)
             spec = task.system.describe(network, plan.network, task.scale)
             fields = task.spec_fields(network, checks)
+            domain = task.domain(data)
             with writing(folder.path):
-                write_result(weights, network, spec, plan, scores, **fields)
+                write_result(weights, network, spec, plan, scores, domain, **fields)
         return scores
 
     if workers.leads:

@@ -73,6 +73,14 @@ class Task(Generic[Kind]):
         """Read the data under a folder; raises DataError."""
         raise NotImplementedError
 
+    def files(self, root: Path) -> Sequence[Path]:
+        """Every file under a folder that `data` reads."""
+        raise NotImplementedError
+
+    def domain(self, data: Any) -> Mapping[str, Mapping[str, float]]:
+        """Quantiles of each input band over the training data, by share; empty where they say nothing."""
+        return {}
+
     def score(self, network: nn.Module, checks: Sequence[Any], step: int) -> dict[str, float]:
         """Held-out scores of a network after a step; checks are the validation batches, on the network's device."""
         raise NotImplementedError

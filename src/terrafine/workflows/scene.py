@@ -81,28 +81,13 @@ class Scene:
         return str(self.ref.spec.provenance.get("seen", "not stated"))
 
     def domain_notes(self) -> tuple[str, ...]:
-        """A warning for each band that is brighter or darker than nearly all that the weights saw in training."""
-        import numpy as np
-
+        """A warning for each band whose reflectances are distributed otherwise than those that the weights saw."""
         from terrafine.raster.read.image import sample
-        from terrafine.raster.read.sensors import COLOURS
         from terrafine.systems import find_system
+        from terrafine.workflows.domain import domain_notes
 
         domain = self.ref.spec.provenance.get("domain") or find_system(self.ref.spec.system).domain.get(self.ref.name)
-        found = sample(self.image)
-        if not domain or not found.size:
-            return ()
-        notes = []
-        for name, values in zip(COLOURS, found, strict=True):
-            low, high = domain.get(name, (-math.inf, math.inf))
-            middle = float(np.median(values))
-            if not low <= middle <= high:
-                notes.append(
-                    f"{name}: half of the image is {'below' if middle < low else 'above'} a reflectance of "
-                    f"{middle:.2g}, where the weights saw mostly {low:.2g} to {high:.2g} in training; take the result "
-                    "as unproven here"
-                )
-        return tuple(notes)
+        return domain_notes(domain or {}, sample(self.image), self.ref.name)
 
     def consistency_tags(self, residuals: Residuals) -> dict[str, str]:
         """How far the finer image, seen again at 10 m, is from the observation; empty where no image is made."""

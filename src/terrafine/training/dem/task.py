@@ -18,7 +18,7 @@ from terrafine.training.dem.hdf5 import SUFFIXES
 from terrafine.training.dem.patches import Batch, Sampler
 from terrafine.training.dem.recipe import DemRecipe
 from terrafine.training.dem.scores import calibrate, equivariance_error, score
-from terrafine.training.dem.terrain import check_leak, load_terrains, split
+from terrafine.training.dem.terrain import check_leak, load_terrains, matching, split
 from terrafine.training.task import Task
 
 __all__ = ["TASK", "DemData", "DemTask", "read_data"]
@@ -60,6 +60,10 @@ class DemTask(Task[DemRecipe]):
     def data(self, root: Path) -> DemData:
         """Terrain under a folder, split by geography and checked for leaks; raises DataError."""
         return read_data(self.recipe, root)
+
+    def files(self, root: Path) -> Sequence[Path]:
+        """Every file that a pattern of the recipe matches."""
+        return matching(root, self.recipe.data.files)
 
     def score(self, network: nn.Module, checks: Sequence[TrainingBatch], step: int) -> dict[str, float]:
         """Errors relative to interpolation."""

@@ -13,7 +13,7 @@ from terrafine.errors import DataError
 from terrafine.raster.read.source import open_source
 from terrafine.training.dem.hdf5 import SUFFIXES, Samples, read_samples
 
-__all__ = ["Terrain", "check_leak", "load_terrains", "split"]
+__all__ = ["Terrain", "check_leak", "load_terrains", "matching", "split"]
 
 _ROWS = 1024
 _PRINT = 12  # cells along a fingerprint
@@ -107,6 +107,11 @@ def load_terrains(root: Path, weights: Mapping[str, float]) -> list[Terrain]:
         cells = sum(t.heights.size for t in read)
         taken.update({p: replace(t, weight=weight * t.heights.size / cells) for p, t in zip(files, read, strict=True)})
     return list(taken.values())
+
+
+def matching(root: Path, patterns: Iterable[str]) -> list[Path]:
+    """Every file under a folder that a recipe's patterns match, an orbit behind `#` left out."""
+    return [p for entry in patterns for p in sorted(root.glob(entry.rpartition("#")[0] or entry))]
 
 
 def split(

@@ -61,6 +61,14 @@ class HeightTask(Task[ImageRecipe]):
         sampler = ImageSampler(training, p.size, p.batch, recipe.seed, p.least, p.mirror, p.light)
         return ImageTiles(sampler, _checks(validation, recipe))
 
+    def files(self, root: Path) -> Sequence[Path]:
+        """Both files of each pair; of tiles all that the patterns match, and the splits."""
+        data = self.recipe.data
+        if data.pairs:
+            return [root / name for pair in data.pairs.items() for name in pair]
+        tiles = [p for pattern in (data.images, data.heights) for p in root.glob(pattern)]
+        return tiles if data.split == "blocks" else [*tiles, root / data.splits]
+
     def score(self, network: nn.Module, checks: Sequence[ImageBatch], step: int = 0) -> dict[str, float]:
         """Means over tiles of `score_tiles`, and `to_mean`: MAE over that of each tile's own mean."""
         found: dict[str, list[Tensor]] = {}

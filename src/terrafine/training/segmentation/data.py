@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from terrafine.nn.dihedral import COUNT, transform
 from terrafine.nn.task import SampleBatch
 from terrafine.raster.write.small_image import read_patch
 
-__all__ = ["Sample", "SampleSampler", "load_all", "load_samples", "stacked"]
+__all__ = ["Sample", "SampleSampler", "load_all", "load_samples", "sample_files", "stacked"]
 
 K = 10
 
@@ -82,7 +82,14 @@ def load_samples(folder: Path, splits: Sequence[str], bands: int = 3, most: int 
     return load_all([folder], splits, bands, most)
 
 
-def _index(folder: Path, bands: int) -> tuple[list[dict[str, str]], float]:
+def sample_files(folder: Path, splits: Collection[str]) -> list[Path]:
+    """The index of a folder and the files of its samples in some splits; DataError where there is no index."""
+    records = [r for r in _index(folder, None)[0] if r["split"] in splits]
+    names = [f"{r['name']}_{part}.tif" for r in records for part in ("coarse", "fine", "label")]
+    return [folder / "index.json", *(folder / name for name in names)]
+
+
+def _index(folder: Path, bands: int | None) -> tuple[list[dict[str, str]], float]:
     """The records of a folder's samples, and the reflectance of one stored number."""
     path = folder / "index.json"
     try:
@@ -91,7 +98,7 @@ def _index(folder: Path, bands: int) -> tuple[list[dict[str, str]], float]:
         raise DataError(f"{path}: cannot be read ({e}); expected a folder of `terrafine dataset impervious`") from e
     if not str(index.get("format", "")).startswith("terrafine-impervious/1") or index.get("scale") != K:
         raise DataError(f"{path}: format {index.get('format')!r}, scale {index.get('scale')}; expected samples of ×{K}")
-    if len(index["bands"]) != bands:
+    if bands is not None and len(index["bands"]) != bands:
         raise DataError(f"{path}: holds {', '.join(index['bands'])}; expected {bands} bands, as [network] bands says")
     return index["samples"], 1.0 / float(index["stored_per_reflectance"])
 

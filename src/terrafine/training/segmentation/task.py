@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from terrafine.nn.system import System
 from terrafine.nn.task import SampleBatch
-from terrafine.training.segmentation.data import SampleSampler, cut, load_all, stacked
+from terrafine.training.segmentation.data import SampleSampler, cut, load_all, sample_files, stacked
 from terrafine.training.segmentation.picture import draw_samples
 from terrafine.training.segmentation.recipe import SampleRecipe
 from terrafine.training.task import Task
@@ -20,6 +21,8 @@ __all__ = ["TASK", "Samples", "SegmentationTask"]
 
 UNKNOWN = 255
 _DRAWN = 3
+_SEEN_BATCHES = 64
+SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles that the domain of weights is stated by
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,20 @@ class SegmentationTask(Task[SampleRecipe]):
             for s in load_all(folders, recipe.data.validate, bands, recipe.validation_samples)
         ]
         return Samples(sampler, checks)
+
+    def files(self, root: Path) -> Sequence[Path]:
+        """The index of each folder, and the files of its samples to train on and to validate."""
+        splits = {*self.recipe.data.train, *self.recipe.data.validate}
+        return [p for name in self.recipe.data.folders for p in sample_files(root / name, splits)]
+
+    def domain(self, data: Samples) -> Mapping[str, Mapping[str, float]]:
+        """Quantiles of red, green and blue of the first batches, light and haze varied as in training."""
+        values = [data.batch(step).coarse.transpose(0, 1).flatten(1).numpy() for step in range(_SEEN_BATCHES)]
+        found = np.quantile(np.concatenate(values, axis=1), SHARES, axis=1)
+        return {
+            band: {f"{p:.2f}": round(float(q), 5) for p, q in zip(SHARES, found[:, i], strict=True)}
+            for i, band in enumerate(("red", "green", "blue"))
+        }
 
     @torch.no_grad()
     def score(self, network: nn.Module, checks: Sequence[SampleBatch], step: int) -> dict[str, float]:

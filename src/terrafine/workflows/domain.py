@@ -1,0 +1,75 @@
+"""Whether an image is like what weights saw in training, band by band, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.raster.read.sensors import COLOURS
+
+__all__ = ["domain_notes"]
+
+_FAR = 0.35  # difference of two shares of cells below one reflectance from which distributions count as different
+_ADVICE = "take the result as unproven here"
+
+
+def domain_notes(domain: Mapping[str, Any], found: NDArray[np.float64], model: str) -> tuple[str, ...]:
+    """Warnings about the bands of an image.
+
+    Parameters
+    ----------
+    domain
+        Band -> what the weights saw: quantiles by share, `{"0.05": 0.03, "0.50": 0.12, ...}`; or, of earlier weights,
+        lowest and highest usual value.
+    found
+        Reflectance of cells spread over the image, (band, cell); red, green and blue.
+    model
+        Name of the model, for the notes.
+
+    Returns
+    -------
+    A sentence for each band that is distributed otherwise: at one of the quantiles, the share of the image's cells
+    below it differs by more than 0.35. One sentence more where the weights state nothing, or no distribution.
+    """
+    if not found.size:
+        return ()
+    if not domain:
+        return (f"{model} does not state which reflectances it saw in training, so the image was not compared",)
+    notes = []
+    coarse = False
+    for name, values in zip(COLOURS, found, strict=True):
+        known = domain.get(name)
+        if isinstance(known, Mapping):
+            notes += _by_quantiles(name, known, values)
+        elif isinstance(known, Sequence) and len(known) == 2:
+            coarse = True
+            notes += _by_range(name, float(known[0]), float(known[1]), values)
+    if coarse:
+        notes.append(f"{model} states only the usual range of each band, so medians were compared, not distributions")
+    return tuple(notes)
+
+
+def _by_quantiles(name: str, known: Mapping[str, float], values: NDArray[np.float64]) -> list[str]:
+    """The quantile at which the image differs most, where that is far."""
+    gaps = [(float(np.mean(values < q)), float(p), float(q)) for p, q in known.items()]
+    share, expected, level = max(gaps, key=lambda gap: abs(gap[0] - gap[1]))
+    if abs(share - expected) <= _FAR:
+        return []
+    side, of_image, of_training = ("below", share, expected) if share > expected else ("above", 1 - share, 1 - expected)
+    return [
+        f"{name}: {100 * of_image:.0f} % of the image is {side} a reflectance of {level:.2g}, against "
+        f"{100 * of_training:.0f} % of what the weights saw in training; {_ADVICE}"
+    ]
+
+
+def _by_range(name: str, low: float, high: float, values: NDArray[np.float64]) -> list[str]:
+    middle = float(np.median(values))
+    if low <= middle <= high:
+        return []
+    return [
+        f"{name}: half of the image is {'below' if middle < low else 'above'} a reflectance of {middle:.2g}, where the "
+        f"weights saw mostly {low:.2g} to {high:.2g} in training; {_ADVICE}"
+    ]
