@@ -22,9 +22,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from terrafine.atomic import write_whole
-from terrafine.errors import JobError
-from terrafine.host import available_cores, lock_exclusively
+from terrafine.atomic import check_name, write_whole
+from terrafine.errors import JobError, OutputError
+from terrafine.host import available_cores, lock_exclusively, make_private_folder, open_own_file
 from terrafine.inference.changes import changes, difference
 from terrafine.inference.plan import Plan
 from terrafine.inference.shardfile import is_whole
@@ -33,7 +33,7 @@ __all__ = ["Job", "engine_threads", "job_folder", "stored_request"]
 
 _FORMAT = 1
 _SHARD = re.compile(r"shard-(\d{7,})\.bin")
-_OURS = re.compile(r"plan\.json|lock|shard-\d{7,}\.bin|scratch-.*|\..*\.part")
+_OURS = re.compile(r"plan\.json|lock|shard-\d{7,}\.bin|scratch-[a-z-]+\.(tif|npy)|\.(plan|shard|scratch)\b.*\.part")
 
 
 def job_folder(output: Path) -> Path:
@@ -43,7 +43,11 @@ def job_folder(output: Path) -> Path:
 
 def stored_request(output: Path) -> dict[str, Any] | None:
     """The request of an unfinished job of that output, None without one; raises JobError when it cannot be read."""
-    record = _load(job_folder(output) / "plan.json")
+    folder = job_folder(output)
+    if os.path.lexists(folder):
+        _make(folder)
+        _refuse_foreign(folder)
+    record = _load(folder / "plan.json")
     return None if record is None else dict(record["request"])
 
 
@@ -84,9 +88,8 @@ class Job:
         """
         folder = job_folder(output)
         record = _canonical({"format": _FORMAT, "request": dict(request), "plan": json.loads(plan.to_json())})
-        if folder.exists() and not folder.is_dir():
-            raise JobError(f"{folder}: is a file where the job's folder belongs; move it, or write elsewhere")
-        folder.mkdir(exist_ok=True)
+        check_name(output)
+        _make(folder)
         _refuse_foreign(folder)
         lock = _hold(folder)
         try:
@@ -178,7 +181,13 @@ def _hold(folder: Path) -> int:
     """An exclusive lock that the kernel drops when its holder dies, however it dies."""
     path = folder / "lock"
     while True:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            lock = open_own_file(path)
+        except FileNotFoundError:  # its holder finished and removed the folder in between
+            _make(folder)
+            continue
+        except OutputError as error:
+            raise JobError(str(error)) from None
         if not lock_exclusively(lock):
             holder = os.read(lock, 200).decode(errors="replace").strip() or "another process"
             os.close(lock)
@@ -191,8 +200,15 @@ def _hold(folder: Path) -> int:
             os.ftruncate(lock, 0)
             os.write(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
             return lock
-        os.close(lock)  # its holder finished and removed the folder in between
-        folder.mkdir(exist_ok=True)
+        os.close(lock)
+        _make(folder)
+
+
+def _make(folder: Path) -> None:
+    try:
+        make_private_folder(folder)
+    except OutputError as error:
+        raise JobError(str(error)) from None
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -206,7 +222,7 @@ def _refuse_foreign(folder: Path) -> None:
 def _sweep(folder: Path, chosen: Callable[[str], bool]) -> None:
     for path in folder.iterdir():
         if _OURS.fullmatch(path.name) and chosen(path.name):
-            if path.is_dir():
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)

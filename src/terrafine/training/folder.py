@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from terrafine.atomic import write_whole
 from terrafine.errors import JobError, OutputError
-from terrafine.host import lock_exclusively
+from terrafine.host import lock_exclusively, open_own_file
 
 __all__ = ["RunFolder", "open_folder", "writing"]
 
@@ -147,7 +147,7 @@ def _locked(folder: Path) -> BinaryIO:
     path = folder / _LOCK
     while True:
         try:
-            file = open(path, "a+b")  # noqa: SIM115
+            file = open(open_own_file(path), "r+b")  # noqa: SIM115
         except OSError as e:
             raise OutputError(f"{folder}: cannot be written ({e.strerror}); use another out=DIR") from e
         try:
