@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from terrafine.errors import OutputError
+from terrafine.errors import DiskError, OutputError, ResourceError, TerrafineError
 
 __all__ = [
     "ALLOWED_REMOTE",
@@ -20,6 +20,7 @@ __all__ = [
     "import_engine",
     "lock_exclusively",
     "make_private_folder",
+    "of_system",
     "open_own_file",
     "peak_memory_bytes",
     "go_offline",
@@ -28,6 +29,8 @@ __all__ = [
 ALLOWED_REMOTE, NO_FILE = "CPL_VSIL_CURL_ALLOWED_FILENAME", "-"
 """GDAL's option that names the one remote file that may be read, and a value that no file has."""
 
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_SHORT = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN}
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _LOCKED_BYTE = 1 << 30  # Windows locks bytes, and a locked byte cannot be read, so this one is far behind the text
 
@@ -158,3 +161,16 @@ def import_engine(package: str) -> Any:
     finally:
         if absent:
             sys.modules.pop(hidden, None)
+
+
+def of_system(error: OSError | MemoryError) -> TerrafineError:
+    """An error of the operating system that nothing foresaw, as one of ours: disk, memory, or a path and its rights."""
+    if isinstance(error, MemoryError):
+        return ResourceError("the machine's memory is used up; close other programs, or allow the run less of it")
+    name = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+    said = error.strerror or str(error) or type(error).__name__
+    if error.errno in _FULL:
+        return DiskError(f"{name}{said}; free space and run again, nothing was published")
+    if error.errno in _SHORT:
+        return ResourceError(f"{name}{said}; close other programs and run again")
+    return OutputError(f"{name}{said}; check the name, its folder, and what this user may do there")

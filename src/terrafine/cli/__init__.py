@@ -27,7 +27,7 @@ from terrafine.cli.models import models
 from terrafine.cli.radar import radar
 from terrafine.cli.train import train
 from terrafine.errors import TerrafineError
-from terrafine.host import go_offline
+from terrafine.host import go_offline, of_system
 from terrafine.version import __version__
 
 __all__ = ["main"]
@@ -64,6 +64,10 @@ class _Verbs(click.Group):
             raise click.exceptions.Exit(e.exit_code) from None
         except BrokenPipeError:
             raise
+        except (OSError, MemoryError) as e:
+            ours = of_system(e)
+            _tell(ctx, f"error: {ours}")
+            raise click.exceptions.Exit(ours.exit_code) from None
         except Exception as e:
             _tell(ctx, f"error: unexpected {type(e).__name__}: {e}\n{_how_to_report(ctx)}")
             raise click.exceptions.Exit(UNEXPECTED) from None

@@ -197,8 +197,12 @@ def _hold(folder: Path) -> int:
         except FileNotFoundError:
             current = False
         if current:
-            os.ftruncate(lock, 0)
-            os.write(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+            try:
+                os.ftruncate(lock, 0)
+                os.write(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+            except OSError:
+                os.close(lock)
+                raise
             return lock
         os.close(lock)
         _make(folder)

@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from terrafine.arguments import check_arguments
 from terrafine.errors import TerrafineError
+from terrafine.host import of_system
 from terrafine.raster.read.access import access_scope
 
 __all__ = ["INSTEAD", "adapted", "advice_for", "arguments_in", "arguments_of", "names_own_arguments", "rewritten"]
@@ -127,7 +128,12 @@ def names_own_arguments(fields: Any = None, also: Collection[str] = ()) -> Calla
         def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
             with advice_for(has), access_scope():
                 check_arguments(verb, fields, args, kwargs)
-                return verb(*args, **kwargs)
+                try:
+                    return verb(*args, **kwargs)
+                except BrokenPipeError:  # whoever reads the output has gone, which is no failure of the run
+                    raise
+                except (OSError, MemoryError) as error:
+                    raise of_system(error) from error
 
         wrapped.__dict__["arguments"] = has
         return wrapped

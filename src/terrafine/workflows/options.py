@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINES", "Guidance", "ReadOptions", "RunOptions", "TargetGrid", "parse_size"]
 
+_THREADS = 1024  # more than any machine has cores; a library asked for millions dies
 ENGINES = ("torch", "openvino", "onnx")
 _FACTOR = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
@@ -140,6 +141,8 @@ class RunOptions:
             value = getattr(self, name)
             if value is not None and (not is_whole(value) or value < 1):
                 raise UsageError(f"{name}={value!r}; expected a whole number of at least 1")
+        if self.threads is not None and self.threads > _THREADS:
+            raise UsageError(f"threads={self.threads}; expected at most {_THREADS:,}")
         if self.dask is not None and not isinstance(self.dask, str) and not hasattr(self.dask, "submit"):
             raise UsageError(
                 f"dask={self.dask!r}; expected an address such as tcp://host:8786, or a distributed.Client"

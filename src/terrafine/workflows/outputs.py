@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from terrafine.atomic import check_name
 from terrafine.errors import OutputError, UsageError
 from terrafine.inference.assemble import Residuals
 from terrafine.nn.spec import ModelSpec
@@ -215,6 +216,7 @@ def check_destinations(paths: list[str], destination: Path, preview: Path | None
     A device or a pipe is refused: publishing renames over its target, and would put a plain file in its place.
     """
     for out in (destination, *([] if preview is None else [preview])):
+        check_name(out)
         for path in paths:
             if out.exists() and any(file.exists() and out.samefile(file) for file in _on_disk(path)):
                 raise OutputError(f"{out}: is the input itself, which is never overwritten; give another output")

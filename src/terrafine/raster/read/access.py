@@ -99,6 +99,10 @@ def classify(name: str) -> Location:
     """Where a name leads that the user gave; raises SourceError for one that leads elsewhere."""
     if any(ord(c) < 32 for c in name):
         raise SourceError(f"{name!r}: holds control characters; expected the path of a file")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise SourceError(f"{name!r}: the name is not UTF-8, as GDAL expects it; rename the file") from None
     if name.startswith("/vsi"):
         return _virtual(name, name)
     if _SCHEME.match(name) and not os.path.lexists(name):
