@@ -8,38 +8,31 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import os
 import re
-import secrets
-import socket
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from terrafine.errors import OutputError
-from terrafine.host import lock_exclusively, make_private_folder, open_own_file
+from terrafine.host import lock_exclusively
+from terrafine.private import check_name, empty_folder, make_private_folder, open_own_file, part_name, sweep_dead
 
 __all__ = [
     "Publish",
     "PublishSet",
     "StagedFile",
-    "check_name",
     "publish",
     "staging_folder",
-    "sweep_dead",
     "temporary_folder",
     "workshop",
     "write_whole",
     "written",
 ]
 
-_PART = re.compile(r"\..*\.([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{8}\.part", re.DOTALL)
 _WORK = re.compile(r"(level\d+|whole)\.tif(\.aux\.xml|\.ovr|\.msk)?")
-_LONGEST = 210  # bytes of a name; the longest derived from it has 45 more, and most disks allow 255
 
 Publish = Callable[[Path, Path], None]
 """Takes a finished file in the target's file system, and the target: its final name."""
@@ -84,7 +77,7 @@ def written(target: Path, publish: Publish = publish) -> Iterator[Path]:
     OSError
         If the file cannot be written, flushed or renamed.
     """
-    part = _part(target)
+    part = target.with_name(part_name(target.name))
     try:
         yield part
         publish(part, target)
@@ -126,7 +119,7 @@ class StagedFile:
     """
 
     def __init__(self, target: Path) -> None:
-        self._target, self._part = target, _part(target)
+        self._target, self._part = target, target.with_name(part_name(target.name))
         self._file: BinaryIO | None = None
 
     def write(self, data: bytes | memoryview) -> int:
@@ -296,12 +289,12 @@ def workshop(target: Path) -> Iterator[Path]:
     with open(open_own_file(folder / "lock"), "wb") as lock:
         if not lock_exclusively(lock.fileno()):
             raise OutputError(f"{target}: another run is writing it now; wait for it, or choose another name")
-        _empty(folder)
+        empty_folder(folder, _WORK)
         try:
             yield folder
         finally:
             with contextlib.suppress(OSError, OutputError):
-                _empty(folder)
+                empty_folder(folder, _WORK)
                 (folder / "lock").unlink(missing_ok=True)
                 folder.rmdir()
 
@@ -322,72 +315,11 @@ def staging_folder(target: Path) -> Path:
     return target.parent / f".{target.name}.part"
 
 
-def _empty(folder: Path) -> None:
-    """Remove the files that an earlier run left, once it is certain that they are a run's; else OutputError."""
-    found = [path for path in folder.iterdir() if path.name != "lock"]
-    foreign = [path.name for path in found if path.is_symlink() or not (path.is_file() and _WORK.fullmatch(path.name))]
-    if foreign:
-        raise OutputError(
-            f"{folder}: holds files that are not of a run ({', '.join(sorted(foreign)[:3])}); move them, or write "
-            "elsewhere"
-        )
-    for path in found:
-        path.unlink()
-
-
-def check_name(target: Path) -> None:
-    """The name leaves room for those that are derived from it, and is text; raises OutputError."""
-    try:
-        size = len(os.fspath(target.name).encode())
-    except UnicodeEncodeError:
-        raise OutputError(f"{os.fspath(target)!r}: the name is not UTF-8; give another") from None
-    if size > _LONGEST:
-        raise OutputError(f"{target}: a name of {size} bytes; expected at most {_LONGEST}, or the disk refuses it")
-
-
-def sweep_dead(folder: Path) -> None:
-    """Remove the hidden files `.NAME.….part` of runs on this machine that no longer live."""
-    with contextlib.suppress(OSError):
-        for entry in os.scandir(folder):
-            match = _PART.fullmatch(entry.name)
-            if match and match[1] == _machine() and entry.is_file(follow_symlinks=False) and not _lives(int(match[2])):
-                with contextlib.suppress(OSError):
-                    os.unlink(entry.path)  # noqa: PTH108
-
-
-@functools.cache
-def _machine() -> str:
-    """The machine, or the container, within which a process number means one process."""
-    try:
-        space = os.readlink("/proc/self/ns/pid")  # noqa: PTH115
-    except OSError:
-        space = ""
-    return f"{zlib.crc32((socket.gethostname() + space).encode()):08x}"
-
-
-def _lives(process: int) -> bool:
-    """Whether a process of that number runs on this machine; True where that is not certain."""
-    if os.name == "nt":
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
-
-
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
     """Give a folder in the system's temporary directory; it is removed with its content when the block ends."""
     with tempfile.TemporaryDirectory(prefix="terrafine-") as folder:
         yield Path(folder)
-
-
-def _part(target: Path) -> Path:
-    """Return a hidden name beside the target that no other process, thread or machine uses."""
-    return target.with_name(f".{target.name}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.part")
 
 
 def _set_aside(target: Path, undo: contextlib.ExitStack) -> None:

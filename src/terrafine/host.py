@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import importlib
 import os
-import stat
 import sys
-from pathlib import Path
 from typing import Any
 
 from terrafine.errors import DiskError, OutputError, ResourceError, TerrafineError
@@ -19,9 +16,7 @@ __all__ = [
     "available_cores",
     "import_engine",
     "lock_exclusively",
-    "make_private_folder",
     "of_system",
-    "open_own_file",
     "peak_memory_bytes",
     "go_offline",
 ]
@@ -31,7 +26,6 @@ ALLOWED_REMOTE, NO_FILE = "CPL_VSIL_CURL_ALLOWED_FILENAME", "-"
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _SHORT = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN}
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _LOCKED_BYTE = 1 << 30  # Windows locks bytes, and a locked byte cannot be read, so this one is far behind the text
 
 
@@ -71,51 +65,6 @@ def _lock_on_windows(handle: int) -> bool:
     finally:
         os.lseek(handle, place, os.SEEK_SET)
     return True
-
-
-def make_private_folder(folder: Path) -> None:
-    """Make a folder that this user alone may enter, or accept one that is there, is no link and belongs to this user.
-
-    Raises OutputError for a link, a file or another user's folder of that name; OSError where it cannot be made.
-    """
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-        return
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode):
-        kind = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "a file"
-        raise OutputError(f"{folder}: is {kind} where a folder of Terrafine belongs; move it, or write elsewhere")
-    _refuse_stranger(folder, found)
-
-
-def open_own_file(path: Path) -> int:
-    """A handle to read and write a small file of this user, made where it is absent; never through a link.
-
-    Raises OutputError for a link, a file with a second name, or another user's; OSError where it cannot be opened.
-    """
-    try:
-        handle = os.open(
-            path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o600
-        )
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR):
-            raise OutputError(f"{path}: is not a plain file, as Terrafine's own is; move it away") from None
-        raise
-    found = os.fstat(handle)
-    try:
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-            raise OutputError(f"{path}: is not a plain file with one name, as Terrafine's own is; move it away")
-        _refuse_stranger(path, found)
-    except BaseException:
-        os.close(handle)
-        raise
-    return handle
-
-
-def _refuse_stranger(path: Path, found: os.stat_result) -> None:
-    user = getattr(os, "geteuid", lambda: found.st_uid)()
-    if found.st_uid != user:
-        raise OutputError(f"{path}: belongs to another user (number {found.st_uid}); write elsewhere")
 
 
 def available_cores() -> int:

@@ -12,9 +12,10 @@ import pytest
 from tests.support.rasters import write_dem
 
 import terrafine
-from terrafine.atomic import staging_folder, sweep_dead, written
+from terrafine.atomic import staging_folder, written
 from terrafine.errors import JobError, OutputError
 from terrafine.inference.job import job_folder
+from terrafine.private import make_private_folder, sweep_dead
 from terrafine.training.folder import _LOCK, _locked
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
@@ -95,8 +96,6 @@ def test_a_link_in_a_job_folder_is_removed_without_what_it_leads_to(
 
 
 def test_work_folders_are_private(dem: Path, tmp_path: Path) -> None:
-    from terrafine.host import make_private_folder
-
     old = os.umask(0)
     try:
         make_private_folder(tmp_path / "private")
@@ -108,7 +107,7 @@ def test_work_folders_are_private(dem: Path, tmp_path: Path) -> None:
 def test_another_user_s_folder_is_refused(dem: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "o.tif"
     job_folder(out).mkdir()
-    monkeypatch.setattr("terrafine.host.os.geteuid", lambda: tmp_path.stat().st_uid + 1)
+    monkeypatch.setattr("terrafine.private.os.geteuid", lambda: tmp_path.stat().st_uid + 1)
     with pytest.raises(JobError, match="belongs to another user"):
         terrafine.sharpen_dem(dem, out, **OPTIONS)
 

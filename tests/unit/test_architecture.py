@@ -20,6 +20,7 @@ LEAVES = {
     "arguments",
     "atomic",
     "host",
+    "private",
     "version",
     "schema",
 }  # everyone may import them; they import leaves alone

@@ -22,12 +22,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from terrafine.atomic import check_name, write_whole
+from terrafine.atomic import write_whole
 from terrafine.errors import JobError, OutputError
-from terrafine.host import available_cores, lock_exclusively, make_private_folder, open_own_file
+from terrafine.host import available_cores, lock_exclusively
 from terrafine.inference.changes import changes, difference
 from terrafine.inference.plan import Plan
 from terrafine.inference.shardfile import is_whole
+from terrafine.private import check_name, make_private_folder, open_own_file
 
 __all__ = ["Job", "engine_threads", "job_folder", "stored_request"]
 

@@ -14,7 +14,8 @@ from typing import BinaryIO
 
 from terrafine.atomic import write_whole
 from terrafine.errors import JobError, OutputError
-from terrafine.host import lock_exclusively, open_own_file
+from terrafine.host import lock_exclusively
+from terrafine.private import open_own_file
 
 __all__ = ["RunFolder", "open_folder", "writing"]
 

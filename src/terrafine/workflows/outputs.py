@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terrafine.atomic import check_name
 from terrafine.errors import OutputError, UsageError
 from terrafine.inference.assemble import Residuals
 from terrafine.nn.spec import ModelSpec
+from terrafine.private import check_name
 from terrafine.raster.bands import band
 from terrafine.raster.grid import subdivided
 from terrafine.raster.read.source import open_source

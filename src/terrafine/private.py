@@ -1,0 +1,190 @@
+"""Files and folders that belong to this user and this run alone, and names that no one else uses."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import os
+import re
+import secrets
+import socket
+import stat
+import zlib
+from pathlib import Path
+
+from terrafine.errors import OutputError
+
+__all__ = ["check_name", "empty_folder", "make_private_folder", "open_own_file", "part_name", "sweep_dead"]
+
+_PART = re.compile(r"\..*\.([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{8}\.part", re.DOTALL)
+_LONGEST = 210  # bytes of a name; the longest derived from it has 45 more, and most disks allow 255
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder that this user alone may enter, or accept one of this user that exists and is not a link.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+
+    Raises
+    ------
+    OutputError
+        For a link, a file or another user's folder of that name.
+    OSError
+        If the folder cannot be made.
+    """
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+        return
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        kind = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "a file"
+        raise OutputError(f"{folder}: is {kind} where a folder of Terrafine belongs; move it, or write elsewhere")
+    _refuse_stranger(folder, found)
+
+
+def open_own_file(path: Path) -> int:
+    """Open a small file of this user for reading and writing, never through a link; it is made if it does not exist.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    int
+        The handle.
+
+    Raises
+    ------
+    OutputError
+        For a link, a file with a second name, or a file of another user.
+    OSError
+        If the file cannot be opened.
+    """
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o600)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR):
+            raise OutputError(f"{path}: is not a plain file, expected one of Terrafine; move it away") from None
+        raise
+    found = os.fstat(handle)
+    try:
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            raise OutputError(f"{path}: is not a plain file with one name, expected one of Terrafine; move it away")
+        _refuse_stranger(path, found)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _refuse_stranger(path: Path, found: os.stat_result) -> None:
+    user = getattr(os, "geteuid", lambda: found.st_uid)()
+    if found.st_uid != user:
+        raise OutputError(f"{path}: belongs to another user (number {found.st_uid}); write elsewhere")
+
+
+def check_name(target: Path) -> None:
+    """Check that the name of an output is text and leaves room for the names that are derived from it.
+
+    Parameters
+    ----------
+    target
+        The output.
+
+    Raises
+    ------
+    OutputError
+        For a name that is not UTF-8, or too long.
+    """
+    try:
+        size = len(target.name.encode())
+    except UnicodeEncodeError:
+        raise OutputError(f"{os.fspath(target)!r}: the name is not UTF-8; give another") from None
+    if size > _LONGEST:
+        raise OutputError(f"{target}: a name of {size} bytes; expected at most {_LONGEST}, or the disk refuses it")
+
+
+def empty_folder(folder: Path, known: re.Pattern[str]) -> None:
+    """Remove the files of an earlier run from a work folder, its lock excepted, unless there is anything else in it.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    known
+        Names of the files of a run.
+
+    Raises
+    ------
+    OutputError
+        For files that are not of a run; nothing is removed then.
+    """
+    found = [path for path in folder.iterdir() if path.name != "lock"]
+    foreign = [path.name for path in found if path.is_symlink() or not (path.is_file() and known.fullmatch(path.name))]
+    if foreign:
+        names = ", ".join(sorted(foreign)[:3])
+        raise OutputError(f"{folder}: holds files that are not of a run ({names}); move them, or write elsewhere")
+    for path in found:
+        path.unlink()
+
+
+def part_name(name: str) -> str:
+    """Return a hidden name that no other process, thread or machine uses, and that states which process does.
+
+    Parameters
+    ----------
+    name
+        The final name.
+
+    Returns
+    -------
+    str
+        `.NAME.MACHINE-PROCESS-RANDOM.part`.
+    """
+    return f".{name}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.part"
+
+
+def sweep_dead(folder: Path) -> None:
+    """Remove the hidden files of `part_name` whose processes on this machine have ended.
+
+    Parameters
+    ----------
+    folder
+        Where to look; not below it.
+    """
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            match = _PART.fullmatch(entry.name)
+            if match and match[1] == _machine() and entry.is_file(follow_symlinks=False) and not _lives(int(match[2])):
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.path)  # noqa: PTH108
+
+
+@functools.cache
+def _machine() -> str:
+    """The machine, or the container, within which a process number means one process."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")  # noqa: PTH115
+    except OSError:
+        space = ""
+    return f"{zlib.crc32((socket.gethostname() + space).encode()):08x}"
+
+
+def _lives(process: int) -> bool:
+    """Whether a process of that number runs on this machine; True where that is not certain."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
