@@ -67,3 +67,11 @@ def test_numbers_that_no_surface_reflects_are_refused_whatever_is_stated(tmp_pat
     result = run("map", wrong, tmp_path / "a.tif", "--sensor", "sentinel2")
     assert result.exit_code == 4
     assert "does not read as sentinel2" in result.stderr
+
+
+@pytest.mark.parametrize("share", ["-1", "1.5", "nan"])
+def test_a_limit_of_cloud_that_is_no_share_is_refused(share: str, tmp_path: Path, run: Run) -> None:
+    result = run("map", image(tmp_path / "city.tif", 0.02, 0.3), tmp_path / "map.tif", "--max-bright", share)
+    assert result.exit_code == 2, result.output
+    assert f"--max-bright {share}" in result.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["city.tif"]

@@ -33,6 +33,8 @@ _IMAGES = (
 
 def print_evaluation(done: Evaluation) -> None:
     """The verdict, a row for each candidate, notes, gates, and where the report is."""
+    from terrafine.evaluation.gate import measured
+
     results = done.results
     rows_of = {"classes": _class_rows, "sample": _sample_rows, "image": _image_rows}
     header, rows = rows_of.get(results.get("kind", ""), _elevation_rows)(results)
@@ -41,7 +43,8 @@ def print_evaluation(done: Evaluation) -> None:
     for note in results["notes"]:
         click.echo(note)
     for gate in results.get("gates", []):
-        click.echo(f"{'passed' if gate['passed'] else 'FAILED'}  {gate['candidate']}: {gate['key']} {gate['value']}")
+        state = "passed" if gate["passed"] else "FAILED"
+        click.echo(f"{state}  {gate['candidate']}: {gate['key']} {measured(gate['value'])}")
     if done.files:
         pages = [path for path in done.files if path.suffix != ".csv"]
         tables = len(done.files) - len(pages)

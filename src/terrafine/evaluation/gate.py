@@ -24,7 +24,7 @@ from typing import Any
 
 from terrafine.errors import GateError, SourceError, UsageError
 
-__all__ = ["Gate", "check", "load_gates", "raise_unless_passed"]
+__all__ = ["Gate", "check", "load_gates", "measured", "raise_unless_passed"]
 
 _KINDS = {"max": "at most", "min": "at least", "is": "exactly"}
 
@@ -111,13 +111,17 @@ def _value(candidate: Mapping[str, Any], key: str) -> Any:
     return value
 
 
+def measured(value: float | bool | None) -> str:
+    """A measured value as messages and tables print it: four digits of a fraction."""
+    return "not measured" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def raise_unless_passed(checks: Sequence[Mapping[str, Any]]) -> None:
     """Raise GateError naming every gate that was not passed."""
     failed = [c for c in checks if not c["passed"]]
     if failed:
         lines = [
-            f"{c['candidate']}: {c['key']} is {'not measured' if c['value'] is None else c['value']}, "
-            f"expected {_KINDS[c['kind']]} {c['limit']}"
+            f"{c['candidate']}: {c['key']} is {measured(c['value'])}, expected {_KINDS[c['kind']]} {c['limit']}"
             for c in failed
         ]
         raise GateError(f"{len(failed)} of {len(checks)} gates not passed. " + "; ".join(lines))

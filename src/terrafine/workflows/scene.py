@@ -224,6 +224,11 @@ def open_scene(
 
 
 def require_clear(image: ImageSource, max_bright: float | None, sensor: str | None) -> None:
-    """Refuse an image that looks like cloud; where its sensor is stated and no limit is, only note it."""
+    """Refuse an image that looks like cloud; where its sensor is stated and no limit is, only note it.
+
+    Raises UsageError for a limit that is no share, SourceError for more cloud than that.
+    """
+    if max_bright is not None and not 0 <= max_bright <= 1:
+        raise UsageError(f"max_bright={max_bright:g}; expected a share of the image, 0 to 1")
     limit = MAX_BRIGHT if max_bright is None else max_bright
     image.require_clear(limit, warn=max_bright is None and sensor is not None)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from terrafine.errors import GateError, SourceError, UsageError
-from terrafine.evaluation.gate import check, load_gates, raise_unless_passed
+from terrafine.evaluation.gate import check, load_gates, measured, raise_unless_passed
 
 
 def written(path: Path, text: str) -> Path:
@@ -68,3 +68,10 @@ def test_a_file_that_is_no_toml_is_a_source_error(tmp_path: Path) -> None:
     for path in (tmp_path / "absent.toml", written(tmp_path / "g.toml", "[max\n")):
         with pytest.raises(SourceError, match=path.name):
             load_gates(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.123456789, "0.1235"), (1234.5678, "1235"), (7, "7"), (True, "True"), (None, "not measured")]
+)
+def test_a_measured_value_has_four_digits(value: float | bool | None, text: str) -> None:
+    assert measured(value) == text
