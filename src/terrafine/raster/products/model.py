@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
+
+from terrafine.raster.products.noise import mean_variance
 
 __all__ = ["Product", "SensorModel", "SensorUncertainty", "Surface"]
 
 Surface = Literal["DSM", "DTM"]
+SAME = 0.15
+"""Share of the posting by which cells may differ from it and still be the product's own."""
 ARCSECOND_M = 111_132 / 3600  # along a meridian, mean over the ellipsoid
 
 
@@ -124,6 +129,39 @@ class Product:
         if self.posting is None:
             return None
         return self.posting * (ARCSECOND_M if self.posting_unit == "arcsec" else 1.0)
+
+    def stretched(self, size_m: tuple[float, float]) -> float:
+        """How many times cells of that size (y, x) in metres are the product's own; 1 where it has no posting.
+
+        A posting in arc seconds is compared along the meridian, one in metres by the area of the cell.
+        """
+        if self.posting_m is None:
+            return 1.0
+        own = size_m[0] if self.posting_unit == "arcsec" else math.sqrt(size_m[0] * size_m[1])
+        return own / self.posting_m
+
+    def on_cells(self, size_m: tuple[float, float]) -> Product:
+        """The product on cells of that size (y, x) in metres.
+
+        Point spread and correlation keep their metres: on a geographic grid they grow in cells towards the poles, as
+        columns draw together. Cells of more than 1.15 times the posting are taken as means of its own cells, whose
+        noise is smaller; those of less than 0.85 times as interpolated.
+        """
+        if self.posting_m is None:
+            return self
+        cell, sensor, times = math.sqrt(size_m[0] * size_m[1]), self.sensor, self.stretched(size_m)
+        blur = (sensor.psf_cells * self.posting_m) ** 2
+        if times < 1.0 - SAME:  # the mean over its own cell is part of the blur of an interpolated one
+            blur += max(self.posting_m**2 - cell**2, 0.0) / 12.0
+        factor = math.sqrt(mean_variance(sensor.correlation_cells, (times, times))) if times > 1.0 + SAME else 1.0
+        adapted = replace(
+            sensor,
+            psf_cells=round(math.sqrt(blur) / cell, 3),
+            noise_flat_m=round(sensor.noise_flat_m * factor, 3),
+            noise_slope_m=round(sensor.noise_slope_m * factor, 3),
+            correlation_cells=round(sensor.correlation_cells * self.posting_m / cell, 3),
+        )
+        return replace(self, sensor=adapted)
 
     def identity(self) -> dict[str, Any]:
         """What a result made for this product depends on, as plain JSON."""

@@ -6,19 +6,34 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from terrafine.raster.products.model import Product, SensorModel
+from terrafine.raster.products.estimate import estimate_sensor, sample_windows
+from terrafine.raster.products.model import SAME, Product
 from terrafine.raster.products.registry import PRODUCTS, find_product
 from terrafine.raster.protocol import RasterSource
 
-__all__ = ["Resolved", "default_sensor", "recognise", "resolve_product"]
+__all__ = ["Resolved", "recognise", "resolve_product"]
 
 _TAGS = ("TERRAFINE_PRODUCT", "PRODUCT")
 _MADE_HERE = ("MODEL", "SYSTEM", "SOURCE_SHA256")  # all of them: an output of Terrafine, whose cells are of no product
+_GRID = 1e-3  # of the posting, by which a grid of arc seconds may differ from it
+_SRTM_M = (20.0, 110.0, 50.0)  # cells of SRTM, projected or not: least, most, and between 1" and 3"
+_HOW = {
+    "noisy": "not recognised, measured from its spectrum",
+    "blurred": "not recognised, blurred as its spectrum shows",
+    "exact": "not recognised, its spectrum is that of block means",
+    "unknown": "not recognised",
+}
+_STATE = 'state it with product="srtm1" or another key, or with a product file'
+_NOTE = {
+    "noisy": "",
+    "blurred": f"the noise of this DEM is not identifiable from its heights, and 1 % of the cell is taken; {_STATE}",
+    "exact": "",
+    "unknown": f"point spread and noise of this DEM are not identifiable from its heights; {_STATE}",
+}
 _DESCRIPTIONS = ("TIFFTAG_IMAGEDESCRIPTION", "TIFFTAG_DOCUMENTNAME", "TITLE", "SOURCE_DATASET", "DESCRIPTION")
-_NEAR = 0.15  # of the posting, by which cells may differ from it
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +81,36 @@ def resolve_product(source: RasterSource, asked: str | os.PathLike[str] | Produc
     """
     rows = source.shape[0] // 2
     size = source.pixel_size_m(slice(rows, rows + 1))[:, 0]
-    pitch, cell = float(size[0]), float(size.min())
+    cells = float(size[0]), float(size[1])
+    pitch = cells[0]
     if asked is not None:
         product = find_product(asked)
-        return Resolved(product, "stated", "" if _own_cells(product, pitch) else _resampled(product, pitch))
+        note = "" if _own_cells(product, cells) else _resampled(product, pitch)
+        return Resolved(product.on_cells(cells), "stated", note)
     found = recognise(source.paths, source.tags, pitch)
-    if found is not None and _own_cells(found.product, pitch):
-        return found
-    unknown = Product("unknown", "unknown", "", "", None, "", None, "m", default_sensor(cell), None, "default")
-    return Resolved(unknown, "not recognised", "" if found is None else _resampled(found.product, pitch))
+    if found is not None and _own_cells(found.product, cells):
+        return replace(found, product=found.product.on_cells(cells))
+    resampled = "" if found is None else _resampled(found.product, pitch)
+    return _inferred(source, cells, resampled)
+
+
+def _inferred(source: RasterSource, cells: tuple[float, float], resampled: str) -> Resolved:
+    """The product from grid and heights alone: whole metres on a grid of arc seconds, or what the spectrum shows."""
+    seen = estimate_sensor(sample_windows(source), cells)
+    whole_metres = seen.step >= 1.0
+    crs = source.geobox.crs
+    if whole_metres and not resampled and crs is not None and crs.geographic:
+        for product in (find_product("srtm1"), find_product("srtm3")):
+            if product.posting is not None and abs(-source.geobox.affine.e * 3600 / product.posting - 1) < _GRID:
+                return Resolved(product.on_cells(cells), "from its grid and whole metres", _alike(product))
+    sensor, how, note = seen.sensor, _HOW[seen.verdict], _NOTE[seen.verdict]
+    cell = math.sqrt(cells[0] * cells[1])
+    if seen.verdict == "unknown" and whole_metres and _SRTM_M[0] <= cell <= _SRTM_M[1]:
+        near = find_product("srtm1" if cell < _SRTM_M[2] else "srtm3")
+        sensor, how = near.on_cells(cells).sensor, f"not recognised, in whole metres as {near.label} is"
+        note = f"{note}; the sensor model of {near.label} is taken"
+    unknown = Product("unknown", "unknown", "", "", None, "", None, "m", sensor, None, f"inferred: {how}")
+    return Resolved(unknown, how, f"{resampled}; {note}" if resampled and note else resampled or note)
 
 
 def recognise(paths: Sequence[str], tags: Mapping[str, str], pitch_m: float) -> Resolved | None:
@@ -115,19 +151,23 @@ def _named(text: str, pitch_m: float) -> Product | None:
     return min(family, key=lambda p: abs(math.log((p.posting_m or pitch_m) / pitch_m)))
 
 
-def _own_cells(product: Product, pitch_m: float) -> bool:
-    """Whether rows that far apart may be those of the product itself."""
-    return product.posting_m is None or abs(pitch_m / product.posting_m - 1.0) <= _NEAR
+def _own_cells(product: Product, cells: tuple[float, float]) -> bool:
+    """Whether cells of that size may be those of the product itself."""
+    return abs(product.stretched(cells) - 1.0) <= SAME
 
 
 def _resampled(product: Product, pitch_m: float) -> str:
     return (
-        f"cells of {pitch_m:.3g} m are not those of {product.label}, {product.posting_m:.3g} m: it was resampled, so "
-        "that the sensor model of the product describes it only roughly. Use the original file, or a product file "
-        'made for these cells: product="FILE"'
+        f"cells of {pitch_m:.3g} m are not those of {product.label}, {product.posting_m:.3g} m: it was resampled, and "
+        "its sensor model is converted to these cells, which describes it only roughly. Use the original file, or a "
+        'product file made for these cells: product="FILE"'
     )
 
 
-def default_sensor(cell_m: float) -> SensorModel:
-    """A mild sensor for a DEM of which nothing is known: slight blur, noise of 1 % of the cell size."""
-    return SensorModel(0.25, round(0.01 * cell_m, 3), round(0.02 * cell_m, 3), 0.5, 0.0, exact=False)
+def _alike(product: Product) -> str:
+    if product.key != "srtm1":
+        return ""
+    return (
+        'whole metres at 1" are also how NASADEM, AW3D30 and ASTER come, and no file name or tag states which: if it '
+        'is one of them, state it with product="nasadem" | "aw3d30" | "aster"'
+    )

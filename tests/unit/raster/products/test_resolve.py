@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from affine import Affine
 from tests.support.rasters import heights, write_raster
+from tests.support.sensors import fractal, observed
 
-from terrafine.raster.products import PRODUCTS, resolve_product
+from terrafine.raster.products import BLOCK_MEAN, PRODUCTS, resolve_product
 from terrafine.raster.products.resolve import recognise
 from terrafine.raster.read.array import ArraySource
 from terrafine.raster.read.source import open_source
@@ -73,8 +74,57 @@ def test_other_cells_than_the_product_s_are_noted(tmp_path):
     assert stated.product.key == "nasadem" and "cells of 124 m are not those of NASADEM" in stated.note
 
 
+def test_blur_and_correlation_keep_their_metres_on_other_cells():
+    srtm = next(p for p in PRODUCTS if p.key == "srtm1")
+    own = srtm.on_cells((srtm.posting_m, srtm.posting_m))
+    assert own == srtm
+    north = srtm.on_cells((30.87, 30.87 / 4)).sensor  # columns four times closer: cells of half the side
+    assert north.psf_cells == pytest.approx(2 * srtm.sensor.psf_cells, rel=0.01)
+    assert north.correlation_cells == pytest.approx(2 * srtm.sensor.correlation_cells, rel=0.01)
+    assert (north.noise_flat_m, north.noise_slope_m) == (srtm.sensor.noise_flat_m, srtm.sensor.noise_slope_m)
+    coarser, finer = srtm.on_cells((92.6, 92.6)).sensor, srtm.on_cells((10.0, 10.0)).sensor
+    assert coarser.psf_cells == pytest.approx(srtm.sensor.psf_cells / 3, rel=0.01)
+    assert coarser.noise_flat_m < 0.8 * srtm.sensor.noise_flat_m
+    assert finer.psf_cells * 10 > srtm.sensor.psf_cells * 30.87
+
+
+def test_a_product_in_metres_is_compared_by_the_area_of_its_cells():
+    measured = next(p for p in PRODUCTS if p.key == "alos12")
+    assert measured.stretched((25.0, 6.25)) == pytest.approx(1.0)
+    srtm = next(p for p in PRODUCTS if p.key == "srtm1")
+    assert srtm.stretched((30.87, 15.0)) == pytest.approx(1.0)
+    assert next(p for p in PRODUCTS if p.key == "lidar").on_cells((3.0, 3.0)).sensor.exact
+
+
 def test_an_array_is_unknown_and_can_be_stated():
     source = ArraySource({"elevation": heights()}, np.full((2, 40), 30.0))
     found = resolve_product(source)
     assert (found.product.key, found.product.sensor.exact) == ("unknown", False)
-    assert resolve_product(source, PRODUCTS[0]).product is PRODUCTS[0]
+    assert resolve_product(source, BLOCK_MEAN).product is BLOCK_MEAN
+
+
+@pytest.mark.parametrize(("arcsec", "key"), [(1, "srtm1"), (3, "srtm3")])
+def test_whole_metres_on_a_grid_of_arc_seconds_are_srtm(tmp_path, arcsec, key):
+    transform = Affine(arcsec / 3600, 0, 11, 0, -arcsec / 3600, 46)
+    values = np.round(fractal(200, beta=4.6, relief=200.0)).astype(np.int16)
+    path = write_raster(tmp_path / "dem.tif", values, crs="EPSG:4326", transform=transform)
+    with open_source(path, elevation_unit="m") as source:
+        found = resolve_product(source)
+    assert (found.product.key, found.how) == (key, "from its grid and whole metres")
+    assert ("NASADEM, AW3D30 and ASTER" in found.note) == (key == "srtm1")
+
+
+def test_whole_metres_on_other_grids_take_the_sensor_of_srtm_and_say_so(tmp_path):
+    values = np.round(fractal(400, beta=4.6, relief=600.0)).astype(np.int16)
+    with open_source(write_raster(tmp_path / "dem.tif", values, cell=30.0)) as source:
+        found = resolve_product(source)
+    assert found.product.key == "unknown" and "whole metres as SRTM 1" in found.how
+    assert found.product.sensor.psf_cells > 0.8 and "not identifiable" in found.note
+
+
+def test_simulated_block_means_without_tags_are_exact_by_their_spectrum(tmp_path):
+    values = observed(fractal(1600, beta=4.6, relief=300.0), 4, cell=30.0).astype(np.float32)
+    with open_source(write_raster(tmp_path / "dem.tif", values, cell=30.0)) as source:
+        found = resolve_product(source)
+    assert found.product.sensor.exact and not found.note
+    assert found.line.endswith("its spectrum is that of block means): exact block means")
