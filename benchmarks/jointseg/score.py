@@ -49,7 +49,7 @@ def chances(network: Any, samples: Sequence[Sample], *, truth: bool = False) -> 
     for sample in samples:
         x = torch.from_numpy(sample.coarse * np.float32(sample.unit))[None]
         seen = Seen(None, torch.from_numpy(sample.fine * np.float32(sample.unit))[None], None)
-        logits = network.read(x, seen) if truth else network(x)
+        logits = network.segment(x, seen) if truth else network(x)
         out.append(logits.softmax(dim=1)[0, 1].numpy().astype(np.float16))
     return out
 
@@ -57,13 +57,13 @@ def chances(network: Any, samples: Sequence[Sample], *, truth: bool = False) -> 
 @torch.inference_mode()
 def images_of(network: Any, samples: Sequence[Sample], stage: str = "fine") -> list[F64]:
     """The 1 m image of each sample; of stage 1 alone, bilinear from 2.5 m."""
-    from terrafine.systems.jointseg.net import enlarged
+    from terrafine.systems.jointseg.net import upsample_bilinear
 
     out = []
     for sample in samples:
         x = torch.from_numpy(sample.coarse * np.float32(sample.unit))[None]
-        seen = network.picture(x)
-        image = seen.fine if stage == "fine" else enlarged(seen.quarter, K / 4)
+        seen = network.generate_images(x)
+        image = seen.fine if stage == "fine" else upsample_bilinear(seen.quarter, K / 4)
         out.append(image[0].numpy().astype(np.float64))
     return out
 

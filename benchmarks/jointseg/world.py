@@ -19,8 +19,9 @@ from benchmarks.jointseg.picture import draw_city
 from benchmarks.jointseg.score import network_of
 from terrafine.evaluation.images.measures import psnr
 from terrafine.physics.sensor_model import back_project
+from terrafine.systems.jointseg.cost import multiply_adds
 from terrafine.systems.jointseg.pretrained import load_exactly, real_esrgan_x4
-from terrafine.systems.jointseg.rrdb import COMPACT, FULL, SLIM, RrdbNet, multiply_adds
+from terrafine.systems.jointseg.rrdb import COMPACT, FULL, SLIM, RrdbNet
 from terrafine.training.segmentation.data import Sample, SampleSampler
 
 __all__ = ["map_city", "public_stage", "public_start", "speeds"]
@@ -49,7 +50,7 @@ def public_stage(samples: Sequence[Sample], ours: Path | None = None) -> dict[st
             "Real-ESRGAN's weights, agreeing with the input": back_project(public, x, 4, mtf=0.2),
         }
         if mine is not None:
-            made["stage 1, compact, trained here"] = mine.picture(x).quarter
+            made["stage 1, compact, trained here"] = mine.generate_images(x).quarter
         for name, image in made.items():
             squared.setdefault(name, []).append(float((image - truth).square().mean()))
     return {"samples": len(samples), "psnr": {n: psnr(float(np.mean(v))) for n, v in squared.items()}}
@@ -108,7 +109,7 @@ def speeds(weights: Path | None, times: int = 5) -> dict[str, Any]:
     if weights is None:
         return found
     network, x = network_of(weights), torch.rand(1, 3, 64, 64) * 0.3
-    seen = network.picture(x)
+    seen = network.generate_images(x)
     images = network.images
     up = functional.interpolate(x, scale_factor=4.0, mode="bilinear", align_corners=False)
     found["km2_per_core_s"] = {
@@ -116,7 +117,7 @@ def speeds(weights: Path | None, times: int = 5) -> dict[str, Any]:
         for name, call in {
             "stage 1": lambda: images.to_quarter(x),
             "stage 2": lambda: back_project(images.second(torch.cat((up, seen.quarter), dim=1)), x, 10, mtf=images.mtf),
-            "segmenter": lambda: network.read(x, seen),
+            "segmenter": lambda: network.segment(x, seen),
             "all": lambda: network(x),
         }.items()
     }
@@ -142,8 +143,8 @@ def map_city(data: Path, weights: Path | None, picture: Path) -> dict[str, Any]:
     window = whole[:, _AT[0] : _AT[0] + _SIDE, _AT[1] : _AT[1] + _SIDE]
     x = torch.from_numpy(np.ascontiguousarray(window))[None]
     network = network_of(weights)
-    seen = network.picture(x)
-    chance = network.read(x, seen).softmax(dim=1)[0, 1]
+    seen = network.generate_images(x)
+    chance = network.segment(x, seen).softmax(dim=1)[0, 1]
     draw_city(window, seen.fine[0].numpy(), chance.numpy(), picture)
     label = chance > 0.5
     return {

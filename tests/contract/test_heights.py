@@ -94,5 +94,5 @@ def test_a_model_of_another_verb_is_refused_by_name(tmp_path: object) -> None:
     assert load_model(find_model(path, 1, verb="height"))(image(32))["relief"].shape == (1, 32, 32)
     with pytest.raises(NoModelError, match="terrafine dem"):
         find_model("ridgeline", 4, verb="height")
-    with pytest.raises(NoModelError, match="serve ×1, asked was ×4"):
+    with pytest.raises(NoModelError, match="serve ×1, not ×4"):
         find_model(path, 4)

@@ -173,7 +173,7 @@ def test_uncertainty_is_given_only_when_asked_for() -> None:
     ("arguments", "error", "says"),
     [
         ({"name_or_path": "bicubik", "scale": 4}, NoModelError, "known are .*bicubic"),
-        ({"name_or_path": "bicubic", "scale": 7}, NoModelError, "serves ×2, ×3, ×4; asked was ×7"),
+        ({"name_or_path": "bicubic", "scale": 7}, NoModelError, "serves ×2, ×3, ×4, not ×7"),
         ({"name_or_path": "bicubic", "scale": 4, "engine": "abacus"}, UsageError, "expected one of"),
         ({"name_or_path": "bicubic", "scale": 4, "consistency": "firm"}, UsageError, "expected one of"),
         ({"name_or_path": "bicubic", "scale": 4, "tolerance_m": float("nan")}, UsageError, "0 or more"),
@@ -193,7 +193,7 @@ def test_weights_of_other_shapes_are_refused(tmp_path: Any) -> None:
     save(tmp_path / "odd.safetensors", small.state_dict(), spec)
     with pytest.raises(WeightsError, match="do not fit"):
         load_model(find_model(tmp_path / "odd.safetensors", 4))
-    with pytest.raises(NoModelError, match="serve ×4, asked was ×3"):
+    with pytest.raises(NoModelError, match="serve ×4, not ×3"):
         find_model(tmp_path / "odd.safetensors", 3)
 
 

@@ -16,7 +16,15 @@ import pytest
 import terrafine
 
 # Packages and modules of terrafine whose public names are checked.
-CHECKED = ("atomic", "errors", "nn", "physics", "raster.warp", "raster.write")
+CHECKED = (
+    "atomic",
+    "errors",
+    "nn",
+    "physics",
+    "raster.warp",
+    "raster.write",
+    "systems",
+)
 EXEMPT: dict[str, str] = {}  # full name of a function or method -> why it needs no sections
 
 SECTION = re.compile(r"^(\S[A-Za-z ]*)\n-{3,}\n", re.MULTILINE)

@@ -94,7 +94,7 @@ def _predict(net: nn.Module, batch: TrainingBatch, settings: Settings) -> dict[s
     return {"elevation": assemble(batch.coarse, relief - relief.mean(dim=1, keepdim=True), batch.scale)}
 
 
-def _residual_loss(found: Discriminators, batch: TrainingBatch, output: Tensor, settings: Settings) -> Losses:
+def _residual_loss(networks: Discriminators, batch: TrainingBatch, output: Tensor, settings: Settings) -> Losses:
     """Mean over patches of MSE / MSE of bicubic: squared error as published, with equal weight for each patch.
 
     `[loss]`: `edge`, coarse cells at a patch's border that are left out. Raises RecipeError for any other.

@@ -1,4 +1,4 @@
-"""The body of Jiao et al. 2020 (doi:10.1515/geo-2020-0207): 30 convolutions, residual blocks, a global skip."""
+"""The body of DRN, the deep residual network of Jiao et al. 2020: 30 convolutions in residual blocks."""
 
 from __future__ import annotations
 
@@ -27,13 +27,26 @@ class _Block(nn.Module):
 
 
 class DeepResidual(nn.Module):
-    """Interpolated surface (n, 1, y, x) -> residual to add to it (n, 1, y, x).
+    """Deep residual network that computes the residual of an interpolated surface.
 
-    layers     convolutions in all, even: one into the blocks, one out of them, two in each block
-    channels   width; the paper does not state it, 64 is customary (1,035,201 weights with 30 layers)
+    The paper has a ReLU after every convolution. After the last one it could only raise the surface, so it is left out
+    there. Weights are initialised as in He et al. 2015, the second convolution of each block at a tenth.
 
-    The paper puts ReLU after every convolution; after the last one it could only raise the surface, so there it is
-    left out. Weights start as He et al. 2015 (doi:10.1109/ICCV.2015.123), each block's second at a tenth.
+    Parameters
+    ----------
+    layers
+        Number of convolutions, even: one before the blocks, one after them, two in each block.
+    channels
+        Width; the paper does not state it, and 64 is customary (1,035,201 weights with 30 layers).
+
+    Raises
+    ------
+    ValueError
+        For an odd number of layers, or fewer than 4.
+
+    References
+    ----------
+    Jiao et al. 2020, doi:10.1515/geo-2020-0207; He et al. 2015, doi:10.1109/ICCV.2015.123.
     """
 
     def __init__(self, layers: Annotated[int, Within(4, 256)] = LAYERS, channels: Channels = 64) -> None:
@@ -50,5 +63,17 @@ class DeepResidual(nn.Module):
             last.weight.data.mul_(0.1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute the residual.
+
+        Parameters
+        ----------
+        x
+            Interpolated surface, (n, 1, y, x).
+
+        Returns
+        -------
+        Tensor
+            (n, 1, y, x).
+        """
         out: Tensor = self.leave(self.blocks(torch.relu(self.enter(x))))
         return out

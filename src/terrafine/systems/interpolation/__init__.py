@@ -1,4 +1,4 @@
-"""Interpolation: no weights, and the baseline of every table."""
+"""Interpolation without weights, the baseline of every comparison."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def _build(network: Mapping[str, Any], scale: int = 10) -> nn.Module:
 
 SYSTEM = System(
     name="jointseg",
-    summary="sealed ground at 1 m from a 10 m image: Prog-ESRGAN and a segmenter, trained as one",
+    summary="impervious surface at 1 m from a 10 m image: Prog-ESRGAN and a segmenter, trained jointly",
     scales=(4, 10),
     verb="map",
     domain={"jointseg": _SEEN},

@@ -1,4 +1,4 @@
-"""JointSeg as the engine runs it: reflectance in; impervious probability out, and the 1 m image on request."""
+"""JointSeg as the engine runs it: from reflectance to impervious probability, and the 1 m image on request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from terrafine.nn.model import RESIDUAL, Tiles
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options
 from terrafine.physics.sensor_model import downsample
-from terrafine.systems.jointseg.net import JointSeg, K, Seen
+from terrafine.systems.jointseg.net import JointSeg, K, StageImages
 
 __all__ = ["BANDS", "JointModel", "adapt", "describe"]
 
@@ -27,9 +27,29 @@ _TILE, _HALO = 64, 16
 
 
 def describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> ModelSpec:
-    """Overlapping tiles, blended: the segmenter looks further than any halo that is worth its cost.
+    """Declare a model with overlapping, blended tiles.
 
-    At ×10 it gives `impervious`, at ×4 the 2.5 m image of stage 1. Raises UsageError for another scale.
+    The segmenter has a larger receptive field than any affordable halo. At ×10 the output is `impervious`, at ×4 the
+    2.5 m image of stage 1.
+
+    Parameters
+    ----------
+    net
+        Not used.
+    network
+        Network arguments.
+    scale
+        4 or 10.
+
+    Returns
+    -------
+    ModelSpec
+        The spec, without provenance.
+
+    Raises
+    ------
+    UsageError
+        For another scale.
     """
     if scale not in (4, K):
         raise UsageError(f"scale {scale}: JointSeg makes 1 m (×10) or 2.5 m (×4) of 10 m")
@@ -51,14 +71,29 @@ def describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> M
 
 
 class JointModel:
-    """Runs a `JointSeg` over tiles of reflectance.
+    """Model that runs a `JointSeg` over tiles of reflectance.
 
-    impervious        probability, 0 to 1; under `self_ensemble` its mean over the eight mirrors and turns
-    impervious_sigma  standard deviation of that probability over the eight, which costs eight times as much
-    red, green, blue, nir  reflectance at the spec's scale, agreeing with the input unless `consistency` is none
+    The outputs are:
 
-    RESIDUAL is how far the image, seen again by the sensor, is from the input. Raises UsageError for other outputs or
-    engines.
+    - `impervious`: probability, 0 to 1; with `self_ensemble` its mean over the eight reflections and rotations.
+    - `impervious_sigma`: standard deviation of that probability over the eight, at eight times the cost.
+    - `red`, `green`, `blue`, `nir`: reflectance at the spec's scale, back-projected unless `consistency` is none.
+
+    RESIDUAL is the difference between the input and the image passed through the sensor model.
+
+    Parameters
+    ----------
+    spec
+        Spec of the model.
+    network
+        Network.
+    options
+        Outputs, consistency, self-ensemble and engine.
+
+    Raises
+    ------
+    UsageError
+        For other outputs or engines, or images from a network that generates none.
     """
 
     def __init__(self, spec: ModelSpec, network: JointSeg, options: Options) -> None:
@@ -73,40 +108,62 @@ class JointModel:
         self.spec, self.options, self.wanted = spec, options, wanted
         self.network = network
         channels_last(network.eval())
-        self._turns = range(COUNT) if "impervious_sigma" in wanted or options.self_ensemble else range(1)
+        self._codes = range(COUNT) if "impervious_sigma" in wanted or options.self_ensemble else range(1)
 
     @torch.inference_mode()
     def __call__(self, tiles: Tiles) -> dict[str, NDArray[np.float32]]:
         """The bands asked for, float32 (tile, y·k, x·k), and RESIDUAL (tile, y, x)."""
         x = torch.from_numpy(np.stack([tiles.bands[name] for name in self.spec.inputs], axis=1))
-        seen = self.network.picture(x)
+        images = self.network.generate_images(x)
         out: dict[str, Tensor] = {}
         if any(name in MAP for name in self.wanted):
-            out |= self._map(x, seen)
+            out |= self._map(x, images)
         if self.network.images is not None:
-            image = seen.fine if self.spec.scale == K or seen.quarter is None else seen.quarter
+            image = images.fine if self.spec.scale == K or images.quarter is None else images.quarter
             if self.options.consistency == "none":
-                free = self.network.picture(x, 0)
-                image = free.fine if self.spec.scale == K or free.quarter is None else free.quarter
+                unprojected = self.network.generate_images(x, 0)
+                image = unprojected.fine if self.spec.scale == K or unprojected.quarter is None else unprojected.quarter
             out |= {name: image[:, i] for i, name in enumerate(self.spec.inputs)}
             gap = downsample(image, self.spec.scale, self.network.images.mtf) - x
             out[RESIDUAL] = gap.abs().amax(dim=1)
         return {n: np.ascontiguousarray(v.numpy(), np.float32) for n, v in out.items() if n in (*self.wanted, RESIDUAL)}
 
-    def _map(self, x: Tensor, seen: Seen) -> dict[str, Tensor]:
+    def _map(self, x: Tensor, images: StageImages) -> dict[str, Tensor]:
         total = square = torch.zeros((), dtype=torch.float64)
-        for turn in self._turns:
-            turned = transform(x, turn).contiguous()
-            logits = self.network.read(turned, self.network.picture(turned) if turn else seen)
-            p = transform(logits.softmax(dim=1)[:, 1], inverse(turn)).double()
+        for code in self._codes:
+            transformed = transform(x, code).contiguous()
+            logits = self.network.segment(transformed, self.network.generate_images(transformed) if code else images)
+            p = transform(logits.softmax(dim=1)[:, 1], inverse(code)).double()
             total, square = total + p, square + p * p
-        n = len(self._turns)
+        n = len(self._codes)
         spread = (square / n - (total / n) ** 2).clamp_min(0).sqrt()
         return {"impervious": (total / n).float(), "impervious_sigma": spread.float()}
 
 
 def adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> JointModel:
-    """The network as the engine sees it."""
+    """Wrap a network as a model of the engine.
+
+    Parameters
+    ----------
+    spec
+        Spec of the model.
+    net
+        A JointSeg.
+    options
+        Options of the run.
+
+    Returns
+    -------
+    JointModel
+        The model.
+
+    Raises
+    ------
+    TypeError
+        For a network of another type.
+    UsageError
+        For outputs or an engine that `JointModel` rejects.
+    """
     if not isinstance(net, JointSeg):
         raise TypeError(f"expected a JointSeg, found {type(net).__name__}")
     return JointModel(spec, net, options)

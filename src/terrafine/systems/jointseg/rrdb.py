@@ -1,15 +1,11 @@
-"""Residual-in-residual dense networks, and two of them one after the other: 10 m to 2.5 m to 1 m.
-
-RRDBNet is Wang et al. 2018, ESRGAN, arXiv:1809.00219, section 3.1; the chain of two is Prog-ESRGAN of Deng et al. 2025,
-arXiv:2505.05367. How that paper fuses its two inputs is not published: here they are concatenated.
-"""
+"""Residual-in-residual dense networks, and a chain of two: from 10 m to 2.5 m to 1 m."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -19,12 +15,20 @@ from terrafine.nn.blocks import init_identity
 from terrafine.physics.sensor_model import back_project, back_projection_reach
 from terrafine.schema.types import Channels, Within
 
-__all__ = ["COMPACT", "FULL", "SLIM", "Dense", "ProgEsrgan", "Rrdb", "RrdbNet", "Stage", "multiply_adds"]
+__all__ = ["COMPACT", "FULL", "SLIM", "DenseBlock", "ProgEsrgan", "Rrdb", "RrdbNet", "Stage"]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What the table of one stage's sizes holds."""
+    """Sizes of one stage, as a recipe's table gives them.
+
+    Attributes
+    ----------
+    blocks
+        Number of `Rrdb` blocks.
+    features, growth
+        As in `DenseBlock`.
+    """
 
     blocks: Annotated[int, Within(0, 64)]
     features: Channels
@@ -34,14 +38,26 @@ class Stage:
 FULL: Mapping[str, int] = {"blocks": 23, "features": 64, "growth": 32}
 COMPACT: Mapping[str, int] = {"blocks": 4, "features": 32, "growth": 16}
 SLIM: Mapping[str, int] = {"blocks": 1, "features": 24, "growth": 12}
-"""Of a second stage, which works on sixteen times as many cells as the first."""
+"""Sizes of a network; SLIM suits the second stage, which has sixteen times as many cells as the first."""
 
 _DENSE = 5  # convolutions of a dense block
 _SCALE = 0.2  # of each residual
 
 
-class Dense(nn.Module):
-    """x + 0.2 · five 3×3 convolutions, each of all that came before; (n, c, y, x) -> same."""
+class DenseBlock(nn.Module):
+    """Dense block: x + 0.2 · five 3×3 convolutions, each applied to all features before it.
+
+    Parameters
+    ----------
+    features
+        Number of channels c of input and output.
+    growth
+        Number of channels that each convolution but the last one adds.
+
+    References
+    ----------
+    Wang et al. 2018, ESRGAN, arXiv:1809.00219, section 3.1.
+    """
 
     def __init__(self, features: int, growth: int) -> None:
         super().__init__()
@@ -55,34 +71,88 @@ class Dense(nn.Module):
                 init_identity(conv)
 
     def forward(self, x: Tensor) -> Tensor:
-        seen = [x]
+        """Apply the block.
+
+        Parameters
+        ----------
+        x
+            Features, (n, c, y, x).
+
+        Returns
+        -------
+        Tensor
+            Features, (n, c, y, x).
+        """
+        features = [x]
         for i, conv in enumerate(self.convs):
-            y = conv(torch.cat(seen, dim=1))
-            seen.append(functional.leaky_relu(y, 0.2) if i < _DENSE - 1 else y)
-        return x + _SCALE * seen[-1]
+            y = conv(torch.cat(features, dim=1))
+            features.append(functional.leaky_relu(y, 0.2) if i < _DENSE - 1 else y)
+        return x + _SCALE * features[-1]
 
 
 class Rrdb(nn.Module):
-    """x + 0.2 · what three dense blocks add to it; (n, c, y, x) -> same."""
+    """Residual-in-residual dense block: x + 0.2 · three dense blocks.
+
+    Parameters
+    ----------
+    features, growth
+        As in `DenseBlock`.
+
+    References
+    ----------
+    Wang et al. 2018, ESRGAN, arXiv:1809.00219, section 3.1.
+    """
 
     def __init__(self, features: int, growth: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(*(Dense(features, growth) for _ in range(3)))
+        self.body = nn.Sequential(*(DenseBlock(features, growth) for _ in range(3)))
 
     def forward(self, x: Tensor) -> Tensor:
-        # 0.2 · body + x, and the body holds x itself once: the published form.
+        # The body includes x itself once, as published.
+        """Apply the block.
+
+        Parameters
+        ----------
+        x
+            Features, (n, c, y, x).
+
+        Returns
+        -------
+        Tensor
+            Features, (n, c, y, x).
+        """
         out: Tensor = x + _SCALE * self.body(x)
         return out
 
 
 class RrdbNet(nn.Module):
-    """An image `scale` times finer: (n, inputs, y, x) -> (n, outputs, scale·y, scale·x).
+    """RRDBNet: super-resolution of an image by a scale.
 
-    The trunk works on the input's grid; a power of two is then reached by nearest ×2 and a convolution each time, any
-    other scale by one bilinear step. Both keep the place of every cell exactly.
+    The trunk works on the input's grid. A power of two is then reached by nearest-neighbour ×2 and a convolution each
+    time, any other scale by one bilinear step. Both keep registration exact.
 
-    skip     add the last input channels, interpolated; the published network does not, nor do its public weights
-    radius   cells of the input around a cell that the output depends on
+    Parameters
+    ----------
+    inputs, outputs
+        Number of channels of the input (n, inputs, y, x) and of the output (n, outputs, scale·y, scale·x).
+    scale
+        Fine cells along a coarse cell.
+    blocks
+        Number of `Rrdb` blocks.
+    features, growth
+        As in `DenseBlock`.
+    skip
+        Whether to add the last input channels, interpolated. The published network does not, and its public weights
+        need False.
+
+    Attributes
+    ----------
+    radius
+        Cells of the input around a cell that the output depends on.
+
+    References
+    ----------
+    Wang et al. 2018, ESRGAN, arXiv:1809.00219, section 3.1.
     """
 
     def __init__(
@@ -110,17 +180,54 @@ class RrdbNet(nn.Module):
         if skip:
             init_identity(self.last)
 
-    def deep(self, x: Tensor) -> Tensor:
-        """What the trunk makes of the input, on its grid: (n, inputs, y, x) -> (n, features, y, x)."""
+    def trunk_features(self, x: Tensor) -> Tensor:
+        """Compute the features of the trunk on the input's grid.
+
+        Parameters
+        ----------
+        x
+            Image, (n, inputs, y, x).
+
+        Returns
+        -------
+        Tensor
+            Features, (n, features, y, x).
+        """
         start: Tensor = self.first(x)
         out: Tensor = start + self.trunk(self.body(start))
         return out
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.painted(x, self.deep(x))
+        """Compute the fine image.
 
-    def painted(self, x: Tensor, y: Tensor) -> Tensor:
-        """The fine image of an input and of what the trunk made of it."""
+        Parameters
+        ----------
+        x
+            Image, (n, inputs, y, x).
+
+        Returns
+        -------
+        Tensor
+            Fine image, (n, outputs, scale·y, scale·x).
+        """
+        return self.reconstruct(x, self.trunk_features(x))
+
+    def reconstruct(self, x: Tensor, features: Tensor) -> Tensor:
+        """Compute the fine image from the features of the trunk.
+
+        Parameters
+        ----------
+        x
+            Image, (n, inputs, y, x).
+        features
+            Result of `trunk_features`, (n, features, y, x).
+
+        Returns
+        -------
+        Tensor
+            Fine image, (n, outputs, scale·y, scale·x).
+        """
+        y = features
         for up in self.ups:
             y = functional.leaky_relu(up(functional.interpolate(y, scale_factor=2.0, mode="nearest")), 0.2)
         if not self.doublings:
@@ -133,11 +240,30 @@ class RrdbNet(nn.Module):
 
 
 class ProgEsrgan(nn.Module):
-    """10 m to 2.5 m to 1 m: (n, bands, y, x) -> (n, bands, 4y, 4x) and (n, bands, 10y, 10x), reflectance.
+    """Prog-ESRGAN: super-resolution of reflectance from 10 m to 2.5 m to 1 m.
 
-    Stage 2 sees the input upsampled ×4 beside what stage 1 made of it. Both outputs are made to agree with the
-    observation: averaged back, or seen again by the sensor of that modulation `mtf`, they give the input. `size` is
-    {"blocks", "features", "growth"}, FULL or COMPACT; `rounds` of agreement, 0 leaves the outputs as they are.
+    The input is (n, bands, y, x). Stage 2 takes the input interpolated ×4 and the output of stage 1, concatenated; how
+    the published network fuses the two is not stated. Both outputs are back-projected, so that passing them through the
+    sensor model gives the input.
+
+    Parameters
+    ----------
+    bands
+        Number of bands.
+    size
+        {"blocks", "features", "growth"} of stage 1, for example FULL or COMPACT.
+    second
+        The same for stage 2; `size` where None.
+    mtf
+        Modulation transfer function of the sensor at its Nyquist frequency; None for the area mean.
+    rounds
+        Rounds of back-projection; 0 leaves the outputs unchanged.
+    skip
+        As in `RrdbNet`, for stage 1.
+
+    References
+    ----------
+    Deng et al. 2025, arXiv:2505.05367.
     """
 
     def __init__(
@@ -158,38 +284,58 @@ class ProgEsrgan(nn.Module):
 
     @property
     def radius(self) -> int:
-        """Cells of the input around a cell that its outputs depend on, agreement with the observation included."""
+        """Cells of the input around a cell that its outputs depend on, including back-projection."""
         agreement = sum(back_projection_reach(k, self.mtf) for k in (4, 10))
         return self.first.radius + -(-self.second.radius // 4) + 1 + self.rounds * agreement
 
     def to_quarter(self, x: Tensor, rounds: int | None = None) -> Tensor:
-        """Stage 1 alone, (n, bands, 4y, 4x); `rounds` of agreement other than its own where they are given."""
+        """Compute the 2.5 m image of stage 1.
+
+        Parameters
+        ----------
+        x
+            Reflectance at 10 m, (n, bands, y, x).
+        rounds
+            Rounds of back-projection; those of the network where None.
+
+        Returns
+        -------
+        Tensor
+            (n, bands, 4y, 4x).
+        """
         return back_project(self.first(x), x, 4, mtf=self.mtf, rounds=self.rounds if rounds is None else rounds)
 
     def forward(self, x: Tensor, rounds: int | None = None) -> tuple[Tensor, Tensor]:
+        """Compute the images of both stages.
+
+        Parameters
+        ----------
+        x, rounds
+            As in `to_quarter`.
+
+        Returns
+        -------
+        tuple[Tensor, Tensor]
+            Images at 2.5 m, (n, bands, 4y, 4x), and at 1 m, (n, bands, 10y, 10x).
+        """
         return self.stages(x, rounds)[:2]
 
     def stages(self, x: Tensor, rounds: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Both images, and what stage 2's trunk made of its input, (n, features, 4y, 4x)."""
+        """Compute the images of both stages and the features of the trunk of stage 2.
+
+        Parameters
+        ----------
+        x, rounds
+            As in `to_quarter`.
+
+        Returns
+        -------
+        tuple[Tensor, Tensor, Tensor]
+            Images at 2.5 m, (n, bands, 4y, 4x), and at 1 m, (n, bands, 10y, 10x); features, (n, features, 4y, 4x).
+        """
         first = self.to_quarter(x, rounds)
         up = functional.interpolate(x, scale_factor=4.0, mode="bilinear", align_corners=False)
         both = torch.cat((up, first), dim=1)
-        deep = self.second.deep(both)
-        second = self.second.painted(both, deep)
+        deep = self.second.trunk_features(both)
+        second = self.second.reconstruct(both, deep)
         return first, back_project(second, x, 10, mtf=self.mtf, rounds=self.rounds if rounds is None else rounds), deep
-
-
-def multiply_adds(bands: int, size: Mapping[str, Any], second: Mapping[str, Any] | None = None) -> tuple[float, float]:
-    """Multiply-adds of the convolutions of each stage for one cell of the 1 m image."""
-
-    def trunk(inputs: int, blocks: int, features: int, growth: int) -> float:
-        dense = sum(9 * (features + i * growth) * (growth if i < _DENSE - 1 else features) for i in range(_DENSE))
-        return 9 * inputs * features + blocks * 3 * dense + 9 * features * features
-
-    def tail(features: int) -> float:
-        return 9 * features * features + 9 * features * bands
-
-    other = size if second is None else second
-    f, g = int(size["features"]), int(other["features"])
-    first = trunk(bands, **size) / 100 + 9 * f * f * (4 + 16) / 100 + tail(f) * 16 / 100
-    return first, trunk(2 * bands, **other) * 16 / 100 + tail(g)

@@ -1,4 +1,4 @@
-"""A U-Net discriminator: for each cell, whether it was observed or generated."""
+"""U-Net discriminator: whether each cell of an image is observed or generated."""
 
 from __future__ import annotations
 
@@ -12,11 +12,22 @@ __all__ = ["UnetDiscriminator"]
 
 
 class UnetDiscriminator(nn.Module):
-    """Logits of every cell, positive where real; (n, c, y, x) -> (n, 1, y, x). The sides must be multiples of 8.
+    """U-Net that computes a logit for each cell, positive where the image looks real.
 
-    One convolution, three strided 4×4 ones, three bilinear steps back up with the same-sized features added, and three
-    more; all but the first and the last have spectral norm (Miyato et al. 2018, arXiv:1802.05957), leaky ReLU of 0.2.
-    Wang et al. 2021, Real-ESRGAN, arXiv:2107.10833, section 3.3. Raises UsageError for other sides.
+    It has one convolution, three strided 4×4 convolutions, three bilinear steps back up with the features of the same
+    size added, and three more convolutions. All but the first and the last have spectral norm; leaky ReLU has a slope
+    of 0.2.
+
+    Parameters
+    ----------
+    inputs
+        Number of bands.
+    width
+        Channels at full resolution.
+
+    References
+    ----------
+    Wang et al. 2021, Real-ESRGAN, arXiv:2107.10833, section 3.3; spectral norm of Miyato et al. 2018, arXiv:1802.05957.
     """
 
     def __init__(self, inputs: int = 3, width: int = 64) -> None:
@@ -33,6 +44,23 @@ class UnetDiscriminator(nn.Module):
         self.last = nn.Conv2d(w, 1, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute the logits of an image.
+
+        Parameters
+        ----------
+        x
+            Image, (n, inputs, y, x), with sides that are multiples of 8.
+
+        Returns
+        -------
+        Tensor
+            Logits, (n, 1, y, x).
+
+        Raises
+        ------
+        UsageError
+            For other sides.
+        """
         if x.shape[-1] % 8 or x.shape[-2] % 8:
             raise UsageError(f"sides {tuple(x.shape[-2:])}: the discriminator needs multiples of 8")
         levels = [functional.leaky_relu(self.first(x), 0.2)]

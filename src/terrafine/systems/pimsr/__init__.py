@@ -14,7 +14,7 @@ from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options, System, TrainingBatch
 from terrafine.nn.task import Discriminators, Losses, Settings, Training
 from terrafine.nn.upsample import assemble, relief_of
-from terrafine.systems.pimsr.net import Guided, PimsrNet, directions
+from terrafine.systems.pimsr.net import GuidedRelief, PimsrNet, direction_bands
 
 __all__ = ["SYSTEM"]
 
@@ -31,7 +31,7 @@ def _describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> 
         name="pimsr",
         version="0",
         inputs=("elevation",),
-        guides=(*net.guides, *dict.fromkeys(way for name in net.guides for way in directions(name))),
+        guides=(*net.guides, *dict.fromkeys(band for name in net.guides for band in direction_bands(name))),
         outputs=("elevation", "elevation_sigma"),
         scale=scale,
         halo=net.receptive_radius(),
@@ -41,7 +41,7 @@ def _describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> 
     )
 
 
-def _forward(net: nn.Module, batch: TrainingBatch, settings: Settings) -> tuple[Guided, tuple[str, ...]]:
+def _forward(net: nn.Module, batch: TrainingBatch, settings: Settings) -> tuple[GuidedRelief, tuple[str, ...]]:
     """The network's output, and the names of its guides."""
     if not isinstance(net, PimsrNet):
         raise TypeError(f"expected a PimsrNet, found {type(net).__name__}")
@@ -49,7 +49,7 @@ def _forward(net: nn.Module, batch: TrainingBatch, settings: Settings) -> tuple[
 
 
 def _loss(
-    found: Discriminators, batch: TrainingBatch, output: tuple[Guided, tuple[str, ...]], settings: Settings
+    networks: Discriminators, batch: TrainingBatch, output: tuple[GuidedRelief, tuple[str, ...]], settings: Settings
 ) -> Losses:
     out, guides = output
     shares = zip(("dem", *guides), out.gates.detach().mean(dim=(0, 2, 3)), strict=True)

@@ -1,4 +1,4 @@
-"""The PIMSR network as its authors' public code describes it: what ours is compared with, not what to use."""
+"""The PIMSR network as its authors' public code describes it, for comparison with `pimsr`."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _forward(net: nn.Module, batch: TrainingBatch, settings: Settings) -> tuple[
 
 
 def _loss(
-    found: Discriminators, batch: TrainingBatch, output: tuple[Tensor, PublishedNet], settings: Settings
+    networks: Discriminators, batch: TrainingBatch, output: tuple[Tensor, PublishedNet], settings: Settings
 ) -> Losses:
     """L1 of heights, in z-scores, + `sar` × L1 between the backscatter of the surface and of the truth.
 
@@ -86,7 +86,7 @@ def _loss(
 
 @in_float32
 def _sar_term(net: PublishedNet, fine: Tensor, batch: TrainingBatch) -> Tensor:
-    """Mean |simulated(fine) − simulated(truth)| as the network sees backscatter: z-scores of log(1 + power)."""
+    """Mean |simulated(fine) − simulated(truth)| in the network's units: z-scores of log(1 + power)."""
     parts = [batch.guides.get(name) for name in ("look_east", "look_north")]
     if any(part is None or not bool((part[:, 1] > 0).all()) for part in parts):
         raise DataError(

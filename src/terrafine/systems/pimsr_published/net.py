@@ -1,4 +1,4 @@
-"""PIMSR as its public code has it: patches of 16² coarse cells -> 64² fine ones, bicubic plus a residual.
+"""PIMSR as in its public code: from patches of 16² coarse cells to 64² fine ones, bicubic plus a residual.
 
 vv, vh ─ log(1 + power), z-score ─ encoder each ─┬ 64² ────────────────────────────────┐
                                                  ├ 32² ──────────────────┐             │
@@ -22,9 +22,9 @@ from terrafine.schema.types import Within
 __all__ = ["PATCH", "POLARISATIONS", "STRIDE", "PublishedNet", "log_power"]
 
 PATCH = 16
-"""Coarse cells along the only input that the network knows."""
+"""Coarse cells along the side of a patch, the only input size of the network."""
 STRIDE = 8
-"""Coarse cells between patches that are blended, on a lattice from the tile's corner."""
+"""Coarse cells between the corners of blended patches, on a lattice from the tile's corner."""
 
 POLARISATIONS = ("vv", "vh")
 _AT_ONCE = 16
@@ -34,11 +34,27 @@ _DIAGONAL = ((-2.0, -1.0, 0.0), (-1.0, 0.0, 1.0), (0.0, 1.0, 2.0))
 
 
 class PublishedNet(nn.Module):
-    """Residual on the bicubic surface, for one patch or, blended, for many.
+    """Network that computes the residual to the bicubic surface for one patch or, blended, for many.
 
     relief     spread of a patch's heights about their mean, as a share of the coarse cell's size
     backscatter  polarisation -> (mean, standard deviation) of log(1 + linear power)
     channels   of the encoders; fused: of the fusions at 16², 32² and 64²
+
+    Parameters
+    ----------
+    relief
+        Spread of a patch's heights about their mean, relative to the coarse pixel size.
+    backscatter
+        Polarisation -> mean and standard deviation of log(1 + linear power).
+    channels
+        Channels of the encoders.
+    fused
+        Channels of the fusions at 16², 32² and 64².
+
+    Raises
+    ------
+    TypeError
+        For a spread that is not above 0, or other polarisations than vv and vh.
     """
 
     def __init__(
@@ -67,22 +83,51 @@ class PublishedNet(nn.Module):
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
 
     def unit(self, pixel_size_m: Tensor) -> Tensor:
-        """Metres of one z-score of height, (n, 1, 1, 1), for cells of (n, 2, y, 1) metres."""
+        """Return the height in metres of one z-score.
+
+        Parameters
+        ----------
+        pixel_size_m
+            Metres along y and x, (n, 2, y, 1).
+
+        Returns
+        -------
+        Tensor
+            (n, 1, 1, 1).
+        """
         return self.spread * pixel_size_m.prod(dim=1, keepdim=True).sqrt().mean(dim=(2, 3), keepdim=True)
 
     def forward(self, heights: Tensor, pixel_size_m: Tensor, guides: Mapping[str, Tensor]) -> Tensor:
-        """heights (n, 1, y, x) m, pixel_size_m (n, 2, y, 1) m; guides: vv, vh -> (n, 2, 4y, 4x), dB and 1 where
-        observed, else 0. -> residual (n, 1, 4y, 4x) m.
+        """Compute the residual of a tile.
 
-        y and x are 16, or multiples of 8 above: patches at every 8th cell, blended by squared sines. Where a
-        polarisation is not observed, its z-score is taken to be 0. Raises ValueError for other sides.
+        Patches start at every 8th cell and are blended by squared sines. Where a polarisation is not observed, its
+        z-score is 0.
+
+        Parameters
+        ----------
+        heights
+            Coarse heights in metres, (n, 1, y, x); y and x are 16, or larger multiples of 8.
+        pixel_size_m
+            Metres along y and x, (n, 2, y, 1).
+        guides
+            vv and vh -> (n, 2, 4y, 4x): dB, and 1 where observed, else 0.
+
+        Returns
+        -------
+        Tensor
+            Residual in metres, (n, 1, 4y, 4x).
+
+        Raises
+        ------
+        ValueError
+            For other sides.
         """
         n, _, rows, cols = heights.shape
         if rows % STRIDE or cols % STRIDE or min(rows, cols) < PATCH:
             raise ValueError(f"tiles of {rows} × {cols} cells; expected multiples of {STRIDE}, at least {PATCH}")
-        radar = torch.cat([self._heard(name, guides.get(name), heights) for name in POLARISATIONS], dim=1)
+        radar = torch.cat([self._radar_scores(name, guides.get(name), heights) for name in POLARISATIONS], dim=1)
         if rows == cols == PATCH:
-            return self.patches(heights, radar, self.unit(pixel_size_m))
+            return self.forward_patches(heights, radar, self.unit(pixel_size_m))
         pixel_size_m = pixel_size_m.expand(-1, -1, rows, -1)
         out = heights.new_zeros((n, 1, 4 * rows, 4 * cols))
         window = _window(heights)
@@ -93,16 +138,31 @@ class PublishedNet(nn.Module):
         every = [(i, y, x) for i in range(n) for y, x in corners]
         for start in range(0, len(every), _AT_ONCE):
             some = every[start : start + _AT_ONCE]
-            cut = torch.cat([heights[i : i + 1, :, y : y + PATCH, x : x + PATCH] for i, y, x in some])
-            seen = [radar[i : i + 1, :, 4 * y : 4 * (y + PATCH), 4 * x : 4 * (x + PATCH)] for i, y, x in some]
+            patches = torch.cat([heights[i : i + 1, :, y : y + PATCH, x : x + PATCH] for i, y, x in some])
+            scores = [radar[i : i + 1, :, 4 * y : 4 * (y + PATCH), 4 * x : 4 * (x + PATCH)] for i, y, x in some]
             unit = torch.cat([self.unit(pixel_size_m[i : i + 1, :, y : y + PATCH]) for i, y, _ in some])
-            done = self.patches(cut, torch.cat(seen), unit)
+            done = self.forward_patches(patches, torch.cat(scores), unit)
             for (i, y, x), residual in zip(some, done, strict=True):
                 out[i, :, 4 * y : 4 * (y + PATCH), 4 * x : 4 * (x + PATCH)] += window * residual
         return out / weight
 
-    def patches(self, heights: Tensor, radar: Tensor, unit: Tensor) -> Tensor:
-        """heights (n, 1, 16, 16) m, radar (n, 2, 64, 64) as z-scores, unit (n, 1, 1, 1) m -> residual in metres."""
+    def forward_patches(self, heights: Tensor, radar: Tensor, unit: Tensor) -> Tensor:
+        """Compute the residuals of patches.
+
+        Parameters
+        ----------
+        heights
+            Coarse heights in metres, (n, 1, 16, 16).
+        radar
+            z-scores, (n, 2, 64, 64).
+        unit
+            Metres of one z-score of height, (n, 1, 1, 1).
+
+        Returns
+        -------
+        Tensor
+            Residuals in metres, (n, 1, 64, 64).
+        """
         mean = heights.double().mean(dim=(2, 3), keepdim=True)
         terrain = self.heights((heights.double() - mean).to(heights.dtype) / unit)
         levels = zip(*(encoder(radar[:, i : i + 1]) for i, encoder in enumerate(self.radar.values())), strict=True)
@@ -113,7 +173,7 @@ class PublishedNet(nn.Module):
         residual: Tensor = self.tail(x) * unit
         return residual
 
-    def _heard(self, name: str, guide: Tensor | None, heights: Tensor) -> Tensor:
+    def _radar_scores(self, name: str, guide: Tensor | None, heights: Tensor) -> Tensor:
         """The z-score of log(1 + power), 0 where not observed; (n, 1, 4y, 4x)."""
         n, _, y, x = heights.shape
         if guide is None:
@@ -123,7 +183,18 @@ class PublishedNet(nn.Module):
 
 
 def log_power(db: Tensor) -> Tensor:
-    """log(1 + linear power) of backscatter in dB: nearly the power itself, and little else, as published."""
+    """Compute log(1 + linear power) of backscatter, as published.
+
+    Parameters
+    ----------
+    db
+        Backscatter in dB, any shape.
+
+    Returns
+    -------
+    Tensor
+        Same shape; nearly the linear power itself, for small values.
+    """
     return torch.log1p(10 ** (db / 10))
 
 
@@ -171,7 +242,7 @@ class _Radar(nn.Module):
 
 
 class _Heights(nn.Module):
-    """Heights (n, 1, 16, 16) -> features at 16²; three convolutions that begin as Sobel x, y and diagonal."""
+    """Heights (n, 1, 16, 16) -> features at 16²; three convolutions initialised as Sobel x, y and diagonal."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -200,7 +271,7 @@ class _Fusion(nn.Module):
 
 
 class _Up(nn.Module):
-    """To twice the resolution by PixelShuffle."""
+    """Double the resolution by PixelShuffle."""
 
     def __init__(self, entering: int, channels: int) -> None:
         super().__init__()
@@ -212,7 +283,7 @@ class _Up(nn.Module):
 
 
 def _window(like: Tensor) -> Tensor:
-    """Weight of a patch's fine cells: squared sines, which of two patches half a patch apart sum to one."""
+    """Weight of a patch's fine cells: squared sines; those of patches half a patch apart sum to one."""
     t = (torch.arange(4 * PATCH, dtype=like.dtype, device=like.device) + 0.5) / (4 * PATCH)
     ramp = torch.sin(torch.pi * t).square()
     return ramp[:, None] * ramp[None, :]

@@ -62,7 +62,7 @@ def _forward(net: nn.Module, batch: TrainingBatch, settings: Settings) -> tuple[
 
 
 def _loss(
-    found: Discriminators, batch: TrainingBatch, out: tuple[Tensor, Tensor, Tensor], settings: Settings
+    networks: Discriminators, batch: TrainingBatch, out: tuple[Tensor, Tensor, Tensor], settings: Settings
 ) -> Losses:
     return relief_terms(*out, batch, settings["loss"])
 

@@ -10,12 +10,25 @@ __all__ = ["PatchGan"]
 
 
 class PatchGan(nn.Module):
-    """Logits of a map of overlapping patches, positive where real; (n, c, y, x) -> (n, 1, y', x').
+    """PatchGAN discriminator that computes the logits of overlapping patches, positive where they look real.
 
-    `layers` strided 4×4 convolutions (the first without normalisation) and two of stride 1, reflected at the border,
-    instance norm with weights, leaky ReLU of 0.2, attention after each block. Three layers see 70×70 cells and make
-    30×30 logits of 256×256; two see 34×34. The sides must be at least 2^(layers + 2).
+    It has `layers` strided 4×4 convolutions (the first without normalisation) and two of stride 1, reflected at the
+    border, with instance norm, leaky ReLU of 0.2 and attention after each block. With three layers a logit depends on
+    70×70 cells, and 256×256 cells give 30×30 logits; with two it depends on 34×34.
 
+    Parameters
+    ----------
+    inputs
+        Number of channels of the input.
+    width
+        Channels after the first convolution.
+    layers
+        Number of strided convolutions; the sides of the input must be at least 2^(layers + 2).
+    attend
+        Attention block, one of `terrafine.nn.attention.ATTENTION`.
+
+    References
+    ----------
     Isola et al. 2017, pix2pix, https://arxiv.org/abs/1611.07004, section 6.1.2.
     """
 
@@ -34,13 +47,25 @@ class PatchGan(nn.Module):
         self.layers = layers
 
     @property
-    def field(self) -> int:
-        """Cells along the side of the patch that one logit sees: 70 for three layers, without attention."""
+    def receptive_field(self) -> int:
+        """Side in cells of the patch that one logit depends on: 70 for three layers, without attention."""
         side = 1
         for stride in (1, 1, *[2] * self.layers):
             side = (side - 1) * stride + 4
         return side
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute the logits of overlapping patches.
+
+        Parameters
+        ----------
+        x
+            (n, inputs, y, x).
+
+        Returns
+        -------
+        Tensor
+            (n, 1, y', x').
+        """
         out: Tensor = self.body(x)
         return out

@@ -1,7 +1,6 @@
-"""DRPAN's region: where the discriminator is least convinced, cut out of both surfaces so that gradients flow.
+"""Region proposal of DRPAN: where the discriminator is least convinced, cut out of both surfaces differentiably.
 
-Wang et al. 2018, Discriminative Region Proposal Adversarial Networks, https://arxiv.org/abs/1711.07554. Where to look
-is an index and has no gradient; what is found there, masked or pooled, has.
+The position of the region is an index and has no gradient; the masked or pooled content of the region has one.
 """
 
 from __future__ import annotations
@@ -16,10 +15,30 @@ _SAMPLES = 2  # along each side of a bin
 
 
 def propose(logits: Tensor, side: int, region: int, window: int = 5) -> Tensor:
-    """Upper left corner (n, 2) as y, x of the region×region cells that look least real; int64, no gradient.
+    """Find the region of each tile that looks least real to the discriminator.
 
-    logits (n, 1, a, a) of tiles of side×side; scores are sigmoids averaged over window×window, the lowest wins, and
-    its corner times side / a is the region's, kept inside the tile.
+    Scores are sigmoids averaged over window × window; the lowest one wins, and its corner times side / a is that of the
+    region, which is kept inside the tile.
+
+    Parameters
+    ----------
+    logits
+        (n, 1, a, a), of tiles of side × side cells.
+    side
+        Side of the tile in cells.
+    region
+        Side of the region in cells.
+    window
+        Side of the averaging window in logits.
+
+    Returns
+    -------
+    Tensor
+        Upper left corners as y, x, int64 (n, 2); no gradient.
+
+    References
+    ----------
+    Wang et al. 2018, Discriminative Region Proposal Adversarial Networks, https://arxiv.org/abs/1711.07554.
     """
     scores = functional.avg_pool2d(torch.sigmoid(logits.detach()), min(window, logits.shape[-1]), stride=1)[:, 0]
     width = scores.shape[-1]
@@ -30,7 +49,26 @@ def propose(logits: Tensor, side: int, region: int, window: int = 5) -> Tensor:
 
 
 def compose(fake: Tensor, real: Tensor, corner: Tensor, region: int) -> Tensor:
-    """The real surface with the fake one in the region; (n, c, y, x) each. Gradients reach `fake` there alone."""
+    """Insert the region of the generated surface into the real one.
+
+    Parameters
+    ----------
+    fake, real
+        Surfaces, (n, c, y, x).
+    corner
+        Upper left corners as y, x, (n, 2).
+    region
+        Side of the region in cells.
+
+    Returns
+    -------
+    Tensor
+        (n, c, y, x); only the region passes gradients to `fake`.
+
+    References
+    ----------
+    Wang et al. 2018, https://arxiv.org/abs/1711.07554.
+    """
     cells = [torch.arange(n, device=fake.device) for n in fake.shape[-2:]]
     inside = [
         (at[None] >= c[:, None]) & (at[None] < c[:, None] + region) for at, c in zip(cells, corner.T, strict=True)
@@ -41,8 +79,28 @@ def compose(fake: Tensor, real: Tensor, corner: Tensor, region: int) -> Tensor:
 
 
 def roi_align(values: Tensor, corner: Tensor, region: int, bins: int = 20) -> Tensor:
-    """Means over bins×bins parts of the region, each of 2×2 bilinear samples; (n, c, y, x) -> (n, c, bins, bins).
+    """Compute the means over bins × bins parts of the region, each of 2×2 bilinear samples.
 
+    He et al. 2017, Mask R-CNN, https://arxiv.org/abs/1703.06870, section 3 (no rounding of coordinates).
+
+    Parameters
+    ----------
+    values
+        (n, c, y, x).
+    corner
+        Upper left corners as y, x, (n, 2).
+    region
+        Side of the region in cells.
+    bins
+        Number of parts along a side.
+
+    Returns
+    -------
+    Tensor
+        (n, c, bins, bins).
+
+    References
+    ----------
     He et al. 2017, Mask R-CNN, https://arxiv.org/abs/1703.06870, section 3 (no rounding of coordinates).
     """
     height, width = values.shape[-2:]

@@ -1,4 +1,4 @@
-"""Losses: distance in height and slope, and the adversarial losses of pix2pix and DRPAN."""
+"""Losses of Sat2DEM: distances in height and slope, and the adversarial losses of pix2pix and DRPAN."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from terrafine.systems.sat2dem.net import stretch
 from terrafine.systems.sat2dem.normalise import from_units, to_units
 
 __all__ = [
+    "ADVERSARIES",
     "ADVERSARY_TABLE",
-    "GAMES",
     "LOSS_TABLE",
     "discriminator_losses",
     "discriminators",
@@ -31,47 +31,68 @@ __all__ = [
     "surface_terms",
 ]
 
-Game = Literal["none", "pix2pix", "drpan"]
-GAMES = get_args(Game)
+Adversary = Literal["none", "pix2pix", "drpan"]
+ADVERSARIES = get_args(Adversary)
 _DISTANCES = ("l1", "gradient", "rms", "band", "sigma")
-_VERDICTS = ("gan", "reviser", "region")
+_ADVERSARIAL = ("gan", "reviser", "region")
 ADVERSARY_TABLE: Mapping[str, Any] = {
-    "kind": Game,
+    "kind": Adversary,
     "inputs": Literal[4],
     "width": Annotated[int, Within(1, 512)],
     "layers": Annotated[int, Within(1, 6)],
     "attend": Attention,
 }
-"""What `[adversary]` may hold."""
-LOSS_TABLE: Mapping[str, Any] = dict.fromkeys((*_DISTANCES, *_VERDICTS, "penalty"), Weight)
-"""What `[loss]` may hold."""
-_TINY = 1e-3  # units below which an RMS has no slope worth following
+"""Keys of `[adversary]` and the types of their values."""
+LOSS_TABLE: Mapping[str, Any] = dict.fromkeys((*_DISTANCES, *_ADVERSARIAL, "penalty"), Weight)
+"""Keys of `[loss]` and the types of their values."""
+_TINY = 1e-3  # units below which the gradient of an RMS is not useful
 
 
 def discriminators(settings: Settings) -> dict[str, nn.Module]:
-    """[adversary] kind none, pix2pix or drpan; inputs, width, layers, attend. The reviser has no attention.
+    """Build the discriminators that `[adversary]` describes.
 
     Raises RecipeError for another kind, and for a [loss] that has unknown terms or none.
+
+    Parameters
+    ----------
+    settings
+        Settings of the recipe; `[adversary]` has `kind` (none, pix2pix, drpan), `inputs`, `width`, `layers` and
+        `attend`.
+
+    Returns
+    -------
+    dict[str, nn.Module]
+        `patch`, and with DRPAN `reviser`, which has no attention; empty for `none`.
+
+    Raises
+    ------
+    RecipeError
+        For another kind, and for a `[loss]` that has unknown terms or none.
+
+    References
+    ----------
+    pix2pix: Isola et al. 2017, https://arxiv.org/abs/1611.07004. DRPAN: Wang et al. 2018,
+    https://arxiv.org/abs/1711.07554.
     """
-    said: dict[str, Any] = {"width": 64, "layers": 3, "inputs": 4, "attend": "none", **settings.get("adversary", {})}
-    kind, attend = said.pop("kind", "none"), said.pop("attend")
-    if kind not in GAMES:
-        raise RecipeError(f"[adversary] kind = {kind!r}: expected one of {', '.join(GAMES)}")
+    options: dict[str, Any] = {"width": 64, "layers": 3, "inputs": 4, "attend": "none", **settings.get("adversary", {})}
+    kind, attend = options.pop("kind", "none"), options.pop("attend")
+    if kind not in ADVERSARIES:
+        raise RecipeError(f"[adversary] kind = {kind!r}: expected one of {', '.join(ADVERSARIES)}")
     _check_loss(settings, kind)
     if kind == "none":
         return {}
-    found: dict[str, nn.Module] = {"patch": PatchGan(attend=attend, **said)}
+    networks: dict[str, nn.Module] = {"patch": PatchGan(attend=attend, **options)}
     if kind == "drpan":
-        found["reviser"] = PatchGan(**said)
-    for network in found.values():
+        networks["reviser"] = PatchGan(**options)
+    for network in networks.values():
         network.apply(_start)
-    return found
+    return networks
 
 
 def _check_loss(settings: Settings, kind: str) -> None:
-    """Raise RecipeError for a key of [loss] that no term has, and where no term is left."""
+    """Raise RecipeError for an unknown key of [loss], and where no term has a weight above 0."""
     weights = settings.get("loss", {})
-    known = (*_DISTANCES, *_VERDICTS, "penalty")
+    known = (*_DISTANCES, *_ADVERSARIAL, "penalty")
     if unknown := sorted(set(weights) - set(known)):
         raise RecipeError(f"[loss] {unknown}: no such terms; known are {', '.join(known)}")
     if "loss" in settings and kind == "none" and not any(_weight(settings, name, 0.0) for name in _DISTANCES):
@@ -79,69 +100,155 @@ def _check_loss(settings: Settings, kind: str) -> None:
 
 
 def forward(generator: nn.Module, batch: ImageBatch, settings: Settings) -> Tensor:
-    """The generator's output, in its units; (n, 1 or 2, y, x): heights and optionally log σ."""
+    """Compute the generator's output in its units.
+
+    Parameters
+    ----------
+    generator
+        A UNet.
+    batch
+        Batch of images.
+    settings
+        Settings of the recipe.
+
+    Returns
+    -------
+    Tensor
+        Heights and optionally log σ, (n, 1 or 2, y, x).
+    """
     output: Tensor = generator(batch.image)
     return output
 
 
 def predict(generator: nn.Module, batch: ImageBatch, settings: Settings) -> dict[str, Tensor]:
-    """`elevation` (n, 1, y, x) in metres, and `elevation_sigma` where the generator has it."""
+    """Estimate the heights of a batch in metres.
+
+    Parameters
+    ----------
+    generator
+        A UNet.
+    batch
+        Batch of images.
+    settings
+        Settings of the recipe.
+
+    Returns
+    -------
+    dict[str, Tensor]
+        `elevation` (n, 1, y, x), and `elevation_sigma` where the generator has it.
+    """
     output, kind = forward(generator, batch, settings), _kind(settings)
-    found = {"elevation": from_units(output[:, :1], kind)}
+    heights = {"elevation": from_units(output[:, :1], kind)}
     if output.shape[1] > 1:
         one, zero = (from_units(fill(1, 1, 1, 1), kind) for fill in (torch.ones, torch.zeros))
-        found["elevation_sigma"] = output[:, 1:2].exp() * float(one - zero)
-    return found
+        heights["elevation_sigma"] = output[:, 1:2].exp() * float(one - zero)
+    return heights
 
 
-def discriminator_losses(found: Discriminators, batch: ImageBatch, output: Tensor, settings: Settings) -> Losses:
-    """Half the cross entropies of real and generated pairs; the reviser sees generated cells in the region alone."""
-    if not found:
+def discriminator_losses(networks: Discriminators, batch: ImageBatch, output: Tensor, settings: Settings) -> Losses:
+    """Compute half the sum of the cross entropies of real and generated pairs.
+
+    The reviser gets real surfaces whose proposed region is generated, and a gradient penalty.
+
+    Parameters
+    ----------
+    networks
+        Discriminators by name.
+    batch
+        Batch of images.
+    output
+        Output of the generator.
+    settings
+        Settings of the recipe.
+
+    Returns
+    -------
+    Losses
+        Loss of each discriminator.
+    """
+    if not networks:
         return {}
     real, fake = _pairs(batch, output.detach(), settings)
-    looked = found["patch"](fake)
-    losses = {"patch": (_cross(found["patch"](real), 1.0) + _cross(looked, 0.0)) / 2}
-    if "reviser" in found:
-        mixed = compose(fake, real, *_region(looked, found, batch))
-        reviser, weight = found["reviser"], _weight(settings, "penalty", 10.0)
+    logits = networks["patch"](fake)
+    losses = {"patch": (_cross(networks["patch"](real), 1.0) + _cross(logits, 0.0)) / 2}
+    if "reviser" in networks:
+        mixed = compose(fake, real, *_region(logits, networks, batch))
+        reviser, weight = networks["reviser"], _weight(settings, "penalty", 10.0)
         loss = (_cross(reviser(real), 1.0) + _cross(reviser(mixed), 0.0)) / 2
         losses["reviser"] = loss + weight * gradient_penalty(reviser, real, mixed)
     return losses
 
 
-def generator_losses(found: Discriminators, batch: ImageBatch, output: Tensor, settings: Settings) -> Losses:
-    """The generator's loss: distances, and the discriminators' verdicts on it.
+def generator_losses(networks: Discriminators, batch: ImageBatch, output: Tensor, settings: Settings) -> Losses:
+    """Compute the generator's loss: distances between the surfaces, and adversarial losses.
 
     [loss] l1, gradient, rms, band, sigma weigh the distances of `surface_terms`; gan, reviser and region weigh the
     adversarial losses.
+
+    Parameters
+    ----------
+    networks
+        Discriminators by name.
+    batch
+        Batch of images.
+    output
+        Output of the generator.
+    settings
+        Settings of the recipe. In `[loss]`, l1, gradient, rms, band and sigma weight the distances of `surface_terms`;
+        gan, reviser and region weight the adversarial losses.
+
+    Returns
+    -------
+    Losses
+        `total` and its parts by name.
     """
     kind = _kind(settings)
     parts = surface_terms(output, to_units(batch.target, batch.valid, kind), batch.valid, level=kind != "relief")
-    weighed = [parts[name] * _weight(settings, name, 0.0) for name in parts]
-    if found:
+    weighted = [parts[name] * _weight(settings, name, 0.0) for name in parts]
+    if networks:
         real, fake = _pairs(batch, output, settings)
-        looked = found["patch"](fake)
-        verdicts = {"gan": _cross(looked, 1.0)}
-        if "reviser" in found:
-            corner, region = _region(looked, found, batch)
-            verdicts["reviser"] = _cross(found["reviser"](compose(fake, real, corner, region)), 1.0)
+        logits = networks["patch"](fake)
+        adversarial = {"gan": _cross(logits, 1.0)}
+        if "reviser" in networks:
+            corner, region = _region(logits, networks, batch)
+            adversarial["reviser"] = _cross(networks["reviser"](compose(fake, real, corner, region)), 1.0)
             there, truth = (roi_align(surface[:, -1:], corner, region) for surface in (fake, real))
-            verdicts["region"] = functional.l1_loss(there, truth)
-        weighed += [verdicts[n] * _weight(settings, n, 10.0 if n == "region" else 1.0) for n in verdicts]
-        parts |= verdicts
-    return {"total": torch.stack(weighed).sum(), **parts}
+            adversarial["region"] = functional.l1_loss(there, truth)
+        weighted += [adversarial[n] * _weight(settings, n, 10.0 if n == "region" else 1.0) for n in adversarial]
+        parts |= adversarial
+    return {"total": torch.stack(weighted).sum(), **parts}
 
 
 def surface_terms(output: Tensor, truth: Tensor, valid: Tensor, *, level: bool, block: int = 30) -> dict[str, Tensor]:
-    """Distances between two surfaces (n, 1, y, x) where valid, in their units.
+    """Compute the distances between two surfaces over the valid cells.
 
-    l1        mean absolute difference
-    gradient  mean absolute difference of forward differences, along y plus along x
-    rms       root mean square over each tile, then their mean
-    band      rms of what is left when each block×block has lost its mean: the relief that a coarse DEM does not have
-    sigma     negative log likelihood of a Laplace distribution, where there is a second channel, its log scale; its
-              gradient reaches that channel alone
-    Without `level` the tile's mean difference is first taken out: the surfaces are compared as relief.
+    The terms are:
+
+    - `l1`: mean absolute difference.
+    - `gradient`: mean absolute difference of forward differences, along y plus along x.
+    - `rms`: root mean square over each tile, then the mean.
+    - `band`: the same after subtracting the mean of each block: relief that a coarse DEM does not contain.
+    - `sigma`: negative log likelihood of a Laplace distribution, if the output has a second channel, its log scale.
+      The gradient of this term reaches only that channel.
+
+    Parameters
+    ----------
+    output
+        Predicted surface and optionally the log scale, (n, 1 or 2, y, x).
+    truth
+        True surface, (n, 1, y, x).
+    valid
+        1 where the truth is known, else 0, (n, 1, y, x).
+    level
+        Whether the level counts. If not, the tile's mean difference is subtracted first, and the surfaces are compared
+        as relief.
+    block
+        Side of a block of `band`, in cells.
+
+    Returns
+    -------
+    dict[str, Tensor]
+        Scalars by name, in the units of the surfaces.
     """
     error = (output[:, :1] - truth) * valid
     count = valid.sum(dim=(2, 3), keepdim=True).clamp_min(1)
@@ -167,7 +274,24 @@ def surface_terms(output: Tensor, truth: Tensor, valid: Tensor, *, level: bool, 
 
 
 def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """Mean (‖∇ critic‖ - 1)² at random points between real and fake; Gulrajani et al. 2017, arXiv 1704.00028."""
+    """Compute the mean of (‖∇ critic‖ - 1)² at random points between real and generated samples.
+
+    Parameters
+    ----------
+    critic
+        Discriminator.
+    real, fake
+        Samples, (n, c, y, x).
+
+    Returns
+    -------
+    Tensor
+        A scalar.
+
+    References
+    ----------
+    Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028.
+    """
     mix = torch.rand(real.shape[0], 1, 1, 1, device=real.device)
     between = (mix * real + (1 - mix) * fake).detach().requires_grad_(True)
     (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
@@ -176,7 +300,7 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
 
 
 def _pairs(batch: ImageBatch, output: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
-    """Image with the true surface, image with the generated one, which both hold where the truth is not known."""
+    """Image with the true surface, and image with the generated one; both are generated where the truth is unknown."""
     truth = to_units(batch.target, batch.valid, _kind(settings))
     fake, network = output[:, :1], settings.get("network", {})
     real = batch.valid * truth + (1 - batch.valid) * fake.detach()
@@ -184,12 +308,12 @@ def _pairs(batch: ImageBatch, output: Tensor, settings: Settings) -> tuple[Tenso
     return torch.cat((image, real), dim=1), torch.cat((image, fake), dim=1)
 
 
-def _region(looked: Tensor, found: Discriminators, batch: ImageBatch) -> tuple[Tensor, int]:
-    """Corners and side of the proposed regions; the side is what one logit sees, at most half the tile."""
+def _region(logits: Tensor, networks: Discriminators, batch: ImageBatch) -> tuple[Tensor, int]:
+    """Corners and side of the proposed regions; the side is the receptive field of a logit, at most half the tile."""
     side = batch.image.shape[-1]
-    field = getattr(found["patch"], "field", side)
+    field = getattr(networks["patch"], "receptive_field", side)
     region = min(int(field), side // 2)
-    return propose(looked, side, region), region
+    return propose(logits, side, region), region
 
 
 def _cross(logits: Tensor, real: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Sat2DEM as the engine sees it: reflectance in, relief in metres out."""
+"""Sat2DEM as the engine runs it: from reflectance to relief in metres."""
 
 from __future__ import annotations
 
@@ -26,9 +26,29 @@ _TILE = 512
 
 
 def describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> ModelSpec:
-    """Exact tiles with the receptive radius where the network is local; else overlapping tiles, levelled and blended.
+    """Declare a model: exact tiles with a halo for a local network, otherwise overlapping tiles.
 
-    A network that is not local is shown windows of the size it was trained on, half of which is published.
+    A network that is not local runs on windows of its training size, of which the inner half is published; the tiles
+    are levelled and blended.
+
+    Parameters
+    ----------
+    net
+        A UNet.
+    network
+        Network arguments.
+    scale
+        Not used.
+
+    Returns
+    -------
+    ModelSpec
+        The spec, without provenance.
+
+    Raises
+    ------
+    TypeError
+        For a network of another type.
     """
     if not isinstance(net, UNet):
         raise TypeError(f"expected a UNet, found {type(net).__name__}")
@@ -49,18 +69,35 @@ def describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> M
 
 
 class HeightModel:
-    """Runs a U-Net on reflectance; windows are padded by reflection to what its depth divides, and cropped again.
+    """Model that runs a U-Net on reflectance.
 
-    `relief` is in metres: above the datum under `global`, above the tile's lowest cell under `shift`, above an unstated
-    level that is the same for the whole raster under `relief`. That one is scaled by the size of a cell over that of
-    the training data, row by row: shading shows slopes, and the same slope over a smaller cell is less height.
+    Windows are padded by reflection to a multiple that the depth requires, and cropped again. `relief` is in metres:
+    above the datum with the normalisation `global`, above the tile's lowest cell with `shift`, above an unstated level
+    of the whole raster with `relief`. The last one is multiplied, row by row, by the pixel size over that of the
+    training data: shading shows slopes, and the same slope over a smaller cell is less height.
+
+    Parameters
+    ----------
+    spec
+        Spec of the model.
+    network
+        Network.
+    options
+        Options of the run.
+
+    Raises
+    ------
+    UsageError
+        For another engine than torch, or a self-ensemble.
     """
 
     def __init__(self, spec: ModelSpec, network: UNet, options: Options) -> None:
         if options.engine != "torch":
             raise UsageError(f"sat2dem runs on torch; the engine {options.engine} cannot run it")
         if options.self_ensemble:
-            raise UsageError("light does not turn with an image: no self_ensemble=True for sat2dem")
+            raise UsageError(
+                "sat2dem does not support self_ensemble=True: the direction of light does not rotate with the image"
+            )
         self.spec = spec
         self.network = channels_last(network.eval())
         self.depth, self.cell_m = network.depth, network.cell_m
@@ -91,7 +128,29 @@ class HeightModel:
 
 
 def adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> HeightModel:
-    """The network as the engine sees it."""
+    """Wrap a network as a model of the engine.
+
+    Parameters
+    ----------
+    spec
+        Spec of the model.
+    net
+        A UNet.
+    options
+        Options of the run.
+
+    Returns
+    -------
+    HeightModel
+        The model.
+
+    Raises
+    ------
+    TypeError
+        For a network of another type.
+    UsageError
+        For options that `HeightModel` rejects.
+    """
     if not isinstance(net, UNet):
         raise TypeError(f"expected a UNet, found {type(net).__name__}")
     return HeightModel(spec, net, options)

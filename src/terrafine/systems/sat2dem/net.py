@@ -1,4 +1,4 @@
-"""The generator: pix2pix's U-Net, of any depth and width, with attention after each block."""
+"""Generator of Sat2DEM: the U-Net of pix2pix, of any depth and width, with attention after each block."""
 
 from __future__ import annotations
 
@@ -17,24 +17,40 @@ from terrafine.systems.sat2dem.normalise import NORMALISATIONS, Normalisation
 __all__ = ["UNet", "stretch"]
 
 _SLOPE = 0.2
-_DROPPED = 3  # innermost blocks of the way up that have dropout
+_DROPPED = 3  # innermost blocks of the decoder that have dropout
 _GAM_REACH = 6  # two 7×7 convolutions
 Norm = Literal["instance", "none"]
 Up = Literal["transposed", "resize", "smooth"]
 Head = Literal["tanh", "linear"]
 Sees = Literal["linear", "log", "detail"]
 _NORMS, _UPS, _HEADS, _SEES = map(get_args, (Norm, Up, Head, Sees))
-_WINDOW = 63  # cells whose mean `detail` takes away
-_MOST = 2.0  # what snow, cloud and shadow are cut to: seven times, or a seventh of, the light around
-_MIDDLE = 0.1  # reflectance of common ground: what `log` is relative to
+_WINDOW = 63  # cells whose mean `detail` subtracts
+_MOST = 2.0  # limit for snow, cloud and shadow: seven times, or a seventh of, the brightness around
+_MIDDLE = 0.1  # reflectance of common ground, to which `log` is relative
 
 
 def stretch(image: Tensor, sees: str = "linear", white: float = 0.3) -> Tensor:
-    """Reflectance as the networks see it, about -1 to 1; same shape.
+    """Scale reflectance to the input of the networks, about -1 to 1.
 
-    linear  0 to `white` becomes -1 to 1, beyond it is cut, as 8-bit pictures are made
-    log     2 log of reflectance over that of common ground: what light and slope multiply becomes a sum
-    detail  the same less its mean over 63 × 63 cells, cut at ±2: what a scene is bright or hazy by is gone
+    The methods are:
+
+    - `linear`: 0 to `white` becomes -1 to 1; larger values are clipped, as in 8-bit images.
+    - `log`: 2 log of reflectance over that of common ground, so that the factors light and slope become a sum.
+    - `detail`: the same minus its mean over 63 × 63 cells, clipped at ±2, without the brightness and haze of the scene.
+
+    Parameters
+    ----------
+    image
+        Reflectance, (n, band, y, x).
+    sees
+        Method: `linear`, `log` or `detail`.
+    white
+        Reflectance that becomes 1 with `linear`.
+
+    Returns
+    -------
+    Tensor
+        Same shape.
     """
     if sees == "linear":
         return (image / white).clamp(0, 1) * 2 - 1
@@ -45,19 +61,45 @@ def stretch(image: Tensor, sees: str = "linear", white: float = 0.3) -> Tensor:
 
 
 class UNet(nn.Module):
-    """Reflectance (n, inputs, y, x) -> (n, outputs, y, x); the sides must be multiples of 2^depth.
+    """U-Net from reflectance to heights.
 
-    width, depth   64 and 8 are the published U-Net-256 (Isola et al. 2017, section 6.1.1; channels double up to
-                   8·width); its innermost block is 1×1 for a tile of 256
-    norm           `instance` as published, which makes a cell depend on its whole tile; `none`
-    attend         none, cbam, gam or simam after each block but the innermost, on both ways
-    up             `transposed` 4×4 convolutions as published; `resize`: nearest, then 3×3; `smooth`: bilinear, then 3×3
-    head           `tanh` as published, `linear`
-    sees, white    how reflectance is stretched: see `stretch`
-    normalisation  what its units mean: see `normalise`
-    cell_m         metres of a cell that it is trained on
-    tile           cells along the side of the tiles that it is trained on, and shown where it is not `exact`
-    dropout        share of features dropped in the three innermost blocks on the way up, while training
+    The input is (n, inputs, y, x), the output (n, outputs, y, x); the sides must be multiples of 2^depth.
+
+    Parameters
+    ----------
+    inputs, outputs
+        Number of channels of the input and of the output.
+    width, depth
+        Channels at the first level, doubled up to 8·width, and number of levels. 64 and 8 are the published U-Net-256,
+        whose innermost block is 1×1 for a tile of 256.
+    norm
+        `instance` as published, which makes a cell depend on its whole tile, or `none`.
+    attend
+        Attention block (none, cbam, gam, simam) after each block but the innermost, in encoder and decoder.
+    up
+        Upsampling: `transposed`, 4×4 convolutions as published; `resize`, nearest, then 3×3; `smooth`, bilinear, then
+        3×3.
+    head
+        `tanh` as published, or `linear`.
+    sees, white
+        Scaling of reflectance, as in `stretch`.
+    normalisation
+        Units of the heights, as in `normalise.to_units`.
+    tile
+        Side in cells of the tiles of training; also of the tiles of inference, unless the network is `exact`.
+    cell_m
+        Pixel size of the training data, metres.
+    dropout
+        Share of features dropped in the three innermost blocks of the decoder during training.
+
+    Raises
+    ------
+    RecipeError
+        For another value of an option, or a depth below 2.
+
+    References
+    ----------
+    Isola et al. 2017, pix2pix, https://arxiv.org/abs/1611.07004, section 6.1.1.
     """
 
     def __init__(
@@ -109,6 +151,18 @@ class UNet(nn.Module):
         return self.norm == "none" or i in (0, self.depth - 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute the heights of an image in the network's units.
+
+        Parameters
+        ----------
+        x
+            Reflectance, (n, inputs, y, x).
+
+        Returns
+        -------
+        Tensor
+            (n, outputs, y, x).
+        """
         x = stretch(x, self.sees, self.white)
         skips = []
         for block in self.down:
@@ -122,11 +176,11 @@ class UNet(nn.Module):
 
     @property
     def exact(self) -> bool:
-        """A cell depends on the cells within `receptive_radius` alone, not on statistics of the tile."""
+        """Whether a cell depends only on cells within `receptive_radius`, and not on statistics of the tile."""
         return self.norm == "none" and self.attend in ("none", "gam")
 
     def receptive_radius(self) -> int:
-        """Input cells around a cell that its output depends on, where the network is exact."""
+        """Return how many input cells around a cell its output depends on, where the network is exact."""
         reach = _GAM_REACH if self.attend == "gam" else 0
         blur = 1 if self.kind == "smooth" else 0
         worst = 0
@@ -167,7 +221,7 @@ def _published_start(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def _check(depth: int, **said: str) -> None:
+def _check(depth: int, **options: str) -> None:
     choices = {
         "norm": _NORMS,
         "normalisation": NORMALISATIONS,
@@ -176,7 +230,7 @@ def _check(depth: int, **said: str) -> None:
         "head": _HEADS,
         "sees": _SEES,
     }
-    for name, value in said.items():
+    for name, value in options.items():
         if value not in choices[name]:
             raise RecipeError(f"[network] {name} = {value!r}: expected one of {', '.join(choices[name])}")
     if depth < 2:

@@ -1,4 +1,4 @@
-"""Heights as the networks see them: Global and Global + Shift as published, and relief, which has no level."""
+"""Normalisation of heights: Global and Global + Shift as published, and relief, which has no level."""
 
 from __future__ import annotations
 
@@ -20,12 +20,36 @@ NORMALISATIONS = get_args(Normalisation)
 
 
 def to_units(heights: Tensor, valid: Tensor, kind: str) -> Tensor:
-    """Heights (n, 1, y, x) m -> the network's units; valid (n, 1, y, x) is 1 where known, and only those cells count.
+    """Convert heights to the network's units; only valid cells count.
 
-    global   z' = 2 (z - low) / (high - low) - 1
-    shift    z'' = z' - (min of the tile's z' + 1): the tile's lowest cell is -1, with as many metres to the unit
-    relief   (z - mean of the tile) / 100 m: the level is nobody's business, the loss takes it out of both sides
-    Leyva, Ortega, de Moura 2026, https://doi.org/10.1007/s41064-026-00393-y
+    The normalisations are:
+
+    - `global`: z' = 2 (z - low) / (high - low) - 1.
+    - `shift`: z'' = z' - (min of the tile's z' + 1), so that the tile's lowest cell is -1; metres per unit as before.
+    - `relief`: (z - mean of the tile) / 100 m; the loss removes the level from both surfaces.
+
+    Parameters
+    ----------
+    heights
+        Metres, (n, 1, y, x).
+    valid
+        1 where the height is known, else 0, (n, 1, y, x).
+    kind
+        `global`, `shift` or `relief`.
+
+    Returns
+    -------
+    Tensor
+        Same shape; 0 where not valid.
+
+    Raises
+    ------
+    RecipeError
+        For another normalisation.
+
+    References
+    ----------
+    Leyva, Ortega, de Moura 2026, https://doi.org/10.1007/s41064-026-00393-y.
     """
     _check(kind)
     if kind == "relief":
@@ -40,7 +64,25 @@ def to_units(heights: Tensor, valid: Tensor, kind: str) -> Tensor:
 
 
 def from_units(units: Tensor, kind: str) -> Tensor:
-    """The network's units -> metres: above the datum (global), the tile's lowest cell (shift), any level (relief)."""
+    """Convert the network's units to metres.
+
+    Parameters
+    ----------
+    units
+        Any shape.
+    kind
+        `global`: above the datum; `shift`: above the tile's lowest cell; `relief`: above any level.
+
+    Returns
+    -------
+    Tensor
+        Metres, same shape.
+
+    Raises
+    ------
+    RecipeError
+        For another normalisation.
+    """
     _check(kind)
     if kind == "relief":
         return units * _RELIEF_UNIT_M

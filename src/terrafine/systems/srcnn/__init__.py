@@ -1,4 +1,4 @@
-"""SRCNN: the shallow comparator of Jiao et al. 2020."""
+"""SRCNN: the shallow network that Jiao et al. 2020 compare with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The body of SRCNN (Dong et al. 2014, doi:10.1007/978-3-319-10593-2_13), sizes as compared in Jiao et al. 2020."""
+"""The body of SRCNN, with the sizes of the comparison in Jiao et al. 2020."""
 
 from __future__ import annotations
 
@@ -13,10 +13,20 @@ RADIUS = 4 + 0 + 2
 
 
 class Shallow(nn.Module):
-    """Interpolated surface (n, 1, y, x) -> what to add to it: convolutions 9×9 (64), 1×1 (32), 5×5; 8,129 weights.
+    """Three convolutions 9×9 (64), 1×1 (32) and 5×5 that compute the residual of an interpolated surface.
 
-    SRCNN gives the surface itself. Its last layer here gives the surface minus the interpolation, which is the
-    same function class plus an identity that the 9-1-5 stack would have to learn, and so only helps it.
+    It has 8,129 weights. SRCNN outputs the surface itself. Here the output is the surface minus the interpolation: the
+    same class of functions plus an identity that the 9-1-5 network would otherwise have to learn, which can only help
+    it.
+
+    Parameters
+    ----------
+    channels
+        Channels after the first and the second convolution.
+
+    References
+    ----------
+    Dong et al. 2014, doi:10.1007/978-3-319-10593-2_13; Jiao et al. 2020, doi:10.1515/geo-2020-0207.
     """
 
     def __init__(self, channels: tuple[Channels, Channels] = (64, 32)) -> None:
@@ -29,5 +39,17 @@ class Shallow(nn.Module):
         nn.init.zeros_(self.reconstruct.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute the residual.
+
+        Parameters
+        ----------
+        x
+            Interpolated surface, (n, 1, y, x).
+
+        Returns
+        -------
+        Tensor
+            (n, 1, y, x).
+        """
         out: Tensor = self.reconstruct(torch.relu(self.map(torch.relu(self.extract(x)))))
         return out

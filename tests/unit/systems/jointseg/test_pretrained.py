@@ -58,14 +58,14 @@ def test_files_that_are_no_such_network_are_refused(tmp_path: Path) -> None:
     for broken, says in (
         (data[:-8], "ends early"),
         (data + b"1234", "left over"),
-        (b"\1" + data[1:], "not known here"),
+        (b"\1" + data[1:], "storage type"),
     ):
         weights.write_bytes(broken)
         with pytest.raises(WeightsError, match=says):
             real_esrgan_x4(param, weights)
     weights.write_bytes(data)
     text = param.read_text()
-    for broken_text, says in (("1\n", "does not start"), (text.replace(" 1=3", " 1=5"), "not 3×3")):
+    for broken_text, says in (("1\n", "is not an ncnn param file"), (text.replace(" 1=3", " 1=5"), "not 3×3")):
         param.write_text(broken_text)
         with pytest.raises(WeightsError, match=says):
             real_esrgan_x4(param, weights)
@@ -77,9 +77,9 @@ def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
     tensors = real_esrgan_x4(*ncnn(tmp_path, network()))
     with pytest.raises(WeightsError, match="another shape"):
         load_exactly(RrdbNet(3, 3, 4, blocks=1, features=8, growth=2), tensors)
-    with pytest.raises(WeightsError, match="1 have no place"):
+    with pytest.raises(WeightsError, match="1 are unused"):
         load_exactly(network(), tensors | {"more": torch.zeros(1)})
-    load_exactly(network(), tensors | {"more": torch.zeros(1)}, more=True)
+    load_exactly(network(), tensors | {"more": torch.zeros(1)}, allow_unused=True)
 
 
 def named_as_published(net: LiteFeatures) -> dict[str, torch.Tensor]:
@@ -101,7 +101,7 @@ def test_efficientnet_s_names_are_ours(tmp_path: Path) -> None:
     torch.save(named_as_published(source), tmp_path / "e.pth")
     torch.manual_seed(1)
     target = LiteFeatures((0, 1))
-    load_exactly(target, efficientnet_lite0(tmp_path / "e.pth"), more=True)
+    load_exactly(target, efficientnet_lite0(tmp_path / "e.pth"), allow_unused=True)
     x = torch.rand(1, 3, 32, 32)
     assert target(x)[1].numpy() == pytest.approx(source(x)[1].numpy())
 

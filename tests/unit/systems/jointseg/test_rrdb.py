@@ -8,7 +8,8 @@ from torch.nn import functional
 
 from terrafine.errors import UsageError
 from terrafine.physics.sensor_model import Sensor, back_project, downsample, point_spread, simulate
-from terrafine.systems.jointseg.rrdb import COMPACT, FULL, ProgEsrgan, RrdbNet, multiply_adds
+from terrafine.systems.jointseg.cost import multiply_adds
+from terrafine.systems.jointseg.rrdb import COMPACT, FULL, ProgEsrgan, RrdbNet
 from terrafine.systems.jointseg.unet_discriminator import UnetDiscriminator
 
 TINY = {"blocks": 1, "features": 8, "growth": 4}

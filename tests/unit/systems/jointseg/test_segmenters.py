@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from terrafine.errors import MissingExtraError, UsageError
-from terrafine.systems.jointseg.segmenters import UNKNOWN, Mask2Former, UNetSegmenter, cross_entropy
+from terrafine.systems.jointseg.mask2former import Mask2Former
+from terrafine.systems.jointseg.segmenters import UNKNOWN, UNetSegmenter, cross_entropy
 
 SMALL = {
     "embed": 12,

@@ -176,5 +176,5 @@ def test_a_graph_without_guides_is_not_exported(tmp_path: Path) -> None:
     assert system.build is not None
     made = system.build(arguments, 4)
     save(tmp_path / "small.safetensors", made.state_dict(), system.describe(made, arguments, 4))
-    with pytest.raises(UsageError, match="heights alone"):
+    with pytest.raises(UsageError, match="uses guides"):
         export_onnx(find_model(tmp_path / "small.safetensors", 4), tmp_path / "small.onnx")

@@ -12,7 +12,7 @@ from terrafine.systems.sat2dem.discriminators import PatchGan
 def test_patchgan_has_the_field_and_the_logits_of_its_paper(layers: int, field: int, logits: int) -> None:
     torch.manual_seed(2)
     network = PatchGan(4, width=4, layers=layers)
-    assert network.field == field
+    assert network.receptive_field == field
     assert network(torch.zeros(1, 4, 256, 256)).shape == (1, 1, logits, logits)
 
 
@@ -24,4 +24,4 @@ def test_a_logit_sees_its_field_and_no_more_where_nothing_is_normalised() -> Non
     body(x)[0, 0, 15, 15].backward()
     assert x.grad is not None
     seen = (x.grad[0, 0] != 0).nonzero()
-    assert (seen.amax(dim=0) - seen.amin(dim=0) + 1).tolist() == [network.field, network.field]
+    assert (seen.amax(dim=0) - seen.amin(dim=0) + 1).tolist() == [network.receptive_field, network.receptive_field]

@@ -177,7 +177,7 @@ def test_the_segmenters_own_features_see_a_wrong_image_and_not_the_true_one() ->
     net, b = JointSeg(**TINY), batch(perceptual=1)
     made = loss.forward(net, b, SETTINGS)
     wrong = loss.network_losses({}, b, made, SETTINGS)["perceptual"]
-    right = loss.Output(net, loss.Seen(made.seen.quarter, b.fine, made.seen.deep))
+    right = loss.Output(net, loss.StageImages(made.images.quarter, b.fine, made.images.deep))
     assert float(loss.network_losses({}, b, right, SETTINGS)["perceptual"].detach()) == 0
     assert float(wrong.detach()) > 0.01
     assert net.training
