@@ -266,7 +266,7 @@ def run_features(runs: Path, threads: int, steps: int = 40) -> dict[str, Any]:
 
 def run_public(runs: Path) -> dict[str, Any]:
     """Real-ESRGAN's weights as they are, and as a start."""
-    held = load_samples(runs / "samples", TESTED, most=8)
+    held = load_samples(runs / "samples", TESTED, limit=8)
     seen = load_samples(runs / "samples", ["train"])
     return public_stage(held, weights_of("images", runs)) | {"start": public_start(seen, held)}
 

@@ -125,7 +125,7 @@ class Run:
     ) -> tuple[F64, dict[str, str]]:
         """The fine surface and the tags about guides; without `register` the guides are left where they lie."""
         from terrafine.inference.engine import run_in_memory
-        from terrafine.inference.plan import make_plan
+        from terrafine.inference.planner import make_plan
         from terrafine.physics.radar import MID_SWATH
         from terrafine.raster.read.guides import open_guides
         from terrafine.raster.read.source import open_source

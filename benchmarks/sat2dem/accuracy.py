@@ -171,9 +171,9 @@ def run_leakage(data: Path, runs: Path, threads: int, seeds: Sequence[int] = SEE
     from terrafine.systems import find_system
     from terrafine.training.checkpoint import read_checkpoint, start_state
     from terrafine.training.folder import open_folder
-    from terrafine.training.height.data import ImageSampler, cut, stack
+    from terrafine.training.height.data import ImageSampler, crop, stack
     from terrafine.training.height.recipe import ImageRecipe
-    from terrafine.training.height.task import HeightTask, ImageTiles
+    from terrafine.training.height.task import HeightTask, ImageBatches
     from terrafine.training.recipe import read_recipe
     from terrafine.training.runner import fit
 
@@ -185,7 +185,7 @@ def run_leakage(data: Path, runs: Path, threads: int, seeds: Sequence[int] = SEE
         recipe = replace(shipped, name=f"leakage-{how}-{seed}", seed=seed, **once)
         task = HeightTask(find_system("sat2dem"), recipe)
         scenes, kept_out = dealt(data, how, seed, side)
-        tiles = stack([cut(scene, y, x, side) for scene, y, x in kept_out])
+        tiles = stack([crop(scene, y, x, side) for scene, y, x in kept_out])
         sampler = ImageSampler(scenes, side, recipe.patches.batch, seed)
         network, discriminators = task.networks(data, cpu)
         state = start_state(network, discriminators, recipe.optim, recipe.stop)
@@ -193,7 +193,7 @@ def run_leakage(data: Path, runs: Path, threads: int, seeds: Sequence[int] = SEE
             if folder.checkpoint.exists():
                 read_checkpoint(folder.checkpoint, state, recipe.digest)
             folder.begin(recipe.to_json(), state.step)
-            fit(task, ImageTiles(sampler, [tiles]), state, folder, cpu)
+            fit(task, ImageBatches(sampler, [tiles]), state, folder, cpu)
             last = folder.log[-1]
         scores = {k: last[k] for k in ("mae", "rmse", "r2")}
         record[f"{how} {seed}"] = scores | {"tile_mean": shift_of_tile_mean(tiles)}

@@ -43,14 +43,14 @@ def read_area(data: Path, name: str) -> Area:
 
     image, dem = pair_of(name)
     (scene,) = load_scenes(data, {image: dem}, "landsat-l1")
-    valid = scene.terrain.heights != scene.terrain.void
+    valid = scene.terrain.heights != scene.terrain.nodata
     return Area(name, scene.image, fill_nearest(scene.terrain.heights.astype(np.float64), valid), valid)
 
 
 def relief_of(model: Any, image: NDArray[np.float32]) -> F64:
     """The model over the whole image through the engine's tiles; (y, x) metres, cells of 30 m."""
     from terrafine.inference.engine import run_in_memory
-    from terrafine.inference.plan import make_plan
+    from terrafine.inference.planner import make_plan
     from terrafine.raster.read.array import ArraySource
 
     bands: dict[str, Any] = dict(zip(("red", "green", "blue"), image, strict=True))

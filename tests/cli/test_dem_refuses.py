@@ -34,7 +34,7 @@ from terrafine.errors import (
     WeightsError,
 )
 from terrafine.inference.job import Job, job_folder
-from terrafine.inference.plan import make_plan
+from terrafine.inference.planner import make_plan
 from terrafine.nn import weights
 from terrafine.nn.spec import ModelSpec
 from terrafine.systems import find_model

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.fakes import Box, Nearest, TileMean, noisy_heights, source, spec
 
+from terrafine.inference.context import JobContext
+from terrafine.inference.crop import crop_tiles
 from terrafine.inference.engine import run_in_memory
-from terrafine.inference.plan import make_plan
-from terrafine.inference.shard import JobContext, batches, crop_tiles, read_shard, run_batch
+from terrafine.inference.planner import make_plan
+from terrafine.inference.shard import batches, read_shard, run_batch
 
 CLOSE = {"rtol": 0, "atol": 2e-4}  # metres: one step of float32 at 1,000 m is 6e-5
 

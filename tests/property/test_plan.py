@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tests.support.fakes import spec
 
 from terrafine.inference.assemble import blend_weights
-from terrafine.inference.plan import Plan, make_plan
+from terrafine.inference.plan import Plan
+from terrafine.inference.planner import make_plan
 
 sizes = st.integers(1, 90)
 

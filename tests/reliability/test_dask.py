@@ -75,7 +75,7 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture
 def small_shards(monkeypatch):
-    monkeypatch.setattr("terrafine.inference.plan._SHARD_PIXELS", 2_000)
+    monkeypatch.setattr("terrafine.inference.planner._SHARD_PIXELS", 2_000)
 
 
 def on(cluster, out, model=Box, **more):

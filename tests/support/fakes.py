@@ -12,7 +12,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from terrafine.inference.engine import run_job
-from terrafine.inference.plan import make_plan
+from terrafine.inference.planner import make_plan
 from terrafine.nn.spec import ModelSpec
 from terrafine.raster.read.array import ArraySource
 from tests.support.rasters import write_raster

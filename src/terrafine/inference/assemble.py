@@ -1,4 +1,4 @@
-"""Finished shards become rows of the output raster, from the top, in bounded memory and a fixed order.
+"""Assembly of finished shards to rows of the output raster, from the top, in bounded memory and a fixed order.
 
 Where tiling is exact, each output cell belongs to one tile, and tiles are placed side by side. Where tiling is blended,
 neighbouring parts overlap and each is weighted by a smooth ramp; the ramps of neighbours sum to one. A weight is
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from terrafine.inference.context import JobContext, TileOutput
 from terrafine.inference.plan import Plan, Tile
 from terrafine.inference.planes import Planes, solve_planes
-from terrafine.inference.shard import JobContext, TileOutput
 from terrafine.inference.shardfile import ShardReader
 
 __all__ = ["Residuals", "assemble_rows", "blend_weights", "add_tile", "residuals"]
@@ -26,7 +26,23 @@ _BLOCK_ROWS = 512  # rows of a block in the output file: whole blocks are compre
 
 
 def assemble_rows(context: JobContext) -> Iterator[NDArray[np.float32]]:
-    """Row blocks (band, y, x) over the full width, NaN where nodata; raises JobError for a damaged shard."""
+    """Assemble the output from the finished shards, as blocks of rows from the top.
+
+    Parameters
+    ----------
+    context
+        The job.
+
+    Yields
+    ------
+    ndarray
+        Values (band, y, x) over the full width, NaN where nodata.
+
+    Raises
+    ------
+    JobError
+        For a damaged shard.
+    """
     plan, k = context.plan, context.plan.scale
     planes = solve_planes(context) if context.spec.relative and plan.overlap else None
     heights = [not name.endswith("_sigma") for name in context.outputs]
@@ -59,7 +75,7 @@ class Residuals:
 
     @property
     def largest(self) -> float:
-        """Over all valid cells."""
+        """Largest residual of all valid cells."""
         return float(np.fmax.reduce(self.tiles[0], axis=None, initial=0.0))
 
     @property
@@ -70,7 +86,23 @@ class Residuals:
 
 
 def residuals(context: JobContext) -> Residuals:
-    """Residuals that the finished shards recorded for their tiles."""
+    """Read the residuals that the finished shards recorded for their tiles.
+
+    Parameters
+    ----------
+    context
+        The job.
+
+    Returns
+    -------
+    Residuals
+        Residuals of all tiles.
+
+    Raises
+    ------
+    JobError
+        For a damaged shard.
+    """
     found = np.full((2, *context.plan.tile_grid), np.nan)
     for index in range(context.plan.shards):
         reader = ShardReader(context.path(index), context.key, index)
@@ -81,7 +113,17 @@ def residuals(context: JobContext) -> Residuals:
 
 
 def add_tile(block: NDArray[np.float32], plan: Plan, output: TileOutput) -> None:
-    """Add one tile to the whole output (band, y, x), which starts as zeros where parts overlap."""
+    """Add one tile to the whole output, which starts as zeros where parts overlap.
+
+    Parameters
+    ----------
+    block
+        The output, (band, y, x), changed in place.
+    plan
+        Plan of the run.
+    output
+        Output of the tile.
+    """
     rows, cols = output.tile.part
     k = plan.scale
     target = block[:, rows.start * k : rows.stop * k, cols.start * k : cols.stop * k]
@@ -94,7 +136,22 @@ def add_tile(block: NDArray[np.float32], plan: Plan, output: TileOutput) -> None
 
 
 def blend_weights(plan: Plan, tile: Tile, rows: slice) -> NDArray[np.float32]:
-    """Weights (y, x) of the part's cells in those coarse rows, on the fine grid; over all tiles they sum to one."""
+    """Compute the blending weights of a part's cells; over all tiles they sum to one.
+
+    Parameters
+    ----------
+    plan
+        Plan of the run.
+    tile
+        Tile of the part.
+    rows
+        Coarse rows of the part.
+
+    Returns
+    -------
+    ndarray
+        Weights on the fine grid, (y, x).
+    """
     y = _ramp(plan, 0, tile.row, np.arange(rows.start, rows.stop))
     x = _ramp(plan, 1, tile.col, np.arange(tile.part[1].start, tile.part[1].stop))
     fine = np.repeat(y, plan.scale)[:, None] * np.repeat(x, plan.scale)[None, :]

@@ -1,4 +1,4 @@
-"""What differs between the job that a folder holds and the one that is asked for, in the words of a user."""
+"""Differences between the job of a folder and the requested one, in the user's terms."""
 
 from __future__ import annotations
 
@@ -19,10 +19,20 @@ _ABSENT = object()
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """One line for each thing that a user can tell apart: files, model, options, and last the division into tiles.
+    """Describe the differences between two jobs: files, model, options, and last the division into tiles.
 
     `old` and `new` have the keys `request` and `plan`, as a job's record. The list is empty where they are equal, and
     may be where only what a user cannot see differs.
+
+    Parameters
+    ----------
+    old, new
+        Records of the jobs with the keys `request` and `plan`.
+
+    Returns
+    -------
+    list[str]
+        One line for each difference; empty for equal jobs, and possibly where the difference is not visible to a user.
     """
     before, now = dict(old.get("request", {})), dict(new.get("request", {}))
     lines: list[str] = []
@@ -41,7 +51,20 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def difference(old: Any, new: Any, where: str = "") -> list[str]:
-    """One line for each leaf in which two JSON values differ: its dotted name, the earlier and the present value."""
+    """List the leaves in which two JSON values differ.
+
+    Parameters
+    ----------
+    old, new
+        JSON values.
+    where
+        Dotted name of the values, empty for the root.
+
+    Returns
+    -------
+    list[str]
+        For each leaf, its dotted name with the earlier and the present value.
+    """
     if isinstance(old, dict) and isinstance(new, dict):
         lines: list[str] = []
         for key in sorted(old.keys() | new.keys()):

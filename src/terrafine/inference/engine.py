@@ -1,4 +1,4 @@
-"""Any model over a raster of any size: claim or resume the job, run its shards, publish, remove the job.
+"""Run of a model over a raster of any size: claim or resume the job, run its shards, publish, remove the job.
 
 `DESIGN.md` in this folder explains the parts and how they fit together.
 """
@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 from terrafine.errors import OutputError
 from terrafine.host import peak_memory_bytes
 from terrafine.inference.assemble import Residuals, add_tile, assemble_rows, residuals
+from terrafine.inference.context import JobContext
+from terrafine.inference.crop import check_residual, crop_tiles
 from terrafine.inference.executors import ExecutorStats
 from terrafine.inference.executors.dask import require_distributed, run_dask
 from terrafine.inference.executors.serial import run_serial
 from terrafine.inference.job import Job, job_folder
 from terrafine.inference.plan import Plan
 from terrafine.inference.progress import NoProgress, Progress
-from terrafine.inference.shard import JobContext, batches, check_residual, crop_tiles, open_once, read_shard, run_batch
+from terrafine.inference.shard import batches, open_once, read_shard, run_batch
 from terrafine.nn.model import Model
 from terrafine.nn.spec import ModelSpec
 from terrafine.raster.protocol import RasterSource
@@ -55,10 +57,13 @@ class RunReport:
     shards_run, shards_resumed
         Shards computed by this run, and shards that an earlier run had finished.
     retries
-        Failed tries that were repeated on Dask.
-    seconds_total, seconds_model, seconds_publish
-        From the claim to the published file; in the model, summed over all workers; from the last shard to the
-        published file.
+        Number of failed tries that were repeated on Dask.
+    seconds_total
+        Seconds from the claim to the published file.
+    seconds_model
+        Seconds in the model, summed over all workers.
+    seconds_publish
+        Seconds from the last shard to the published file.
     peak_memory_bytes
         Largest resident size of this process so far.
     residual_m
@@ -68,7 +73,7 @@ class RunReport:
     notes
         Remarks about the input.
     findings
-        Results that the output amounts to, such as an area.
+        Results derived from the output, such as an area.
     """
 
     plan: Plan
@@ -101,7 +106,7 @@ def run_job(
     output_bytes: int | None = None,
     residual_limit: float | None = None,
 ) -> RunReport:
-    """Run every unfinished shard, publish the output, remove the job folder.
+    """Run every unfinished shard, publish the output and remove the job folder.
 
     After a failure, finished shards are kept for the next run. A folder without any is removed, and so are shards of an
     output that does not keep the observation.
@@ -109,27 +114,29 @@ def run_job(
     Parameters
     ----------
     destination
-        The output; the job folder lies beside it.
-    plan, spec
-        How the raster is divided, and what the model is.
+        Path of the output; the job folder is beside it.
+    plan
+        Plan of the run.
+    spec
+        Spec of the model.
     source
         The coarse raster.
     open_model
         Zero-argument callable, picklable, that returns the model.
     publish
-        Writes the output from its row blocks.
+        Function that writes the output from its row blocks.
     outputs
         Bands of the output, in the order of the file; all are among the spec's outputs.
     request
-        Plain JSON data: everything that determines the output's bytes. A later run resumes only an equal request.
+        Plain JSON data that determine the bytes of the output. A later run resumes only an equal request.
     restart
         Discard the finished shards of an earlier run.
     dask
         Address of a Dask scheduler, or a connected client; None runs in this process.
     progress
-        Informed of finished shards and written rows.
+        Receives finished shards and written rows.
     output_bytes
-        Disk space of the published files, at most; by default that of the outputs as float32.
+        Upper limit of the disk space of the published files; by default that of the outputs as float32.
     residual_limit
         Largest difference between block means of the output and the input that may be published, in the input's unit;
         None for any.
@@ -150,7 +157,7 @@ def run_job(
     DiskError
         Before the first shard, where the disk cannot hold shards and output.
     TerrafineError
-        Whatever the source, the model or `publish` raise.
+        For errors of the source, the model or `publish`.
     """
     start = time.perf_counter()
     progress = NoProgress() if progress is None else progress
@@ -198,12 +205,27 @@ def run_in_memory(
     outputs: tuple[str, ...],
     residual_limit: float | None = None,
 ) -> tuple[NDArray[np.float32], float]:
-    """Run the same tiles without job folder or files.
+    """Run the tiles of a plan in memory, without job folder or files.
+
+    Parameters
+    ----------
+    plan
+        Plan of the run.
+    spec
+        Spec of the model.
+    source
+        The coarse raster.
+    model
+        The opened model.
+    outputs
+        Bands of the output, in order; all are among the spec's outputs.
+    residual_limit
+        Largest difference between block means of the output and the input, in the input's unit; None for any.
 
     Returns
     -------
-    tuple
-        float32 (band, y, x), NaN where nodata, and the largest residual in metres.
+    tuple[ndarray, float]
+        Output (band, y, x), float32, NaN where nodata; and the largest residual.
 
     Raises
     ------
@@ -223,7 +245,7 @@ def run_in_memory(
 
 @contextlib.contextmanager
 def _removed_where_useless(job: Job) -> Iterator[None]:
-    """After a failure without a finished shard, remove the folder: it would only stand in the way of another run."""
+    """Remove the folder after a failure without a finished shard, so that it does not block another run."""
     try:
         yield
     except BaseException:

@@ -1,4 +1,4 @@
-"""The job folder: the request, the lock of the process that works on it, and the finished shards.
+"""Job folder: the request, the lock of the process that works on it, and the finished shards.
 
     fine.tif.job/
       plan.json          the request (inputs, model, options) and the plan; written first and never changed
@@ -38,12 +38,39 @@ _OURS = re.compile(r"plan\.json|lock|shard-\d{7,}\.bin|scratch-[a-z-]+\.(tif|npy
 
 
 def job_folder(output: Path) -> Path:
-    """Where the job of that output lives: `<output>.job` next to it."""
+    """Return the path of the job folder of an output, `<output>.job` beside it.
+
+    Parameters
+    ----------
+    output
+        Path of the output.
+
+    Returns
+    -------
+    Path
+        Path of the folder.
+    """
     return output.with_name(output.name + ".job")
 
 
 def stored_request(output: Path) -> dict[str, Any] | None:
-    """The request of an unfinished job of that output, None without one; raises JobError when it cannot be read."""
+    """Read the request of an unfinished job.
+
+    Parameters
+    ----------
+    output
+        Path of the output.
+
+    Returns
+    -------
+    dict[str, Any] | None
+        The request, or None where there is no job.
+
+    Raises
+    ------
+    JobError
+        Where the job cannot be read, or the folder is not a job folder.
+    """
     folder = job_folder(output)
     if os.path.lexists(folder):
         _make(folder)
@@ -52,10 +79,32 @@ def stored_request(output: Path) -> dict[str, Any] | None:
     return None if record is None else dict(record["request"])
 
 
-def engine_threads(asked: int | None, output: Path, dask: object, restart: bool) -> int:
-    """Threads of the engine: as given, else as in the resumed run, else all cores, or one per Dask task."""
-    if asked is not None:
-        return asked
+def engine_threads(requested: int | None, output: Path, dask: object, restart: bool) -> int:
+    """Determine the number of threads of the engine.
+
+    Parameters
+    ----------
+    requested
+        Number that the user requested, or None.
+    output
+        Path of the output.
+    dask
+        Dask cluster, or None.
+    restart
+        Whether finished shards of an earlier run are discarded.
+
+    Returns
+    -------
+    int
+        The requested number, else that of the resumed run, else 1 on Dask and the number of cores otherwise.
+
+    Raises
+    ------
+    JobError
+        Where the job of the output cannot be read.
+    """
+    if requested is not None:
+        return requested
     stored = None if restart else stored_request(output)
     if stored is not None and isinstance(threads := stored.get("options", {}).get("threads"), int):
         return threads
@@ -63,7 +112,19 @@ def engine_threads(asked: int | None, output: Path, dask: object, restart: bool)
 
 
 class Job:
-    """A claimed job folder; as a context manager it releases the claim at the end and keeps the finished shards."""
+    """Claimed job folder; as a context manager it releases the claim at the end and keeps the finished shards.
+
+    Parameters
+    ----------
+    folder
+        Path of the folder.
+    plan
+        Plan of the run.
+    key
+        Digest of the job, which its shards carry.
+    lock
+        Descriptor of the locked file.
+    """
 
     def __init__(self, folder: Path, plan: Plan, key: str, lock: int) -> None:
         self.folder, self.plan, self.key, self._lock = folder, plan, key, lock
@@ -77,9 +138,14 @@ class Job:
         output
             Path of the output; the folder is `<output>.job`.
         request, plan
-            Plain JSON data, and the plan; both must equal those of the run that is resumed.
+            Request as plain JSON data, and plan; both must equal those of the run that is resumed.
         restart
-            Discard what an earlier run left.
+            Whether files of an earlier run are discarded.
+
+        Returns
+        -------
+        Self
+            The claimed job.
 
         Raises
         ------
@@ -113,11 +179,33 @@ class Job:
         return cls(folder, plan, hashlib.sha256(record.encode()).hexdigest(), lock)
 
     def path(self, index: int) -> Path:
-        """Path of the finished shard of that index."""
+        """Return the path of a finished shard.
+
+        Parameters
+        ----------
+        index
+            Index of the shard.
+
+        Returns
+        -------
+        Path
+            Path in the folder.
+        """
         return self.folder / f"shard-{index:07d}.bin"
 
     def finished(self, progress: Callable[[int], None] = lambda _: None) -> set[int]:
-        """Indices of the shards that are whole; a damaged or foreign one is removed and run again."""
+        """Find the shards that are complete, and remove those that are damaged or of another job.
+
+        Parameters
+        ----------
+        progress
+            Function that is called with the index of each complete shard.
+
+        Returns
+        -------
+        set[int]
+            Indices of the complete shards.
+        """
         done = set()
         for path in sorted(self.folder.iterdir()):
             if match := _SHARD.fullmatch(path.name):
@@ -130,14 +218,14 @@ class Job:
         return done
 
     def has_shards(self) -> bool:
-        """Whether any shard is finished."""
+        """Report whether any shard is finished."""
         return self.folder.is_dir() and any(_SHARD.fullmatch(path.name) for path in self.folder.iterdir())
 
     def remove(self) -> None:
-        """Remove the folder, if it is still there; files that do not belong to the job stay."""
+        """Remove the folder if it exists; files that do not belong to the job are kept."""
         if not self.folder.is_dir():
             return
-        if os.name == "nt":  # there an open file cannot be removed
+        if os.name == "nt":  # Windows cannot remove an open file
             self.release()
         _sweep(self.folder, lambda _: True)
         if not any(self.folder.iterdir()):
@@ -179,12 +267,12 @@ def _write(path: Path, text: str) -> None:
 
 
 def _hold(folder: Path) -> int:
-    """An exclusive lock that the kernel drops when its holder dies, however it dies."""
+    """Exclusive lock that the kernel releases when the process ends, in any way."""
     path = folder / "lock"
     while True:
         try:
             lock = open_own_file(path)
-        except FileNotFoundError:  # its holder finished and removed the folder in between
+        except FileNotFoundError:  # the former holder finished and removed the folder in the meantime
             _make(folder)
             continue
         except OutputError as error:

@@ -1,4 +1,4 @@
-"""A grid, a spec and a memory limit become a plan: which cells are read, run and published together.
+"""Plan of a run: division of a raster into tiles and shards, for a model and a memory limit.
 
 A plan is a value: frozen, hashable, printable, and equal after a round trip through JSON. It holds no list: tiles and
 shards are computed from their index, so a plan for a continent is as small as one for a village.
@@ -16,28 +16,27 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from terrafine.errors import JobError, ResourceError, UsageError
+from terrafine.errors import JobError
 
-if TYPE_CHECKING:
-    from terrafine.nn.spec import ModelSpec
-
-__all__ = ["Plan", "Shard", "Tile", "make_plan"]
-
-_MB = 1_000_000
-_BASE_BYTES = 420 * _MB  # Python, torch and GDAL before the first tile, measured as resident size
-_SHARD_PIXELS = 8_000_000  # output pixels of a shard: seconds of work, so that a kill loses seconds
-_ROWS_BYTES = 32 * _MB  # a block of finished rows on its way into the output file
-_GUIDE_BYTES = 8  # value and mask of one guide in one fine cell, both float32
-_GUIDE_WORK = 64  # a fine cell while one guide's dates are summed in float64, resampled and stacked
-_QUEUE = 2  # shards read ahead, and batches waiting to be committed
-_FILL_REACH = 3  # cells read around a window to fill its nodata, in halos
+__all__ = ["Plan", "Shard", "Tile"]
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One tile in cells of the coarse grid; `window` may reach outside the raster, `inner` and `part` do not."""
+    """One tile in cells of the coarse grid.
+
+    Attributes
+    ----------
+    row, col
+        Tile row and tile column.
+    inner
+        Rows and columns that only this tile publishes.
+    part
+        Rows and columns that are kept of the model's output.
+    window
+        Rows and columns that the model reads; they may reach outside the raster, the others do not.
+    """
 
     row: int
     col: int
@@ -47,14 +46,24 @@ class Tile:
 
     @property
     def part_shape(self) -> tuple[int, int]:
-        """(y, x) of the published part, coarse cells."""
+        """Rows and columns of the published part, coarse cells."""
         rows, cols = self.part
         return rows.stop - rows.start, cols.stop - cols.start
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Tiles `first` to `last - 1` of tile row `row`."""
+    """Consecutive tiles of one tile row.
+
+    Attributes
+    ----------
+    index
+        Number of the shard.
+    row
+        Tile row.
+    first, last
+        First tile column, and the one after the last.
+    """
 
     index: int
     row: int
@@ -64,7 +73,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How one raster goes through one model.
+    """Division of a raster into the tiles and shards that a model processes.
 
     Attributes
     ----------
@@ -75,7 +84,7 @@ class Plan:
     tile
         (y, x) of an inner tile in coarse cells; the last row and column may be shorter.
     halo
-        Coarse cells around an inner tile that the model sees.
+        Coarse cells around an inner tile that are input of the model.
     overlap
         Coarse cells around an inner tile that are published and blended; 0 when tiling is exact.
     margin
@@ -83,11 +92,11 @@ class Plan:
     batch
         Tiles that go through the model together.
     shard_tiles
-        Tiles in a shard, at most.
+        Largest number of tiles in a shard.
     inputs, outputs
         Number of bands read and written.
     memory_bytes
-        Projected peak of the resident size.
+        Projected peak of the resident memory.
     """
 
     shape: tuple[int, int]
@@ -109,12 +118,12 @@ class Plan:
 
     @property
     def output_shape(self) -> tuple[int, int]:
-        """(y, x) of the output raster."""
+        """Rows and columns of the output raster."""
         return self.shape[0] * self.scale, self.shape[1] * self.scale
 
     @property
     def shards_in_row(self) -> int:
-        """Shards that a tile row is cut into."""
+        """Number of shards in a tile row."""
         return -(-self.tile_grid[1] // self.shard_tiles)
 
     @property
@@ -123,18 +132,53 @@ class Plan:
         return self.tile_grid[0] * self.shards_in_row
 
     def shard(self, index: int) -> Shard:
-        """The shard of that index; shards are numbered row by row."""
+        """Return a shard by its index; shards are numbered row by row.
+
+        Parameters
+        ----------
+        index
+            Index of the shard.
+
+        Returns
+        -------
+        Shard
+            The shard.
+        """
         row, nth = divmod(index, self.shards_in_row)
         first = nth * self.shard_tiles
         return Shard(index, row, first, min(first + self.shard_tiles, self.tile_grid[1]))
 
     def tiles(self, index: int) -> list[Tile]:
-        """Tiles of one shard, from west to east."""
+        """List the tiles of a shard, from west to east.
+
+        Parameters
+        ----------
+        index
+            Index of the shard.
+
+        Returns
+        -------
+        list[Tile]
+            The tiles.
+        """
         shard = self.shard(index)
         return [self.tile_at(shard.row, col) for col in range(shard.first, shard.last)]
 
     def tile_at(self, row: int, col: int) -> Tile:
-        """The tile in that tile row and tile column."""
+        """Return a tile by its tile row and tile column.
+
+        Parameters
+        ----------
+        row
+            Tile row.
+        col
+            Tile column.
+
+        Returns
+        -------
+        Tile
+            The tile.
+        """
         inner = tuple(
             slice(i * t, min((i + 1) * t, n)) for i, t, n in zip((row, col), self.tile, self.shape, strict=True)
         )
@@ -148,13 +192,13 @@ class Plan:
         return Tile(row, col, (inner[0], inner[1]), (part[0], part[1]), (window[0], window[1]))
 
     def all_tiles(self) -> Iterator[Tile]:
-        """Every tile in shard order, one at a time."""
+        """Iterate over every tile in shard order."""
         for index in range(self.shards):
             yield from self.tiles(index)
 
     @property
     def shard_bytes(self) -> int:
-        """Disk space that the finished shards take together, at most."""
+        """Upper limit of the disk space of all finished shards."""
         rows, cols = (n + 2 * self.overlap * (g - 1) for n, g in zip(self.shape, self.tile_grid, strict=True))
         return rows * cols * self.scale**2 * 4 * self.outputs
 
@@ -164,12 +208,30 @@ class Plan:
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def to_json(self) -> str:
-        """Canonical JSON: equal plans give equal text."""
+        """Return canonical JSON, so that equal plans give equal text."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str, *, where: str = "plan") -> Plan:
-        """Read `to_json`; raises JobError for anything else."""
+        """Read a plan from the text of `to_json`.
+
+        Parameters
+        ----------
+        text
+            JSON text.
+        where
+            Source of the text, for error messages.
+
+        Returns
+        -------
+        Plan
+            The plan.
+
+        Raises
+        ------
+        JobError
+            For any other text.
+        """
         try:
             record = json.loads(text)
             for key in ("shape", "tile"):
@@ -184,136 +246,5 @@ class Plan:
         return (
             f"{h} × {w} cells -> {H} × {W} (×{self.scale}); {ny} × {nx} tiles of {self.tile[0]} × {self.tile[1]} cells "
             f"with a halo of {self.halo}{blend}; {self.shards} shards, batches of {self.batch}; "
-            f"peak memory about {self.memory_bytes / _MB:,.0f} MB"
+            f"peak memory about {self.memory_bytes / 1e6:,.0f} MB"
         )
-
-
-def make_plan(
-    shape: tuple[int, int],
-    spec: ModelSpec,
-    *,
-    memory_bytes: int | None = None,
-    outputs: int | None = None,
-    tile: int | None = None,
-    batch: int = 1,
-    bytes_per_cell: int = 4096,
-    guides: int = 0,
-    shard_pixels: int | None = None,
-    more_written: int = 0,
-) -> Plan:
-    """Plan a run that fits into the memory limit, with the largest batch and tile not above those preferred.
-
-    Parameters
-    ----------
-    shape
-        (y, x) of the coarse raster.
-    spec
-        The model.
-    memory_bytes
-        Resident size allowed for one process; None for no limit.
-    outputs
-        Bands written; by default all of the spec.
-    tile
-        Preferred inner side in coarse cells; by default the spec's.
-    batch
-        Preferred tiles in a batch.
-    bytes_per_cell
-        Working memory of the model for one input cell, halo included: all live activations.
-    guides
-        Number of guides read, on the fine grid.
-    shard_pixels
-        Output cells of a shard, at most; smaller for a slow model, because a kill loses the unfinished shard.
-    more_written
-        Bands of the published files that are derived from the outputs.
-
-    Raises
-    ------
-    ResourceError
-        Where even the smallest tile needs more memory.
-    UsageError
-        Where a size is below 1.
-    """
-    side = spec.tile if tile is None else tile
-    if min(shape) < 1 or side < 1 or batch < 1:
-        raise UsageError(
-            f"cannot plan a raster of {shape} with tiles of {side} in batches of {batch}; all must be 1 or more"
-        )
-    bands = len(spec.outputs) if outputs is None else outputs
-    smallest = None
-    for some_batch, some_side in _candidates(batch, side, spec):
-        plan = _lay_out(shape, spec, some_side, some_batch, bands, shard_pixels or _SHARD_PIXELS)
-        plan = dataclasses.replace(plan, memory_bytes=_projected(plan, bytes_per_cell, guides, more_written))
-        if memory_bytes is None or plan.memory_bytes <= memory_bytes:
-            return plan
-        if smallest is None or plan.memory_bytes < smallest.memory_bytes:
-            smallest = plan
-    needed = 0 if smallest is None else smallest.memory_bytes
-    allowed = 0 if memory_bytes is None else memory_bytes
-    raise ResourceError(
-        f"{spec.name} ×{spec.scale} on {shape[0]} × {shape[1]} cells needs about {needed / _MB:,.0f} MB even with its "
-        f"smallest tiles, and {allowed / _MB:,.0f} MB are allowed; allow more memory or choose a lighter model"
-    )
-
-
-def _candidates(batch: int, side: int, spec: ModelSpec) -> Iterator[tuple[int, int]]:
-    """Batch and inner side, from the preferred down: batches shrink first, they cost nothing."""
-    lowest = max(spec.multiple, 32)
-    if spec.tiling == "blend":
-        # Ramps, a halo wide, must not meet within a tile, and balanced tiles are as small as two thirds of the side.
-        lowest = max(lowest, -(-3 * _up(spec.halo, spec.multiple) // 2))
-    side = _up(max(side, lowest if spec.tiling == "blend" else 1), spec.multiple)
-    while batch > 1:
-        yield batch, side
-        batch //= 2
-    yield 1, side
-    while side > lowest:
-        side = _up(max(side // 2, lowest), spec.multiple)
-        yield 1, side
-        if side <= _up(lowest, spec.multiple):
-            return
-
-
-def _lay_out(shape: tuple[int, int], spec: ModelSpec, side: int, batch: int, bands: int, shard_pixels: int) -> Plan:
-    """Tiles of nearly equal size, none above `side`, so that the last one is not a narrow strip with a full halo."""
-    halo = _up(spec.halo, spec.multiple)
-    counts = [-(-n // side) for n in shape]
-    tile = (_up(-(-shape[0] // counts[0]), spec.multiple), _up(-(-shape[1] // counts[1]), spec.multiple))
-    in_row = -(-shape[1] // tile[1])
-    most = max(1, shard_pixels // (tile[0] * tile[1] * spec.scale**2))
-    shard_tiles = -(-in_row // -(-in_row // most))
-    return Plan(
-        shape=shape,
-        scale=spec.scale,
-        tile=tile,
-        halo=halo,
-        overlap=halo // 2 if spec.tiling == "blend" else 0,
-        margin=_FILL_REACH * halo,
-        batch=min(batch, shard_tiles),
-        shard_tiles=shard_tiles,
-        inputs=len(spec.inputs),
-        outputs=bands,
-        memory_bytes=0,
-    )
-
-
-def _projected(plan: Plan, bytes_per_cell: int, guides: int, more_written: int) -> int:
-    """Peak resident size: the process, the model on one batch, what is queued around it, or the assembly."""
-    (ty, tx), around = plan.tile, 2 * plan.halo
-    window = (ty + around) * (tx + around)
-    strip = (ty + around + 2 * plan.margin) * (tx * plan.shard_tiles + around + 2 * plan.margin)
-    read = strip * 5 * plan.inputs * (_QUEUE + 1) + strip * 48  # float32 and mask queued; float64 while filling
-    if guides:
-        fine = (ty + around) * (tx * plan.shard_tiles + around) * plan.scale**2
-        read += fine * (_GUIDE_BYTES * guides * (_QUEUE + 2) + _GUIDE_WORK)  # raw masks and values while they are read
-        read += plan.batch * window * plan.scale**2 * _GUIDE_BYTES * guides
-    model = plan.batch * window * bytes_per_cell
-    out = plan.batch * window * plan.scale**2 * 4 * plan.outputs * (_QUEUE + 2)
-    width = plan.output_shape[1]
-    written = plan.outputs + more_written
-    rows = max(_ROWS_BYTES, width * plan.scale * 4 * written) * 3
-    blocks = 3 * width * 512 * 4 * written  # measured: stripes of 512 rows in the sink, overviews among them
-    return _BASE_BYTES + max(read + model + out, rows + blocks)
-
-
-def _up(n: int, multiple: int) -> int:
-    return -(-n // multiple) * multiple

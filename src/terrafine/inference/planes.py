@@ -1,8 +1,8 @@
 """Levelling of relative tiles: each tile is known up to a plane, and the planes are solved jointly.
 
-A network that sees its tile as a whole gives every tile its own level and tilt. Where two parts overlap, a plane is
-fitted to their difference; the planes of the two tiles must differ by it. All such equations are solved together by
-least squares. A very small weight pulls levels and tilts towards zero; it decides only what no overlap determines.
+A network that processes its tile as a whole gives every tile its own level and tilt. Where two parts overlap, a plane
+is fitted to their difference; the planes of the two tiles must differ by it. All these equations are solved together by
+least squares. A very small weight pulls levels and tilts towards zero; it only matters for what no overlap determines.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import lsqr
 
+from terrafine.inference.context import JobContext
 from terrafine.inference.plan import Plan, Tile
-from terrafine.inference.shard import JobContext
 from terrafine.inference.shardfile import ShardReader
 
 __all__ = ["Planes", "solve_planes"]
@@ -29,20 +29,59 @@ _MIN_OVERLAP = 16  # valid cells that an overlap needs to be used
 
 @dataclass(frozen=True, slots=True)
 class Planes:
-    """Level, and tilt along y and x to the end of half a tile, of every tile; float64 (tile rows, tile columns, 3)."""
+    """Planes of all tiles.
+
+    Attributes
+    ----------
+    plan
+        Plan of the run.
+    values
+        Level, and tilts along y and x over half a tile, float64 (tile row, tile column, 3).
+    """
 
     plan: Plan
     values: F64
 
     def of(self, tile: Tile, rows: slice, cols: slice) -> NDArray[np.float32]:
-        """The tile's plane in those cells, to be subtracted; float32 (y, x)."""
+        """Compute the plane of a tile in some cells.
+
+        Parameters
+        ----------
+        tile
+            The tile.
+        rows, cols
+            Coarse rows and columns.
+
+        Returns
+        -------
+        ndarray
+            Values to subtract, float32 (y, x).
+        """
         level, down, across = self.values[tile.row, tile.col]
         y, x = _scaled(self.plan, tile, np.arange(rows.start, rows.stop), np.arange(cols.start, cols.stop))
         return np.asarray(level + down * y[:, None] + across * x[None, :], np.float32)
 
 
 def solve_planes(context: JobContext) -> Planes:
-    """Solve the planes of all tiles of a finished job from the first band of the parts; scale 1. Nodata is ignored."""
+    """Solve the planes of all tiles of a finished job from the first band of the parts.
+
+    The scale is 1. Nodata is ignored.
+
+    Parameters
+    ----------
+    context
+        The job.
+
+    Returns
+    -------
+    Planes
+        The planes.
+
+    Raises
+    ------
+    JobError
+        For a damaged shard.
+    """
     plan = context.plan
     rows: list[int] = []
     cols: list[int] = []

@@ -1,4 +1,4 @@
-"""Progress reports of a run: a small protocol, a no-op as the default, and a bar for the command line."""
+"""Progress reports of a run: a protocol, a no-op as the default, and a bar for the command line."""
 
 from __future__ import annotations
 
@@ -8,43 +8,83 @@ __all__ = ["Bar", "Progress", "NoProgress"]
 
 
 class Progress(Protocol):
-    """Receives every finished shard; called from one thread only."""
+    """Protocol of progress reports; called from one thread only."""
 
     def start(self, what: str, pixels: int, done: int) -> None:
-        """A stage begins: its name, its output pixels in all, and those finished by an earlier run."""
+        """Start a stage.
+
+        Parameters
+        ----------
+        what
+            Name of the stage.
+        pixels
+            Number of its output pixels.
+        done
+            Number of pixels that an earlier run finished.
+        """
         ...
 
     def advance(self, pixels: int) -> None:
-        """So many further output pixels are finished."""
+        """Report further finished output pixels.
+
+        Parameters
+        ----------
+        pixels
+            Number of pixels.
+        """
         ...
 
     def stop(self) -> None:
-        """The stage is over, by success or by failure."""
+        """End the stage, after success or failure."""
         ...
 
 
 class NoProgress:
-    """No-op progress."""
+    """Progress that reports nothing."""
 
     def start(self, what: str, pixels: int, done: int) -> None:
-        """Do nothing."""
+        """Do nothing.
+
+        Parameters
+        ----------
+        what, pixels, done
+            Not used.
+        """
 
     def advance(self, pixels: int) -> None:
-        """Do nothing."""
+        """Do nothing.
+
+        Parameters
+        ----------
+        pixels
+            Not used.
+        """
 
     def stop(self) -> None:
         """Do nothing."""
 
 
 class Bar:
-    """A tqdm bar with the rate in millions of output pixels per second and the time left."""
+    """Progress as a tqdm bar with the rate in millions of output pixels per second and the remaining time.
+
+    Parameters
+    ----------
+    **options
+        Options of tqdm.
+    """
 
     def __init__(self, **options: Any) -> None:
         self._options = options
         self._bar: Any = None
 
     def start(self, what: str, pixels: int, done: int) -> None:
-        """Show the bar; pixels of an earlier run count as done, but not towards the rate."""
+        """Show the bar; pixels of an earlier run count as done, but not towards the rate.
+
+        Parameters
+        ----------
+        what, pixels, done
+            As in `Progress.start`.
+        """
         from tqdm import tqdm
 
         self._bar = tqdm(
@@ -57,12 +97,18 @@ class Bar:
         )
 
     def advance(self, pixels: int) -> None:
-        """Move on."""
+        """Advance the bar.
+
+        Parameters
+        ----------
+        pixels
+            Number of pixels.
+        """
         if self._bar is not None:
             self._bar.update(pixels)
 
     def stop(self) -> None:
-        """Close the bar, leaving its last state on the screen."""
+        """Close the bar and leave its last state on the screen."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None

@@ -1,4 +1,4 @@
-"""One shard: read with halo, fill, model, crop, commit. Both executors call the same steps in the same order."""
+"""Steps of one shard, in the order of both executors: read with halo, fill nodata, run the model, crop, commit."""
 
 from __future__ import annotations
 
@@ -7,105 +7,35 @@ import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from terrafine.errors import JobError, OutputError, WeightsError
-from terrafine.inference.plan import Plan, Tile
+from terrafine.errors import JobError, WeightsError
+from terrafine.inference.context import Batch, Commit, JobContext, Outputs, TileOutput
+from terrafine.inference.crop import crop_tiles, inside
+from terrafine.inference.plan import Tile
 from terrafine.inference.shardfile import ShardWriter
 from terrafine.inference.window import Window, read_guides, read_window
-from terrafine.nn.model import RESIDUAL, Model, Tiles
-from terrafine.nn.spec import ModelSpec
-from terrafine.raster.bands import BANDS
-from terrafine.raster.protocol import RasterSource
-from terrafine.raster.warp.resample import block_sum
+from terrafine.nn.model import Model, Tiles
 
-__all__ = [
-    "Batch",
-    "Commit",
-    "TileOutput",
-    "JobContext",
-    "batches",
-    "check_residual",
-    "open_once",
-    "crop_tiles",
-    "read_shard",
-    "run_batch",
-    "run_shard",
-    "write_tile",
-    "shard_writer",
-]
-
-Outputs = dict[str, NDArray[np.float32]]
-
-
-@dataclass(frozen=True, slots=True)
-class JobContext:
-    """All that a worker anywhere needs to run any shard of a job; picklable and small.
-
-    Attributes
-    ----------
-    plan, spec, source
-        How the raster is divided, what the model is, and the coarse raster.
-    open_model
-        Zero-argument callable, picklable; the opened model is kept for the life of the process.
-    outputs
-        Bands to keep, in the order of the file; all are among the spec's outputs.
-    folder
-        The job folder, on a file system that every worker sees.
-    key
-        Digest of the job: a shard of another job is never taken for one of this job.
-    residual_limit
-        Largest residual that may be committed, in the input's unit; None for any.
-    """
-
-    plan: Plan
-    spec: ModelSpec
-    source: RasterSource
-    open_model: Callable[[], Model]
-    outputs: tuple[str, ...]
-    folder: Path
-    key: str
-    residual_limit: float | None = None
-
-    def path(self, index: int) -> Path:
-        """Where the finished shard of that index lies."""
-        return self.folder / f"shard-{index:07d}.bin"
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Tiles that go through the model together, and the window of their shard; `inputs` is None when all are nodata."""
-
-    tiles: list[Tile]
-    window: Window
-    inputs: Tiles | None
-
-
-@dataclass(frozen=True, slots=True)
-class TileOutput:
-    """The published cells of one tile: float32 (band, y, x), NaN where nodata; None when nodata throughout."""
-
-    tile: Tile
-    values: NDArray[np.float32] | None
-    residual_m: float
-    residual_mean: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """A committed shard: its index, its size on disk, and the seconds it took in the model."""
-
-    index: int
-    bytes: int
-    seconds_model: float
+__all__ = ["batches", "open_once", "read_shard", "run_batch", "run_shard", "shard_writer", "write_tile"]
 
 
 def read_shard(context: JobContext, index: int) -> Window:
-    """The window around all tiles of a shard, read once, nodata filled."""
+    """Read the window around all tiles of a shard, with nodata filled.
+
+    Parameters
+    ----------
+    context
+        The job.
+    index
+        Index of the shard.
+
+    Returns
+    -------
+    Window
+        The window.
+    """
     tiles = context.plan.tiles(index)
     rows = tiles[0].window[0]
     cols = slice(tiles[0].window[1].start, tiles[-1].window[1].stop)
@@ -115,10 +45,25 @@ def read_shard(context: JobContext, index: int) -> Window:
 
 
 def batches(context: JobContext, index: int, window: Window) -> Iterator[Batch]:
-    """The shard's tiles in their fixed batches; a tile whose part is nodata throughout is never given to the model."""
+    """Divide a shard's tiles into batches; tiles whose part is nodata throughout are not input of the model.
+
+    Parameters
+    ----------
+    context
+        The job.
+    index
+        Index of the shard.
+    window
+        Window of the shard.
+
+    Yields
+    ------
+    Batch
+        The batches, in a fixed order.
+    """
     run: list[Tile] = []
     for tile in context.plan.tiles(index):
-        if not window.valid[_inside(window, tile.part)].any():
+        if not window.valid[inside(window, tile.part)].any():
             if run:
                 yield _batch(context, run, window)
                 run = []
@@ -133,7 +78,7 @@ def batches(context: JobContext, index: int, window: Window) -> Iterator[Batch]:
 
 
 def _batch(context: JobContext, tiles: list[Tile], window: Window) -> Batch:
-    cut = [_inside(window, t.window) for t in tiles]
+    cut = [inside(window, t.window) for t in tiles]
     inputs = Tiles(
         bands={name: np.stack([window.bands[name][c] for c in cut]) for name in context.spec.inputs},
         valid=np.stack([window.valid[c] for c in cut]),
@@ -147,7 +92,27 @@ def _batch(context: JobContext, tiles: list[Tile], window: Window) -> Batch:
 
 
 def run_batch(context: JobContext, model: Model, batch: Batch) -> Outputs:
-    """The model's output for a batch, nothing cropped; raises WeightsError when it is not what the spec declares."""
+    """Run the model on a batch, without cropping.
+
+    Parameters
+    ----------
+    context
+        The job.
+    model
+        The opened model.
+    batch
+        The batch.
+
+    Returns
+    -------
+    Outputs
+        Band -> float32 (tile, y, x) on the fine grid; empty for a batch of nodata.
+
+    Raises
+    ------
+    WeightsError
+        Where the output is not what the spec declares.
+    """
     if batch.inputs is None:
         return {}
     out = model(batch.inputs)
@@ -163,94 +128,69 @@ def run_batch(context: JobContext, model: Model, batch: Batch) -> Outputs:
     return out
 
 
-def crop_tiles(context: JobContext, batch: Batch, out: Outputs) -> Iterator[TileOutput]:
-    """Crop, mask and stack each tile of a batch; raises WeightsError for a value that is not finite.
-
-    The residual of a tile is `residual` where the model gives it, else it is measured on block means of those outputs
-    that are inputs too.
-    """
-    k = context.plan.scale
-    for n, tile in enumerate(batch.tiles):
-        if batch.inputs is None:
-            yield TileOutput(tile, None, 0.0)
-            continue
-        rows, cols = (
-            slice((p.start - w.start) * k, (p.stop - w.start) * k) for p, w in zip(tile.part, tile.window, strict=True)
-        )
-        values = np.stack([out[name][n, rows, cols] for name in context.outputs])
-        valid = batch.window.valid[_inside(batch.window, tile.part)]
-        differences: list[NDArray[np.float64]] = []
-        if RESIDUAL in out:
-            inner = tuple(
-                slice(p.start - w.start, p.stop - w.start) for p, w in zip(tile.part, tile.window, strict=True)
-            )
-            differences.append(out[RESIDUAL][n][inner][valid].astype(np.float64))
-        for band, name in zip(values, context.outputs, strict=True):
-            total = block_sum(band, k)
-            if not np.isfinite(total[valid]).all():
-                raise WeightsError(
-                    f"model {context.spec.name!r}: {name!r} is not finite in tile ({tile.row}, {tile.col}) where the "
-                    "input is valid; the weights or the engine are damaged"
-                )
-            if name in context.spec.inputs and RESIDUAL not in out:
-                coarse = batch.window.bands[name][_inside(batch.window, tile.part)]
-                differences.append(np.abs(total / k**2 - coarse)[valid])
-            _require_range(context, name, band, valid, f"in tile ({tile.row}, {tile.col})")
-        if not valid.all():
-            values[:, np.repeat(np.repeat(~valid, k, axis=0), k, axis=1)] = np.nan
-        residual, mean = _summed(differences)
-        check_residual(context, residual, f"in tile ({tile.row}, {tile.col}) ")
-        yield TileOutput(tile, values, residual, mean)
-
-
-def _require_range(
-    context: JobContext, name: str, values: NDArray[np.float32], valid: NDArray[np.bool_], where: str
-) -> None:
-    """Raise OutputError for metres out of the band's valid range, which no reader would take."""
-    known = BANDS.get(name)
-    if known is None or known.unit != "m" or (known.valid[0] <= values.min() and values.max() <= known.valid[1]):
-        return
-    k = context.plan.scale
-    found = values[np.repeat(np.repeat(valid, k, axis=0), k, axis=1)]
-    if found.size and not (known.valid[0] <= found.min() and found.max() <= known.valid[1]):
-        raise OutputError(
-            f"model {context.spec.name!r}: {name} from {found.min():.6g} to {found.max():.6g} m {where}; expected "
-            f"{known.valid[0]:g} to {known.valid[1]:g} m. Check the weights, the pixel size and the input"
-        )
-
-
-def check_residual(context: JobContext, residual: float, where: str = "") -> None:
-    """Raise OutputError for a residual above the limit of the job."""
-    limit = context.residual_limit
-    if limit is not None and not residual <= limit:
-        raise OutputError(
-            f"model {context.spec.name!r}: {where}the block means of the output differ from the input by up to "
-            f"{residual:.3g} m; expected at most {limit:g} m. Check the pixel size and the weights, or publish the "
-            'output as the model gives it with consistency="none"'
-        )
-
-
-def _summed(differences: list[NDArray[np.float64]]) -> tuple[float, float]:
-    """Largest and mean of all; 0 where there is none."""
-    found = np.concatenate(differences) if differences else np.zeros(0)
-    return (float(found.max()), float(found.mean())) if found.size else (0.0, 0.0)
-
-
 def shard_writer(context: JobContext, index: int) -> ShardWriter:
-    """The writer of that shard."""
+    """Create the writer of a shard.
+
+    Parameters
+    ----------
+    context
+        The job.
+    index
+        Index of the shard.
+
+    Returns
+    -------
+    ShardWriter
+        The writer.
+    """
     shard = context.plan.shard(index)
     return ShardWriter(context.path(index), context.key, index, shard.last - shard.first)
 
 
 def write_tile(writer: ShardWriter, context: JobContext, tile: TileOutput) -> None:
-    """Append one tile to its shard's file."""
+    """Append one tile to the file of its shard.
+
+    Parameters
+    ----------
+    writer
+        Writer of the shard.
+    context
+        The job.
+    tile
+        Published cells of the tile.
+
+    Raises
+    ------
+    DiskError
+        Where the disk is full.
+    JobError
+        Where the file cannot be written.
+    """
     y, x = tile.tile.part_shape
     shape = (len(context.outputs), y * context.plan.scale, x * context.plan.scale)
     writer.add(shape, tile.values, tile.residual_m, tile.residual_mean)
 
 
 def run_shard(context: JobContext, index: int) -> Commit:
-    """Run one shard from reading to commit, as a Dask worker does; raises JobError where it sees no job folder."""
+    """Run one shard from reading to commit, as a Dask worker does.
+
+    Parameters
+    ----------
+    context
+        The job.
+    index
+        Index of the shard.
+
+    Returns
+    -------
+    Commit
+        The committed shard.
+
+    Raises
+    ------
+    JobError
+        Where the worker does not find the job folder, or the shard cannot be written.
+    """
     if not (context.folder / "plan.json").is_file():
         raise JobError(
             f"{context.folder}: this worker does not see the job folder; all Dask workers must share the file system "
@@ -275,18 +215,24 @@ _opening = threading.Lock()
 
 
 def open_once(open_model: Callable[[], Model]) -> Model:
-    """The model of that callable, opened once in a process; an earlier one is dropped, so memory holds one."""
+    """Open a model once in a process; another model is dropped, so that memory holds one.
+
+    Parameters
+    ----------
+    open_model
+        Zero-argument callable that returns the model.
+
+    Returns
+    -------
+    Model
+        The opened model.
+    """
     key = hashlib.sha256(pickle.dumps(open_model)).hexdigest()
     with _opening:
         if key not in _opened:
             _opened.clear()
             _opened[key] = open_model()
         return _opened[key]
-
-
-def _inside(window: Window, span: tuple[slice, slice]) -> tuple[slice, slice]:
-    (r, c), r0, c0 = span, window.rows.start, window.cols.start
-    return slice(r.start - r0, r.stop - r0), slice(c.start - c0, c.stop - c0)
 
 
 def _finer(span: tuple[slice, slice], k: int) -> tuple[slice, slice, slice]:

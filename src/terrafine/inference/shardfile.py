@@ -1,4 +1,4 @@
-"""A finished shard on disk: tiles one after the other, a footer that describes them, and a trailer that ends it.
+"""File of a finished shard: tiles in sequence, a footer that describes them, and a trailer.
 
     tile 0 float32 (band, y, x) | tile 1 | ... | footer (JSON) | CRC-32 and length of the footer, magic
 
@@ -43,7 +43,19 @@ class _Entry:
 
 
 class ShardWriter:
-    """Accepts `tiles` tiles in their order; then `commit` makes the file appear whole, or `abort` leaves nothing."""
+    """Writer of the tiles of a shard in their order, completed by `commit` or discarded by `abort`.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    key
+        Digest of the job.
+    index
+        Index of the shard.
+    tiles
+        Number of tiles.
+    """
 
     def __init__(self, path: Path, key: str, index: int, tiles: int) -> None:
         self._path, self._key, self._index, self._count = path, key, index, tiles
@@ -57,7 +69,24 @@ class ShardWriter:
         residual_m: float,
         residual_mean: float = 0.0,
     ) -> None:
-        """Append one tile (band, y, x), None where it is nodata throughout; raises DiskError when the disk is full."""
+        """Append one tile.
+
+        Parameters
+        ----------
+        shape
+            Bands, rows and columns of the tile.
+        values
+            float32 (band, y, x); None where all cells are nodata.
+        residual_m, residual_mean
+            Largest and mean residual, in the input's unit.
+
+        Raises
+        ------
+        DiskError
+            Where the disk is full.
+        JobError
+            Where the file cannot be written.
+        """
         offset, crcs = None, np.zeros(0, "<u4")
         try:
             if values is not None:
@@ -74,7 +103,15 @@ class ShardWriter:
         self._entries.append(entry)
 
     def commit(self) -> int:
-        """Write footer and trailer, fsync, rename; returns the bytes written. Refuses a shard that lacks a tile."""
+        """Write footer and trailer, flush the file to disk and rename it; return its size in bytes.
+
+        Raises
+        ------
+        JobError
+            Where a tile is missing, or the file cannot be written.
+        DiskError
+            Where the disk is full.
+        """
         if len(self._entries) != self._count:
             raise JobError(f"{self._path}: {len(self._entries)} of {self._count} tiles written; run the command again")
         record = {"key": self._key, "index": self._index, "tiles": self._entries}
@@ -86,12 +123,27 @@ class ShardWriter:
             raise _disk(self._path, e) from e
 
     def abort(self) -> None:
-        """Leave nothing behind; harmless after `commit`."""
+        """Remove the temporary file; has no effect after `commit`."""
         self._file.abort()
 
 
 class ShardReader:
-    """Rows of the tiles of one finished shard, read when asked for; raises JobError when the shard is not whole."""
+    """Reader of the tiles of one finished shard, by rows on request.
+
+    Parameters
+    ----------
+    path
+        File to read.
+    key
+        Digest of the job.
+    index
+        Index of the shard.
+
+    Raises
+    ------
+    JobError
+        Where the file is not the complete shard of that job and index.
+    """
 
     def __init__(self, path: Path, key: str, index: int) -> None:
         try:
@@ -134,9 +186,28 @@ class ShardReader:
         return len(self._tiles)
 
     def read(self, tile: int, band: int, rows: slice) -> NDArray[np.float32] | None:
-        """float32 (rows, x) of one tile and band, None where the tile is nodata throughout; `rows` within the tile.
+        """Read rows of one tile and band.
 
         Raises JobError where the rows are not those that were written.
+
+        Parameters
+        ----------
+        tile
+            Number of the tile in the shard.
+        band
+            Number of the band.
+        rows
+            Rows within the tile.
+
+        Returns
+        -------
+        ndarray | None
+            float32 (rows, x); None where all cells of the tile are nodata.
+
+        Raises
+        ------
+        JobError
+            Where the rows are not those that were written.
         """
         entry = self._tiles[tile]
         if entry.offset is None:
@@ -159,7 +230,7 @@ class ShardReader:
         return [(np.nan, np.nan) if tile.offset is None else tile.residual for tile in self._tiles]
 
     def verify(self) -> bool:
-        """True when every tile has the bytes that were written."""
+        """Report whether every tile has the bytes that were written."""
         end = 0
         for entry in self._tiles:
             if entry.offset is None:
@@ -194,7 +265,22 @@ class ShardReader:
 
 
 def is_whole(path: Path, key: str, index: int) -> bool:
-    """True when the file is the finished shard of that job and index, every byte of it."""
+    """Report whether a file is the complete finished shard of a job and index.
+
+    Parameters
+    ----------
+    path
+        File to check.
+    key
+        Digest of the job.
+    index
+        Index of the shard.
+
+    Returns
+    -------
+    bool
+        True where every byte is as written.
+    """
     try:
         reader = ShardReader(path, key, index)
     except JobError:

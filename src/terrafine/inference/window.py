@@ -1,4 +1,4 @@
-"""Windowed reads with nodata filled, so that no fill depends on how the raster is tiled."""
+"""Windowed reads with nodata filled, so that no fill depends on the tiling of the raster."""
 
 from __future__ import annotations
 
@@ -15,13 +15,20 @@ __all__ = ["Window", "read_guides", "read_window"]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Bands of one window of the coarse grid: finite everywhere, with the mask of what was observed.
+    """Bands of one window of the coarse grid, finite everywhere, with the mask of observed cells.
 
-    rows, cols    the window, in cells of the raster; may reach outside
-    bands         name -> float32 (y, x)
-    valid         bool (y, x): observed in every band
-    pixel_size_m  float64 (2, y)
-    guides        name -> float32 (2, k·y, k·x): value and 1 where observed, else both 0
+    Attributes
+    ----------
+    rows, cols
+        The window in cells of the raster; may reach outside.
+    bands
+        Name -> float32 (y, x).
+    valid
+        Bool (y, x), True where every band is observed.
+    pixel_size_m
+        Metres along y and x by row, float64 (2, y).
+    guides
+        Name -> float32 (2, k·y, k·x): value, and 1 where observed, else both 0.
     """
 
     rows: slice
@@ -35,17 +42,50 @@ class Window:
 def read_guides(
     source: RasterSource, names: tuple[str, ...], rows: slice, cols: slice, k: int
 ) -> dict[str, NDArray[np.float32]]:
-    """Those of the named guides that the source has, over a window of coarse cells; on the grid of k × k to one."""
+    """Read the guides that the source has, over a window of coarse cells.
+
+    Parameters
+    ----------
+    source
+        The raster.
+    names
+        Names of the guides that the model can use.
+    rows, cols
+        The window in coarse cells.
+    k
+        Fine cells along a coarse cell.
+
+    Returns
+    -------
+    dict[str, ndarray]
+        Name -> float32 (2, k·y, k·x): value, and 1 where observed, else both 0.
+    """
     fine = slice(rows.start * k, rows.stop * k), slice(cols.start * k, cols.stop * k)
     read = {name: source.read_guide(name, *fine) for name in names if name in source.guides}
     return {name: np.stack((np.where(seen, v, 0), seen)).astype(np.float32) for name, (v, seen) in read.items()}
 
 
 def read_window(source: RasterSource, names: tuple[str, ...], rows: slice, cols: slice, margin: int) -> Window:
-    """The window with voids filled from `margin` cells around it, so that equal cells get equal fills in any tiling.
+    """Read a window and fill its nodata from cells around it, so that equal cells get equal fills in any tiling.
 
-    A window without voids is read as it is. Around a window with voids a wider one is read and filled, and the fill
-    cropped: a void within a halo of an observed cell sees all that its fill is made of, whatever the tile.
+    A window without nodata is read as it is. Otherwise a larger window is read and filled, and the result cropped:
+    within a halo of an observed cell, the fill then depends on the same cells whatever the tile.
+
+    Parameters
+    ----------
+    source
+        The raster.
+    names
+        Bands to read.
+    rows, cols
+        The window in coarse cells.
+    margin
+        Cells around the window that a fill may depend on.
+
+    Returns
+    -------
+    Window
+        The window.
     """
     plain = {name: source.read(name, rows, cols) for name in names}
     sizes = source.pixel_size_m(rows)

@@ -1,4 +1,4 @@
-"""Weights of loss terms that adapt while training: by uncertainty, or by how far each term has come."""
+"""Weights of loss terms that adapt during training, by uncertainty or by the progress of each term."""
 
 from __future__ import annotations
 
@@ -23,23 +23,26 @@ _TINY = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Balancing:
-    """Terms of a loss whose weights adapt, and how; as a recipe states them. Absent: all weights stay as in `[loss]`.
+    """A recipe's `[balance]`: the loss terms whose weights adapt, and the method.
+
+    Without this table all weights stay as in `[loss]`.
 
     Attributes
     ----------
     method
-        `uncertainty`: the factor of a term is exp(−s), s its learned log variance [1]_. `relobralo`: terms that fell
-        least, against the step before or the first step, have the largest factor [2]_.
+        `uncertainty`: the factor of a term is exp(−s), where s is its learned log variance [1]_. `relobralo`: the terms
+        that decreased least since the step before or the first step have the largest factor [2]_.
     terms
         Two or more names of `[loss]`, none of which can fall below 0; all others keep their weight.
     rate
-        Of `uncertainty`: largest step of the gradient descent on s.
+        For `uncertainty`: largest step of the gradient descent on s.
     temperature
-        Of `relobralo`: the lower, the more the factors differ.
+        For `relobralo`: the lower, the more the factors differ.
     keep
-        Of `relobralo`: share of the former factors at each step (α).
+        For `relobralo`: share of the former factors at each step (α).
     remember
-        Of `relobralo`: probability that those are the last ones, not those against the first step (E[ρ]).
+        For `relobralo`: probability that the former factors are those of the last step, not those relative to the first
+        step (E[ρ]).
 
     References
     ----------
@@ -55,7 +58,18 @@ class Balancing:
     remember: Share = 0.99
 
     def problems(self, weights: Mapping[str, Any]) -> list[str]:
-        """What contradicts itself or the weights of `[loss]`, in words."""
+        """Find contradictions within the table and with the weights of `[loss]`.
+
+        Parameters
+        ----------
+        weights
+            Weights of `[loss]` by term.
+
+        Returns
+        -------
+        list[str]
+            One message for each problem.
+        """
         off = [name for name in self.terms if not _is_positive(weights.get(name, 0.0))]
         checks = (
             (bool(off), f"terms {off} have no weight above 0 in [loss]; give each one, from which it starts"),
@@ -72,16 +86,23 @@ def _is_positive(weight: Any) -> bool:
 
 
 class Balance:
-    """Factors of a loss's terms, all 1 at first.
+    """Factors of the terms of a loss, all 1 at first.
 
-    The factor of a term that is absent from a step's loss, because no patch has its ingredient, does not change.
+    The factor of a term does not change in a step whose loss lacks the term because no patch has its data.
+
+    Parameters
+    ----------
+    settings
+        A recipe's `[balance]`.
+    seed
+        Seed of the random numbers.
 
     Attributes
     ----------
     settings, seed
         Of the recipe.
     state
-        Tensors (term,) that a checkpoint holds.
+        Tensors (term,) for the checkpoint.
     """
 
     def __init__(self, settings: Balancing, seed: int) -> None:
@@ -97,9 +118,14 @@ class Balance:
         Parameters
         ----------
         step
-            Steps done.
+            Number of steps done.
         values
-            Of the terms in this step's loss.
+            Values of the terms in this step's loss.
+
+        Returns
+        -------
+        dict[str, float]
+            Factors of the terms that the loss has.
 
         Raises
         ------
@@ -118,7 +144,7 @@ class Balance:
         return {terms[i]: float(f) for i, f in zip(at.tolist(), found, strict=True)}
 
     def _uncertainty(self, step: int, at: Tensor, now: Tensor) -> Tensor:
-        """exp(−s); then s goes down the gradient of exp(−s)·L + s: it settles where exp(s) = L.
+        """exp(−s), followed by a gradient step of s on exp(−s)·L + s, whose minimum is at exp(s) = L.
 
         Kendall's ½ is left out on both sides. A value far above its variance moves s by no more than one far below.
         """

@@ -1,4 +1,4 @@
-"""How far a stated uncertainty must be scaled so that it covers the errors that were found."""
+"""Calibration of uncertainty: the factors by which σ must be scaled to cover held-out errors."""
 
 from __future__ import annotations
 

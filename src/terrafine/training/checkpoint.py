@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file that is whole or absent, with the step and the recipe it belongs to."""
+"""Checkpoints: one safetensors file, complete or absent, with the step and the recipe of its run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FORMAT = "terrafine-checkpoint/2"
 
 @dataclass(slots=True)
 class State:
-    """All that a run must remember.
+    """State of a run that a checkpoint stores.
 
     Attributes
     ----------
@@ -37,16 +37,18 @@ class State:
     average
         Moving average of its parameters and buffers.
     best
-        The average with the best held-out score so far; None where the last one is published.
-    discriminators, optimisers
-        By name; the network's own optimiser is called `network`.
+        The average with the best held-out score so far; None where the last average is published.
+    discriminators
+        Discriminators by name.
+    optimisers
+        Optimisers by name of the network; that of the system's network is called `network`.
     balance
         Weights of loss terms that adapt, or None.
     step
-        Steps done.
+        Number of steps done.
     numbers
-        `best` score; `waited`, validations since then, for the plateau; `stalled`, the same for early stopping;
-        `plateau`, the factor of the rate.
+        `best`, the best score; `waited`, validations since then, for the plateau; `stalled`, the same for early
+        stopping; `plateau`, the factor of the rate.
     """
 
     network: nn.Module
@@ -60,7 +62,7 @@ class State:
 
     @property
     def published(self) -> dict[str, Tensor]:
-        """The tensors that the run publishes."""
+        """Tensors that the run publishes."""
         return self.average if self.best is None else self.best
 
 
@@ -71,7 +73,26 @@ def start_state(
     stop: Stop,
     balance: Balance | None = None,
 ) -> State:
-    """The state before the first step; the networks are on their device."""
+    """Create the state before the first step.
+
+    Parameters
+    ----------
+    network
+        Network on its device.
+    discriminators
+        Discriminators on their device, by name.
+    plan
+        The recipe's `[optim]`.
+    stop
+        The recipe's `[stop]`.
+    balance
+        Weights of loss terms that adapt, or None.
+
+    Returns
+    -------
+    State
+        The state.
+    """
     muon = plan.method == "muon"
     settings: dict[str, Any] = {"lr": plan.rate, "weight_decay": plan.weight_decay}
     settings["betas"] = (plan.beta1, plan.beta2)
@@ -98,7 +119,20 @@ def _groups(network: nn.Module) -> list[dict[str, Any]]:
 
 @contextmanager
 def averaged(state: State, tensors: Mapping[str, Tensor] | None = None) -> Iterator[nn.Module]:
-    """The network with its averaged weights, or those given, in evaluation mode and without gradients."""
+    """Load the averaged weights into the network for the length of the block.
+
+    Parameters
+    ----------
+    state
+        State of the run.
+    tensors
+        Other weights to load; the average where None.
+
+    Yields
+    ------
+    nn.Module
+        The network in evaluation mode, without gradients.
+    """
     own = {k: v.detach().clone() for k, v in state.network.state_dict().items()}
     training = state.network.training
     state.network.load_state_dict(state.average if tensors is None else tensors)
@@ -112,7 +146,22 @@ def averaged(state: State, tensors: Mapping[str, Tensor] | None = None) -> Itera
 
 
 def write_checkpoint(path: Path, state: State, recipe_digest: str) -> None:
-    """Write the state under a temporary name, flush it to the disk and rename it."""
+    """Write the state to a file, completely or not at all.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    state
+        State of the run.
+    recipe_digest
+        Digest of the recipe.
+
+    Raises
+    ------
+    OSError
+        Where the file cannot be written.
+    """
     tensors = {f"average.{k}": v for k, v in state.average.items()}
     tensors |= {f"best.{k}": v for k, v in (state.best or {}).items()}
     for name, network in {"network": state.network, **state.discriminators}.items():
@@ -127,14 +176,23 @@ def write_checkpoint(path: Path, state: State, recipe_digest: str) -> None:
 
 
 def read_checkpoint(path: Path, state: State, recipe_digest: str) -> None:
-    """Fill the state from a file.
+    """Restore the state from a file.
+
+    Parameters
+    ----------
+    path
+        File to read.
+    state
+        State of the run, changed in place.
+    recipe_digest
+        Digest of the recipe.
 
     Raises
     ------
     RecipeError
         For a checkpoint of another recipe, in another format, or of another network.
     WeightsError
-        For a damaged one.
+        For a damaged checkpoint.
     """
     metadata, tensors = _open(path, recipe_digest)
     try:

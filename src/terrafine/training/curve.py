@@ -1,4 +1,4 @@
-"""The picture of a run: loss and held-out score against the step."""
+"""Plot of a run: loss and held-out score by step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ _WEIGHT = "weight_"
 
 
 def check_extras() -> None:
-    """Raise MissingExtraError where curves and pictures cannot be drawn."""
+    """Check that the package for plots is installed.
+
+    Raises
+    ------
+    MissingExtraError
+        Where it is not.
+    """
     if find_spec("matplotlib") is None:
         raise MissingExtraError("the loss curve needs matplotlib: pip install 'terrafine[train]'")
 
@@ -25,7 +31,24 @@ def check_extras() -> None:
 def draw_curve(
     log: Sequence[Mapping[str, float]], path: Path, title: str, scores: Sequence[str] = _NOT_LOSSES[2:]
 ) -> None:
-    """Write a PNG: losses, held-out scores, by default ratios to interpolation, and weights of losses that adapt."""
+    """Write a PNG with losses, held-out scores and weights of losses that adapt.
+
+    Parameters
+    ----------
+    log
+        Lines of the log.
+    path
+        File to write.
+    title
+        Title of the figure.
+    scores
+        Names of the held-out scores; by default ratios to interpolation.
+
+    Raises
+    ------
+    MissingExtraError
+        Without matplotlib.
+    """
     check_extras()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""The files that a run trains on, kept in its folder, so that a resumed run is refused where one has changed."""
+"""Record of the files that a run trains on; a run whose files have changed is not resumed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,25 @@ _LISTED = 3
 
 
 def data_record(root: Path, files: Iterable[Path]) -> dict[str, dict[str, Any]]:
-    """Size and digest of each file, by its name under the data folder."""
+    """Compute size and digest of each file.
+
+    Parameters
+    ----------
+    root
+        Data folder.
+    files
+        Paths of the files.
+
+    Returns
+    -------
+    dict[str, dict[str, Any]]
+        Name under the data folder -> `size` in bytes and `sha256`.
+
+    Raises
+    ------
+    OSError
+        Where a file cannot be read.
+    """
     return {
         Path(os.path.relpath(path, root)).as_posix(): {
             "size": path.stat().st_size,
@@ -31,19 +49,21 @@ def data_record(root: Path, files: Iterable[Path]) -> dict[str, dict[str, Any]]:
 
 
 def require_unchanged(kept: Path, found: DataRecord) -> None:
-    """Compare the data with what the run began on; a folder without a record, of an earlier version, holds none.
+    """Compare the data with the record of the run.
+
+    A folder without a record, from an earlier version, is accepted.
 
     Parameters
     ----------
     kept
         The record in the run folder.
     found
-        The data of now.
+        Record of the present data.
 
     Raises
     ------
     DataError
-        For a file that was changed, added or removed since the run began, naming it.
+        For a file that was changed, added or removed since the run began; the message names it.
     """
     try:
         before: DataRecord = json.loads(kept.read_text(encoding="utf-8"))

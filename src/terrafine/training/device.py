@@ -1,4 +1,4 @@
-"""Where a run computes: the device, its precision, and the processes that share a batch."""
+"""Device, precision and processes of a run."""
 
 from __future__ import annotations
 
@@ -13,20 +13,25 @@ from torch import Tensor, nn
 
 from terrafine.errors import RecipeError
 
-__all__ = ["ALONE", "Workers", "autocast", "find_device", "full_float32", "join_workers", "to_device"]
+__all__ = ["SINGLE_PROCESS", "Workers", "autocast", "find_device", "full_float32", "join_workers", "to_device"]
 
 Batch = TypeVar("Batch")
 
 
 def find_device(device: str, rank: int = 0) -> torch.device:
-    """The device to compute on.
+    """Find the device to compute on.
 
     Parameters
     ----------
     device
         `auto` (CUDA where there is a GPU), `cpu`, `cuda`, or a device of torch, such as `cuda:1`.
     rank
-        Number of this process, which picks the GPU of `cuda`.
+        Number of this process, which selects the GPU for `cuda`.
+
+    Returns
+    -------
+    torch.device
+        The device.
 
     Raises
     ------
@@ -55,7 +60,20 @@ def find_device(device: str, rank: int = 0) -> torch.device:
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
-    """The batch with every tensor in it on the device; a dataclass of tensors, mappings of tensors and other values."""
+    """Move every tensor of a batch to a device.
+
+    Parameters
+    ----------
+    batch
+        Tensor, dataclass of tensors, or mapping of tensors; other values are kept.
+    device
+        Target device.
+
+    Returns
+    -------
+    Batch
+        The batch on the device, of the same type.
+    """
     moved: Batch = _mapped(batch, lambda tensor: tensor.to(device, non_blocking=True))
     return moved
 
@@ -72,7 +90,20 @@ def _mapped(value: Any, change: Any) -> Any:
 
 @contextmanager
 def autocast(device: torch.device, precision: str) -> Iterator[None]:
-    """bfloat16 where the recipe asks for it, or with `auto` where the hardware computes in it; else float32."""
+    """Compute in bfloat16 where the recipe requests it, or with `auto` where the hardware supports it; else in float32.
+
+    Parameters
+    ----------
+    device
+        Device of the computation.
+    precision
+        `float32`, `bfloat16` or `auto`.
+
+    Yields
+    ------
+    None
+        Nothing.
+    """
     wanted = precision == "bfloat16" or (precision == "auto" and _has_bfloat16(device))
     with torch.autocast(device.type, torch.bfloat16, enabled=wanted):
         yield
@@ -80,7 +111,7 @@ def autocast(device: torch.device, precision: str) -> Iterator[None]:
 
 @contextmanager
 def full_float32() -> Iterator[None]:
-    """Convolutions and products of float32 in full precision on a GPU, not in TF32: heights need all 24 bits."""
+    """Compute convolutions and products of float32 on a GPU in full precision, not in TF32."""
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     try:
@@ -99,32 +130,70 @@ def _has_bfloat16(device: torch.device) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """The processes of a run, as torchrun starts them; one alone by default."""
+    """The processes of a run, as torchrun starts them; a single one by default.
+
+    Attributes
+    ----------
+    rank
+        Number of this process.
+    world
+        Number of processes.
+    """
 
     rank: int = 0
     world: int = 1
 
     @property
-    def leads(self) -> bool:
-        """Whether this process writes the run folder."""
+    def is_first(self) -> bool:
+        """Whether this is the first process, which writes the run folder."""
         return self.rank == 0
 
     def share(self, batch: Batch) -> Batch:
-        """This process's patches of a batch; `refuse_uneven` makes sure that all have as many."""
+        """Select this process's patches of a batch.
+
+        Parameters
+        ----------
+        batch
+            Batch of all processes.
+
+        Returns
+        -------
+        Batch
+            Every `world`-th patch.
+        """
         if self.world == 1:
             return batch
         part: Batch = _mapped(batch, lambda tensor: tensor[self.rank :: self.world])
         return part
 
     def refuse_uneven(self, batch: int) -> None:
-        """Raise RecipeError where a batch of that size has not the same number of patches for each process."""
+        """Check that a batch can be shared evenly.
+
+        Parameters
+        ----------
+        batch
+            Number of patches of a batch.
+
+        Raises
+        ------
+        RecipeError
+            Where it is not a multiple of the number of processes.
+        """
         if batch % self.world:
             raise RecipeError(
                 f"[patches] batch = {batch}: {self.world} processes share it; expected a multiple of {self.world}"
             )
 
     def average_gradients(self, network: nn.Module) -> None:
-        """Replace each gradient by the mean over all processes; one that no process has stays absent."""
+        """Replace each gradient by its mean over all processes.
+
+        A gradient that no process has stays absent.
+
+        Parameters
+        ----------
+        network
+            Network with gradients, changed in place.
+        """
         if self.world == 1:
             return
         parameters = [p for p in network.parameters() if p.requires_grad]
@@ -137,7 +206,22 @@ class Workers:
             p.grad = part.view_as(p).clone() if count else None
 
     def mean(self, values: Mapping[str, float], names: Sequence[str], device: torch.device) -> dict[str, float]:
-        """The mean of each named value over the processes that have it."""
+        """Compute the mean of each value over the processes that have it.
+
+        Parameters
+        ----------
+        values
+            Values of this process by name.
+        names
+            Names in an order that all processes share.
+        device
+            Device of the communication.
+
+        Returns
+        -------
+        dict[str, float]
+            Means by name.
+        """
         if self.world == 1:
             return dict(values)
         rows = [[values.get(n, 0.0), float(n in values)] for n in names]
@@ -145,8 +229,21 @@ class Workers:
         torch.distributed.all_reduce(table)
         return {n: total / count for n, (total, count) in zip(names, table.tolist(), strict=True) if count}
 
-    def first(self, value: float, device: torch.device) -> float:
-        """The first process's value, so that all decide alike."""
+    def broadcast(self, value: float, device: torch.device) -> float:
+        """Return the value of the first process, so that all processes decide equally.
+
+        Parameters
+        ----------
+        value
+            Value of this process.
+        device
+            Device of the communication.
+
+        Returns
+        -------
+        float
+            Value of the first process.
+        """
         if self.world == 1:
             return value
         shared = torch.tensor([value], dtype=torch.float64, device=device)
@@ -154,20 +251,20 @@ class Workers:
         return float(shared)
 
     def leave(self) -> None:
-        """End the group of processes."""
+        """End the process group."""
         if self.world > 1:
             torch.distributed.destroy_process_group()
 
 
-ALONE = Workers()
+SINGLE_PROCESS = Workers()
 """A run of one process."""
 
 
 def join_workers() -> Workers:
-    """The processes as torchrun's environment states them."""
+    """Join the process group that torchrun's environment describes."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
-        return ALONE
+        return SINGLE_PROCESS
     if not torch.distributed.is_initialized():
         cuda = torch.cuda.is_available()
         torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")  # device='cpu' needs gloo too

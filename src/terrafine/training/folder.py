@@ -1,4 +1,4 @@
-"""A run's folder: locked while a run uses it, removed where the run was refused before it had written anything."""
+"""Folder of a run: locked while a run uses it, and removed if the run was refused before it wrote anything."""
 
 from __future__ import annotations
 
@@ -29,11 +29,13 @@ class RunFolder:
     Attributes
     ----------
     path
-        The folder.
+        Path of the folder.
     log
         Lines of log.jsonl.
-    recipe, data
-        The recipe, and the record of the data, as JSON, until they are written.
+    recipe
+        The recipe as JSON, until it is written.
+    data
+        The record of the data as JSON, until it is written.
     restart
         Whether the checkpoint and the pictures of a former run are removed when the recipe is written.
     """
@@ -46,25 +48,52 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """The checkpoint."""
+        """Path of the checkpoint."""
         return self.path / "checkpoint.safetensors"
 
     def picture(self, step: int) -> Path:
-        """A picture of the held-out data at a step."""
+        """Return the path of a picture of the held-out data.
+
+        Parameters
+        ----------
+        step
+            Step of the run.
+
+        Returns
+        -------
+        Path
+            Path of the PNG.
+        """
         return self.path / "pictures" / f"step-{step:06d}.png"
 
     @property
     def data_record(self) -> Path:
-        """What the run trains on: `terrafine.training.data_record`."""
+        """Path of the record of the data that the run trains on."""
         return self.path / "data.json"
 
-    def begin(self, recipe: str, upto: int, data: str = "") -> None:
-        """Take recipe and data as JSON, and the log as it was at the step that is resumed; nothing is written."""
+    def prepare(self, recipe: str, upto: int, data: str = "") -> None:
+        """Keep recipe and data record, and read the log up to the step from which the run resumes; nothing is written.
+
+        Parameters
+        ----------
+        recipe
+            The recipe as JSON.
+        upto
+            Step from which the run resumes.
+        data
+            The record of the data as JSON.
+        """
         self.log[:] = _read_log(self.path / "log.jsonl", upto)
         self.recipe, self.data = recipe, data
 
-    def write_begin(self) -> None:
-        """Write what `begin` took, the first time it is called: after the first step, which may refuse the run."""
+    def write_prepared(self) -> None:
+        """Write the recipe and the log when it is first called, after the first step, which may refuse the run.
+
+        Raises
+        ------
+        OutputError
+            Where the folder cannot be written.
+        """
         if not self.recipe:
             return
         with writing(self.path):
@@ -78,7 +107,20 @@ class RunFolder:
         self.recipe = ""
 
     def append(self, step: int, line: Mapping[str, float]) -> None:
-        """Add a line to the log."""
+        """Append a line to the log.
+
+        Parameters
+        ----------
+        step
+            Step of the run.
+        line
+            Values by name.
+
+        Raises
+        ------
+        OutputError
+            Where the log cannot be written.
+        """
         self.log.append({"step": step, **line})
         with writing(self.path), open(self.path / "log.jsonl", "a", encoding="utf-8") as f:
             f.write(json.dumps(self.log[-1]) + "\n")
@@ -86,14 +128,24 @@ class RunFolder:
 
 @contextmanager
 def open_folder(path: Path) -> Iterator[RunFolder]:
-    """Create and lock a run's folder; it is removed again if nothing was written to it.
+    """Create and lock the folder of a run, and remove it again if nothing was written to it.
+
+    Parameters
+    ----------
+    path
+        Path of the folder.
+
+    Yields
+    ------
+    RunFolder
+        The folder.
 
     Raises
     ------
-    JobError
-        Where another process trains in it.
     OutputError
         Where it cannot be created or written.
+    JobError
+        Where another process trains in it.
     """
     created = _create(path)
     try:
@@ -133,7 +185,23 @@ def _remove_empty(folders: Iterable[Path]) -> None:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """What is written in the block belongs to the run folder: OutputError where it cannot be written."""
+    """Convert an OSError of the block to an OutputError that names the file.
+
+    Parameters
+    ----------
+    folder
+        Folder of the run.
+
+    Yields
+    ------
+    None
+        Nothing.
+
+    Raises
+    ------
+    OutputError
+        Where a file cannot be written.
+    """
     try:
         yield
     except OSError as e:
@@ -144,7 +212,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def _locked(folder: Path) -> BinaryIO:
-    """An exclusive lock that the system drops when its holder ends, however it ends."""
+    """Exclusive lock that the system releases when the process ends, in any way."""
     path = folder / _LOCK
     while True:
         try:
@@ -164,7 +232,7 @@ def _locked(folder: Path) -> BinaryIO:
                 file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
                 file.flush()
                 return file
-        file.close()  # its holder ended and removed it in between
+        file.close()  # the former holder removed the file in the meantime
 
 
 def _holder(file: BinaryIO) -> str:

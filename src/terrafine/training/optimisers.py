@@ -1,4 +1,4 @@
-"""Muon: momentum whose matrix is orthogonalised before it is applied, for the hidden convolutions of a network."""
+"""Muon: orthogonalised momentum for the hidden convolutions of a network."""
 
 from __future__ import annotations
 
@@ -16,11 +16,28 @@ _ROUNDS = 5
 
 
 class Muon(optim.Optimizer):
-    """Orthogonalised momentum for convolutions with 32 or more channels on both sides, AdamW for all else.
+    """Optimiser with orthogonalised momentum for convolutions of 32 or more channels on both sides, AdamW elsewhere.
 
-    torch's own Muon takes matrices alone; a convolution (out, in, y, x) is one of out × (in·y·x). The update has the
-    size of AdamW's (0.2 × the root of the longer side, Liu et al. 2025, arXiv:2502.16982), so one rate serves both.
-    Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/.
+    torch's own Muon takes matrices only; a convolution (out, in, y, x) is a matrix of out × (in·y·x). The update has
+    the size of AdamW's (0.2 × the root of the longer side [2]_), so one rate serves both.
+
+    Parameters
+    ----------
+    parameters
+        Parameters, or groups of them.
+    lr
+        Learning rate.
+    betas
+        Memory of AdamW's first and second moment.
+    momentum
+        Memory of the momentum.
+    weight_decay
+        Decoupled weight decay.
+
+    References
+    ----------
+    .. [1] Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/
+    .. [2] Liu et al. 2025, https://arxiv.org/abs/2502.16982
     """
 
     def __init__(
@@ -36,7 +53,18 @@ class Muon(optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Move every parameter that has a gradient; a closure is not supported."""
+        """Update every parameter that has a gradient.
+
+        Parameters
+        ----------
+        closure
+            Not supported; None.
+
+        Raises
+        ------
+        ValueError
+            For a closure.
+        """
         if closure is not None:
             raise ValueError("Muon takes no closure")
         for group in self.param_groups:

@@ -1,4 +1,4 @@
-"""Recipes: one TOML file states everything about a training run; one reader for the recipes of every system."""
+"""Recipes: one TOML file describes a training run; one reader serves the recipes of every system."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from terrafine.schema.types import Count, DataPath, Interval, Items, Matches, Na
 from terrafine.training.balance import Balancing
 from terrafine.training.schedule import Optim, Stop
 
-__all__ = ["HeldOut", "Recipe", "base_of", "read_recipe", "read_tables"]
+__all__ = ["HeldOut", "Recipe", "base_recipe", "read_recipe", "read_tables"]
 
 HeldOut = Annotated[Mapping[DataPath, Annotated[Sequence[float], Interval(0, 1, strict=True)]], Items(0, 10_000)]
 """Name of a terrain or an image -> fraction of its rows [from, to)."""
@@ -27,25 +27,31 @@ _REMOVABLE = ("files", "pairs", "held_out")  # tables of [data] of which a choic
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What the recipes of all tasks state. `digest` is over the content, not the layout of the file.
+    """Settings that the recipes of all tasks have.
 
     Attributes
     ----------
     system
         Folder of `terrafine.systems` that is trained.
     name, version
-        Of the published weights.
+        Name and version of the published weights.
     seed
-        Of everything random.
+        Seed of everything random.
     data, patches
         Tables that the task defines.
-    optim, stop, balance
-        Optimiser and rate; which weights are published, and early stopping; weights of loss terms that adapt.
+    optim
+        Optimiser and rate.
+    stop
+        Selection of the published weights, and early stopping.
+    balance
+        Weights of loss terms that adapt, or None.
     network, adversary, loss
         Arguments of the system's networks and losses.
     start
-        Weights to start from: the name of shipped ones, or a file, also under the data folder. Tensors that fit by
-        name and shape are taken, into the part of the network that `start_into` names.
+        Weights to start from: name of shipped ones, or a file, also under the data folder. Tensors that fit by name and
+        shape are loaded.
+    start_into
+        Child of the network that the weights are loaded into; the network itself where empty.
     validate_every, checkpoint_every
         Steps between validations and between checkpoints.
     """
@@ -79,12 +85,30 @@ class Recipe:
     """Those that are best at 0, by which no weights are kept."""
 
     @classmethod
-    def prepared(cls, record: dict[str, Any], where: str) -> dict[str, Any]:
-        """The tables as read, changed where a task writes them in another way; raises RecipeError."""
+    def prepare_tables(cls, record: dict[str, Any], where: str) -> dict[str, Any]:
+        """Convert tables that a task writes in another form.
+
+        Parameters
+        ----------
+        record
+            Tables as read.
+        where
+            Path of the recipe, for messages.
+
+        Returns
+        -------
+        dict[str, Any]
+            The converted tables.
+
+        Raises
+        ------
+        RecipeError
+            For tables of another form.
+        """
         return record
 
     def problems(self) -> list[str]:
-        """What is invalid; in words."""
+        """Find settings that are invalid, as one message for each."""
         found: list[str] = []
         if self.stem.lower() == "checkpoint":
             found.append(f"name = {self.name!r}: the run folder has a file of that name; expected another one")
@@ -98,12 +122,12 @@ class Recipe:
         return self.name
 
     def to_json(self) -> str:
-        """Canonical JSON of every setting, defaults included; a table that is absent is left out."""
+        """Return canonical JSON of every setting, defaults included; a table that is absent is left out."""
         return json.dumps({k: v for k, v in asdict(self).items() if v is not None}, sort_keys=True)
 
     @property
     def digest(self) -> str:
-        """SHA-256 of `to_json`."""
+        """SHA-256 of `to_json`, which does not depend on the layout of the file."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
@@ -118,16 +142,21 @@ def read_recipe(path: str | os.PathLike[str], kind: type[Kind], tables: Mapping[
     path
         BASE.toml, or BASE-CHOICE-CHOICE.toml; see `read_tables`.
     kind
-        The task's recipe type.
+        Recipe type of the task.
     tables
         Table -> what it may hold, where a system declares that: `network`, `adversary` and `loss`.
+
+    Returns
+    -------
+    Kind
+        The recipe.
 
     Raises
     ------
     RecipeError
-        Naming the file, the table and the key.
+        For an unreadable or invalid recipe; the message names the file, the table and the key.
     """
-    record = kind.prepared(read_tables(path), str(path))
+    record = kind.prepare_tables(read_tables(path), str(path))
     for table, defaults in kind.DEFAULTS.items():
         if isinstance(record.get(table, {}), dict):
             record[table] = {**defaults, **record.get(table, {})}
@@ -146,14 +175,29 @@ def read_recipe(path: str | os.PathLike[str], kind: type[Kind], tables: Mapping[
 
 
 def read_tables(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The tables of a TOML recipe, or of BASE-CHOICE-CHOICE.toml, which need not exist beside BASE.toml.
+    """Read the tables of a TOML recipe, or of a choice of one, BASE-CHOICE-CHOICE.toml.
 
-    BASE.toml lists its choices as [choices.NAME], each the tables and keys it changes; "" or [] removes a file, a pair
-    or a held-out band. The choices of a file name are applied in their order, and the recipe's `name` becomes the
-    file's. Raises RecipeError with the choices there are.
+    A file of a choice need not exist beside BASE.toml. BASE.toml lists its choices as [choices.NAME], each with the
+    tables and keys it changes; "" or [] removes a file, a pair or a held-out band. The choices of a file name are
+    applied in their order, and the recipe's `name` becomes the file's.
+
+    Parameters
+    ----------
+    path
+        Path of the recipe.
+
+    Returns
+    -------
+    dict[str, Any]
+        Tables and keys.
+
+    Raises
+    ------
+    RecipeError
+        For a file that cannot be read or is not TOML, and for an unknown choice.
     """
     path = Path(path)
-    base = base_of(path)
+    base = base_recipe(path)
     wanted = path.stem[len(base.stem) + 1 :].split("-") if base.stem != path.stem else []
     record = read_toml(base, RecipeError, "a TOML recipe")
     choices = record.pop("choices", {})
@@ -170,8 +214,19 @@ def read_tables(path: str | os.PathLike[str]) -> dict[str, Any]:
     return record | {"name": path.stem} if wanted else record
 
 
-def base_of(path: Path) -> Path:
-    """BASE.toml of BASE-CHOICE-CHOICE.toml: the longest name that is a file; the path itself where none is."""
+def base_recipe(path: Path) -> Path:
+    """Find BASE.toml of BASE-CHOICE-CHOICE.toml, the longest name that is a file.
+
+    Parameters
+    ----------
+    path
+        Path of a recipe or of a choice.
+
+    Returns
+    -------
+    Path
+        The base recipe; the path itself where none exists.
+    """
     base = path
     while not base.is_file() and "-" in base.stem.lstrip("-"):
         base = base.with_name(base.stem.rpartition("-")[0] + base.suffix)

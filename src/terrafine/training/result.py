@@ -1,4 +1,4 @@
-"""A finished run's network as a weights file: name, version and provenance are the recipe's, whatever was trained."""
+"""Weights file of a finished run, with name, version and provenance from the recipe."""
 
 from __future__ import annotations
 
@@ -34,11 +34,13 @@ def write_result(
     Parameters
     ----------
     path
-        The weights file.
-    network, spec
-        Finished weights, and what the system says of them.
+        Weights file to write.
+    network
+        Network with the finished weights.
+    spec
+        Spec of the network by its system.
     recipe, scores
-        Recorded in the spec's provenance, with the version and licence of what they come from.
+        Recipe and held-out scores, recorded in the spec's provenance.
     domain
         Quantiles of each input band over the training data, by share; recorded too where there are any.
     **more

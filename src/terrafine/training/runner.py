@@ -16,7 +16,7 @@ from torch import Tensor, nn, optim
 from terrafine.errors import DataError
 from terrafine.training.checkpoint import State, averaged, write_checkpoint
 from terrafine.training.curve import draw_curve
-from terrafine.training.device import ALONE, Workers, autocast, full_float32, to_device
+from terrafine.training.device import SINGLE_PROCESS, Workers, autocast, full_float32, to_device
 from terrafine.training.folder import RunFolder, writing
 from terrafine.training.schedule import rate_at
 from terrafine.training.task import Data, Task
@@ -36,25 +36,27 @@ def fit(
     folder: RunFolder,
     device: torch.device,
     *,
-    workers: Workers = ALONE,
+    workers: Workers = SINGLE_PROCESS,
     progress: Progress | None = None,
 ) -> Sequence[Any]:
-    """Train to the last step, or until the held-out score no longer gets better.
+    """Train to the last step, or until the held-out score stops improving.
 
     Parameters
     ----------
-    task, data
-        What is trained, and on what.
+    task
+        Task of the run.
+    data
+        Training and validation data.
     state
-        Where the run stands; afterwards, where it ended.
+        State of the run, changed in place.
     folder
-        Receives log.jsonl, curve.png, pictures and checkpoint.safetensors.
+        Folder that receives log.jsonl, curve.png, pictures and checkpoint.safetensors.
     device
-        Of the networks of `state`; batches are moved to it.
+        Device of the networks of `state`; batches are moved to it.
     workers
-        The processes that share each batch.
+        Processes that share each batch.
     progress
-        Called after each step.
+        Function that is called after each step.
 
     Returns
     -------
@@ -76,14 +78,14 @@ def fit(
             batch, following = drawn.result(), state.step + 1
             drawn = pool.submit(data.batch, following) if following < recipe.optim.steps else None
             line = _step(task, state, to_device(workers.share(batch), device), device, workers)
-            if workers.leads:
-                folder.write_begin()
+            if workers.is_first:
+                folder.write_prepared()
             last = state.step == recipe.optim.steps
             scored = state.step % recipe.validate_every == 0 or last
             if scored:
                 line |= _validate(task, state, checks, folder, device, workers)
             last = finished(task, state)
-            if workers.leads:
+            if workers.is_first:
                 _record(task, state, folder, line, scored, last, progress)
             if last:
                 break
@@ -93,13 +95,26 @@ def fit(
 
 
 def finished(task: Task[Any], state: State) -> bool:
-    """Whether the last step is done, or the score has not got better for as long as `[stop] patience` allows."""
+    """Report whether the last step is done, or `[stop] patience` is exhausted.
+
+    Parameters
+    ----------
+    task
+        Task of the run.
+    state
+        State of the run.
+
+    Returns
+    -------
+    bool
+        True where no further step is due.
+    """
     patience = task.recipe.stop.patience
     return bool(state.step >= task.recipe.optim.steps or 0 < patience <= state.numbers["stalled"])
 
 
 def _step(
-    task: Task[Any], state: State, batch: Any, device: torch.device, workers: Workers = ALONE
+    task: Task[Any], state: State, batch: Any, device: torch.device, workers: Workers = SINGLE_PROCESS
 ) -> dict[str, float]:
     """Forward, the discriminators' step, the network's step, the moving average; the line for the log."""
     hooks, optim_, settings = task.hooks, task.recipe.optim, task.settings
@@ -192,11 +207,11 @@ def _validate(
     """Held-out scores of the averaged network; the best one is kept."""
     with averaged(state) as network:
         scores = task.score(network, checks, state.step)
-        if workers.leads:
+        if workers.is_first:
             with writing(folder.path):
                 task.draw(network, checks, folder.picture(state.step))
     if by := task.recipe.stop.best_by:
-        _remember(task, state, workers.first(scores[by], device))
+        _remember(task, state, workers.broadcast(scores[by], device))
     return scores
 
 
@@ -210,7 +225,7 @@ def _remember(task: Task[Any], state: State, score: float) -> None:
                 state.best[name].copy_(value)
         return
     numbers["waited"] += 1
-    numbers["stalled"] += state.step > max(plan.starts, default=0)  # a phase before the last one never ends early
+    numbers["stalled"] += state.step > max(plan.starts, default=0)  # only the last phase can end early
     if plan.decay == "plateau" and numbers["waited"] >= plan.patience:
         numbers |= {"plateau": numbers["plateau"] * plan.factor, "waited": 0.0}
 

@@ -1,4 +1,4 @@
-"""How the rate of a run goes, and when the run stops."""
+"""Learning rate of a run, and early stopping."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Optim:
     Attributes
     ----------
     steps
-        Steps of the optimiser.
+        Number of steps.
     rate
         Learning rate after warm-up.
     method
-        `adamw`, or `muon` for the network; discriminators always learn by AdamW.
+        `adamw`, or `muon` for the network; discriminators always use AdamW.
     beta1, beta2
         Memory of AdamW's first and second moment.
     weight_decay
@@ -40,18 +40,18 @@ class Optim:
     decay
         `cosine` or `exponential` to `final` × rate, `plateau`, or `none`.
     final
-        Share of the rate that is left at the end.
+        Share of the rate that remains at the end.
     patience, factor
-        Of `plateau`: validations without a better score before the rate is multiplied by `factor`.
+        For `plateau`: validations without a better score before the rate is multiplied by `factor`.
     ema
-        Memory of the moving average of the weights, which is scored and published; 0 takes the weights as they are.
+        Memory of the moving average of the weights, which is scored and published; 0 for no averaging.
     clip
-        Largest norm of the network's gradient; 0 leaves it.
+        Largest norm of the network's gradient; 0 for no limit.
     precision
-        Of the forward pass: `float32`, `bfloat16`, or `auto`, bfloat16 where the hardware computes in it. Heights and
-        losses are computed in float32 in any case.
+        Precision of the forward pass: `float32`, `bfloat16`, or `auto`, bfloat16 where the hardware computes in it.
+        Heights and losses are computed in float32 in any case.
     starts
-        Steps at which warm-up and decay begin again; set by a recipe's phases.
+        Steps at which warm-up and decay start again; set by a recipe's phases.
     """
 
     steps: Count
@@ -71,7 +71,7 @@ class Optim:
     starts: Sequence[Count] = ()
 
     def problems(self) -> list[str]:
-        """What contradicts itself, or is out of range; in words."""
+        """Find settings that are invalid, as one message for each."""
         if self.decay == "exponential" and self.final == 0:
             return [f"[optim] final = {self.final}: expected above 0 for exponential decay"]
         return []
@@ -79,16 +79,16 @@ class Optim:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A recipe's `[stop]`: which weights of the run are published, and early stopping.
+    """A recipe's `[stop]`: selection of the published weights, and early stopping.
 
     Attributes
     ----------
     best_by
-        Held-out score by which the best averaged weights are kept and published; "" publishes the last ones.
+        Held-out score by which the best averaged weights are kept and published; with "" the last ones are published.
     mode
         `min` where a lower score is better, `max` where a higher one is.
     patience
-        Validations without a better score, in the last phase, after which the run stops; 0 never stops it early.
+        Validations without a better score, in the last phase, after which the run stops; 0 for no early stopping.
     """
 
     best_by: str = ""
@@ -96,16 +96,44 @@ class Stop:
     patience: _Waits = 0
 
     def better(self, score: float, best: float) -> bool:
-        """Whether a score is better than the best one so far."""
+        """Compare a score with the best one so far.
+
+        Parameters
+        ----------
+        score
+            New score.
+        best
+            Best score so far.
+
+        Returns
+        -------
+        bool
+            True where the new score is better.
+        """
         return score > best if self.mode == "max" else score < best
 
     @property
     def worst(self) -> float:
-        """A score that any other is better than."""
+        """Score that is worse than any other."""
         return -math.inf if self.mode == "max" else math.inf
 
     def problems(self, scores: Sequence[str], higher: Sequence[str], decay: str) -> list[str]:
-        """What contradicts itself, given the held-out scores, those that are better higher, and `[optim] decay`."""
+        """Find settings that are invalid.
+
+        Parameters
+        ----------
+        scores
+            Held-out scores of the task.
+        higher
+            Scores of which a higher value is better.
+        decay
+            `decay` of `[optim]`.
+
+        Returns
+        -------
+        list[str]
+            One message for each problem.
+        """
         checks = (
             (
                 self.best_by not in ("", *scores),
@@ -122,7 +150,22 @@ class Stop:
 
 
 def rate_at(step: int, optim: Optim, plateau: float = 1.0) -> float:
-    """The learning rate at a step; `plateau` is the factor that `decay = "plateau"` has come down to."""
+    """Compute the learning rate at a step.
+
+    Parameters
+    ----------
+    step
+        Number of steps done.
+    optim
+        The recipe's `[optim]`.
+    plateau
+        Current factor of `decay = "plateau"`.
+
+    Returns
+    -------
+    float
+        Learning rate.
+    """
     first = max((s for s in optim.starts if s <= step), default=0)
     last = min((s for s in optim.starts if s > step), default=optim.steps)
     rise = min(1.0, (step - first + 1) / max(1, optim.warmup))

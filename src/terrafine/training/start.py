@@ -1,4 +1,4 @@
-"""`train`: a recipe of any system into weights."""
+"""`train`: from a recipe of any system to weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from terrafine.training.curve import check_extras
 from terrafine.training.data_record import data_record, require_unchanged
 from terrafine.training.device import find_device, full_float32, join_workers
 from terrafine.training.folder import RunFolder, open_folder, writing
-from terrafine.training.recipe import base_of, read_recipe, read_tables
+from terrafine.training.recipe import base_recipe, read_recipe, read_tables
 from terrafine.training.result import write_result
 from terrafine.training.runner import Progress, fit
 from terrafine.training.task import Task, task_class
@@ -31,7 +31,17 @@ PathLike = str | os.PathLike[str]
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """weights: the finished file; scores: on the held-out data; steps done."""
+    """Result of a training.
+
+    Attributes
+    ----------
+    weights
+        The weights file.
+    scores
+        Scores on the held-out data.
+    steps
+        Number of steps done.
+    """
 
     weights: Path
     scores: dict[str, float]
@@ -51,7 +61,7 @@ def train(
 ) -> TrainingResult:
     """Train the model that a recipe describes.
 
-    Under torchrun every process takes its share of each batch. A training that is refused leaves no folder.
+    Under torchrun, every process computes its share of each batch. A training that is refused leaves no folder.
 
     Parameters
     ----------
@@ -60,9 +70,8 @@ def train(
     data_root
         Folder that the recipe's file names start from.
     out
-        Run folder: receives recipe.json, data.json with a digest of each file, log.jsonl, curve.png,
-        checkpoint.safetensors, pictures where the task draws some, and at last the weights. A folder that holds a
-        checkpoint of the same recipe is resumed, unless the data have changed.
+        Run folder, which receives recipe.json, log.jsonl, curve.png, checkpoint.safetensors, pictures where the task
+        draws some, and at the end the weights. A folder that holds a checkpoint of the same recipe is resumed.
     device
         `auto`, `cpu`, `cuda`, or a device of torch, such as `cuda:1`.
     restart
@@ -70,9 +79,9 @@ def train(
     threads
         CPU threads; None leaves torch's number.
     progress
-        Called after each step with (step, steps, losses and scores).
+        Function that is called after each step with (step, steps, losses and scores).
     start
-        Weights to start from, instead of the recipe's.
+        Weights to start from, in place of the recipe's.
 
     Returns
     -------
@@ -82,6 +91,8 @@ def train(
     Raises
     ------
     RecipeError, DataError, WeightsError, NoModelError, MissingExtraError, JobError, OutputError
+        For an invalid recipe; unusable data; weights to start from that are damaged or unknown; a package that is not
+        installed; a folder that another process uses; a folder that cannot be written.
     """
     task = read_task(recipe, start=start)
     check_extras()
@@ -96,20 +107,20 @@ def train(
     data = task.data(root)
     balance = None if plan.balance is None else Balance(plan.balance, plan.seed)
     state = start_state(network, discriminators, plan.optim, plan.stop, balance)
-    target = Path(out).resolve() if ".." in Path(out).parts else Path(out)  # a/.. needs no folder a
+    target = Path(out).resolve() if ".." in Path(out).parts else Path(out)  # a/.. does not require a folder a
     weights = target / f"{plan.stem}.safetensors"
-    record = data_record(root, task.files(root)) if workers.leads else {}
+    record = data_record(root, task.files(root)) if workers.is_first else {}
 
     def run(folder: RunFolder) -> dict[str, float]:
         if not restart and folder.checkpoint.exists():
             read_checkpoint(folder.checkpoint, state, plan.digest)
-            if workers.leads:
+            if workers.is_first:
                 require_unchanged(folder.data_record, record)
-        if workers.leads:
+        if workers.is_first:
             folder.restart = restart
-            folder.begin(plan.to_json(), state.step, json.dumps(record, indent=1))
+            folder.prepare(plan.to_json(), state.step, json.dumps(record, indent=1))
         checks = fit(task, data, state, folder, where, workers=workers, progress=progress)
-        if not workers.leads:
+        if not workers.is_first:
             return {}
         with averaged(state, state.published) as network, full_float32():
             scores = task.score(network, checks, state.step)
@@ -120,7 +131,7 @@ def train(
                 write_result(weights, network, spec, plan, scores, domain, **fields)
         return scores
 
-    if workers.leads:
+    if workers.is_first:
         with open_folder(target) as folder:
             scores = run(folder)
     else:
@@ -130,7 +141,25 @@ def train(
 
 
 def read_task(recipe: PathLike, *, start: PathLike | None = None) -> Task[Any]:
-    """The task of a recipe: its system by name, its type by the system's task. Raises RecipeError."""
+    """Read a recipe and create its task.
+
+    Parameters
+    ----------
+    recipe
+        A TOML file, a choice of one, or the bare name of a shipped one.
+    start
+        Weights to start from, in place of the recipe's.
+
+    Returns
+    -------
+    Task[Any]
+        The task of the recipe's system.
+
+    Raises
+    ------
+    RecipeError
+        For an invalid recipe, or a system without weights.
+    """
     path = find_recipe(recipe)
     name = read_tables(path).get("system")
     if not isinstance(name, str) or name not in system_names():
@@ -146,8 +175,19 @@ def read_task(recipe: PathLike, *, start: PathLike | None = None) -> Task[Any]:
 
 
 def find_recipe(path: PathLike) -> Path:
-    """The recipe itself, or the shipped one of that name where a bare name is given that is not here."""
+    """Find a recipe by its path, or a shipped one by its bare name.
+
+    Parameters
+    ----------
+    path
+        Path or bare name.
+
+    Returns
+    -------
+    Path
+        Path of the recipe; the given path where there is none.
+    """
     here = Path(path)
-    if base_of(here).is_file() or here.name != os.fspath(path):
+    if base_recipe(here).is_file() or here.name != os.fspath(path):
         return here
-    return next((there for f in recipe_folders() if base_of(there := f / here.name).is_file()), here)
+    return next((there for f in recipe_folders() if base_recipe(there := f / here.name).is_file()), here)

@@ -1,4 +1,4 @@
-"""What a run trains: the interface between the training loop and its three kinds of data."""
+"""Interface between the training loop and the three kinds of data."""
 
 from __future__ import annotations
 
@@ -23,28 +23,53 @@ Kind = TypeVar("Kind", bound=Recipe)
 
 
 class Data(Protocol):
-    """What a run learns from and is scored on; batches are dataclasses of CPU tensors."""
+    """Protocol of the training and validation data of a run; batches are dataclasses of CPU tensors."""
 
     def batch(self, step: int) -> Any:
-        """The batch of a step: the same step gives the same batch, in any order, in any thread."""
+        """Return the batch of a step, the same for the same step, in any order and thread.
+
+        Parameters
+        ----------
+        step
+            Number of steps done.
+
+        Returns
+        -------
+        Any
+            The batch.
+        """
 
     def validation(self) -> Sequence[Any]:
-        """The held-out batches."""
+        """Return the held-out batches."""
 
 
 class Task(Generic[Kind]):
-    """One run's recipe and system, and what a task adds to the loop: data, scores, pictures and fields of the spec.
+    """Recipe and system of a run, with the data, scores, pictures and spec fields that its task adds to the loop.
 
     A task is a folder of `terrafine.training` whose `task.py` exports a subclass as `TASK`.
 
+    Parameters
+    ----------
+    system
+        System that is trained.
+    recipe
+        Recipe of the run.
+
     Attributes
     ----------
+    recipe, system
+        Of this run.
     recipe_type
         Type of its recipes; it lists the held-out scores and the defaults of `[optim]` and `[stop]`.
-    recipe, system, hooks
-        Of this run.
+    hooks
+        Training functions of the system.
     settings
-        What the system's hooks are given: see `terrafine.nn.task.Settings`.
+        Settings that the system's functions get, as `terrafine.nn.task.Settings`.
+
+    Raises
+    ------
+    RecipeError
+        For a system without weights.
     """
 
     recipe_type: ClassVar[type[Recipe]]
@@ -67,29 +92,105 @@ class Task(Generic[Kind]):
         return self.system.scales[-1]
 
     def check_extras(self) -> None:
-        """Raise MissingExtraError where the data need a package that is not installed."""
+        """Check that the packages that the data need are installed."""
 
     def data(self, root: Path) -> Data:
-        """Read the data under a folder; raises DataError."""
+        """Read the data under a folder.
+
+        Parameters
+        ----------
+        root
+            Data folder.
+
+        Returns
+        -------
+        Data
+            Training and validation data.
+
+        Raises
+        ------
+        DataError
+            For missing or unusable data.
+        """
         raise NotImplementedError
 
     def files(self, root: Path) -> Sequence[Path]:
-        """Every file under a folder that `data` reads."""
+        """List every file that `data` reads.
+
+        Parameters
+        ----------
+        root
+            Data folder.
+
+        Returns
+        -------
+        Sequence[Path]
+            Paths of the files.
+        """
         raise NotImplementedError
 
     def domain(self, data: Any) -> Mapping[str, Mapping[str, float]]:
-        """Quantiles of each input band over the training data, by share; empty where they say nothing."""
+        """Compute quantiles of each input band over the training data.
+
+        Parameters
+        ----------
+        data
+            Training and validation data.
+
+        Returns
+        -------
+        Mapping[str, Mapping[str, float]]
+            Band -> share -> quantile; empty where they carry no information.
+        """
         return {}
 
     def score(self, network: nn.Module, checks: Sequence[Any], step: int) -> dict[str, float]:
-        """Held-out scores of a network after a step; checks are the validation batches, on the network's device."""
+        """Compute the held-out scores of a network.
+
+        Parameters
+        ----------
+        network
+            Network in evaluation mode.
+        checks
+            Validation batches on the network's device.
+        step
+            Number of steps done.
+
+        Returns
+        -------
+        dict[str, float]
+            Scores by name.
+        """
         raise NotImplementedError
 
     def draw(self, network: nn.Module, checks: Sequence[Any], path: Path) -> None:
-        """Write a picture of some validation batches, where the task has one."""
+        """Write a picture of some validation batches, where the task has one.
+
+        Parameters
+        ----------
+        network
+            Network in evaluation mode.
+        checks
+            Validation batches on the network's device.
+        path
+            PNG to write.
+        """
 
     def spec_fields(self, network: nn.Module, checks: Sequence[Any]) -> Mapping[str, Any]:
-        """Further fields of the published spec, such as the calibration of σ."""
+        """Compute further fields of the published spec, such as the calibration of σ.
+
+        Parameters
+        ----------
+        network
+            Network in evaluation mode.
+        checks
+            Validation batches on the network's device.
+
+        Returns
+        -------
+        Mapping[str, Any]
+            Values by field of the spec.
+        """
         return {}
 
     def _built(self) -> nn.Module:
@@ -102,7 +203,27 @@ class Task(Generic[Kind]):
             raise RecipeError(f"[network] does not fit system {self.system.name!r}: {e}") from e
 
     def networks(self, root: Path, device: torch.device) -> tuple[nn.Module, dict[str, nn.Module]]:
-        """The network and its discriminators as the seed gives them, started from weights where the recipe says so."""
+        """Build the network and its discriminators from the seed, and load the weights to start from.
+
+        Parameters
+        ----------
+        root
+            Data folder.
+        device
+            Device of the networks.
+
+        Returns
+        -------
+        tuple[nn.Module, dict[str, nn.Module]]
+            The network, and discriminators by name.
+
+        Raises
+        ------
+        RecipeError
+            For arguments that do not fit the system, or weights that do not fit the network.
+        NoModelError
+            Where the weights to start from do not exist.
+        """
         if self.recipe.adversary and not self.hooks.adversarial:
             raise RecipeError(f"[adversary]: system {self.system.name!r} has no discriminators; expected no such table")
         torch.manual_seed(self.recipe.seed)
@@ -120,7 +241,23 @@ class Task(Generic[Kind]):
 
 
 def task_class(training: Training) -> type[Task[Any]]:
-    """The class of a system's task; RecipeError where there is no such folder."""
+    """Import the task of a system's training.
+
+    Parameters
+    ----------
+    training
+        Training of the system.
+
+    Returns
+    -------
+    type[Task[Any]]
+        Class of the task.
+
+    Raises
+    ------
+    RecipeError
+        Where there is no such task.
+    """
     try:
         module = importlib.import_module(f"terrafine.training.{training.task}.task")
     except ModuleNotFoundError as e:

@@ -67,7 +67,7 @@ class DemRequest:
 
     def plan(self, shape: tuple[int, int], ref: ModelRef, guides: int = 0) -> Plan:
         """How an input of that shape (y, x) is divided; raises ResourceError."""
-        from terrafine.inference.plan import make_plan
+        from terrafine.inference.planner import make_plan
         from terrafine.workflows.provenance import bytes_per_cell
 
         return make_plan(

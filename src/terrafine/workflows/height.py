@@ -91,7 +91,7 @@ def estimate_height(
     """
     from terrafine.inference.engine import run_job
     from terrafine.inference.job import engine_threads
-    from terrafine.inference.plan import make_plan
+    from terrafine.inference.planner import make_plan
     from terrafine.raster.read.reflectance import open_image
     from terrafine.raster.read.source import open_source
     from terrafine.raster.write.georeference import stored_crs

@@ -175,7 +175,7 @@ def open_scene(
     what `find_model`, `open_image` and `make_plan` raise.
     """
     from terrafine.inference.job import engine_threads
-    from terrafine.inference.plan import make_plan
+    from terrafine.inference.planner import make_plan
     from terrafine.raster.protocol import closed_on_error
     from terrafine.raster.read.reflectance import open_image
     from terrafine.raster.write.georeference import stored_crs

@@ -12,7 +12,7 @@ from tests.support.fakes import spec
 from terrafine.errors import JobError
 from terrafine.inference.changes import changes, difference
 from terrafine.inference.job import Job, job_folder, stored_request
-from terrafine.inference.plan import make_plan
+from terrafine.inference.planner import make_plan
 from terrafine.inference.shardfile import ShardReader, ShardWriter, is_whole
 
 PLAN = make_plan((40, 40), spec(tile=16))

@@ -6,7 +6,8 @@ from tests.support.fakes import spec
 
 from terrafine.errors import JobError, ResourceError, UsageError
 from terrafine.inference.assemble import blend_weights
-from terrafine.inference.plan import Plan, make_plan
+from terrafine.inference.plan import Plan
+from terrafine.inference.planner import make_plan
 
 
 def test_a_plan_is_a_value():

@@ -11,7 +11,7 @@ from tests.support.fakes import Box, Nearest, ToFile, noisy_heights, run, source
 from terrafine.errors import DiskError, JobError, MissingExtraError, OutputError
 from terrafine.inference.engine import run_in_memory
 from terrafine.inference.job import job_folder
-from terrafine.inference.plan import make_plan
+from terrafine.inference.planner import make_plan
 
 
 class Shifted(Nearest):

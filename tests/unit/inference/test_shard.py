@@ -10,7 +10,7 @@ from terrafine.errors import DiskError, JobError, WeightsError
 from terrafine.inference import shardfile
 from terrafine.inference.engine import run_in_memory
 from terrafine.inference.job import job_folder
-from terrafine.inference.plan import make_plan
+from terrafine.inference.planner import make_plan
 from terrafine.inference.progress import Bar
 from terrafine.nn.model import RESIDUAL
 
@@ -109,7 +109,7 @@ def test_a_full_disk_is_told_and_the_job_goes_on_after(tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(shardfile.os, "fsync", full)
-    monkeypatch.setattr("terrafine.inference.plan._SHARD_PIXELS", 1000)
+    monkeypatch.setattr("terrafine.inference.planner._SHARD_PIXELS", 1000)
     with pytest.raises(DiskError, match="the disk is full"):
         run(tmp_path / "out.npy", source(values), a_spec)
     assert not (tmp_path / "out.npy").exists()
@@ -142,7 +142,7 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path, monkeypatch):
                 raise KeyboardInterrupt
             return super().__call__(tiles)
 
-    monkeypatch.setattr("terrafine.inference.plan._SHARD_PIXELS", 2000)
+    monkeypatch.setattr("terrafine.inference.planner._SHARD_PIXELS", 2000)
     monkeypatch.setitem(globals(), "Interrupted", Interrupted)
     Interrupted.__qualname__ = "Interrupted"
     grid, a_spec = source(noisy_heights((64, 64), gaps=0.01)), spec(tile=16, halo=3)

@@ -49,16 +49,16 @@ def build_dataset(
     images
         Fine images; those without CRS need `pixel_size_m`.
     labels
-        Vector files (polygons, and roads with the widths of `read_shapes`), rasters, or folders. In and below a folder
-        a raster is named as each image; of several, the one that shares the deepest folder with the image.
+        Vector files (polygons, and roads with the widths of `read_shapes`), rasters, or folders. In and below a folder,
+        the raster of an image has its name; of several, the one that shares the deepest folder with the image is used.
     out
         A new or empty folder.
     options
         How samples are read, made and selected.
     progress
-        Called after each sample with the number written and the total.
+        Function that is called after each sample with the number written and the total.
     **fields
-        Single fields of `DatasetOptions`; they take precedence over `options`.
+        Single fields of `DatasetOptions`, which take precedence over `options`.
 
     Returns
     -------

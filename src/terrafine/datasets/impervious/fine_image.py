@@ -1,4 +1,4 @@
-"""One fine image with its labels on a 1 m grid, its candidate sites, and the samples read from it."""
+"""Fine image with its labels on a 1 m grid: its candidate sites, and the samples read from it."""
 
 from __future__ import annotations
 
@@ -30,16 +30,37 @@ _WINDOW = 4000  # fine cells along the window that histogram and shift are estim
 
 
 class Labels(Protocol):
-    """Labels of impervious surface, as vectors or as a raster."""
+    """Protocol of labels of impervious surface, as vectors or as a raster."""
 
     def burn(self, geobox: Any) -> NDArray[np.uint8]:
-        """1 impervious, 0 not, UNKNOWN where not known; (y, x)."""
+        """Rasterise the labels on a grid.
+
+        Parameters
+        ----------
+        geobox
+            Grid.
+
+        Returns
+        -------
+        ndarray
+            Class numbers (y, x): 1 impervious, 0 not, UNKNOWN where not known.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Sample:
-    """fine (band, y·k, x·k) and coarse (band, y, x) reflectance, label (y·k, x·k), and their grids."""
+    """Images and label of one sample.
+
+    Attributes
+    ----------
+    fine, coarse
+        Reflectance, (band, y·k, x·k) and (band, y, x).
+    label
+        Class numbers, (y·k, x·k).
+    grid, coarse_grid
+        Grids of the fine and of the coarse image.
+    """
 
     fine: F32
     coarse: F32
@@ -54,18 +75,26 @@ class FineImage:
 
     Attributes
     ----------
-    path, source, grid, bands
-        The file, opened; its 1 m grid; the bands that are read.
+    path
+        Path of the file.
+    source
+        The opened file.
+    grid
+        Its 1 m grid.
+    bands
+        Bands that are read.
     full_scale
         Stored value of a reflectance of 1.
     labels
         Labels that cover the image.
     k
         Fine cells along a coarse cell.
-    real, real_scale
-        A coarse image of the same ground, or None; its stored value of a reflectance of 1.
+    real
+        Real coarse image of the same ground, or None.
+    real_scale
+        Stored value of a reflectance of 1 in it.
     curves
-        Histogram matching of each band, or None.
+        Histogram matching curves by band, or None.
     shift
         Shift of the coarse image in coarse cells, or None where it was not found.
     """
@@ -87,7 +116,24 @@ class FineImage:
         self._aligned = align_to(self.source, self.grid)
 
     def sites(self, index: int, side: int, block_m: float, regions: Any) -> list[SampleSite]:
-        """Every square of `side` cells, side by side from the grid's corner, where image and labels are known."""
+        """Find the squares of a lattice from the grid's corner where image and labels are known.
+
+        Parameters
+        ----------
+        index
+            Index of the image.
+        side
+            Side of a square in cells.
+        block_m
+            Side of a block of the geographic split, metres.
+        regions
+            Strata, or None.
+
+        Returns
+        -------
+        list[SampleSite]
+            The candidate sites.
+        """
         out = []
         for row in range(0, self.grid.shape[0] - side + 1, side):
             for col in range(0, self.grid.shape[1] - side + 1, side):
@@ -117,7 +163,18 @@ class FineImage:
         return str(int(values[values.shape[0] // 2, values.shape[1] // 2]))
 
     def label(self, grid: Any) -> NDArray[np.uint8]:
-        """Impervious where any label is, else unknown where any is unknown; (y, x)."""
+        """Combine the labels on a grid: impervious where any label is, else unknown where any is unknown.
+
+        Parameters
+        ----------
+        grid
+            Grid.
+
+        Returns
+        -------
+        ndarray
+            Class numbers, (y, x).
+        """
         parts = [labels.burn(grid) for labels in self.labels]
         out = np.zeros(parts[0].shape, np.uint8)
         for part in parts:
@@ -127,7 +184,23 @@ class FineImage:
         return out
 
     def read(self, rows: slice, cols: slice) -> tuple[F32, NDArray[np.bool_]]:
-        """Reflectance (band, y, x) of a window of the grid, histogram matched; and where all bands are valid."""
+        """Read the reflectance of a window of the grid, with histograms matched.
+
+        Parameters
+        ----------
+        rows, cols
+            The window.
+
+        Returns
+        -------
+        tuple[ndarray, ndarray]
+            Reflectance (band, y, x), and a mask where all bands are valid.
+
+        Raises
+        ------
+        EmptyError
+            Where no band is requested.
+        """
         stack, valid = [], None
         for i, band in enumerate(self.bands):
             values, ok = self._aligned.read(band, rows, cols)
@@ -148,7 +221,18 @@ class FineImage:
         return out[0], out[1]
 
     def match_histograms(self, like: Mapping[str, NDArray[np.floating]]) -> None:
-        """Match the histogram of each band, averaged to coarse cells, to that of coarse reflectance."""
+        """Match the histogram of each band, averaged to coarse cells, to that of coarse reflectance.
+
+        Parameters
+        ----------
+        like
+            Band -> values of coarse reflectance.
+
+        Raises
+        ------
+        EmptyError
+            Where the middle of the image is nodata throughout.
+        """
         fine, valid = self.read(*self._middle())
         mean, known = block_mean(fine, valid, self.k)
         if not known.any():
@@ -157,7 +241,7 @@ class FineImage:
         self.curves = tuple(matching_curve(mean[i][flat], like[band]) for i, band in enumerate(self.bands))
 
     def register(self) -> None:
-        """Estimate the shift of the coarse image from the brightness of both; at most 4 coarse cells."""
+        """Estimate the shift of the coarse image from the brightness of both images; at most 4 coarse cells."""
         if self.real is None:
             return
         rows, cols = self._middle()
@@ -174,7 +258,29 @@ class FineImage:
         self.shift = found if found.trusted else None
 
     def sample(self, site: SampleSite, side: int, sensor: Sensor, rng: np.random.Generator) -> Sample:
-        """The sample at a site; its coarse image is the real one, shifted, or simulated by the sensor model."""
+        """Read the sample at a site; its coarse image is the real one, shifted, or simulated by the sensor model.
+
+        Parameters
+        ----------
+        site
+            The site.
+        side
+            Side of the square in cells.
+        sensor
+            Sensor model of the simulated image.
+        rng
+            Random number generator of the noise.
+
+        Returns
+        -------
+        Sample
+            The sample.
+
+        Raises
+        ------
+        EmptyError
+            Where the real coarse image does not cover the site.
+        """
         here = self.grid[site.row : site.row + side, site.col : site.col + side]
         low = coarser(here, self.k)
         margin = -(-math.ceil(4 * psf_sigma(self.k, sensor.mtf)) // self.k) * self.k

@@ -1,4 +1,4 @@
-"""`index.json`: the origin and split of every sample, the options, and notes."""
+"""`index.json` of a data set: origin and split of every sample, the options, and notes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,30 @@ def index_of(
     notes: list[str],
     samples: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """The index as plain JSON data."""
+    """Create the index as plain JSON data.
+
+    Parameters
+    ----------
+    options
+        Options of the data set.
+    labels
+        Paths of the labels.
+    sites
+        Sites of the samples.
+    splits
+        Split of each sample.
+    spacing_m
+        Spacing reached in each region, metres.
+    notes
+        Notes for the user.
+    samples
+        Entries of the samples.
+
+    Returns
+    -------
+    dict[str, Any]
+        The index.
+    """
     coarse = {"sensor": asdict(options.sensor)} if options.coarse is None else {"real": Path(options.coarse).name}
     return {
         "format": FORMAT,
@@ -58,7 +81,20 @@ def index_of(
 
 
 def write_index(path: Path, index: Mapping[str, Any]) -> None:
-    """Write the index whole or not at all; raises OutputError."""
+    """Write the index, completely or not at all.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    index
+        The index.
+
+    Raises
+    ------
+    OutputError
+        Where the file cannot be written.
+    """
     text = json.dumps(index, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     try:
         write_whole(path, text.encode())
@@ -69,7 +105,24 @@ def write_index(path: Path, index: Mapping[str, Any]) -> None:
 def notes_of(
     fine: Sequence[FineImage], sites: Sequence[SampleSite], reached: Mapping[str, float], options: DatasetOptions
 ) -> list[str]:
-    """What a user should know: spacing that was not reached, images without CRS, images that were not registered."""
+    """Write notes for the user on spacing that was not reached, images without CRS and images that were not registered.
+
+    Parameters
+    ----------
+    fine
+        Images of the data set.
+    sites
+        Sites of the samples.
+    reached
+        Spacing reached in each region, metres.
+    options
+        Options of the data set.
+
+    Returns
+    -------
+    list[str]
+        The notes.
+    """
     wanted = options.spacing_m
     notes = [
         f"Region {region}: the area does not allow {wanted:g} m between samples; {m:g} m were kept."
@@ -90,21 +143,42 @@ def notes_of(
 
 
 def image_folders(images: Sequence[Path]) -> dict[Path, str]:
-    """The folder of each image, `tile_3/images`, relative to the folder that all share."""
+    """Return the folder of each image relative to the folder that all images share, such as `tile_3/images`.
+
+    Parameters
+    ----------
+    images
+        Paths of the images.
+
+    Returns
+    -------
+    dict[Path, str]
+        Path -> folder.
+    """
     folders = {path: Path(os.path.abspath(path.parent)) for path in images}  # noqa: PTH100
     common = os.path.commonpath([folder.parent for folder in folders.values()])
     return {path: folder.relative_to(common).as_posix() for path, folder in folders.items()}
 
 
 class UnlistedColours:
-    """Colours in the masks of the samples that are listed neither as impervious nor as unknown."""
+    """Counter of colours in the masks of the samples that are listed neither as impervious nor as unknown."""
 
     def __init__(self) -> None:
         self._counted, self._masks = 0, set[str]()
         self._cells, self._masks_of = Counter[str](), defaultdict[str, set[str]](set)
 
     def count(self, image: FineImage, site: SampleSite, side: int) -> None:
-        """Count the unlisted cells of a sample's masks."""
+        """Count the unlisted cells in the masks of a sample.
+
+        Parameters
+        ----------
+        image
+            Image of the sample.
+        site
+            Site of the sample.
+        side
+            Side of the sample in cells.
+        """
         grid = image.grid[site.row : site.row + side, site.col : site.col + side]
         for raster in (r for r in image.labels if isinstance(r, LabelRaster) and r.painted):
             mask = raster.source.paths[0]
@@ -115,7 +189,7 @@ class UnlistedColours:
                 self._masks_of[colour].add(mask)
 
     def notes(self) -> list[str]:
-        """One line with the most frequent colours first; none where every colour is listed."""
+        """Return one note with the most frequent colours first, or none where every colour is listed."""
         if not self._cells:
             return []
         named = [

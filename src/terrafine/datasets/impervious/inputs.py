@@ -1,4 +1,4 @@
-"""Images, labels, strata and histograms of `build_dataset`, opened."""
+"""Opened inputs of `build_dataset`: images, labels, strata and histograms."""
 
 from __future__ import annotations
 
@@ -25,18 +25,57 @@ _HISTOGRAM_SIDE = 4096  # cells along the window of an image whose histogram is 
 
 
 class Regions:
-    """Strata: the integer of a raster at each cell of a grid."""
+    """Strata from the integers of a raster.
+
+    Parameters
+    ----------
+    source
+        The raster.
+    """
 
     def __init__(self, source: Source) -> None:
         self._raster = LabelRaster(source, (), ())
 
     def burn(self, geobox: Any) -> Any:
-        """int64 (y, x), −1 where nodata."""
+        """Resample the strata to a grid.
+
+        Parameters
+        ----------
+        geobox
+            Grid.
+
+        Returns
+        -------
+        Any
+            int64 (y, x), −1 where nodata.
+        """
         return self._raster.numbers(geobox)
 
 
 def open_images(images: list[Path], labels: list[Path], options: DatasetOptions, sources: ExitStack) -> list[FineImage]:
-    """Each image with its labels; everything that is opened is closed with `sources`."""
+    """Open each image with its labels.
+
+    Parameters
+    ----------
+    images
+        Paths of the images.
+    labels
+        Paths of the labels: vector files, rasters or folders.
+    options
+        Options of the data set.
+    sources
+        Stack that closes everything that is opened.
+
+    Returns
+    -------
+    list[FineImage]
+        The images.
+
+    Raises
+    ------
+    DataError
+        Where a folder holds no labels of an image.
+    """
     found = [LabelFolder(p, images) if p.is_dir() and not _is_vector(p) else p for p in labels]
     return [_open_image(path, found, options, sources) for path in images]
 
@@ -67,7 +106,23 @@ def _is_vector(path: Path) -> bool:
 
 
 def histograms(options: DatasetOptions) -> dict[str, Any]:
-    """Reflectance of the valid cells of `histogram_of`, by band; raises DataError where a band holds none."""
+    """Read the reflectance of the valid cells of `histogram_of`.
+
+    Parameters
+    ----------
+    options
+        Options of the data set.
+
+    Returns
+    -------
+    dict[str, Any]
+        Band -> values; empty without such an image.
+
+    Raises
+    ------
+    DataError
+        Where a band holds only nodata.
+    """
     path, out = options.histogram_of, {}
     if path is None:
         return {}

@@ -1,4 +1,4 @@
-"""Label rasters in or below a folder, named as the images are."""
+"""Label rasters in or below a folder, with the names of the images."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ _NAMED = 4  # files that a message names
 
 class LabelFolder:
     """Files in and below a folder, except the images themselves; links to folders are not followed.
+
+    Parameters
+    ----------
+    folder
+        Path of the folder.
+    images
+        Paths of the images.
 
     Raises
     ------
@@ -38,7 +45,17 @@ class LabelFolder:
             raise DataError(f"{folder}: holds no file besides the images; expected rasters named as the images are")
 
     def raster_of(self, image: Path) -> Path:
-        """The raster with the image's stem that shares the deepest folder with it.
+        """Find the raster with the image's stem that shares the deepest folder with it.
+
+        Parameters
+        ----------
+        image
+            Path of the image.
+
+        Returns
+        -------
+        Path
+            Path of the raster.
 
         Raises
         ------

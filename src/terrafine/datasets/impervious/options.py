@@ -1,4 +1,4 @@
-"""Options of `build_dataset`: how images and labels are read, how the coarse image is made, which sites are sampled."""
+"""Options of `build_dataset`: reading of images and labels, simulation of the coarse image, selection of sites."""
 
 from __future__ import annotations
 
@@ -122,7 +122,25 @@ class DatasetOptions:
 
 
 def merged(options: DatasetOptions | None, fields: DatasetFields) -> DatasetOptions:
-    """The options with single fields replaced; raises UsageError for a name that is no field."""
+    """Replace single fields of the options.
+
+    Parameters
+    ----------
+    options
+        Options, or None for the defaults.
+    fields
+        Fields that take precedence.
+
+    Returns
+    -------
+    DatasetOptions
+        The options.
+
+    Raises
+    ------
+    UsageError
+        For a name that is not a field.
+    """
     given = dict(fields)
     if "sealed" in given:
         given.setdefault("impervious", given.pop("sealed"))

@@ -1,4 +1,4 @@
-"""Candidate sites of samples, the choice among them, and their split by geography."""
+"""Candidate sites of samples, the selection among them, and their split by geography."""
 
 from __future__ import annotations
 
@@ -23,12 +23,16 @@ class SampleSite:
 
     Attributes
     ----------
-    image, row, col
-        Index of the image, and the first cell of the square on its grid.
-    frame, at
-        Position (3) in metres in a frame: geocentric for images with a CRS, a frame of its own for each image without.
+    image
+        Index of the image.
+    row, col
+        First cell of the square on the image's grid.
+    frame
+        Name of the coordinate frame: geocentric for images with a CRS, a separate one for each image without.
+    at
+        Position in the frame, metres.
     block
-        Sites of one block belong to one split.
+        Name of the block; sites of one block belong to one split.
     region
         Stratum.
     """
@@ -44,7 +48,15 @@ class SampleSite:
 
 @dataclass(frozen=True)
 class Choice:
-    """Indices of the chosen sites, and the metres between the sites of each region and all others."""
+    """Selected sites.
+
+    Attributes
+    ----------
+    chosen
+        Indices of the selected sites.
+    spacing_m
+        Least distance in metres between the sites of each region and all others.
+    """
 
     chosen: tuple[int, ...]
     spacing_m: dict[str, float]
@@ -68,21 +80,29 @@ class _Chosen:
 
 
 def choose_sites(sites: Sequence[SampleSite], count: int | None, spacing_m: float, side_m: float, seed: int) -> Choice:
-    """Choose stratified random sites: equally many from each region, each `spacing_m` from all others.
+    """Select stratified random sites: equally many from each region, with a minimum spacing.
 
     Where a region is too small for its share at that spacing, the spacing there is halved until the share is reached,
-    down to adjacent sites; the result states the spacing. Without a count, all sites that keep the spacing are chosen.
+    down to adjacent sites; the result states the spacing. Without a count, all sites that keep the spacing are
+    selected.
 
     Parameters
     ----------
     sites
-        The candidates.
+        Candidate sites.
     count
-        Sites in total, or None.
-    spacing_m, side_m
-        Metres between sites, and along a site.
+        Number of sites, or None.
+    spacing_m
+        Least distance between sites, metres.
+    side_m
+        Side of a site, metres.
     seed
-        Of the random order.
+        Seed of the random order.
+
+    Returns
+    -------
+    Choice
+        The selected sites.
 
     Raises
     ------
@@ -139,13 +159,13 @@ def split_sites(
     Parameters
     ----------
     sites
-        The chosen sites.
+        Selected sites.
     shares
         Share of each split other than "train".
     held
         Split of all sites of an image, by index of the image.
     seed
-        Of the random orders.
+        Seed of the random orders.
 
     Returns
     -------
@@ -194,7 +214,20 @@ def _assign(
 
 
 def nearest_between(sites: Sequence[SampleSite], splits: Sequence[str]) -> float | None:
-    """Metres between the centres of a training sample and the nearest one of another split; None where not known."""
+    """Compute the distance between a training sample and the nearest sample of another split.
+
+    Parameters
+    ----------
+    sites
+        Sites of the samples.
+    splits
+        Split of each sample.
+
+    Returns
+    -------
+    float | None
+        Metres between centres; None where it is not known.
+    """
     best = math.inf
     for frame in sorted({p.frame for p in sites}):
         here = [i for i, p in enumerate(sites) if p.frame == frame]

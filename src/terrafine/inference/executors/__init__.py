@@ -1,17 +1,27 @@
-"""Where the shards of a job run: in this process (`serial`) or on a Dask cluster (`dask`). The bytes are the same."""
+"""Executors of the shards of a job: in this process (`serial`) or on a Dask cluster (`dask`), with the same bytes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from terrafine.inference.shard import JobContext
+from terrafine.inference.context import JobContext
 
 __all__ = ["ExecutorStats", "shard_pixels"]
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutorStats:
-    """What an executor did: shards run, failed tries that were repeated, and seconds in the model over all workers."""
+    """Statistics of an executor.
+
+    Attributes
+    ----------
+    shards
+        Number of shards run.
+    retries
+        Number of failed tries that were repeated.
+    seconds_model
+        Seconds in the model, summed over all workers.
+    """
 
     shards: int
     retries: int
@@ -19,7 +29,20 @@ class ExecutorStats:
 
 
 def shard_pixels(context: JobContext, index: int) -> int:
-    """Output pixels of one shard."""
+    """Count the output pixels of a shard.
+
+    Parameters
+    ----------
+    context
+        The job.
+    index
+        Index of the shard.
+
+    Returns
+    -------
+    int
+        Number of pixels.
+    """
     shard, plan = context.plan.shard(index), context.plan
     first, last = plan.tile_at(shard.row, shard.first).inner, plan.tile_at(shard.row, shard.last - 1).inner
     rows, cols = first[0].stop - first[0].start, last[1].stop - first[1].start

@@ -1,4 +1,4 @@
-"""Shards as plain futures on a Dask cluster whose workers share the file system of the output."""
+"""Dask executor: shards as plain futures on a cluster whose workers share the file system of the output."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from terrafine.errors import JobError, MissingExtraError, TerrafineError
+from terrafine.inference.context import Commit, JobContext
 from terrafine.inference.executors import ExecutorStats, shard_pixels
 from terrafine.inference.progress import NoProgress, Progress
-from terrafine.inference.shard import Commit, JobContext, run_shard
+from terrafine.inference.shard import run_shard
 from terrafine.inference.shardfile import is_whole
 
 if TYPE_CHECKING:
@@ -24,7 +25,13 @@ _IN_FLIGHT = 3  # shards submitted for each Dask thread: enough to hide the tran
 
 
 def require_distributed() -> Any:
-    """The module `distributed`; raises MissingExtraError where the extra `dask` is not installed."""
+    """Import the module `distributed`.
+
+    Raises
+    ------
+    MissingExtraError
+        Where the extra `dask` is not installed.
+    """
     try:
         return importlib.import_module("distributed")
     except ImportError as e:
@@ -46,15 +53,15 @@ def run_dask(
     Parameters
     ----------
     context
-        The job; pickled to every worker.
+        The job, which is pickled to every worker.
     todo
         Indices of the shards to run.
     cluster
-        A scheduler's address, or a connected `distributed.Client`.
+        Address of a scheduler, or a connected `distributed.Client`.
     progress
-        Informed of every finished shard.
+        Receives every finished shard.
     retries
-        How often one shard may fail, other than by an error of Terrafine, before the job stops.
+        Number of failures of one shard, other than by an error of Terrafine, before the job stops.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Shards one after the other in this process: one thread reads ahead, one writes behind, the model runs in between."""
+"""Serial executor: shards in sequence in this process, with one thread for reading and one for writing."""
 
 from __future__ import annotations
 
@@ -9,20 +9,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, TypeVar
 
+from terrafine.inference.context import Batch, JobContext, Outputs
+from terrafine.inference.crop import crop_tiles
 from terrafine.inference.executors import ExecutorStats, shard_pixels
 from terrafine.inference.progress import NoProgress, Progress
-from terrafine.inference.shard import (
-    Batch,
-    JobContext,
-    Outputs,
-    batches,
-    crop_tiles,
-    open_once,
-    read_shard,
-    run_batch,
-    shard_writer,
-    write_tile,
-)
+from terrafine.inference.shard import batches, open_once, read_shard, run_batch, shard_writer, write_tile
 from terrafine.inference.shardfile import ShardWriter
 
 __all__ = ["run_serial"]
@@ -35,9 +26,9 @@ B = TypeVar("B")
 
 
 def run_serial(context: JobContext, todo: Iterable[int], progress: Progress | None = None) -> ExecutorStats:
-    """Run the shards of those indices in this process.
+    """Run shards in this process.
 
-    An exception, and Ctrl-C, leaves every committed shard in place and no half-written one.
+    An exception, or Ctrl-C, keeps every committed shard and leaves no partial one.
 
     Parameters
     ----------
@@ -46,7 +37,7 @@ def run_serial(context: JobContext, todo: Iterable[int], progress: Progress | No
     todo
         Indices of the shards to run, in order.
     progress
-        Informed of every shard that the model has finished.
+        Receives every shard that the model has finished.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How a coarse DEM comes from a fine one: a stated family of sampling kernels, noise and rounding."""
+"""Degradation of a fine DEM to a coarse one, by a family of sampling kernels, noise and rounding."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ MARGIN = 2  # coarse cells of margin that a fine patch needs on each side, for t
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
-    """One way from fine to coarse.
+    """One degradation from fine to coarse heights.
 
     Attributes
     ----------
     kernel
         `mean` of the block; `bicubic`, antialiased; `gaussian`, a point spread function of `width`.
     width
-        Of the point spread function, coarse cells (1σ).
+        Width of the point spread function, coarse cells (1σ).
     noise_m
         Standard deviation of white noise added to each coarse cell, metres.
     rounded
@@ -50,7 +50,7 @@ class Degradation:
         Parameters
         ----------
         fine
-            (k·y, k·x) metres, with a margin of MARGIN·k cells on each side.
+            Heights in metres, (k·y, k·x), with a margin of MARGIN·k cells on each side.
         k
             Fine cells along a coarse one.
         rng
@@ -59,7 +59,7 @@ class Degradation:
         Returns
         -------
         ndarray
-            (y, x) metres, without the margin.
+            Heights in metres, (y, x), without the margin.
         """
         taps = kernel(self.kernel, k, self.width)
         coarse = _along(_along(fine, taps, k, 0), taps, k, 1)
@@ -70,7 +70,7 @@ class Degradation:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Probabilities over degradations, as a recipe states them.
+    """Probability distribution of degradations, as a recipe's `[degrade]` gives it.
 
     Attributes
     ----------
@@ -101,7 +101,18 @@ class Family:
             raise RecipeError(f"[degrade] kernels = {dict(self.kernels)}: expected positive weights of {KERNELS}")
 
     def draw(self, rng: np.random.Generator) -> Degradation:
-        """Draw one degradation; the number of random values it takes is always the same."""
+        """Draw one degradation; the number of random values used is always the same.
+
+        Parameters
+        ----------
+        rng
+            Random number generator.
+
+        Returns
+        -------
+        Degradation
+            The degradation.
+        """
         pick, width, noisy, level, whole = rng.random(5)
         names = sorted(self.kernels)
         edges = np.cumsum([self.kernels[n] for n in names])
@@ -115,7 +126,7 @@ class Family:
 
 
 def kernel(name: str, k: int, width: float = 0.5) -> F64:
-    """Weights of the fine cells along 2·MARGIN + 1 coarse cells.
+    """Compute the weights of the fine cells along 2·MARGIN + 1 coarse cells.
 
     Parameters
     ----------
@@ -124,7 +135,7 @@ def kernel(name: str, k: int, width: float = 0.5) -> F64:
     k
         Fine cells along a coarse one.
     width
-        Of `gaussian`, coarse cells (1σ).
+        Width of `gaussian`, coarse cells (1σ).
 
     Returns
     -------
@@ -150,7 +161,20 @@ def kernel(name: str, k: int, width: float = 0.5) -> F64:
 
 
 def sample(fine: F64, k: int) -> F64:
-    """Return the block mean without a margin; (k·y, k·x) -> (y, x)."""
+    """Compute the block mean of heights, without a margin.
+
+    Parameters
+    ----------
+    fine
+        Heights, (k·y, k·x).
+    k
+        Fine cells along a coarse one.
+
+    Returns
+    -------
+    ndarray
+        Heights, (y, x).
+    """
     y, x = fine.shape[0] // k, fine.shape[1] // k
     return block_mean(fine[: y * k, : x * k], None, k)[0].astype(np.float64)
 

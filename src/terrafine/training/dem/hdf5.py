@@ -1,4 +1,4 @@
-"""Samples in the HDF5 layout of the public PIMSR: fine and coarse heights, backscatter, incidence, patch by patch."""
+"""Samples in the HDF5 layout of the public PIMSR data: fine and coarse heights, backscatter and incidence by patch."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ __all__ = ["KEYS", "SUFFIXES", "Samples", "read_samples"]
 F32 = NDArray[np.float32]
 SUFFIXES = (".h5", ".hdf5")
 KEYS = ("hr_dem_raw", "lr_dem_raw", "vv_sar_raw", "vh_sar_raw", "inc_angle_map")
-_FINE_M = 30.0  # of the public data, 120 -> 30 m; the layout does not say
-_LATITUDE = 45.0  # at which the orbit's look is taken; the layout does not say, and between 0° and 60° it turns by 9°
+_FINE_M = 30.0  # of the public data, 120 -> 30 m; not stated in the layout
+_LATITUDE = 45.0  # of the look direction; not stated in the layout, and the look varies by 9° between 0° and 60°
 _LOWEST_DB, _TYPICAL_DB, _HIGHEST_DB = -50.0, -3.0, 25.0
 _STEEPEST, _SHALLOWEST = 10.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Patches without coordinates: which of them are neighbours on the ground is not known.
+    """Patches without coordinates, so that neighbours on the ground are not known.
 
     Attributes
     ----------
     name
-        Of the file.
+        Name of the file, without its suffix.
     fine, coarse
-        (n, k·y, k·x) and (n, y, x), metres.
+        Heights in metres, (n, k·y, k·x) and (n, y, x).
     vv, vh
-        (n, k·y, k·x) dB, NaN where not observed.
+        Backscatter in dB, (n, k·y, k·x), NaN where not observed.
     incidence
-        (n, k·y, k·x) degrees on the ellipsoid.
+        Degrees on the ellipsoid, (n, k·y, k·x).
     azimuth
-        From the ground to the sensor, degrees from north.
+        Direction from the ground to the sensor, degrees from north.
     unit
-        How backscatter was stored, `dB` or `linear`.
+        Unit in which backscatter was stored, `dB` or `linear`.
     pixel_size_m
-        Of a fine cell.
+        Size of a fine cell.
     """
 
     name: str
@@ -67,7 +67,18 @@ class Samples:
         return int(self.fine.shape[-1] // self.coarse.shape[-1])
 
     def guides(self, i: int) -> dict[str, F32]:
-        """Return vv, vh, look_east and look_north of a sample: (2, y, x), value and 1 where observed, else both 0."""
+        """Return the guides of a sample.
+
+        Parameters
+        ----------
+        i
+            Number of the sample.
+
+        Returns
+        -------
+        dict[str, ndarray]
+            vv, vh, look_east and look_north -> (2, y, x): value, and 1 where observed, else both 0.
+        """
         theta, alpha = np.radians(self.incidence[i]), np.radians(self.azimuth)
         values = {"vv": self.vv[i], "vh": self.vh[i]}
         values |= {"look_east": np.sin(theta) * np.sin(alpha), "look_north": np.sin(theta) * np.cos(alpha)}
@@ -78,7 +89,7 @@ class Samples:
 
 
 def read_samples(path: Path, orbit: str, *, pixel_size_m: float = _FINE_M) -> Samples:
-    """Read every sample of a file; its arrays are (n, y, x) or (n, 1, y, x).
+    """Read every sample of a file, whose arrays are (n, y, x) or (n, 1, y, x).
 
     Backscatter that is never below 0 and mostly below 2 is read as linear power, backscatter mostly below −3 as dB.
     Power of 0 or less counts as not observed.
@@ -88,9 +99,15 @@ def read_samples(path: Path, orbit: str, *, pixel_size_m: float = _FINE_M) -> Sa
     path
         The HDF5 file.
     orbit
-        ascending or descending, which the layout does not state; the look is Sentinel-1's at 45° latitude.
+        `ascending` or `descending`, which the layout does not state; the look direction is Sentinel-1's at 45°
+        latitude.
     pixel_size_m
-        Of a fine cell, which the layout does not state either.
+        Size of a fine cell in metres, which the layout does not state either.
+
+    Returns
+    -------
+    Samples
+        The samples.
 
     Raises
     ------

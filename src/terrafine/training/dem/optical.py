@@ -1,4 +1,4 @@
-"""An optical image simulated over real terrain: a stated family of suns, skies and ground covers."""
+"""Simulation of an optical image over real terrain, with random sun, sky and ground cover."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from terrafine.errors import RecipeError
 from terrafine.physics.shading import shade_db
 from terrafine.schema.types import Interval, Within
-from terrafine.training.dem.simulation import as_seen, covers, guide_band, texture
+from terrafine.training.dem.simulation import covers, guide_band, perturb_heights, texture
 
 __all__ = ["OpticalFamily"]
 
@@ -26,27 +26,27 @@ _Cells = Annotated[float, Within(0, 16)]
 
 @dataclass(frozen=True, slots=True)
 class OpticalFamily:
-    """Ranges from which every patch draws its image, uniformly unless stated; as a recipe gives them.
+    """A recipe's `[optical]`: ranges from which the image of every patch is drawn, uniformly unless stated.
 
     Attributes
     ----------
     azimuth, elevation
-        Of the sun, degrees from north and above the horizon.
+        Azimuth and elevation of the sun, degrees from north and above the horizon.
     diffuse
-        Light of the sky, relative to the sun at right angles.
+        Light of the sky relative to that of the sun at perpendicular incidence.
     haze
-        What air and sensor add to every cell, relative to level ground, logarithmically uniform: a Landsat 8 digital
-        number of 8,000 is 5,000 of offset, and haze on top.
+        Brightness that atmosphere and sensor add to every cell, relative to level ground, logarithmically uniform. For
+        example, of a Landsat 8 digital number of 8,000 an offset of 5,000 is added, besides haze.
     cover_db, drift_db
-        Largest spread of ground covers and of slow drifts: neither follows the terrain.
+        Largest spread of ground covers and of slow drifts, dB; neither follows the terrain.
     texture_db
-        Spread of what varies from cell to cell and is no relief, logarithmically uniform.
+        Spread of variation from cell to cell that is not relief, dB, logarithmically uniform.
     shift, smooth
         Largest displacement along y and x, and largest blur (1σ), fine cells.
     error
         Largest spread of relief that the image shows and the elevation model lacks, fine cells (1σ).
     drop
-        Probability that a patch comes without an image.
+        Probability that a patch has no image.
 
     Raises
     ------
@@ -90,20 +90,20 @@ class OpticalFamily:
         Parameters
         ----------
         fine
-            Heights (y, x), metres, as a map.
+            Heights in metres, (y, x), in map orientation.
         pixel_size_m
             Metres along y and x.
         rng
-            Source of every draw.
+            Random number generator.
 
         Returns
         -------
         dict[str, ndarray]
-            Band -> (2, y, x), its value, and 1 where observed. Bands are optical, 10 lg of brightness, and sun_east and
-            sun_north, the unit vector toward the sun on the map.
+            Band -> (2, y, x): value, and 1 where observed. Bands are optical, 10 lg of brightness, and sun_east and
+            sun_north, the horizontal unit vector toward the sun.
         """
         azimuth, elevation, diffuse = (rng.uniform(*r) for r in (self.azimuth, self.elevation, self.diffuse))
-        seen = torch.from_numpy(as_seen(fine, self.shift, self.smooth, rng, self.error * min(pixel_size_m)))
+        seen = torch.from_numpy(perturb_heights(fine, self.shift, self.smooth, rng, self.error * min(pixel_size_m)))
         light = shade_db(seen, pixel_size_m, azimuth, elevation, diffuse).numpy()
         ground = covers(fine.shape, self.cover_db, self.drift_db, rng)
         ground = ground + texture(fine.shape, math.exp(rng.uniform(*np.log(self.texture_db))), rng)

@@ -1,4 +1,4 @@
-"""Patches: (seed, step) alone says which terrain, window, mirror, scale and degradation a batch holds."""
+"""Patches: seed and step determine terrain, window, transform, scale and degradation of a batch."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ __all__ = ["Batch", "Sampler"]
 
 F32 = NDArray[np.float32]
 _TRIES = 64
-_MAX_FLAT = 0.3  # a patch with more cells at exactly one height (sea, lake) teaches nothing
+_MAX_FLAT = 0.3  # a patch with more cells at exactly one height (sea, lake) carries no information
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Patches of coarse and fine heights.
+    """Batch of patches of coarse and fine heights.
 
     Attributes
     ----------
     coarse
-        (n, 1, y, x), metres.
+        Coarse heights in metres, (n, 1, y, x).
     fine
-        (n, 1, k·y, k·x), metres.
+        Fine heights in metres, (n, 1, k·y, k·x).
     pixel_size_m
-        (n, 2, y, 1), metres along y and x of the coarse cells.
+        Metres along y and x of the coarse cells, (n, 2, y, 1).
     guides
-        Band -> (n, 2, k·y, k·x), its value, and 1 where observed.
+        Band -> (n, 2, k·y, k·x): value, and 1 where observed.
     """
 
     coarse: F32
@@ -47,28 +47,28 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """Draws training batches from terrains.
+    """Sampler of training batches from terrains.
 
     Attributes
     ----------
     terrains
-        What patches are drawn from.
+        Terrains that patches are drawn from.
     scale
         Fine cells along a coarse one.
     size, batch
         Coarse cells along a patch, and patches in a batch.
     family
-        How coarse heights come from fine ones.
+        Distribution of the degradations from fine to coarse heights.
     seed
-        Of everything random.
+        Seed of everything random.
     coarsen
-        Factor and probability: the terrain itself is first averaged by it (scale augmentation).
+        Factors and their probabilities, by which the terrain is averaged first (scale augmentation).
     exaggerate
-        Heights are multiplied by exp(±this), uniformly; 0 keeps them.
+        Largest logarithm of the factor of the heights, drawn uniformly; 0 keeps them.
     mirror
-        Mirror and rotate at random.
+        Whether patches are reflected and rotated at random.
     radar, optical
-        How backscatter and an image are simulated over the fine heights, or None.
+        Simulation of backscatter and of an image over the fine heights, or None.
     """
 
     terrains: Sequence[Terrain]
@@ -113,7 +113,7 @@ class Sampler:
         if self.exaggerate:
             heights = heights * np.exp(rng.uniform(-self.exaggerate, self.exaggerate))
         turn = int(rng.integers(COUNT)) if self.mirror else 0
-        if turn & 1:  # a transposed patch sees its rows along the former x, so the pixel sizes change places
+        if turn & 1:  # a transpose exchanges rows and columns, and so the pixel sizes
             pixel = pixel[::-1]
         coarse = transform(self.family.draw(rng)(heights, self.scale, rng), turn)
         edge = MARGIN * self.scale
@@ -129,7 +129,7 @@ class Sampler:
     def _sample(
         self, terrain: Terrain, samples: Samples, rng: np.random.Generator
     ) -> tuple[F32, F32, F32, dict[str, F32]]:
-        """A part of one sample as it came: with its own coarse side and radar, neither turned nor degraded."""
+        """A part of one sample with its own coarse heights and radar, neither transformed nor degraded."""
         k, size, (_, rows, cols) = self.scale, self.size, samples.coarse.shape
         if samples.scale != k or min(rows, cols) < size:
             raise DataError(
@@ -142,7 +142,7 @@ class Sampler:
         guides: dict[str, F32] = {}
         if self.radar is not None:
             guides = {name: values[fine] for name, values in samples.guides(i).items()}
-            lost = self.radar.lost(rng)
+            lost = self.radar.draw_missing(rng)
             gone = (*lost, "look_east", "look_north") if len(lost) > 1 else lost
             guides = {name: 0 * values if name in gone else values for name, values in guides.items()}
         if self.optical is not None:  # the layout has no image

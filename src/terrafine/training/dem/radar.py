@@ -1,4 +1,4 @@
-"""Backscatter simulated over real terrain: a stated family of orbits, ground covers, drifts and speckle."""
+"""Simulation of backscatter over real terrain, with random orbits, ground covers, drifts and speckle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from terrafine.physics.backscatter import Backscatter, simulate_db
 from terrafine.physics.radar import ORBITS, look_azimuth, look_vector
 from terrafine.physics.speckle import speckle
 from terrafine.schema.types import Interval, Within
-from terrafine.training.dem.simulation import as_seen, covers, guide_band, texture
+from terrafine.training.dem.simulation import covers, guide_band, perturb_heights, texture
 
 __all__ = ["RadarFamily"]
 
@@ -29,33 +29,33 @@ _Cells = Annotated[float, Within(0, 16)]
 
 @dataclass(frozen=True, slots=True)
 class RadarFamily:
-    """Ranges from which every patch draws its radar, uniformly unless stated; as a recipe gives them.
+    """A recipe's `[radar]`: ranges from which the radar of every patch is drawn, uniformly unless stated.
 
     Attributes
     ----------
     incidence
-        Degrees on the ellipsoid.
+        Incidence on the ellipsoid, degrees.
     heading, latitude
-        ± degrees about the orbit's own heading, and ± degrees of latitude.
+        Largest deviation from the orbit's heading, degrees, and largest latitude north or south, degrees.
     exponent, area
         Exponents of the cosine law and of the footprint, for each polarisation (`physics.backscatter`).
     looks
-        Of the speckle, from a single date to a long series; logarithmically uniform.
+        Number of looks of the speckle, from a single date to a long series; logarithmically uniform.
     cover_db
-        Largest spread of ground covers: plateaus with sharp borders that do not follow the terrain.
+        Largest spread of ground covers, dB: plateaus with sharp borders that do not follow the terrain.
     drift_db
-        Largest spread of slow drifts.
+        Largest spread of slow drifts, dB.
     texture_db
-        Spread of what varies from cell to cell and is no relief, logarithmically uniform; none where it is 0.
+        Spread of variation from cell to cell that is not relief, dB, logarithmically uniform; none where it is 0.
     shift
         Largest displacement along y and x, fine cells.
     smooth
-        Largest blur of the heights in the radar's geometry, fine cells (1σ): its own resolution.
+        Largest blur of the heights in the radar's geometry, fine cells (1σ), for the radar's own resolution.
     error
         Largest spread of relief that the radar observes and the elevation model lacks, fine cells (1σ). An error of
         3 m in a model of 30 m cells is 0.1.
     drop
-        Probability that a patch comes without one of its polarisations, and again that it comes without radar.
+        Probability that a patch lacks one of its polarisations, and again that it lacks radar.
 
     Raises
     ------
@@ -95,45 +95,57 @@ class RadarFamily:
         Parameters
         ----------
         fine
-            Heights (y, x), metres. Rows run south: it is taken as a map, however the patch was turned before.
+            Heights in metres, (y, x), in map orientation, whatever transform was applied to the patch before.
         pixel_size_m
             Metres along y and x.
         rng
-            Source of every draw.
+            Random number generator.
 
         Returns
         -------
         dict[str, ndarray]
-            Band -> (2, y, x), its value, and 1 where observed. Bands are vv and vh in dB, and look_east and look_north,
-            the horizontal parts of the unit vector to the sensor.
+            Band -> (2, y, x): value, and 1 where observed. Bands are vv and vh in dB, and look_east and look_north, the
+            horizontal components of the unit vector to the sensor.
         """
         theta = float(rng.uniform(*self.incidence))
         orbit = ORBITS[int(rng.integers(2))]
         azimuth = look_azimuth(orbit, float(rng.uniform(-self.latitude, self.latitude)), incidence=theta)
         azimuth += float(rng.uniform(-self.heading, self.heading))
-        seen = torch.from_numpy(as_seen(fine, self.shift, self.smooth, rng, self.error * min(pixel_size_m))).float()
+        noise_m = self.error * min(pixel_size_m)
+        observed_z = torch.from_numpy(perturb_heights(fine, self.shift, self.smooth, rng, noise_m)).float()
         cover = covers(fine.shape, self.cover_db, self.drift_db, rng)
         rough = math.exp(rng.uniform(*np.log(self.texture_db))) if self.texture_db[1] else 0.0
         cover = cover + (texture(fine.shape, rough, rng) if rough else 0)
         looks = math.exp(rng.uniform(*np.log(self.looks)))
-        lost = self.lost(rng)
+        missing = self.draw_missing(rng)
         out: dict[str, F32] = {}
         for name in _POLARISATIONS:
             model = Backscatter(rng.uniform(-20, -5), rng.uniform(*self.exponent), rng.uniform(*self.area))
-            value = simulate_db(seen, pixel_size_m, theta, azimuth, model).numpy()
+            value = simulate_db(observed_z, pixel_size_m, theta, azimuth, model).numpy()
             noise = 10 * np.log10(speckle(fine.shape, looks, rng).numpy())
-            share = rng.uniform(0.5, 1.0)  # the polarisations see the same covers, not quite alike
+            share = rng.uniform(0.5, 1.0)  # the polarisations have similar, not equal, covers
             own = covers(fine.shape, self.cover_db, self.drift_db, rng)
             own = own + (texture(fine.shape, rough, rng) if rough else 0)
-            out[name] = guide_band(value + noise + share * cover + (1 - share) * own, name not in lost)
+            out[name] = guide_band(value + noise + share * cover + (1 - share) * own, name not in missing)
         east, north, _ = look_vector(theta, azimuth)
-        heard = len(lost) < len(_POLARISATIONS)
+        observed = len(missing) < len(_POLARISATIONS)
         for name, part in (("look_east", east), ("look_north", north)):
-            out[name] = guide_band(np.full(fine.shape, float(part)), heard)
+            out[name] = guide_band(np.full(fine.shape, float(part)), observed)
         return out
 
-    def lost(self, rng: np.random.Generator) -> tuple[str, ...]:
-        """Draw the polarisations that this patch comes without; it always takes two random values."""
+    def draw_missing(self, rng: np.random.Generator) -> tuple[str, ...]:
+        """Draw the polarisations that a patch lacks; the number of random values used is always two.
+
+        Parameters
+        ----------
+        rng
+            Random number generator.
+
+        Returns
+        -------
+        tuple[str, ...]
+            Names of the missing polarisations.
+        """
         none, which = rng.random(2)
         if none < self.drop:
             return _POLARISATIONS

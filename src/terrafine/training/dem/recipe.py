@@ -20,7 +20,19 @@ _CELLS = 2**28  # fine cells in a batch: a gigabyte for each tensor
 
 @dataclass(frozen=True, slots=True)
 class DemData:
-    """files: glob under the data folder -> weight; held_out: terrain -> fraction of rows [from, to); gap in cells."""
+    """A recipe's `[data]`: elevation models, and the held-out part of them.
+
+    Attributes
+    ----------
+    files
+        Glob under the data folder -> weight.
+    held_out
+        Name of a terrain -> fractions [from, to) of its rows.
+    gap
+        Cells between training windows and a held-out band.
+    licence
+        Licence of the data, for the provenance of the weights.
+    """
 
     files: Annotated[Mapping[DataPath, Weight], Items(1, 10_000)]
     held_out: HeldOut
@@ -30,7 +42,21 @@ class DemData:
 
 @dataclass(frozen=True, slots=True)
 class DemPatches:
-    """size in coarse cells; batch; coarsen: factor -> probability; exaggerate: heights × exp(±this)."""
+    """A recipe's `[patches]`: size and augmentation of patches.
+
+    Attributes
+    ----------
+    size
+        Coarse cells along a patch.
+    batch
+        Patches in a batch.
+    coarsen
+        Factor -> probability, by which the terrain is averaged first.
+    exaggerate
+        Largest logarithm of the factor of the heights.
+    mirror
+        Whether patches are reflected and rotated at random.
+    """
 
     size: Annotated[int, Within(8, 4_096)]
     batch: Annotated[int, Within(1, 4_096)]
@@ -43,19 +69,22 @@ class DemPatches:
 
 @dataclass(frozen=True, kw_only=True)
 class DemRecipe(Recipe):
-    """A recipe of elevation super-resolution.
+    """Recipe of elevation super-resolution.
 
     Attributes
     ----------
-    scale, scales
-        Fine cells along a coarse one. Where one set of weights serves several scales, they take turns step by step,
-        and `scale` is the one that is scored.
+    scale
+        Fine cells along a coarse one; with several scales, the one that is scored.
+    data, patches
+        Tables of the data and of the patches.
     degrade
-        How the coarse side is made from the fine one.
+        Distribution of the degradations from fine to coarse heights.
     radar, optical
-        How guides are simulated over the fine side, or None.
+        Simulation of guides over the fine heights, or None.
+    scales
+        Scales that one set of weights serves, trained in turn step by step; empty for one scale.
     validation_patches
-        Held-out patches that are scored.
+        Number of held-out patches that are scored.
     """
 
     scale: _Scale
@@ -79,11 +108,11 @@ class DemRecipe(Recipe):
 
     @property
     def stem(self) -> str:
-        """Name of the weights file: NAME-xK, or NAME where the weights serve several scales."""
+        """Name of the weights file without its suffix: NAME-xK, or NAME where the weights serve several scales."""
         return self.name if self.scales else f"{self.name}-x{self.scale}"
 
     def problems(self) -> list[str]:
-        """What contradicts itself, or is out of range; in words."""
+        """Find settings that are invalid, as one message for each."""
         p, edge = self.patches, self.loss.get("edge", 4)
         fine = p.batch * (p.size * max(self.scale, *self.scales, 1)) ** 2
         checks = (

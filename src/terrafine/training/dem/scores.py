@@ -15,13 +15,31 @@ from terrafine.training.calibration import calibration_of
 
 __all__ = ["calibrate", "score", "equivariance_error"]
 
-_EDGE = 8  # coarse cells at a patch's edge that are not scored: there the network lacks its surroundings
+_EDGE = 8  # coarse cells at a patch's edge that are not scored, because the network lacks context there
 _INNER = 8  # coarse cells along a patch that are scored in any case
 
 
 @torch.no_grad()
 def score(system: System, network: nn.Module, checks: Sequence[TrainingBatch]) -> dict[str, float]:
-    """Geometric mean over patches of RMSE / RMSE of bicubic and of consistent cubic, and of the slope likewise."""
+    """Compute the errors of a network relative to interpolation.
+
+    The scores are geometric means over patches: RMSE / RMSE of bicubic, RMSE / RMSE of the consistent cubic surface,
+    and the ratio to bicubic of the errors of slope.
+
+    Parameters
+    ----------
+    system
+        System of the network.
+    network
+        Network in evaluation mode.
+    checks
+        Validation batches.
+
+    Returns
+    -------
+    dict[str, float]
+        `to_bicubic`, `to_consistent` and `slope_to_bicubic`.
+    """
     logs: list[Tensor] = []
     for batch in checks:
         fine = _inner(batch.fine, batch.scale)
@@ -39,7 +57,18 @@ def score(system: System, network: nn.Module, checks: Sequence[TrainingBatch]) -
 
 @torch.no_grad()
 def calibrate(system: System, network: nn.Module, checks: Sequence[TrainingBatch]) -> dict[str, float]:
-    """As `calibration_of`, over the inner cells of held-out patches; {} for a network without σ."""
+    """Calibrate the network's σ over the inner cells of held-out patches, as `calibration_of`.
+
+    Parameters
+    ----------
+    system, network, checks
+        As in `score`.
+
+    Returns
+    -------
+    dict[str, float]
+        Factors by name; empty for a network without σ.
+    """
     ratios = []
     for batch in checks:
         out = _predict(system, network, batch)
@@ -52,9 +81,19 @@ def calibrate(system: System, network: nn.Module, checks: Sequence[TrainingBatch
 
 @torch.no_grad()
 def equivariance_error(system: System, network: nn.Module, checks: Sequence[TrainingBatch]) -> float:
-    """Largest RMS over held-out patches, in metres, by which a turned input departs from the turned output.
+    """Compute the largest RMS difference between outputs of transformed inputs and transformed outputs.
 
-    Without guides: a radar's orbit cannot be turned.
+    Guides are left out, since the orbit of a radar cannot be rotated.
+
+    Parameters
+    ----------
+    system, network, checks
+        As in `score`.
+
+    Returns
+    -------
+    float
+        Metres, the largest value of all held-out patches.
     """
     worst = 0.0
     for batch in (replace(b, guides={}) for b in checks):

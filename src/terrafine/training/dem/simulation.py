@@ -1,4 +1,4 @@
-"""What simulated guides share: heights as another sensor has them, and ground covers that know nothing of terrain."""
+"""Shared parts of simulated guides: heights as another sensor observes them, and random ground covers."""
 
 from __future__ import annotations
 
@@ -7,16 +7,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_seen", "covers", "field", "guide_band", "texture"]
+__all__ = ["perturb_heights", "covers", "field", "guide_band", "texture"]
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 
-def as_seen(fine: F64, shift: float, smooth: float, rng: np.random.Generator, noise_m: float = 0.0) -> F64:
-    """Heights (y, x) displaced by up to ±shift cells and blurred by up to `smooth` cells (1σ), uniformly drawn.
+def perturb_heights(fine: F64, shift: float, smooth: float, rng: np.random.Generator, noise_m: float = 0.0) -> F64:
+    """Displace and blur heights, as another sensor would observe them.
 
     noise_m  largest spread of relief that the sensor sees and the heights have not, for elevation models err
+
+    Parameters
+    ----------
+    fine
+        Heights in metres, (y, x).
+    shift
+        Largest displacement along y and x in cells, drawn uniformly.
+    smooth
+        Largest blur in cells (1σ), drawn uniformly.
+    rng
+        Random number generator.
+    noise_m
+        Largest spread of relief that the sensor observes and the heights lack, metres.
+
+    Returns
+    -------
+    ndarray
+        Heights in metres, (y, x).
     """
     y, x = rng.uniform(-shift, shift, 2)
     sigma = rng.uniform(0, smooth)
@@ -31,7 +49,22 @@ def as_seen(fine: F64, shift: float, smooth: float, rng: np.random.Generator, no
 
 
 def covers(shape: tuple[int, ...], cover_db: float, drift_db: float, rng: np.random.Generator) -> F64:
-    """Plateaus with sharp borders and slow drifts, in dB: random fields that know nothing of the terrain."""
+    """Draw random ground covers: plateaus with sharp borders, and slow drifts, independent of the terrain.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns.
+    cover_db, drift_db
+        Largest spread of the plateaus and of the drifts, dB.
+    rng
+        Random number generator.
+
+    Returns
+    -------
+    ndarray
+        dB, (y, x).
+    """
     drift = field(shape, rng.uniform(20, 80), rng) * rng.uniform(0, drift_db) / 2
     plateaus = np.zeros(shape)
     for _ in range(int(rng.integers(0, 4))):
@@ -41,14 +74,44 @@ def covers(shape: tuple[int, ...], cover_db: float, drift_db: float, rng: np.ran
 
 
 def texture(shape: tuple[int, ...], spread_db: float, rng: np.random.Generator) -> F64:
-    """What varies from cell to cell and is no relief: a field of 1 to 3 cells and one of 3 to 8, of that spread."""
+    """Draw variation from cell to cell that is not relief: a field of 1 to 3 cells and one of 3 to 8.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns.
+    spread_db
+        Standard deviation of the sum.
+    rng
+        Random number generator.
+
+    Returns
+    -------
+    ndarray
+        (y, x), in the unit of the spread.
+    """
     share = rng.uniform(0.5, 1.0)
     fine, wide = field(shape, rng.uniform(0.8, 3.0), rng), field(shape, rng.uniform(3.0, 8.0), rng)
     return np.asarray(spread_db * (np.sqrt(share) * fine + np.sqrt(1 - share) * wide))
 
 
 def field(shape: tuple[int, ...], length: float, rng: np.random.Generator) -> F64:
-    """White noise smoothed over `length` cells, with mean 0 and variance 1."""
+    """Draw white noise smoothed over a length, with mean 0 and variance 1.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns.
+    length
+        Cells.
+    rng
+        Random number generator.
+
+    Returns
+    -------
+    ndarray
+        (y, x).
+    """
     f2 = np.fft.fftfreq(shape[0])[:, None] ** 2 + np.fft.rfftfreq(shape[1])[None] ** 2
     white = rng.normal(size=(2, *f2.shape))
     smooth = np.fft.irfft2((white[0] + 1j * white[1]) * np.exp(-2 * (np.pi * length / 2) ** 2 * f2), shape)
@@ -56,6 +119,19 @@ def field(shape: tuple[int, ...], length: float, rng: np.random.Generator) -> F6
 
 
 def guide_band(values: NDArray[Any], observed: bool) -> F32:
-    """(2, y, x): the value, and 1 where observed; both 0 where not."""
+    """Stack values and their mask.
+
+    Parameters
+    ----------
+    values
+        Values, (y, x).
+    observed
+        Whether the band is observed.
+
+    Returns
+    -------
+    ndarray
+        (2, y, x): the values and 1, or both 0 where not observed.
+    """
     mask = np.full(values.shape, float(observed))
     return np.stack([values * mask, mask]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Elevation super-resolution: fine terrain, degraded to the coarse side on the fly."""
+"""Task of elevation super-resolution: fine terrain is degraded to coarse heights during training."""
 
 from __future__ import annotations
 
@@ -21,56 +21,136 @@ from terrafine.training.dem.scores import calibrate, equivariance_error, score
 from terrafine.training.dem.terrain import check_leak, load_terrains, matching, split
 from terrafine.training.task import Task
 
-__all__ = ["TASK", "DemData", "DemTask", "read_data"]
+__all__ = ["TASK", "DemBatches", "DemTask", "read_data"]
 
 
 @dataclass(frozen=True, slots=True)
-class DemData:
-    """A sampler of training terrain for each scale, which take turns, and the batches of held-out terrain."""
+class DemBatches:
+    """Training and validation batches of a run.
+
+    Attributes
+    ----------
+    samplers
+        Samplers of the training terrain, one for each scale, used in turn.
+    checks
+        Batches of held-out terrain.
+    """
 
     samplers: Sequence[Sampler]
     checks: Sequence[TrainingBatch]
 
     def batch(self, step: int) -> TrainingBatch:
-        """The batch of a step."""
+        """Draw the batch of a step.
+
+        Parameters
+        ----------
+        step
+            Number of steps done.
+
+        Returns
+        -------
+        TrainingBatch
+            The batch.
+        """
         sampler = self.samplers[step % len(self.samplers)]
         return _tensors(sampler(step), sampler.scale)
 
     def validation(self) -> Sequence[TrainingBatch]:
-        """The held-out batches."""
+        """Return the held-out batches."""
         return self.checks
 
 
 class DemTask(Task[DemRecipe]):
-    """Fine elevation from coarse elevation, with or without guides."""
+    """Task of fine elevation from coarse elevation, with or without guides."""
 
     recipe_type = DemRecipe
 
     @property
     def scale(self) -> int:
-        """The recipe's."""
+        """Scale of the recipe."""
         return self.recipe.scale
 
     def check_extras(self) -> None:
-        """h5py, where a file of the data is HDF5."""
+        """Check that h5py is installed, where a file of the data is HDF5.
+
+        Raises
+        ------
+        MissingExtraError
+            Where it is not.
+        """
         names = (entry.partition("#")[0] for entry in self.recipe.data.files)
         if any(PurePath(name).suffix in SUFFIXES for name in names) and find_spec("h5py") is None:
             raise MissingExtraError("[data] files: HDF5 needs an extra: pip install 'terrafine[hdf5]'")
 
-    def data(self, root: Path) -> DemData:
-        """Terrain under a folder, split by geography and checked for leaks; raises DataError."""
+    def data(self, root: Path) -> DemBatches:
+        """Read the terrain under a folder, split it by geography and check it for leaks.
+
+        Parameters
+        ----------
+        root
+            Data folder.
+
+        Returns
+        -------
+        DemBatches
+            Training and validation batches.
+
+        Raises
+        ------
+        DataError
+            For missing data, or terrain on both sides of the split.
+        """
         return read_data(self.recipe, root)
 
     def files(self, root: Path) -> Sequence[Path]:
-        """Every file that a pattern of the recipe matches."""
+        """List every file that a pattern of the recipe matches.
+
+        Parameters
+        ----------
+        root
+            Data folder.
+
+        Returns
+        -------
+        Sequence[Path]
+            Paths of the files.
+        """
         return matching(root, self.recipe.data.files)
 
     def score(self, network: nn.Module, checks: Sequence[TrainingBatch], step: int) -> dict[str, float]:
-        """Errors relative to interpolation."""
+        """Compute the errors relative to interpolation.
+
+        Parameters
+        ----------
+        network
+            Network in evaluation mode.
+        checks
+            Validation batches.
+        step
+            Not used.
+
+        Returns
+        -------
+        dict[str, float]
+            Scores by name.
+        """
         return score(self.system, network, checks)
 
     def spec_fields(self, network: nn.Module, checks: Sequence[TrainingBatch]) -> Mapping[str, Any]:
-        """The scales, the calibration of σ, and how far from equivariant the network is."""
+        """Compute the scales, the calibration of σ and the equivariance error.
+
+        Parameters
+        ----------
+        network
+            Network in evaluation mode.
+        checks
+            Validation batches.
+
+        Returns
+        -------
+        Mapping[str, Any]
+            Values by field of the spec.
+        """
         return {
             "scales": tuple(self.recipe.scales),
             "calibration": calibrate(self.system, network, checks),
@@ -81,8 +161,26 @@ class DemTask(Task[DemRecipe]):
 TASK = DemTask
 
 
-def read_data(recipe: DemRecipe, root: Path) -> DemData:
-    """Samplers of the training terrain, and patches of the held-out one, by block mean without noise."""
+def read_data(recipe: DemRecipe, root: Path) -> DemBatches:
+    """Create samplers of the training terrain, and patches of the held-out terrain by block mean without noise.
+
+    Parameters
+    ----------
+    recipe
+        Recipe of the run.
+    root
+        Data folder.
+
+    Returns
+    -------
+    DemBatches
+        Training and validation batches.
+
+    Raises
+    ------
+    DataError
+        For missing data, or terrain on both sides of the split.
+    """
     training, validation = split(load_terrains(root, recipe.data.files), recipe.data.held_out, recipe.data.gap)
     check_leak(training, validation)
     p = recipe.patches
@@ -112,7 +210,7 @@ def read_data(recipe: DemRecipe, root: Path) -> DemData:
     )
     count = -(-recipe.validation_patches // p.batch)
     checks = [_tensors(plain(i), recipe.scale) for i in range(count)]
-    return DemData([replace(sampler, scale=k) for k in recipe.scales or (recipe.scale,)], checks)
+    return DemBatches([replace(sampler, scale=k) for k in recipe.scales or (recipe.scale,)], checks)
 
 
 def _tensors(batch: Batch, scale: int) -> TrainingBatch:

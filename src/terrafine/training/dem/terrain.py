@@ -1,4 +1,4 @@
-"""Terrains for training: read once, split by geography, checked for leaks."""
+"""Terrains for training: read once, split by geography and checked for leaks."""
 
 from __future__ import annotations
 
@@ -32,29 +32,44 @@ class Terrain:
     name
         Path under the data folder, without suffix.
     heights
-        (y, x) metres, int16 where the file holds whole metres, else float32.
-    void
-        The nodata value of `heights`.
+        Metres, (y, x), int16 where the file holds whole metres, else float32.
+    nodata
+        Nodata value of `heights`.
     pixel_size_m
-        (2, y), metres along y and x.
+        Metres along y and x by row, (2, y).
     weight
-        How often it is drawn.
+        Relative frequency at which it is drawn.
     zones
         Half-open windows (y0, y1, x0, x1) that may be drawn from.
     samples
-        Of an HDF5 file, from which its patches come; `heights` are then theirs, one below the other.
+        Samples of an HDF5 file, which its patches come from; `heights` are then those of the samples, stacked along y.
+    void
+        The nodata value of `heights`.
     """
 
     name: str
     heights: NDArray[np.int16] | NDArray[np.float32]
-    void: float
+    nodata: float
     pixel_size_m: NDArray[np.float64]
     weight: float
     zones: tuple[tuple[int, int, int, int], ...]
     samples: Samples | None = None
 
     def draw_window(self, side: int, rng: np.random.Generator) -> tuple[int, int] | None:
-        """Draw the corner (y, x) of a side×side window inside one zone, uniformly; None where none fits."""
+        """Draw the corner of a square window inside one zone, uniformly.
+
+        Parameters
+        ----------
+        side
+            Side of the window in cells.
+        rng
+            Random number generator.
+
+        Returns
+        -------
+        tuple[int, int] | None
+            Row and column, or None where no window fits.
+        """
         room = [max(0, y1 - y0 - side + 1) * max(0, x1 - x0 - side + 1) for y0, y1, x0, x1 in self.zones]
         u, v, w = rng.random(3)
         if not sum(room):
@@ -64,17 +79,52 @@ class Terrain:
         return y0 + int(v * (y1 - y0 - side + 1)), x0 + int(w * (x1 - x0 - side + 1))
 
     def draw_sample(self, samples: Samples, rng: np.random.Generator) -> int:
-        """Draw the number of one of its samples inside the zones, uniformly."""
+        """Draw the number of a sample inside the zones, uniformly.
+
+        Parameters
+        ----------
+        samples
+            Samples of the terrain.
+        rng
+            Random number generator.
+
+        Returns
+        -------
+        int
+            Number of the sample.
+        """
         side = samples.fine.shape[1]
         known = np.concatenate([np.arange(y0 // side, y1 // side) for y0, y1, _, _ in self.zones])
         return int(known[int(rng.random() * len(known))])
 
     def usable(self, window: NDArray[np.int16] | NDArray[np.float32]) -> bool:
-        """Whether the window has no nodata."""
-        return not bool((window == self.void).any())
+        """Report whether a window has no nodata.
+
+        Parameters
+        ----------
+        window
+            Heights, (y, x).
+
+        Returns
+        -------
+        bool
+            True where every cell is valid.
+        """
+        return not bool((window == self.nodata).any())
 
     def pixel_at(self, row: int) -> tuple[float, float]:
-        """Return metres along y and x at a row."""
+        """Return the pixel size at a row.
+
+        Parameters
+        ----------
+        row
+            Row of the terrain.
+
+        Returns
+        -------
+        tuple[float, float]
+            Metres along y and x.
+        """
         return float(self.pixel_size_m[0, row]), float(self.pixel_size_m[1, row])
 
 
@@ -86,13 +136,19 @@ def load_terrains(root: Path, weights: Mapping[str, float]) -> list[Terrain]:
     root
         Data folder.
     weights
-        Pattern under `root` -> weight, which its files share by their area. The first pattern that matches a file takes
-        it. HDF5 in the layout of `training.dem.hdf5` needs its orbit behind the pattern, `pairs/*.h5#descending`.
+        Pattern under `root` -> weight, which its files share by their area. A file belongs to the first pattern that
+        matches it. HDF5 in the layout of `training.dem.hdf5` needs its orbit behind the pattern,
+        `pairs/*.h5#descending`.
+
+    Returns
+    -------
+    list[Terrain]
+        The terrains.
 
     Raises
     ------
     DataError
-        For a pattern without a file.
+        For a pattern without a file, or HDF5 with other content.
     """
     taken: dict[Path, Terrain] = {}
     for entry, weight in weights.items():
@@ -110,7 +166,20 @@ def load_terrains(root: Path, weights: Mapping[str, float]) -> list[Terrain]:
 
 
 def matching(root: Path, patterns: Iterable[str]) -> list[Path]:
-    """Every file under a folder that a recipe's patterns match, an orbit behind `#` left out."""
+    """List every file that a recipe's patterns match; an orbit behind `#` is ignored.
+
+    Parameters
+    ----------
+    root
+        Data folder.
+    patterns
+        Patterns under it.
+
+    Returns
+    -------
+    list[Path]
+        Paths of the files.
+    """
     return [p for entry in patterns for p in sorted(root.glob(entry.rpartition("#")[0] or entry))]
 
 
@@ -123,8 +192,8 @@ def split(
 ) -> tuple[list[Terrain], list[Terrain]]:
     """Split terrains into training and validation by whole files or bands of rows.
 
-    Of an HDF5 file the fractions are of its samples in their order, and the gap is whole samples: their coordinates are
-    not known, so ground may be on both sides, which `check_leak` finds only where it is the same cells.
+    For an HDF5 file the fractions are of its samples in their order, and the gap is whole samples. Their coordinates
+    are not known, so the same ground may be on both sides; `check_leak` finds it only where the cells are the same.
 
     Parameters
     ----------
@@ -135,12 +204,12 @@ def split(
     gap
         Cells between training windows and a held-out band.
     only_validation
-        Nothing need be left to train on: the held-out terrain is scored.
+        Whether only the held-out terrain is used, so that none need be left for training.
 
     Returns
     -------
     tuple[list[Terrain], list[Terrain]]
-        (training, validation)
+        Training and validation terrains.
 
     Raises
     ------
@@ -175,10 +244,15 @@ def check_leak(training: Iterable[Terrain], validation: Iterable[Terrain]) -> No
     Fingerprints of the relief on a sparse lattice of the validation zones are searched at every cell of the training
     zones. This finds copies and crops on the same grid, not resampled ones.
 
+    Parameters
+    ----------
+    training, validation
+        Terrains of both sides.
+
     Raises
     ------
     DataError
-        With both positions.
+        Where the same terrain is on both sides; the message states both positions.
     """
     prints: dict[bytes, str] = {}
     hashes: list[int] = []

@@ -1,4 +1,4 @@
-"""Scenes to train on: an optical image and the heights under it, on the image's grid; and patches of them."""
+"""Training scenes: an optical image and the heights under it on the image's grid, and patches of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from terrafine.training.dem.terrain import Terrain, check_leak, split
 __all__ = ["MIRRORS", "ImageSampler", "Mirror", "Scene", "all_tiles", "load_scenes", "split_scenes"]
 
 F32 = NDArray[np.float32]
-VOID = -32768.0
+NODATA = -32768.0
 Mirror = Literal["none", "sun", "all"]
 MIRRORS = get_args(Mirror)
 _TRIES = 200
@@ -37,9 +37,9 @@ class Scene:
     terrain
         Heights, nodata and zones on the image's grid.
     image
-        (3, y, x) red, green and blue; finite where heights are nodata.
+        Red, green and blue, (3, y, x); finite where heights are nodata.
     unit
-        Reflectance of one in `image`.
+        Reflectance of one unit of `image`.
     """
 
     terrain: Terrain
@@ -60,7 +60,12 @@ def load_scenes(root: Path, pairs: Mapping[str, str], sensor: str | None = None)
     pairs
         Image -> heights, under `root`.
     sensor
-        Of the images; None detects it.
+        Sensor of the images; None detects it.
+
+    Returns
+    -------
+    list[Scene]
+        The scenes.
 
     Raises
     ------
@@ -92,15 +97,27 @@ def _load(image_path: Path, heights_path: Path, name: str, sensor: str | None) -
     pixel = image.pixel_size_m(rows)
     source.close()
     image.close()
-    z = np.where(valid, heights, np.float32(VOID)).astype(np.float32)
+    z = np.where(valid, heights, np.float32(NODATA)).astype(np.float32)
     zones = ((0, image.shape[0], 0, image.shape[1]),)
-    return Scene(Terrain(name, z, VOID, pixel, float(valid.sum()) ** 0.5, zones), bands)
+    return Scene(Terrain(name, z, NODATA, pixel, float(valid.sum()) ** 0.5, zones), bands)
 
 
 def split_scenes(
     scenes: Sequence[Scene], held_out: Mapping[str, Sequence[float]], gap: int
 ) -> tuple[list[Scene], list[Scene]]:
-    """Split scenes into (training, validation) by whole scenes or bands of rows, as `training.dem.terrain.split`.
+    """Split scenes into training and validation by whole scenes or bands of rows.
+
+    Parameters
+    ----------
+    scenes
+        Scenes to split.
+    held_out, gap
+        As in `training.dem.terrain.split`.
+
+    Returns
+    -------
+    tuple[list[Scene], list[Scene]]
+        Training and validation scenes.
 
     Raises
     ------
@@ -116,21 +133,21 @@ def split_scenes(
 
 @dataclass(frozen=True, slots=True)
 class ImageSampler:
-    """Draws batches of patches; the same seed and step give the same batch.
+    """Sampler of batches of patches; the same seed and step give the same batch.
 
     Attributes
     ----------
     scenes
-        What patches are drawn from.
+        Scenes that patches are drawn from.
     size, batch
         Cells along a patch, and patches in a batch.
     seed
-        Of everything random.
+        Seed of everything random.
     least
         Share of a patch's cells that must have heights.
     mirror
-        `none`; `sun`: rows and columns change places, which keeps the direction of a morning sun in the south-east or
-        north-west; `all`: left-right and up-down as in the literature, which turns the light around.
+        `none`; `sun`: transpose, which keeps the direction of a morning sun in the south-east or north-west; `all`:
+        flips along both axes as in the literature, which also reverse the direction of light.
     light
         Spread of brightness, of each band's brightness and of contrast, as a logarithm.
     """
@@ -155,7 +172,7 @@ class ImageSampler:
             spot = scene.terrain.draw_window(self.size, rng)
             if spot is None:
                 continue
-            patch = cut(scene, *spot, self.size)
+            patch = crop(scene, *spot, self.size)
             if patch[2].mean() >= self.least:
                 return self._vary(patch, rng)
         raise DataError(
@@ -178,11 +195,11 @@ class ImageSampler:
         return patch
 
 
-def cut(scene: Scene, y: int, x: int, size: int) -> tuple[F32, F32, F32]:
+def crop(scene: Scene, y: int, x: int, size: int) -> tuple[F32, F32, F32]:
     """Return image (3, size, size), heights (1, size, size) with 0 where nodata, and valid (1, size, size)."""
     at = np.s_[y : y + size, x : x + size]
     heights = scene.terrain.heights[at]
-    valid = heights != VOID
+    valid = heights != NODATA
     image = scene.image[:, at[0], at[1]] * np.float32(scene.unit)
     return image, np.where(valid, heights, 0)[None].astype(np.float32), valid[None].astype(np.float32)
 
@@ -194,10 +211,25 @@ def stack(patches: Sequence[tuple[F32, F32, F32]]) -> ImageBatch:
 
 
 def all_tiles(scenes: Sequence[Scene], size: int, least: float = 0.9) -> Iterator[tuple[str, int, int]]:
-    """Yield (name, y, x) of the tiles of a regular lattice in each zone that have enough heights."""
+    """Find the tiles of a regular lattice in each zone that have enough heights.
+
+    Parameters
+    ----------
+    scenes
+        Scenes to divide.
+    size
+        Side of a tile in cells.
+    least
+        Share of a tile's cells that must have heights.
+
+    Yields
+    ------
+    tuple[str, int, int]
+        Name of the scene, row and column.
+    """
     for scene in scenes:
         for y0, y1, x0, x1 in scene.terrain.zones:
             for y in range(y0, y1 - size + 1, size):
                 for x in range(x0, x1 - size + 1, size):
-                    if (scene.terrain.heights[y : y + size, x : x + size] != VOID).mean() >= least:
+                    if (scene.terrain.heights[y : y + size, x : x + size] != NODATA).mean() >= least:
                         yield scene.terrain.name, y, x

@@ -1,4 +1,4 @@
-"""The published layout: folders of tiles that pair by a trailing number, and `dataset_splits.json` beside them."""
+"""Tiles in the published layout: folders of tiles paired by a trailing number, and `dataset_splits.json`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from terrafine.errors import DataError
 from terrafine.raster.read.reflectance import COLOURS
 from terrafine.raster.read.source import Source, open_source
 from terrafine.training.dem.terrain import Terrain
-from terrafine.training.height.data import VOID, Scene
+from terrafine.training.height.data import NODATA, Scene
 from terrafine.training.height.recipe import ImageData
 
 __all__ = ["block_split", "load_tiles", "pair_tiles", "read_split"]
@@ -23,11 +23,28 @@ _SHARES = (0.70, 0.15)
 
 
 def load_tiles(root: Path, data: ImageData) -> tuple[list[Scene], list[Scene]]:
-    """(training, validation) scenes, one a tile, of the split that the recipe names; the test tiles are not read.
+    """Read the training and validation tiles of the split that a recipe names, one scene a tile.
 
-    The published splits put neighbouring tiles on both sides, so their scores flatter; `blocks` does not. Raises
-    DataError where tiles do not pair, splits name tiles that are not there, or blocks are requested of tiles without
-    coordinates.
+    The test tiles are not read. The published splits put neighbouring tiles on both sides, so their scores are too
+    optimistic; those of `blocks` are not.
+
+    Parameters
+    ----------
+    root
+        Data folder.
+    data
+        Table of the recipe.
+
+    Returns
+    -------
+    tuple[list[Scene], list[Scene]]
+        Training and validation scenes.
+
+    Raises
+    ------
+    DataError
+        Where tiles do not pair, a split names tiles that do not exist, or tiles without coordinates are to be split by
+        blocks.
     """
     pairs = pair_tiles(root, data.images, data.heights)
     if data.split == "blocks":
@@ -42,7 +59,25 @@ def load_tiles(root: Path, data: ImageData) -> tuple[list[Scene], list[Scene]]:
 
 
 def pair_tiles(root: Path, images: str, heights: str) -> dict[int, tuple[Path, Path]]:
-    """number -> (image, heights) for every file that the globs match; the number ends the name. Raises DataError."""
+    """Pair the images and heights that two globs match, by the number at the end of their names.
+
+    Parameters
+    ----------
+    root
+        Data folder.
+    images, heights
+        Globs under it.
+
+    Returns
+    -------
+    dict[int, tuple[Path, Path]]
+        Number -> paths of image and heights.
+
+    Raises
+    ------
+    DataError
+        For a glob without a file, and for tiles that do not pair.
+    """
     found = [_numbered(root, pattern) for pattern in (images, heights)]
     if alone := sorted(set(found[0]) ^ set(found[1])):
         raise DataError(
@@ -53,9 +88,28 @@ def pair_tiles(root: Path, images: str, heights: str) -> dict[int, tuple[Path, P
 
 
 def read_split(path: Path, name: str, known: set[int]) -> dict[str, list[int]]:
-    """{"train", "validation", "test"} -> tile numbers of one split of the file. Raises DataError.
+    """Read the tile numbers of one split.
 
     Refuses a tile that stands on two sides and one that is not there.
+
+    Parameters
+    ----------
+    path
+        JSON file of the splits.
+    name
+        Name of the split.
+    known
+        Numbers of the tiles that exist.
+
+    Returns
+    -------
+    dict[str, list[int]]
+        `train`, `validation` and `test` -> tile numbers.
+
+    Raises
+    ------
+    DataError
+        For a file of another form, a tile on two sides, and a tile that does not exist.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -73,10 +127,29 @@ def read_split(path: Path, name: str, known: set[int]) -> dict[str, list[int]]:
 
 
 def block_split(centres: Mapping[int, tuple[float, float]], block_m: float, seed: int = 0) -> dict[str, list[int]]:
-    """70 % of tiles to train, 15 to validate, 15 to test, by whole square blocks of ground; a rim of tiles is left out.
+    """Split tiles by whole square blocks of ground: 70 % for training, 15 % for validation, 15 % for test.
 
-    centres  number -> (x, y) of a tile, metres. Blocks are dealt in a random order; a training tile nearer than a
-    quarter of a block to a tile of another part is dropped, so no neighbour of a training tile is ever scored.
+    Blocks are assigned in a random order. A training tile nearer than a quarter of a block to a tile of another part is
+    dropped, so that no neighbour of a training tile is ever scored.
+
+    Parameters
+    ----------
+    centres
+        Number -> (x, y) of the centre of a tile, metres.
+    block_m
+        Side of a block, metres.
+    seed
+        Seed of the order.
+
+    Returns
+    -------
+    dict[str, list[int]]
+        `train`, `validation` and `test` -> tile numbers.
+
+    Raises
+    ------
+    DataError
+        Where nothing is left for training or validation.
     """
     blocks: dict[tuple[int, int], list[int]] = {}
     for i, (x, y) in sorted(centres.items()):
@@ -141,5 +214,5 @@ def _tile(image: Path, heights: Path, name: str, white: float) -> Scene:
         z, known = elevation.read("elevation", rows, cols)
         pixel = elevation.pixel_size_m(rows)
     zones = ((0, rows.stop, 0, cols.stop),)
-    terrain = Terrain(name, np.where(known, z, VOID).astype(np.float32), VOID, pixel, 1.0, zones)
+    terrain = Terrain(name, np.where(known, z, NODATA).astype(np.float32), NODATA, pixel, 1.0, zones)
     return Scene(terrain, bands.astype(np.uint8), white / 255)

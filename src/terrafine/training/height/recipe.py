@@ -17,12 +17,35 @@ _CELLS = 2**28  # cells in a batch: a gigabyte for each band
 
 @dataclass(frozen=True, slots=True)
 class ImageData:
-    """Either pairs of rasters, held out by geography, or a folder of tiles in the published layout.
+    """A recipe's `[data]`: pairs of rasters, held out by geography, or a folder of tiles in the published layout.
 
     pairs      image -> heights, under the data folder; sensor of the images, found where it is not stated
     held_out   name of an image without its suffix -> fraction of rows [from, to); gap in cells
     images, heights  globs of tiles that pair by the number at the end of their names; `white`: reflectance of 255
     splits     dataset_splits.json; `split` 1-4 is one of its splits, `blocks` a geographic split by block_m metres
+
+    Attributes
+    ----------
+    pairs
+        Image -> heights, under the data folder.
+    sensor
+        Sensor of the images; detected where empty.
+    held_out
+        Name of an image without its suffix -> fractions [from, to) of its rows.
+    gap
+        Cells between training windows and a held-out band.
+    images, heights
+        Globs of tiles that pair by the number at the end of their names.
+    white
+        Reflectance of the value 255 of a tile.
+    splits
+        JSON file of the published splits.
+    split
+        `1` to `4`, a split of that file, or `blocks`, a geographic split.
+    block_m
+        Side of a block in metres.
+    licence
+        Licence of the data, for the provenance of the weights.
     """
 
     pairs: Annotated[Mapping[DataPath, DataPath], Items(0, 10_000)] = field(default_factory=dict)
@@ -40,7 +63,17 @@ class ImageData:
 
 @dataclass(frozen=True, slots=True)
 class ImagePatches:
-    """size in cells; batch; least share with heights; mirror none, sun or all; light: see `ImageSampler`."""
+    """A recipe's `[patches]`: size and augmentation of patches.
+
+    Attributes
+    ----------
+    size
+        Cells along a patch.
+    batch
+        Patches in a batch.
+    least, mirror, light
+        As in `height.data.ImageSampler`.
+    """
 
     size: Annotated[int, Within(16, 16_384)]
     batch: Annotated[int, Within(1, 4_096)]
@@ -51,7 +84,15 @@ class ImagePatches:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRecipe(Recipe):
-    """A recipe of heights from images; `validation_tiles` held-out tiles are scored."""
+    """Recipe of heights from images.
+
+    Attributes
+    ----------
+    data, patches
+        Tables of the data and of the patches.
+    validation_tiles
+        Number of held-out tiles that are scored.
+    """
 
     data: ImageData
     patches: ImagePatches
@@ -75,7 +116,7 @@ class ImageRecipe(Recipe):
     HIGHER: ClassVar = ("ssim", "r2")
 
     def problems(self) -> list[str]:
-        """What contradicts itself, or is out of range; in words."""
+        """Find settings that are invalid, as one message for each."""
         d, p = self.data, self.patches
         tiled = bool(d.images or d.heights)
         checks = (

@@ -1,4 +1,4 @@
-"""Scores of heights from images, tile by tile, under each objective; and pictures of tiles."""
+"""Scores of heights from images by tile, for each objective, and pictures of tiles."""
 
 from __future__ import annotations
 
@@ -16,11 +16,26 @@ from terrafine.physics.ssim import ssim
 
 __all__ = ["draw_tiles", "level_of", "mean_ssim", "score_tiles"]
 
-_RANGE_M = 3472.300537109375 + 168.6189727783203  # of the published data: what SSIM takes for the dynamic range
+_RANGE_M = 3472.300537109375 + 168.6189727783203  # of the published data: dynamic range of SSIM
 
 
 def level_of(heights: Tensor, valid: Tensor, objective: str) -> Tensor:
-    """Heights (n, 1, y, x) as the objective sees them: as they are, above the tile's lowest cell, or above its mean."""
+    """Apply the level of an objective to heights.
+
+    Parameters
+    ----------
+    heights
+        Metres, (n, 1, y, x).
+    valid
+        1 where the height is known, else 0, (n, 1, y, x).
+    objective
+        `global`: heights as they are; `shift`: above the tile's lowest cell; `relief`: above the tile's mean.
+
+    Returns
+    -------
+    Tensor
+        Metres, (n, 1, y, x).
+    """
     if objective == "shift":
         known = torch.where(valid > 0, heights, torch.full_like(heights, float("inf")))
         return heights - known.amin(dim=(2, 3), keepdim=True)
@@ -31,9 +46,21 @@ def level_of(heights: Tensor, valid: Tensor, objective: str) -> Tensor:
 
 
 def score_tiles(predicted: Tensor, truth: Tensor, valid: Tensor) -> dict[str, Tensor]:
-    """MAE and RMSE in metres, SSIM and R² of each tile, over valid cells; (n, 1, y, x) -> (n,).
+    """Compute MAE and RMSE in metres, SSIM and R² of each tile over valid cells.
 
-    R² is 1 - squared error / variance within the tile: a tile's mean has 0, and any level that is wrong less.
+    R² is 1 − squared error / variance within the tile: the tile's mean scores 0, and a wrong level scores less.
+
+    Parameters
+    ----------
+    predicted, truth
+        Metres, (n, 1, y, x).
+    valid
+        1 where the truth is known, else 0, (n, 1, y, x).
+
+    Returns
+    -------
+    dict[str, Tensor]
+        `mae`, `rmse`, `ssim` and `r2`, each (n,).
     """
     error = (predicted - truth) * valid
     count = valid.sum(dim=(1, 2, 3)).clamp_min(1)
@@ -49,13 +76,39 @@ def score_tiles(predicted: Tensor, truth: Tensor, valid: Tensor) -> dict[str, Te
 
 
 def mean_ssim(a: Tensor, b: Tensor, data_range: float = _RANGE_M) -> Tensor:
-    """Mean structural similarity of each tile (n, 1, y, x), by the range in metres; (n,)."""
+    """Compute the mean structural similarity of each tile.
+
+    Parameters
+    ----------
+    a, b
+        Metres, (n, 1, y, x).
+    data_range
+        Range of the data in metres.
+
+    Returns
+    -------
+    Tensor
+        (n,).
+    """
     x, y = (tiles[:, 0].double().cpu().numpy() for tiles in (a, b))
     return torch.from_numpy(ssim(x, y, data_range).mean(axis=(1, 2))).float().to(a.device)
 
 
 def draw_tiles(rows: Sequence[tuple[Tensor, Tensor, Tensor]], path: Path) -> None:
-    """A PNG of (image (3, y, x) reflectance, truth (y, x), predicted (y, x)) rows, heights on one scale in each row."""
+    """Write a PNG with the image, true and predicted heights of tiles, heights on one scale in each row.
+
+    Parameters
+    ----------
+    rows
+        Image (3, y, x) in reflectance, true heights (y, x) and predicted heights (y, x) of each tile.
+    path
+        File to write.
+
+    Raises
+    ------
+    MissingExtraError
+        Without matplotlib.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Heights from images: patches of scenes, scored tile by tile under the network's objective."""
+"""Task of heights from images: patches of scenes, scored by tile with the network's objective."""
 
 from __future__ import annotations
 
@@ -13,45 +13,80 @@ from torch import Tensor, nn
 from terrafine.errors import DataError
 from terrafine.nn.task import ImageBatch
 from terrafine.training.calibration import calibration_of
-from terrafine.training.height.data import ImageSampler, Scene, all_tiles, cut, load_scenes, split_scenes, stack
+from terrafine.training.height.data import ImageSampler, Scene, all_tiles, crop, load_scenes, split_scenes, stack
 from terrafine.training.height.published import load_tiles
 from terrafine.training.height.recipe import ImageRecipe
 from terrafine.training.height.scores import draw_tiles, level_of, score_tiles
 from terrafine.training.task import Task
 
-__all__ = ["TASK", "HeightTask", "ImageTiles"]
+__all__ = ["TASK", "HeightTask", "ImageBatches"]
 
 _DRAWN = 4
 
 
 @dataclass(frozen=True, slots=True)
-class ImageTiles:
-    """A sampler of training scenes, and batches of held-out tiles."""
+class ImageBatches:
+    """Training and validation batches of a run.
+
+    Attributes
+    ----------
+    sampler
+        Sampler of the training scenes.
+    checks
+        Batches of held-out tiles.
+    """
 
     sampler: ImageSampler
     checks: Sequence[ImageBatch]
 
     def batch(self, step: int) -> ImageBatch:
-        """The batch of a step."""
+        """Draw the batch of a step.
+
+        Parameters
+        ----------
+        step
+            Number of steps done.
+
+        Returns
+        -------
+        ImageBatch
+            The batch.
+        """
         return self.sampler(step)
 
     def validation(self) -> Sequence[ImageBatch]:
-        """The held-out batches."""
+        """Return the held-out batches."""
         return self.checks
 
 
 class HeightTask(Task[ImageRecipe]):
-    """Heights from one optical image."""
+    """Task of heights from one optical image."""
 
     recipe_type = ImageRecipe
 
     @property
     def objective(self) -> str:
-        """`global`, `shift` or `relief`: what the level of the heights means."""
+        """Level of the heights: `global`, `shift` or `relief`."""
         return str(self.recipe.network.get("normalisation", "shift"))
 
-    def data(self, root: Path) -> ImageTiles:
-        """Scenes or tiles under a folder, split by ground; raises DataError."""
+    def data(self, root: Path) -> ImageBatches:
+        """Read the scenes or tiles under a folder and split them by ground.
+
+        Parameters
+        ----------
+        root
+            Data folder.
+
+        Returns
+        -------
+        ImageBatches
+            Training and validation batches.
+
+        Raises
+        ------
+        DataError
+            For missing or unusable data.
+        """
         recipe, p = self.recipe, self.recipe.patches
         if recipe.data.pairs:
             scenes = load_scenes(root, recipe.data.pairs, recipe.data.sensor or None)
@@ -59,10 +94,21 @@ class HeightTask(Task[ImageRecipe]):
         else:
             training, validation = load_tiles(root, recipe.data)
         sampler = ImageSampler(training, p.size, p.batch, recipe.seed, p.least, p.mirror, p.light)
-        return ImageTiles(sampler, _checks(validation, recipe))
+        return ImageBatches(sampler, _checks(validation, recipe))
 
     def files(self, root: Path) -> Sequence[Path]:
-        """Both files of each pair; of tiles all that the patterns match, and the splits."""
+        """List both files of each pair, or all tiles that the patterns match and the file of the splits.
+
+        Parameters
+        ----------
+        root
+            Data folder.
+
+        Returns
+        -------
+        Sequence[Path]
+            Paths of the files.
+        """
         data = self.recipe.data
         if data.pairs:
             return [root / name for pair in data.pairs.items() for name in pair]
@@ -70,7 +116,22 @@ class HeightTask(Task[ImageRecipe]):
         return tiles if data.split == "blocks" else [*tiles, root / data.splits]
 
     def score(self, network: nn.Module, checks: Sequence[ImageBatch], step: int = 0) -> dict[str, float]:
-        """Means over tiles of `score_tiles`, and `to_mean`: MAE over that of each tile's own mean."""
+        """Compute the means over tiles of `score_tiles`, and `to_mean`, the MAE relative to that of the tiles' means.
+
+        Parameters
+        ----------
+        network
+            Network in evaluation mode.
+        checks
+            Validation batches.
+        step
+            Not used.
+
+        Returns
+        -------
+        dict[str, float]
+            Scores by name.
+        """
         found: dict[str, list[Tensor]] = {}
         plain = []
         for batch in checks:
@@ -84,14 +145,39 @@ class HeightTask(Task[ImageRecipe]):
 
     @torch.no_grad()
     def surfaces(self, network: nn.Module, batch: ImageBatch) -> tuple[Tensor, Tensor]:
-        """(predicted, true) heights as the objective reads them; only relief has its level removed."""
+        """Predict the heights of a batch and apply the objective's level.
+
+        The level of the prediction is removed only for `relief`.
+
+        Parameters
+        ----------
+        network
+            Network in evaluation mode.
+        batch
+            Batch of images.
+
+        Returns
+        -------
+        tuple[Tensor, Tensor]
+            Predicted and true heights in metres, (n, 1, y, x).
+        """
         surface = self.hooks.predict(network, batch, self.settings)["elevation"]
         if self.objective == "relief":
             surface = level_of(surface, batch.valid, "relief")
         return surface, level_of(batch.target, batch.valid, self.objective)
 
     def draw(self, network: nn.Module, checks: Sequence[ImageBatch], path: Path) -> None:
-        """Image, true and predicted heights of some tiles."""
+        """Write a picture with the image, true and predicted heights of some tiles.
+
+        Parameters
+        ----------
+        network
+            Network in evaluation mode.
+        checks
+            Validation batches.
+        path
+            PNG to write.
+        """
         few = ImageBatch(*(part[:_DRAWN] for part in (checks[0].image, checks[0].target, checks[0].valid)))
         surface, truth = self.surfaces(network, few)
         truth = torch.where(few.valid > 0, truth, torch.nan)
@@ -101,7 +187,20 @@ class HeightTask(Task[ImageRecipe]):
 
     @torch.no_grad()
     def spec_fields(self, network: nn.Module, checks: Sequence[ImageBatch]) -> Mapping[str, Any]:
-        """The calibration of σ over valid cells of held-out tiles, where the network has it."""
+        """Calibrate σ over the valid cells of held-out tiles, where the network has it.
+
+        Parameters
+        ----------
+        network
+            Network in evaluation mode.
+        checks
+            Validation batches.
+
+        Returns
+        -------
+        Mapping[str, Any]
+            Values by field of the spec.
+        """
         ratios = []
         for batch in checks:
             found = self.hooks.predict(network, batch, self.settings)
@@ -122,6 +221,6 @@ def _checks(validation: Sequence[Scene], recipe: ImageRecipe) -> list[ImageBatch
     if not spots:
         raise DataError(f"no held-out tile of {size} × {size} cells has heights; take smaller patches")
     step = max(1, -(-len(spots) // recipe.validation_tiles))
-    tiles = [cut(scenes[name], y, x, size) for name, y, x in spots[::step]]
+    tiles = [crop(scenes[name], y, x, size) for name, y, x in spots[::step]]
     batch = max(_DRAWN, recipe.patches.batch)
     return [stack(tiles[i : i + batch]) for i in range(0, len(tiles), batch)]

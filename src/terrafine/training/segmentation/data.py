@@ -1,4 +1,4 @@
-"""Samples that `terrafine dataset` wrote, and batches of patches of them."""
+"""Samples written by `terrafine dataset`, and batches of patches of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from terrafine.nn.dihedral import COUNT, transform
 from terrafine.nn.task import SampleBatch
 from terrafine.raster.write.small_image import read_patch
 
-__all__ = ["Sample", "SampleSampler", "load_all", "load_samples", "sample_files", "stacked"]
+__all__ = ["Sample", "SampleSampler", "load_all", "load_samples", "sample_files", "stack"]
 
 K = 10
 
@@ -27,14 +27,18 @@ class Sample:
 
     Attributes
     ----------
-    name, split, image
-        Of the sample, of its side of the split, and of the image that it comes from.
+    name
+        Name of the sample.
+    split
+        Split that it belongs to.
+    image
+        Image that it comes from.
     coarse, fine
-        (band, y, x) and (band, k·y, k·x), in units of `unit` reflectance.
+        Images in units of `unit` reflectance, (band, y, x) and (band, k·y, k·x).
     label
-        (k·y, k·x), class number, 255 where not known.
+        Class numbers, (k·y, k·x), 255 where not known.
     unit
-        Reflectance of one in `coarse` and `fine`.
+        Reflectance of one unit of `coarse` and `fine`.
     """
 
     name: str
@@ -46,19 +50,24 @@ class Sample:
     unit: float
 
 
-def load_all(folders: Sequence[Path], splits: Sequence[str], bands: int = 3, most: int | None = None) -> list[Sample]:
+def load_all(folders: Sequence[Path], splits: Sequence[str], bands: int = 3, limit: int | None = None) -> list[Sample]:
     """Read the samples of some splits in all folders, in the order of their indices.
 
     Parameters
     ----------
     folders
-        Each as `terrafine dataset` wrote it.
+        Folders that `terrafine dataset` wrote.
     splits
-        Names of splits; one may be empty in some of several folders.
+        Names of splits; a split may be empty in some of several folders.
     bands
-        That every sample must have.
-    most
+        Number of bands that every sample must have.
+    limit
         Largest number of samples, evenly spread; None reads all.
+
+    Returns
+    -------
+    list[Sample]
+        The samples.
 
     Raises
     ------
@@ -72,18 +81,54 @@ def load_all(folders: Sequence[Path], splits: Sequence[str], bands: int = 3, mos
             names = ", ".join(str(folder / "index.json") for folder in folders)
             raise DataError(f"{names}: no sample is in split {split!r}; found {', '.join(sorted(known))}")
     taken = [(f, r, unit) for f, records, unit in listed for r in records if r["split"] in splits]
-    if most is not None and len(taken) > most:
-        taken = [taken[i] for i in np.linspace(0, len(taken) - 1, most).round().astype(int)]
+    if limit is not None and len(taken) > limit:
+        taken = [taken[i] for i in np.linspace(0, len(taken) - 1, limit).round().astype(int)]
     return [_read(folder, record, unit) for folder, record, unit in taken]
 
 
-def load_samples(folder: Path, splits: Sequence[str], bands: int = 3, most: int | None = None) -> list[Sample]:
-    """The samples of one folder; see `load_all`."""
-    return load_all([folder], splits, bands, most)
+def load_samples(folder: Path, splits: Sequence[str], bands: int = 3, limit: int | None = None) -> list[Sample]:
+    """Read the samples of some splits in one folder.
+
+    Parameters
+    ----------
+    folder
+        Folder that `terrafine dataset` wrote.
+    splits, bands, limit
+        As in `load_all`.
+
+    Returns
+    -------
+    list[Sample]
+        The samples.
+
+    Raises
+    ------
+    DataError
+        As `load_all`.
+    """
+    return load_all([folder], splits, bands, limit)
 
 
 def sample_files(folder: Path, splits: Collection[str]) -> list[Path]:
-    """The index of a folder and the files of its samples in some splits; DataError where there is no index."""
+    """List the index of a folder and the files of its samples in some splits.
+
+    Parameters
+    ----------
+    folder
+        Folder that `terrafine dataset` wrote.
+    splits
+        Names of the splits.
+
+    Returns
+    -------
+    list[Path]
+        Paths of the files.
+
+    Raises
+    ------
+    DataError
+        Where there is no index.
+    """
     records = [r for r in _index(folder, None)[0] if r["split"] in splits]
     names = [f"{r['name']}_{part}.tif" for r in records for part in ("coarse", "fine", "label")]
     return [folder / "index.json", *(folder / name for name in names)]
@@ -115,20 +160,20 @@ def _read(folder: Path, record: Mapping[str, str], unit: float) -> Sample:
 
 @dataclass(frozen=True, slots=True)
 class SampleSampler:
-    """Draws batches of patches, mirrored and turned; the same seed and step give the same batch.
+    """Sampler of batches of patches, reflected and rotated; the same seed and step give the same batch.
 
     Attributes
     ----------
     samples
-        What patches are drawn from.
+        Samples that patches are drawn from.
     size, batch
         Coarse cells along a patch, and patches in a batch.
     seed
-        Of everything random.
+        Seed of everything random.
     light, haze
-        See `SamplePatches`.
+        As in `recipe.SamplePatches`.
     phase
-        Step -> weights of losses by name.
+        Function from step to weights of losses by name.
     """
 
     samples: Sequence[Sample]
@@ -142,7 +187,7 @@ class SampleSampler:
     def __call__(self, step: int) -> SampleBatch:
         """The batch of that step."""
         rng = np.random.default_rng([self.seed, step])
-        return stacked([self._one(rng) for _ in range(self.batch)], self.phase(step))
+        return stack([self._one(rng) for _ in range(self.batch)], self.phase(step))
 
     def _one(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
         sample = self.samples[int(rng.integers(len(self.samples)))]
@@ -152,7 +197,7 @@ class SampleSampler:
                 f"sample {sample.name} has {height} × {width} coarse cells; expected [patches] size {self.size} or more"
             )
         y, x = int(rng.integers(height - self.size + 1)), int(rng.integers(width - self.size + 1))
-        patch = cut(sample, y, x, self.size)
+        patch = crop(sample, y, x, self.size)
         turn, gains = int(rng.integers(COUNT)), rng.normal(0, 1, (1 + len(patch[0]), 1, 1))
         coarse, fine = (np.ascontiguousarray(transform(a, turn)) for a in patch[:2])
         label = np.ascontiguousarray(transform(patch[2], turn))
@@ -165,7 +210,7 @@ class SampleSampler:
         return coarse, fine, label
 
 
-def cut(
+def crop(
     sample: Sample, y: int, x: int, size: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
     """Coarse and fine reflectance and label of a square of `size` coarse cells."""
@@ -175,9 +220,22 @@ def cut(
     return sample.coarse[:, at[0], at[1]] * unit, sample.fine[:, fine[0], fine[1]] * unit, sample.label[fine]
 
 
-def stacked(
+def stack(
     patches: Sequence[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]], phase: Mapping[str, float]
 ) -> SampleBatch:
-    """Patches as one batch of tensors."""
+    """Stack patches to one batch of tensors.
+
+    Parameters
+    ----------
+    patches
+        Coarse image, fine image and label of each patch.
+    phase
+        Weights of losses by name.
+
+    Returns
+    -------
+    SampleBatch
+        The batch.
+    """
     coarse, fine, label = (torch.from_numpy(np.stack(a)) for a in zip(*patches, strict=True))
     return SampleBatch(coarse.float(), fine.float(), label, phase)

@@ -17,7 +17,20 @@ _TITLES = ("10 m", "predicted, 1 m grid", "true 1 m", "probability", "label")
 
 
 def draw_samples(rows: Sequence[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]], path: Path) -> None:
-    """Write a PNG of rows: coarse, predicted and true image (b, ·, ·), probability and label (y, x)."""
+    """Write a PNG with coarse, predicted and true image, probability and label of samples.
+
+    Parameters
+    ----------
+    rows
+        Images (band, ·, ·), probability (y, x) and label (y, x) of each sample.
+    path
+        File to write.
+
+    Raises
+    ------
+    MissingExtraError
+        Without matplotlib.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

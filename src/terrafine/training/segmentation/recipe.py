@@ -1,4 +1,4 @@
-"""Recipes of systems that learn from samples of coarse image, fine image and label, phase by phase."""
+"""Recipes of systems that learn from samples of coarse image, fine image and label, in phases."""
 
 from __future__ import annotations
 
@@ -18,7 +18,17 @@ __all__ = ["SampleData", "SamplePatches", "SampleRecipe"]
 
 @dataclass(frozen=True, slots=True)
 class SampleData:
-    """samples: folder that `terrafine dataset` wrote, or several, under the data folder; train, validate: splits."""
+    """A recipe's `[data]`: folders of samples and their splits.
+
+    Attributes
+    ----------
+    samples
+        Folder that `terrafine dataset` wrote, or several, under the data folder.
+    train, validate
+        Splits for training and for validation.
+    licence
+        Licence of the data, for the provenance of the weights.
+    """
 
     samples: DataPath | Annotated[Sequence[DataPath], Items(1, 1_000)] = "."
     train: Annotated[Sequence[Name], Items(1, 100)] = ("train",)
@@ -27,15 +37,26 @@ class SampleData:
 
     @property
     def folders(self) -> Sequence[str]:
-        """The names of all folders."""
+        """Names of all folders."""
         return [self.samples] if isinstance(self.samples, str) else self.samples
 
 
 @dataclass(frozen=True, slots=True)
 class SamplePatches:
-    """size in coarse cells; batch; light: spread of brightness, and half of it of each band's, as a logarithm.
+    """A recipe's `[patches]`: size and augmentation of patches.
 
     haze  largest offset of each band's reflectance, uniformly to either side
+
+    Attributes
+    ----------
+    size
+        Coarse cells along a patch.
+    batch
+        Patches in a batch.
+    light
+        Spread of the logarithm of brightness; each band varies by half of it besides.
+    haze
+        Largest offset of each band's reflectance, drawn uniformly in both directions.
     """
 
     size: Annotated[int, Within(8, 2_048)]
@@ -51,14 +72,16 @@ _SCALE = 10
 
 @dataclass(frozen=True, kw_only=True)
 class SampleRecipe(Recipe):
-    """A recipe of classes from images; rates warm up and fall again in each phase.
+    """Recipe of classes from images; the rate warms up and decays in each phase.
 
     Attributes
     ----------
+    data, patches
+        Tables of the data and of the patches.
     phases
-        Name -> `steps` and weights of losses, in their order. A phase of 0 steps is left out.
+        Name -> `steps` and weights of losses, in their order; a phase of 0 steps is left out.
     validation_samples
-        Held-out samples that are scored.
+        Number of held-out samples that are scored.
     """
 
     data: SampleData
@@ -84,8 +107,26 @@ class SampleRecipe(Recipe):
     SIGNED: ClassVar = ("area_bias",)
 
     @classmethod
-    def prepared(cls, record: dict[str, Any], where: str) -> dict[str, Any]:
-        """The steps of the phases as those of `[optim]`, and the steps at which phases start."""
+    def prepare_tables(cls, record: dict[str, Any], where: str) -> dict[str, Any]:
+        """Derive the steps of `[optim]` and the starts of the phases from the steps of the phases.
+
+        Parameters
+        ----------
+        record
+            Tables as read.
+        where
+            Path of the recipe, for messages.
+
+        Returns
+        -------
+        dict[str, Any]
+            The converted tables.
+
+        Raises
+        ------
+        RecipeError
+            For phases of another form or without steps.
+        """
         phases = conform(Phases, record.get("phases", {}), f"{where}: [phases]", RecipeError)
         for name, phase in phases.items():
             if not isinstance(phase.get("steps"), int):
@@ -106,17 +147,28 @@ class SampleRecipe(Recipe):
         return {**record, "phases": phases, "optim": optim}
 
     def phase(self, step: int) -> Mapping[str, float]:
-        """The phase of a step: weights of losses by name."""
+        """Find the phase of a step.
+
+        Parameters
+        ----------
+        step
+            Number of steps done.
+
+        Returns
+        -------
+        Mapping[str, float]
+            Weights of losses by name.
+        """
         passed = sum(step >= start for start in self.optim.starts)
         return list(self.phases.values())[passed]
 
     def to_json(self) -> str:
-        """Canonical JSON of every setting, defaults included; phases keep their order."""
+        """Return canonical JSON of every setting, defaults included; phases keep their order."""
         record = json.loads(super().to_json())
         return json.dumps(record | {"phases": [[k, dict(v)] for k, v in self.phases.items()]}, sort_keys=True)
 
     def problems(self) -> list[str]:
-        """What contradicts itself, or is out of range; in words."""
+        """Find settings that are invalid, as one message for each."""
         p, perceptual = self.patches, self.loss.get("perceptual", "lite")
         checks = (
             (perceptual not in ("lite", "own"), f"[loss] perceptual = {shown(perceptual)}: expected lite or own"),

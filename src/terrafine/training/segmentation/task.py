@@ -1,4 +1,4 @@
-"""Fine images and classes from coarse images: samples of both and labels, phase by phase."""
+"""Task of fine images and classes from coarse images: samples of both and labels, in phases."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from terrafine.nn.system import System
 from terrafine.nn.task import SampleBatch
-from terrafine.training.segmentation.data import SampleSampler, cut, load_all, sample_files, stacked
+from terrafine.training.segmentation.data import SampleSampler, crop, load_all, sample_files, stack
 from terrafine.training.segmentation.picture import draw_samples
 from terrafine.training.segmentation.recipe import SampleRecipe
 from terrafine.training.task import Task
 
-__all__ = ["TASK", "Samples", "SegmentationTask"]
+__all__ = ["TASK", "SampleBatches", "SegmentationTask"]
 
 UNKNOWN = 255
 _DRAWN = 3
@@ -26,23 +26,50 @@ SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles that the domain of weights i
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
-    """A sampler of training samples, and the held-out samples, each a batch."""
+class SampleBatches:
+    """Training and validation batches of a run.
+
+    Attributes
+    ----------
+    sampler
+        Sampler of the training samples.
+    checks
+        Held-out samples, one in each batch.
+    """
 
     sampler: SampleSampler
     checks: Sequence[SampleBatch]
 
     def batch(self, step: int) -> SampleBatch:
-        """The batch of a step."""
+        """Draw the batch of a step.
+
+        Parameters
+        ----------
+        step
+            Number of steps done.
+
+        Returns
+        -------
+        SampleBatch
+            The batch.
+        """
         return self.sampler(step)
 
     def validation(self) -> Sequence[SampleBatch]:
-        """The held-out batches."""
+        """Return the held-out batches."""
         return self.checks
 
 
 class SegmentationTask(Task[SampleRecipe]):
-    """Classes on a fine grid, and the fine image where the network has one."""
+    """Task of classes on a fine grid, and of the fine image where the network has one.
+
+    Parameters
+    ----------
+    system
+        System that is trained.
+    recipe
+        Recipe of the run.
+    """
 
     recipe_type = SampleRecipe
 
@@ -50,25 +77,68 @@ class SegmentationTask(Task[SampleRecipe]):
         super().__init__(system, recipe)
         self.settings["phases"] = recipe.phases
 
-    def data(self, root: Path) -> Samples:
-        """Samples in the recipe's folders; raises DataError."""
+    def data(self, root: Path) -> SampleBatches:
+        """Read the samples in the recipe's folders.
+
+        Parameters
+        ----------
+        root
+            Data folder.
+
+        Returns
+        -------
+        SampleBatches
+            Training and validation batches.
+
+        Raises
+        ------
+        DataError
+            For missing or unusable data.
+        """
         recipe, p = self.recipe, self.recipe.patches
         bands, folders = int(recipe.network.get("bands", 3)), [root / name for name in recipe.data.folders]
         training = load_all(folders, recipe.data.train, bands)
         sampler = SampleSampler(training, p.size, p.batch, recipe.seed, p.light, recipe.phase, p.haze)
         checks = [
-            stacked([cut(s, 0, 0, min(s.coarse.shape[-2:]))], {})
+            stack([crop(s, 0, 0, min(s.coarse.shape[-2:]))], {})
             for s in load_all(folders, recipe.data.validate, bands, recipe.validation_samples)
         ]
-        return Samples(sampler, checks)
+        return SampleBatches(sampler, checks)
 
     def files(self, root: Path) -> Sequence[Path]:
-        """The index of each folder, and the files of its samples to train on and to validate."""
+        """List the index of each folder, and the files of its samples for training and validation.
+
+        Parameters
+        ----------
+        root
+            Data folder.
+
+        Returns
+        -------
+        Sequence[Path]
+            Paths of the files.
+
+        Raises
+        ------
+        DataError
+            For a folder without an index.
+        """
         splits = {*self.recipe.data.train, *self.recipe.data.validate}
         return [p for name in self.recipe.data.folders for p in sample_files(root / name, splits)]
 
-    def domain(self, data: Samples) -> Mapping[str, Mapping[str, float]]:
-        """Quantiles of red, green and blue of the first batches, light and haze varied as in training."""
+    def domain(self, data: SampleBatches) -> Mapping[str, Mapping[str, float]]:
+        """Compute quantiles of red, green and blue over the first batches, with light and haze as in training.
+
+        Parameters
+        ----------
+        data
+            Training and validation batches.
+
+        Returns
+        -------
+        Mapping[str, Mapping[str, float]]
+            Band -> share -> quantile, reflectance.
+        """
         values = [data.batch(step).coarse.transpose(0, 1).flatten(1).numpy() for step in range(_SEEN_BATCHES)]
         found = np.quantile(np.concatenate(values, axis=1), SHARES, axis=1)
         return {
@@ -78,9 +148,24 @@ class SegmentationTask(Task[SampleRecipe]):
 
     @torch.no_grad()
     def score(self, network: nn.Module, checks: Sequence[SampleBatch], step: int) -> dict[str, float]:
-        """F1, IoU, accuracy and area bias of class 1, and the mean absolute error of the image's reflectance.
+        """Compute F1, IoU, accuracy and area bias of class 1, and the mean absolute error of the image's reflectance.
 
-        `short` selects the weights: 1 − F1 once a phase has trained classes, and before that 1 + the image's error.
+        `short` is the score that selects the weights: 1 − F1 once a phase has trained classes, and before that 1 + the
+        error of the image.
+
+        Parameters
+        ----------
+        network
+            Network in evaluation mode.
+        checks
+            Validation batches.
+        step
+            Number of steps done.
+
+        Returns
+        -------
+        dict[str, float]
+            Scores by name.
         """
         hits = said = true = right = known = 0.0
         error = cells = 0.0
@@ -106,7 +191,17 @@ class SegmentationTask(Task[SampleRecipe]):
 
     @torch.no_grad()
     def draw(self, network: nn.Module, checks: Sequence[SampleBatch], path: Path) -> None:
-        """Coarse, predicted and true image, probability and label of some samples."""
+        """Write a picture with coarse, predicted and true image, probability and label of some samples.
+
+        Parameters
+        ----------
+        network
+            Network in evaluation mode.
+        checks
+            Validation batches.
+        path
+            PNG to write.
+        """
         rows: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]] = []
         for batch in checks[:_DRAWN]:
             image, logits = _predicted(self.hooks.predict(network, batch, self.settings))

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from terrafine.errors import UsageError
 from terrafine.inference.engine import run_in_memory
-from terrafine.inference.plan import make_plan
+from terrafine.inference.planner import make_plan
 from terrafine.nn.model import RESIDUAL, Tiles
 from terrafine.nn.system import Options
 from terrafine.physics.sensor_model import point_spread

@@ -94,7 +94,7 @@ def test_pairs_lie_on_the_images_grid_and_are_void_where_either_is(ground: Path)
     a, b = load_scenes(ground, PAIRS, "landsat-l1")
     assert a.image.shape == (3, 96, 100)
     assert b.terrain.heights.shape == (96, 100)
-    assert (a.terrain.heights == a.terrain.void).sum() == 25
+    assert (a.terrain.heights == a.terrain.nodata).sum() == 25
     assert 0.0 < a.image.min() < a.image.max() < 0.6
     with pytest.raises(DataError, match=r"c\.tif: no such file"):
         load_scenes(ground, {"a_image.tif": "c.tif"})

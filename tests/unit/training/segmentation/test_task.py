@@ -198,7 +198,7 @@ def test_discriminators_are_asked_in_phases_with_a_game_alone() -> None:
 
 def test_batches_follow_from_seed_and_step_and_keep_fine_over_coarse(folder: Path) -> None:
     samples = load_samples(folder / "samples", ["train"])
-    assert [s.name for s in load_samples(folder / "samples", ["train"], most=2)] == ["0", "3"]
+    assert [s.name for s in load_samples(folder / "samples", ["train"], limit=2)] == ["0", "3"]
 
     def draw(seed: int, step: int) -> SampleBatch:
         return SampleSampler(samples, 8, 3, seed, 0.2, lambda _: {"l1": 1})(step)
@@ -228,7 +228,7 @@ def test_several_folders_of_samples_are_read_as_one(folder: Path) -> None:
     one = load_samples(folder / "samples", ["train"])
     both = load_all([folder / "samples", folder / "samples"], ["train"])
     assert [s.name for s in both] == 2 * [s.name for s in one]
-    assert len(load_all([folder / "samples", folder / "samples"], ["train"], most=2)) == 2
+    assert len(load_all([folder / "samples", folder / "samples"], ["train"], limit=2)) == 2
 
 
 def test_a_recipe_counts_its_phases_and_refuses_what_makes_no_sense(folder: Path) -> None:
