@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.cli import terrafine as terrafine_cli
 
 import terrafine
 from terrafine.arguments import check_kind, fits
@@ -200,6 +201,18 @@ def test_a_message_names_what_was_found_and_what_was_expected() -> None:
         terrafine.evaluate("a.tif", "b.tif", masks="a.tif")
     with pytest.raises(UsageError, match="expected at least one entry, or leave it out"):
         check_kind("bands", {}, "Mapping[str, int] | None")
+
+
+def test_blank_text_reads_well_on_the_command_line() -> None:
+    result = terrafine_cli("dem", "a.tif", "b.tif", "--vertical-datum", "")
+    assert result.exit_code == 2
+    assert "--vertical-datum ''; expected text" in result.output
+
+
+@pytest.mark.parametrize("kind", [complex, bool, object, "M8[D]", str])
+def test_an_array_of_heights_holds_real_numbers(kind: Any) -> None:
+    with pytest.raises(UsageError, match="expected heights as"):
+        terrafine.sharpen_dem(np.zeros((4, 4)).astype(kind), pixel_size_m=30.0, scale=2, model="nearest")
 
 
 def test_kinds_cover_every_argument_but_those_that_verbs_read_themselves() -> None:

@@ -24,6 +24,8 @@ _METRES = {
 }
 _UNITS = {name.replace("-", ""): metres for metres, names in _METRES.items() for name in names.split()}
 
+_STATEMENTS = set("%‰°²³^*")  # a unit that holds one is no placeholder, and no length either
+
 UNSTATED = "not stated"
 """The unit of heights that are only described, not read, where neither the file nor its CRS states it."""
 
@@ -48,7 +50,7 @@ def unit_factor(unit: str, path: str) -> float:
     GridError
         If the unit is not known.
     """
-    key = re.sub(r"[^a-z]", "", unit.lower())
+    key = _key(unit)
     if key not in _UNITS:
         raise GridError(
             f"{path}: heights are in {unit!r}, an unknown unit; expected one of m, km, dm, cm, mm, ft, "
@@ -122,7 +124,12 @@ def is_unstated(unit: str) -> bool:
     bool
         True for an empty or unknown unit.
     """
-    return re.sub(r"[^a-z]", "", unit.lower()) not in _UNITS and is_placeholder(unit)
+    return _key(unit) not in _UNITS and is_placeholder(unit) and not set(unit) & _STATEMENTS
+
+
+def _key(unit: str) -> str:
+    """Letters without what only joins them: `US_survey.foot`, `[m]`; a power, a ratio or a percentage stays one."""
+    return re.sub(r"[\s.,_()\[\]-]", "", unit.lower())
 
 
 def _by_horizontal(path: str, crs: CRS | None, required: bool) -> tuple[str, float]:

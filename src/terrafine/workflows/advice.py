@@ -80,7 +80,7 @@ INSTEAD = {
 }
 """Every argument that a message may name, and the noun phrase that stands in its place where there is none such."""
 
-_VALUE = r'"[^"]*"(?: \| "[^"]*")*|\{[^{}]*\}|\([^()]*\)|[A-Za-z0-9_+-]*(?:\.[0-9]+)?'
+_VALUE = r'"[^"]*"(?: \| "[^"]*")*|\'[^\']*\'|\{[^{}]*\}|\([^()]*\)|[A-Za-z0-9_+-]*(?:\.[0-9]+)?'
 _ARGUMENT = re.compile(rf"(?<![\w./#=-])({'|'.join(sorted(INSTEAD))})=({_VALUE})")
 
 

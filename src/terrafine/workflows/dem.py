@@ -158,7 +158,7 @@ def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: DemRequest) -
 
     if isinstance(values, np.ma.MaskedArray):
         values = np.where(np.ma.getmaskarray(values), np.float32(np.nan), values.data)
-    if values.ndim != 2 or 0 in values.shape or not np.issubdtype(values.dtype, np.number):
+    if values.ndim != 2 or 0 in values.shape or values.dtype.kind not in "iuf":
         raise UsageError(f"an array of shape {values.shape} and type {values.dtype}; expected heights as (y, x)")
     if pixel_size_m is None:
         raise UsageError("numpy heights need pixel_size_m, the size of a cell in metres: one number, or (y, x)")

@@ -216,3 +216,14 @@ def test_the_same_place_is_told_from_one_some_metres_away() -> None:
     assert not same_place(shifted, unbound(shifted), grid)
     assert not same_place(shifted, CRS.from_proj4(GAUSS.replace("598.1", "598.11")), grid)
     assert same_place(ROTATED, ROTATED.to_3d(), grid) and not same_place(ROTATED, CRS.from_epsg(4326), grid)
+
+
+@pytest.mark.parametrize("unit", ["%", "ft²", "m2", "m^2", "m³", "m/s", "°", "ft-1 2", "m*m", "‰"])
+def test_a_power_a_ratio_and_a_percentage_are_no_length_and_no_placeholder(unit: str, tmp_path: Path) -> None:
+    with pytest.raises(GridError, match="an unknown unit; expected one of m, km"):
+        open_source(write_raster(tmp_path / "a.tif", heights(), unit=unit))
+
+
+@pytest.mark.parametrize(("unit", "metres"), [("[m]", 1.0), ("(ft)", 0.3048), ("US_survey.foot", 1200 / 3937)])
+def test_what_only_joins_letters_does_not_change_a_unit(unit: str, metres: float) -> None:
+    assert unit_factor(unit, "a.tif") == pytest.approx(metres, rel=1e-12)
