@@ -110,10 +110,10 @@ class DatasetOptions:
         for name in ("full_scale", "coarse_scale", "pixel_size_m", "count"):
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise UsageError(f"{name}={value!r}; expected a number above 0")
+                raise UsageError(f"{name} {value!r}: expected a number above 0")
         for name in ("spacing_m", "seed"):
             if not getattr(self, name) >= 0:
-                raise UsageError(f"{name}={getattr(self, name)!r}; expected 0 or more")
+                raise UsageError(f"{name} {getattr(self, name)!r}: expected 0 or more")
         if self.side < 4 * SCALE or self.side % SCALE or self.block_m <= 0:
             raise UsageError(
                 f"side {self.side} m, blocks of {self.block_m:g} m; expected a multiple of {SCALE}, at least "

@@ -35,7 +35,7 @@ class Options:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.window < 64 or not self.peak > 0 or (self.divide_by is not None and not self.divide_by > 0):
-            raise UsageError(
-                f"window {self.window}, peak {self.peak}, divide_by {self.divide_by}; expected at least 64, and above 0"
-            )
+        if self.divide_by is not None and not self.divide_by > 0:
+            raise UsageError(f"divide_by={self.divide_by:g}; expected a number above 0")
+        if self.window < 64 or not self.peak > 0:
+            raise UsageError(f"window {self.window}, peak {self.peak}; expected at least 64, and above 0")
