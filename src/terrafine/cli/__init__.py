@@ -6,6 +6,7 @@ A verb parses, calls one function of the library and prints. Verbs import the li
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from typing import Any
@@ -32,6 +33,7 @@ from terrafine.version import __version__
 
 __all__ = ["main"]
 
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # a file's name may hold anything
 INTERRUPTED = 130
 UNEXPECTED = 1
 _RESUME = {
@@ -76,7 +78,7 @@ class _Verbs(click.Group):
 def _tell(ctx: click.Context, message: str) -> None:
     if ctx.params.get("debug"):
         traceback.print_exc(file=sys.stderr)
-    click.echo(message, err=True)
+    click.echo(_STEERING.sub("?", message), err=True)
 
 
 def _how_to_report(ctx: click.Context) -> str:

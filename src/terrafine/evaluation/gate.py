@@ -16,17 +16,20 @@ not pass.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from terrafine.errors import GateError, SourceError, UsageError
+from terrafine.schema.check import conform
+from terrafine.schema.files import read_toml
+from terrafine.schema.types import Matches, shown
 
 __all__ = ["Gate", "check", "load_gates", "measured", "raise_unless_passed"]
 
 _KINDS = {"max": "at most", "min": "at least", "is": "exactly"}
+_Key = Annotated[str, Matches(r"[A-Za-z0-9_ +-]{1,100}(?:\.[A-Za-z0-9_ +-]{1,100}){0,15}", "keys joined by dots")]
+_MOST = 1_000
 
 
 @dataclass(frozen=True)
@@ -48,21 +51,20 @@ class Gate:
 
 def load_gates(path: str | os.PathLike[str]) -> list[Gate]:
     """The gates of a TOML file, in its order; raises SourceError for no TOML, UsageError for what is no gate."""
-    try:
-        tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
-        raise SourceError(f"{path}: not a readable TOML file ({e}); expected tables [max], [min] and [is]") from e
+    tables = read_toml(path, SourceError, "a TOML file with tables [max], [min] and [is]")
     gates = []
     for kind, table in tables.items():
         if kind not in _KINDS or not isinstance(table, dict):
-            raise UsageError(f"{path}: found {kind!r}; expected the tables [max], [min] and [is] only")
+            raise UsageError(f"{path}: found {shown(kind)}; expected the tables [max], [min] and [is] only")
         for key, limit in _flat(table):
-            number = isinstance(limit, (int, float)) and not isinstance(limit, bool)
-            if not number and (kind != "is" or not isinstance(limit, bool)):
-                raise UsageError(f"{path}: [{kind}] {key} = {limit!r}; expected a number, or true or false under [is]")
+            conform(_Key, key, f"{path}: [{kind}] the key", UsageError)
+            conform(float | bool if kind == "is" else float, limit, f"{path}: [{kind}] {key}", UsageError)
             gates.append(Gate(kind, key, limit))
-    if not gates:
-        raise UsageError(f"{path}: holds no gate; expected for example [max] with elevation.rmse = 5.0")
+    if not 0 < len(gates) <= _MOST:
+        count = len(gates) or "no"
+        raise UsageError(
+            f"{path}: holds {count} gate; expected 1 to {_MOST}, for example [max] with elevation.rmse = 5.0"
+        )
     return gates
 
 

@@ -29,6 +29,8 @@ from terrafine.inference.changes import changes, difference
 from terrafine.inference.plan import Plan
 from terrafine.inference.shardfile import is_whole
 from terrafine.private import check_name, make_private_folder, open_own_file
+from terrafine.schema.files import read_json
+from terrafine.schema.types import shown
 
 __all__ = ["Job", "engine_threads", "job_folder", "stored_request"]
 
@@ -106,7 +108,8 @@ def engine_threads(requested: int | None, output: Path, dask: object, restart: b
     if requested is not None:
         return requested
     stored = None if restart else stored_request(output)
-    if stored is not None and isinstance(threads := stored.get("options", {}).get("threads"), int):
+    options = {} if stored is None else stored.get("options")
+    if isinstance(options, dict) and isinstance(threads := options.get("threads"), int) and 1 <= threads <= 4_096:
         return threads
     return 1 if dask is not None else available_cores()
 
@@ -250,15 +253,19 @@ def _canonical(record: Mapping[str, Any]) -> str:
 
 def _load(path: Path) -> dict[str, Any] | None:
     try:
-        record = json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as e:
-        raise JobError(f"{path}: the job cannot be read ({e}); start over with restart=True") from e
+        record = read_json(path, JobError, "the plan of a job; start over with restart=True", 64_000_000)
+    except JobError as e:
+        if isinstance(e.__cause__, FileNotFoundError):
+            return None
+        raise
     if not isinstance(record, dict) or record.get("format") != _FORMAT:
         raise JobError(
             f"{path}: a job of another version of Terrafine, expected format {_FORMAT}; start over with restart=True"
         )
+    for part in ("request", "plan"):
+        if not isinstance(record.get(part), dict):
+            found = shown(record.get(part))
+            raise JobError(f"{path}: {part} = {found}: expected a table; start over with restart=True")
     return record
 
 

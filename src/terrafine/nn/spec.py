@@ -6,13 +6,19 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from terrafine.errors import WeightsError
+from terrafine.schema.check import filled
+from terrafine.schema.files import parse_json
+from terrafine.schema.types import Items, Matches, Name, Within, shown
 
 __all__ = ["SPEC_FORMAT", "ModelSpec"]
 
 SPEC_FORMAT = 1
+Band = Annotated[str, Matches(r"[a-z][a-z0-9_]{0,39}", "the name of a band, as elevation")]
+Bands = Annotated[tuple[Band, ...], Items(1, 16)]
+Scale = Annotated[int, Within(1, 64)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +70,22 @@ class ModelSpec:
         For values that the engine cannot use.
     """
 
-    system: str
-    name: str
-    version: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    scale: int
-    halo: int
-    multiple: int = 1
+    system: Name
+    name: Name
+    version: Annotated[str, Matches(r"[A-Za-z0-9.+_-]{1,40}", "a version such as 1.0")]
+    inputs: Bands
+    outputs: Bands
+    scale: Scale
+    halo: Annotated[int, Within(0, 4_096)]
+    multiple: Annotated[int, Within(1, 1_024)] = 1
     tiling: Literal["exact", "blend"] = "exact"
-    tile: int = 256
+    tile: Annotated[int, Within(1, 16_384)] = 256
     network: Mapping[str, Any] = field(default_factory=dict)
-    tolerance_m: float = 0.0
-    calibration: Mapping[str, float] = field(default_factory=dict)
+    tolerance_m: Annotated[float, Within(0, 1e6)] = 0.0
+    calibration: Annotated[Mapping[str, Annotated[float, Within(0, 1e6)]], Items(0, 100)] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    scales: tuple[int, ...] = ()
-    guides: tuple[str, ...] = ()
+    scales: Annotated[tuple[Scale, ...], Items(0, 16)] = ()
+    guides: Annotated[tuple[Band, ...], Items(0, 16)] = ()
     relative: bool = False
 
     def __post_init__(self) -> None:
@@ -129,20 +135,13 @@ class ModelSpec:
         WeightsError
             For anything that is not a spec of a known format.
         """
-        try:
-            record = json.loads(text)
-        except (ValueError, RecursionError) as e:
-            raise WeightsError(f"{where}: the spec is not JSON ({e}); expected a Terrafine model") from e
+        record = parse_json(text, where, WeightsError, "a Terrafine model")
         if not isinstance(record, dict) or record.pop("format", None) != SPEC_FORMAT:
             raise WeightsError(f"{where}: expected a spec of format {SPEC_FORMAT}; update Terrafine or the file")
         known = {f.name for f in dataclasses.fields(cls)}
         if extra := sorted(set(record) - known):
-            raise WeightsError(f"{where}: unknown spec fields {extra}; the file is newer than this Terrafine")
+            raise WeightsError(f"{where}: unknown spec fields {shown(extra)}; the file is newer than this Terrafine")
         try:
-            for key in ("scales", "guides"):
-                record.setdefault(key, ())
-            for key in ("inputs", "outputs", "scales", "guides"):
-                record[key] = tuple(record[key])
-            return cls(**record)
-        except (KeyError, TypeError) as e:
-            raise WeightsError(f"{where}: the spec is incomplete ({e})") from e
+            return cls(**filled(cls, record, f"{where}: [spec]", WeightsError))
+        except WeightsError as e:
+            raise WeightsError(f"{where}: {str(e).removeprefix(f'{where}: ')}") from e

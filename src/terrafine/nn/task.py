@@ -13,7 +13,8 @@ __all__ = ["Discriminators", "ImageBatch", "Losses", "SampleBatch", "Settings", 
 Discriminators = Mapping[str, nn.Module]
 Losses = dict[str, Tensor]
 Settings = Mapping[str, Any]
-"""The recipe's `network`, `loss`, `adversary`, `scale`, `phases`, and `frozen`: the networks of `Training.frozen`."""
+"""The recipe's `network`, `loss`, `adversary`, `scale`, `phases`; `data_root`, the folder of the data; `frozen`, the
+networks of `Training.frozen`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
+import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 from terrafine.atomic import write_whole
 from terrafine.errors import WeightsError
 from terrafine.nn.spec import ModelSpec
+from terrafine.schema.check import build, conform
+from terrafine.schema.files import parse_json
+from terrafine.schema.types import Items, Matches, Within, shown
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["digest", "load", "read_spec", "save"]
+__all__ = ["Layout", "digest", "layout", "load", "read_spec", "read_tensors", "save"]
 
 _SPEC_KEY = "terrafine"
-_MAX_HEADER = 10_000_000  # a spec is a few kB; a header of more is an attack or damage
+_MAX_HEADER = 4_000_000  # a spec is a few kB; a header of more is an attack or damage
 _MAX_FILE = 2_000_000_000
+_TensorName = Annotated[str, Matches(r"[A-Za-z0-9_.\-]{1,300}", "the name of a tensor: letters, digits, dots, dashes")]
+_Offset = Annotated[int, Within(0, _MAX_FILE)]
+
+Layout = Mapping[str, tuple[str, tuple[int, ...]]]
+"""Name of a tensor -> its type as safetensors calls it, and its shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What a safetensors header states of one tensor."""
+
+    dtype: Literal["F32", "F16", "BF16", "F64", "I64", "I32", "I16", "I8", "U8", "BOOL"]
+    shape: Annotated[tuple[_Offset, ...], Items(0, 8)]
+    data_offsets: tuple[_Offset, _Offset]
 
 
 def digest(path: str | os.PathLike[str]) -> str:
@@ -64,7 +82,7 @@ def read_spec(path: str | os.PathLike[str]) -> ModelSpec:
         For a file that is not a safetensors file with a Terrafine spec.
     """
     path = Path(path)
-    metadata = _header(path).get("__metadata__", {})
+    metadata = _header(path)[0]
     if not isinstance(metadata, dict) or _SPEC_KEY not in metadata:
         raise WeightsError(
             f"{path}: safetensors without a Terrafine spec; expected the key {_SPEC_KEY!r} in its header"
@@ -90,19 +108,61 @@ def load(path: str | os.PathLike[str]) -> tuple[ModelSpec, dict[str, torch.Tenso
     WeightsError
         For a damaged file, or a value that is not finite.
     """
+    return read_spec(path), read_tensors(path)
+
+
+def read_tensors(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
+    """Read the tensors of a safetensors file, with or without a spec.
+
+    Parameters
+    ----------
+    path
+        Safetensors file.
+
+    Returns
+    -------
+    dict[str, torch.Tensor]
+        Tensors by name.
+
+    Raises
+    ------
+    WeightsError
+        For a damaged file, or a value that is not finite.
+    """
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    spec = read_spec(path)
+    _header(Path(path))
     try:
         tensors = load_file(os.fspath(path))
-    except (SafetensorError, ValueError) as e:
-        raise WeightsError(f"{path}: damaged safetensors ({e}); fetch the file again") from e
+    except (SafetensorError, ValueError, KeyError) as e:
+        raise WeightsError(f"{path}: damaged safetensors ({shown(str(e), 200)}); fetch the file again") from e
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise WeightsError(f"{path}: tensor {name!r} holds NaN or infinity; such weights are never run")
-    return spec, tensors
+    return tensors
+
+
+def layout(path: str | os.PathLike[str]) -> Layout:
+    """Read the types and shapes of the tensors from the header of a weights file.
+
+    Parameters
+    ----------
+    path
+        Safetensors file.
+
+    Returns
+    -------
+    Layout
+        Types and shapes by name.
+
+    Raises
+    ------
+    WeightsError
+        For a file that is not a whole safetensors file.
+    """
+    return {name: (entry.dtype, entry.shape) for name, entry in _header(Path(path))[1].items()}
 
 
 def save(path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], spec: ModelSpec) -> None:
@@ -130,40 +190,45 @@ def save(path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], spec
     write_whole(path, data)
 
 
-def _header(path: Path) -> dict[str, object]:
+def _header(path: Path) -> tuple[Mapping[str, Any], dict[str, _Entry]]:
+    """The metadata, and what is stated of each tensor."""
     try:
-        with open(path, "rb") as f:
-            size = os.fstat(f.fileno()).st_size
-            head, first = f.read(8), f.read(1)
-            f.seek(8)
-            length = int.from_bytes(head, "little")
-            # A header's length may begin with these bytes too, but then the header itself follows.
-            if (head[:2] == b"PK" or head[:1] == b"\x80") and first != b"{":
-                raise WeightsError(
-                    f"{path}: a pickle or zip archive; only safetensors is ever loaded. Convert it yourself"
-                )
-            if len(head) < 8 or not 2 <= length <= min(_MAX_HEADER, size - 8) or size > _MAX_FILE:
-                raise WeightsError(
-                    f"{path}: no safetensors, or truncated (header of {length} bytes in a file of {size})"
-                )
-            header = json.loads(f.read(length))
+        # A pipe without a writer must not block.
+        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as f:
+            state = os.fstat(f.fileno())
+            if not stat.S_ISREG(state.st_mode):
+                raise WeightsError(f"{path}: is no plain file; expected a safetensors file")
+            text, size = _header_text(path, f, state.st_size), state.st_size
     except OSError as e:
         raise WeightsError(f"{path}: cannot be read ({e.strerror}); expected a safetensors file") from e
-    except (ValueError, RecursionError) as e:
-        raise WeightsError(f"{path}: no safetensors header ({e}); fetch the file again") from e
+    except ValueError as e:
+        raise WeightsError(f"{shown(str(path))}: cannot be read ({e}); expected a safetensors file") from e
+    header = parse_json(text, f"{path}: safetensors header", WeightsError, "the header of a safetensors file")
     if not isinstance(header, dict):
-        raise WeightsError(f"{path}: no safetensors header")
-    _check_extent(path, header, size - 8 - length)
-    return header
+        raise WeightsError(f"{path}: no safetensors header; fetch the file again")
+    metadata = header.pop("__metadata__", {})
+    where = f"{path}: [tensors]"
+    conform(Mapping[_TensorName, Any], dict.fromkeys(header), where, WeightsError)
+    entries = {name: build(_Entry, entry, f"{where} {name}", WeightsError) for name, entry in header.items()}
+    _check_extent(path, entries, size - 8 - len(text))
+    return metadata if isinstance(metadata, dict) else {}, entries
 
 
-def _check_extent(path: Path, header: dict[str, object], body: int) -> None:
-    try:
-        ends = [int(e["data_offsets"][1]) for k, e in header.items() if k != "__metadata__"]  # type: ignore[index]
-    except (TypeError, KeyError, IndexError, ValueError) as e:
-        raise WeightsError(f"{path}: no safetensors header (a tensor without its place); fetch the file again") from e
-    if max(ends, default=0) != body:
+def _header_text(path: Path, file: BinaryIO, size: int) -> bytes:
+    head, first = file.read(8), file.read(1)
+    file.seek(8)
+    length = int.from_bytes(head, "little")
+    # A header's length may begin with these bytes too, but then the header itself follows.
+    if (head[:2] == b"PK" or head[:1] == b"\x80") and first != b"{":
+        raise WeightsError(f"{path}: a pickle or zip archive; only safetensors is ever loaded. Convert it yourself")
+    if len(head) < 8 or not 2 <= length <= min(_MAX_HEADER, size - 8) or size > _MAX_FILE:
+        raise WeightsError(f"{path}: no safetensors, or truncated (header of {length} bytes in a file of {size})")
+    return file.read(length)
+
+
+def _check_extent(path: Path, entries: Mapping[str, _Entry], body: int) -> None:
+    end = max((entry.data_offsets[1] for entry in entries.values()), default=0)
+    if end != body:
         raise WeightsError(
-            f"{path}: truncated or padded: {body} bytes of tensors, expected {max(ends, default=0)}; "
-            "fetch the file again"
+            f"{path}: truncated or padded: {body} bytes of tensors, expected {end}; fetch the file again"
         )

@@ -100,7 +100,7 @@ def parse_toml(data: bytes, where: str, error: Refusal) -> dict[str, Any]:
     except RecursionError as e:
         raise error(f"{where}: nested too deeply; expected tables and lists up to {MAX_DEPTH} deep") from e
     except ValueError as e:
-        raise error(f"{where}: no TOML ({_escaped(e)})") from e
+        raise error(f"{where}: not TOML ({_escaped(e)})") from e
     _refuse_depth(record, where, error)
     return record
 
@@ -134,7 +134,7 @@ def parse_json(data: bytes | str, where: str, error: Refusal, expected: str) -> 
     except RecursionError as e:
         raise error(f"{where}: nested too deeply; expected {expected}") from e
     except ValueError as e:
-        raise error(f"{where}: no JSON ({_escaped(e)}); expected {expected}") from e
+        raise error(f"{where}: not JSON ({_escaped(e)}); expected {expected}") from e
     _refuse_depth(record, where, error)
     return record
 

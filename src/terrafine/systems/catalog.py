@@ -15,6 +15,7 @@ from terrafine.errors import MissingExtraError, NoModelError, UsageError, Weight
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options, System
 from terrafine.nn.weights import digest, read_spec
+from terrafine.schema.check import filled
 
 __all__ = [
     "ModelRef",
@@ -286,7 +287,12 @@ def _named(name: str, scale: int, options: Options) -> ModelRef:
 
 def _at_scale(spec: ModelSpec, scale: int) -> ModelSpec:
     """The spec of weights that serve several scales, at one of them: halo and tile follow."""
-    fresh = find_system(spec.system).describe(None, spec.network, scale)
+    try:
+        fresh = find_system(spec.system).describe(None, spec.network, scale)
+    except TypeError as e:
+        raise WeightsError(
+            f"{spec.name}: its spec lists scales {list(spec.scales)}, and weights of {spec.system} serve one"
+        ) from e
     return replace(spec, scale=scale, halo=fresh.halo, tile=fresh.tile, multiple=fresh.multiple)
 
 
@@ -294,6 +300,11 @@ def _reference(path: Path, options: Options) -> ModelRef:
     spec = read_spec(path)
     if spec.system not in system_names():
         raise WeightsError(f"{path}: made for system {spec.system!r}; this Terrafine has {', '.join(system_names())}")
+    system = find_system(spec.system)
+    if system.build is None:
+        raise WeightsError(f"{path}: system {spec.system!r} has no weights; expected a model with a network")
+    if system.network is not None:
+        filled(system.network, spec.network, f"{path}: [network]", WeightsError)
     return ModelRef(spec.name, spec, path, digest(path), options)
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from terrafine.errors import UsageError, WeightsError
+from terrafine.errors import MissingExtraError, TerrafineError, UsageError, WeightsError
 from terrafine.nn.spec import ModelSpec
-from terrafine.nn.weights import digest, load
+from terrafine.nn.weights import digest, layout, load
 from terrafine.systems.catalog import ModelRef, find_system
 
 if TYPE_CHECKING:
@@ -38,26 +38,44 @@ def load_network(ref: ModelRef) -> nn.Module:
     WeightsError
         For a model without weights, or a file whose tensors or spec do not fit its system.
     """
+    from terrafine.nn.outline import differences, outline
+
     system = find_system(ref.spec.system)
     if ref.path is None or system.build is None:
         raise WeightsError(f"{ref.name} is an interpolation without a network")
-    _, tensors = load(ref.path)
+    try:
+        expected = outline(system.build, ref.spec.network, ref.spec.scale)
+    except MissingExtraError:
+        raise
+    except TerrafineError as e:
+        raise WeightsError(f"{ref.path}: {e}") from e
+    if wrong := differences(expected, layout(ref.path)):
+        raise WeightsError(
+            f"{ref.path}: the tensors do not fit system {ref.spec.system!r}, as its spec describes it: "
+            f"{'; '.join(wrong)}; fetch it again"
+        )
+    spec, tensors = load(ref.path)
     try:
         network = system.build(ref.spec.network, ref.spec.scale)
         network.load_state_dict(tensors)
     except (RuntimeError, TypeError, ValueError) as e:
         raise WeightsError(f"{ref.path}: the tensors do not fit system {ref.spec.system!r}: {_first_line(e)}") from e
     network.eval()
-    _check_spec(ref, system.describe(network, ref.spec.network, ref.spec.scale))
+    try:
+        _check_spec(ref, ref.spec, system.describe(network, ref.spec.network, ref.spec.scale))
+        _check_spec(ref, spec, described := system.describe(network, spec.network, spec.scale))
+    except UsageError as e:
+        raise WeightsError(f"{ref.path}: {e}") from e
+    if unknown := sorted(set(spec.outputs) - set(described.outputs)):
+        raise WeightsError(f"{ref.path}: outputs {unknown} are none of its network; expected {list(described.outputs)}")
     return network
 
 
-def _check_spec(ref: ModelRef, built: ModelSpec) -> None:
-    """Raise WeightsError where the spec in the file contradicts the network that was built from it."""
-    spec = ref.spec
+def _check_spec(ref: ModelRef, spec: ModelSpec, built: ModelSpec) -> None:
+    """Raise WeightsError where a spec contradicts the network that was built from it."""
     wrong = [
         f"{field} is {getattr(spec, field)!r}, expected {getattr(built, field)!r}"
-        for field in ("inputs", "tiling", "relative")
+        for field in ("scale", "inputs", "tiling", "relative")
         if getattr(spec, field) != getattr(built, field)
     ]
     if set(spec.guides) != set(built.guides):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,6 +17,8 @@ from torch import Tensor, nn, optim
 
 from terrafine.atomic import write_whole
 from terrafine.errors import RecipeError, WeightsError
+from terrafine.schema.check import conform
+from terrafine.schema.types import Within
 from terrafine.training.balance import Balance
 from terrafine.training.optimisers import Muon
 from terrafine.training.schedule import Optim, Stop
@@ -24,6 +26,8 @@ from terrafine.training.schedule import Optim, Stop
 __all__ = ["State", "averaged", "read_checkpoint", "start_state", "write_checkpoint"]
 
 _FORMAT = "terrafine-checkpoint/2"
+_Step = Annotated[int, Within(0, 10**12)]
+_Numbers = Mapping[Literal["best", "waited", "stalled", "plateau"], float]
 
 
 @dataclass(slots=True)
@@ -197,7 +201,7 @@ def read_checkpoint(path: Path, state: State, recipe_digest: str) -> None:
     metadata, tensors = _open(path, recipe_digest)
     try:
         _fill(state, metadata, tensors)
-    except (KeyError, RuntimeError, ValueError) as e:
+    except (KeyError, RuntimeError, ValueError, RecipeError) as e:
         raise RecipeError(
             f"{path}: does not fit the networks of this version of Terrafine ({str(e).splitlines()[0]}); use another "
             "out=DIR, or start over with restart=True"
@@ -205,8 +209,8 @@ def read_checkpoint(path: Path, state: State, recipe_digest: str) -> None:
 
 
 def _fill(state: State, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
-    state.step = int(metadata["step"])
-    state.numbers.update(json.loads(metadata["numbers"]))
+    state.step = conform(_Step, int(metadata["step"]), "step", RecipeError)
+    state.numbers.update(conform(_Numbers, json.loads(metadata["numbers"]), "numbers", RecipeError))
     for prefix, copy in (("average.", state.average), ("best.", state.best or {})):
         for k, v in _part(tensors, prefix).items():
             copy[k].copy_(v)

@@ -10,16 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from terrafine.atomic import write_whole
-from terrafine.errors import JobError, OutputError
+from terrafine.errors import DataError, JobError, OutputError
 from terrafine.host import lock_exclusively
 from terrafine.private import open_own_file
+from terrafine.schema.check import conform
 
 __all__ = ["RunFolder", "open_folder", "writing"]
 
 _LOCK = ".lock"
+_Line = Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -252,11 +254,11 @@ def _read_log(path: Path, upto: int) -> list[dict[str, float]]:
     """The lines of a log up to a step; a line torn by a crash is dropped."""
     lines: list[dict[str, float]] = []
     if path.exists():
-        for text in path.read_text(encoding="utf-8").splitlines():
+        for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                line = json.loads(text)
-            except ValueError:
+                line = conform(_Line, json.loads(text), f"{path}: line", DataError)
+            except (ValueError, RecursionError, DataError):
                 break
-            if line["step"] <= upto:
+            if line.get("step", upto + 1) <= upto:
                 lines.append(line)
     return lines

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 import torch
 from torch import nn
 
-from terrafine.errors import NoModelError, RecipeError
+from terrafine.errors import NoModelError, RecipeError, WeightsError
+from terrafine.nn.outline import outline
 from terrafine.nn.system import System
 from terrafine.nn.task import Training
 from terrafine.nn.weights import load
@@ -198,8 +199,9 @@ class Task(Generic[Kind]):
         if self.system.build is None:
             raise RecipeError(f"system {self.system.name!r} has no weights to train")
         try:
+            outline(self.system.build, self.recipe.network, self.scale)
             return self.system.build(self.recipe.network, self.scale)
-        except (ArithmeticError, LookupError, RuntimeError, ValueError) as e:
+        except (ArithmeticError, LookupError, RuntimeError, ValueError, WeightsError) as e:
             raise RecipeError(f"[network] does not fit system {self.system.name!r}: {e}") from e
 
     def networks(self, root: Path, device: torch.device) -> tuple[nn.Module, dict[str, nn.Module]]:
@@ -226,6 +228,7 @@ class Task(Generic[Kind]):
         """
         if self.recipe.adversary and not self.hooks.adversarial:
             raise RecipeError(f"[adversary]: system {self.system.name!r} has no discriminators; expected no such table")
+        self.settings["data_root"] = root
         torch.manual_seed(self.recipe.seed)
         try:
             network = self._built()

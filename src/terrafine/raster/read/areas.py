@@ -23,11 +23,13 @@ from terrafine.raster import grid
 from terrafine.raster.protocol import Readable
 from terrafine.raster.read import integrity
 from terrafine.raster.read.rasterize import read_features
+from terrafine.schema.types import CONTROL
 
 __all__ = ["Areas", "Regions", "read_regions"]
 
 PathLike = str | os.PathLike[str]
 _KM2 = 1e6
+_NAME = 200  # characters of a region's name
 _CELLS = 1_000_000  # cells whose regions are looked up together: about 30 MB
 
 
@@ -123,7 +125,7 @@ def read_regions(path: PathLike, geobox: GeoBox, name: str | None = None) -> Reg
         parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(moved)))
         found = [p for p in parts if p.geom_type == "Polygon" and p.intersects(here)]
         if found:
-            number = names.setdefault(str(fields[field]), len(names))
+            number = names.setdefault(CONTROL.sub("", str(fields[field]))[:_NAME], len(names))
             polygons += [(p, number) for p in found]
     if not polygons:
         raise GridError(f"{text}: no polygon overlaps the image; expected regions inside its extent")

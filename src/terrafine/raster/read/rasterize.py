@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import shapely
@@ -19,6 +18,9 @@ from shapely.geometry import box, shape
 
 from terrafine.errors import GridError, MissingExtraError, SourceError, UsageError
 from terrafine.raster import grid
+from terrafine.schema.check import conform
+from terrafine.schema.files import read_json
+from terrafine.schema.types import Matches, shown
 
 __all__ = ["ROAD_WIDTHS_M", "Shapes", "read_features", "read_shapes"]
 
@@ -182,14 +184,56 @@ def _width(tags: Mapping[str, Any], widths: Mapping[str, float]) -> float | None
     return widths.get(str(tags.get("highway") or tags.get("class") or "").removesuffix("_link"))
 
 
+_CRS = Annotated[str, Matches(r"[A-Za-z0-9:._/# -]{1,200}", "the name of a CRS, as urn:ogc:def:crs:EPSG::32632")]
+_MOST_BYTES = 500_000_000
+
+
 def _geojson(path: str) -> tuple[Iterable[tuple[Any, Mapping[str, Any]]], CRS]:
+    expected = "a GeoJSON FeatureCollection"
+    text = read_json(path, SourceError, expected, _MOST_BYTES)
+    listed = text.get("features") if isinstance(text, dict) else None
+    if not isinstance(listed, list):
+        raise SourceError(f"{path}: no `features` in it; expected {expected}")
+    features = [one for n, f in enumerate(listed) if (one := _feature(f, f"{path}: [features {n}]"))]
+    stated = text.get("crs")
+    if stated is None:
+        return features, grid.parse_crs("OGC:CRS84", path, "expected a GeoJSON in longitude and latitude")
+    name = stated.get("properties", {}) if isinstance(stated, dict) else stated
+    name = name.get("name") if isinstance(name, dict) else name
+    conform(_CRS, name, f"{path}: [crs] name", SourceError)
+    return features, grid.parse_crs(name, path, "expected a GeoJSON in longitude and latitude")
+
+
+def _feature(record: Any, where: str) -> tuple[Any, Mapping[str, Any]] | None:
+    """The geometry and the fields of a feature; None where it has no geometry."""
+    if not isinstance(record, dict):
+        raise SourceError(f"{where}: found {shown(record)}; expected a feature")
+    geometry, fields = record.get("geometry"), record.get("properties") or {}
+    if not isinstance(fields, dict):
+        raise SourceError(f"{where} properties = {shown(fields)}: expected a table")
+    if geometry is None:
+        return None
+    problem = f"{where} geometry: {shown(geometry)}; expected a GeoJSON geometry of finite coordinates"
+    if not isinstance(geometry, dict):
+        raise SourceError(problem)
     try:
-        text = json.loads(Path(path).read_text(encoding="utf-8"))
-        features = [(shape(f["geometry"]), f.get("properties") or {}) for f in text["features"] if f.get("geometry")]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, shapely.errors.ShapelyError) as error:
-        raise SourceError(f"{path}: not a readable GeoJSON ({error}); expected a FeatureCollection") from error
-    stated = ((text.get("crs") or {}).get("properties") or {}).get("name", "OGC:CRS84")
-    return features, grid.parse_crs(stated, path, "expected a GeoJSON in longitude and latitude")
+        found = shape(geometry)
+        finite = bool(np.isfinite(shapely.get_coordinates(found)).all())
+    # Shapely raises whatever numpy and Python do for what is no list of numbers.
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        OverflowError,
+        RecursionError,
+        shapely.errors.ShapelyError,
+    ) as error:
+        raise SourceError(f"{problem} ({shown(str(error), 100)})") from error
+    if not finite or found.is_empty:
+        raise SourceError(problem)
+    return found, fields
 
 
 def _ogr(path: str) -> tuple[Sequence[tuple[Any, Mapping[str, Any]]], CRS]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
@@ -276,10 +277,10 @@ def frozen(settings: Settings) -> dict[str, nn.Module]:
     if not wanted or _is_own(settings):
         return {}
     from terrafine.systems.jointseg.perceptual import LiteFeatures
-    from terrafine.systems.jointseg.pretrained import efficientnet_lite0, load_exactly
+    from terrafine.systems.jointseg.pretrained import LITE_FILE, efficientnet_lite0, load_exactly
 
     features = LiteFeatures()
-    load_exactly(features, efficientnet_lite0(), allow_unused=True)
+    load_exactly(features, efficientnet_lite0(Path(settings.get("data_root", ".")) / LITE_FILE), allow_unused=True)
     return {"perceptual": features}
 
 

