@@ -105,10 +105,10 @@ def _inferred(source: RasterSource, cells: tuple[float, float], resampled: str) 
                 return Resolved(product.on_cells(cells), "from its grid and whole metres", _alike(product))
     sensor, how, note = seen.sensor, _HOW[seen.verdict], _NOTE[seen.verdict]
     cell = math.sqrt(cells[0] * cells[1])
-    if seen.verdict == "unknown" and whole_metres and _SRTM_M[0] <= cell <= _SRTM_M[1]:
+    if seen.verdict in ("unknown", "blurred") and whole_metres and _SRTM_M[0] <= cell <= _SRTM_M[1]:
         near = find_product("srtm1" if cell < _SRTM_M[2] else "srtm3")
         sensor, how = near.on_cells(cells).sensor, f"not recognised, in whole metres as {near.label} is"
-        note = f"{note}; the sensor model of {near.label} is taken"
+        note = f"{_NOTE['unknown']}; the sensor model of {near.label} is taken"
     unknown = Product("unknown", "unknown", "", "", None, "", None, "m", sensor, None, f"inferred: {how}")
     return Resolved(unknown, how, f"{resampled}; {note}" if resampled and note else resampled or note)
 
