@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from terrafine.workflows.options import RunOptions as RunOptions
     from terrafine.workflows.options import TargetGrid as TargetGrid
     from terrafine.workflows.radar import map_radar as map_radar
+    from terrafine.workflows.train import pack_terrain as pack_terrain
     from terrafine.workflows.train import train as train
 
 _HOME = {
@@ -43,6 +44,7 @@ _HOME = {
     "map_impervious": "terrafine.workflows.impervious",
     "map_radar": "terrafine.workflows.radar",
     "measure_product": "terrafine.workflows.measure",
+    "pack_terrain": "terrafine.workflows.train",
     "sharpen_dem": "terrafine.workflows.dem",
     "sharpen_image": "terrafine.workflows.image",
     "train": "terrafine.workflows.train",
@@ -63,6 +65,7 @@ __all__ = [
     "map_impervious",
     "map_radar",
     "measure_product",
+    "pack_terrain",
     "sharpen_dem",
     "sharpen_image",
     "train",

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from terrafine.nn.device import changed
 from terrafine.systems import find_system
-from terrafine.training import device, runner, start
+from terrafine.training import runner, start
 
 
 class Moved(torch.Tensor):
@@ -38,5 +39,5 @@ def refuse_unmoved(monkeypatch: pytest.MonkeyPatch, system: str) -> list[str]:
     hooks = replace(training, forward=watched("forward"), predict=watched("predict"))
     fake = replace(find_system(system), training=hooks)
     monkeypatch.setattr(start, "find_system", lambda name: fake)
-    monkeypatch.setattr(runner, "to_device", lambda batch, where: device._mapped(batch, lambda t: t.as_subclass(Moved)))
+    monkeypatch.setattr(runner, "to_device", lambda batch, where: changed(batch, lambda t: t.as_subclass(Moved)))
     return called

@@ -45,6 +45,7 @@ FLAGS = {
     "out": "--out",
     "pixel_size_m": "--pixel-size",
     "reference_product": "--reference-product",
+    "precision": "--precision",
     "region_name": "--region-name",
     "product": "--product",
     "regions": "--region",

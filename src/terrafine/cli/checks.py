@@ -102,8 +102,14 @@ def _torch(name: str) -> Iterator[Check]:
     yield Check(name, "ok", f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}")
     flags = _cpu_flags() & {"avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16"}
     yield Check("CPU", "ok", f"{os.cpu_count()} cores; {', '.join(sorted(flags)) or 'no flags known'}")
-    devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    yield Check("GPU", "ok", ", ".join(devices) or "none: the CPU is used")
+    found = importlib.import_module("terrafine.nn.device").found_devices()
+    named = ", ".join(_device(d) for d in found)
+    yield Check("devices", "ok", f"{named}; --device auto takes {found[0].name}")
+
+
+def _device(device: Any) -> str:
+    memory = "" if device.memory_bytes is None else f", {device.memory_bytes / 1e9:.0f} GB"
+    return f"{device.name} ({device.model}{memory})" if device.model else str(device.name)
 
 
 def _engines(_: str) -> Iterator[Check]:

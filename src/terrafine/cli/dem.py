@@ -12,7 +12,7 @@ from terrafine.cli.options import running
 from terrafine.cli.parameter_types import GUIDE, at_most
 from terrafine.errors import UsageError
 from terrafine.workflows.dem import sharpen_dem
-from terrafine.workflows.options import ENGINES, Guidance, RunOptions
+from terrafine.workflows.options import ENGINES, PRECISIONS, Guidance, RunOptions
 
 if TYPE_CHECKING:
     from terrafine.inference.engine import RunReport
@@ -50,6 +50,13 @@ def _residual(report: RunReport) -> str:
 @option_of(sharpen_dem, "tolerance_m", "--tolerance", type=float, metavar="M", help="For --consistency soft.")
 @click.option("--self-ensemble", is_flag=True, help="Mean over the 8 mirrored and rotated inputs: 8 times the work.")
 @option_of(RunOptions, "engine", "--engine", type=click.Choice(ENGINES), help="Runs the network.")
+@option_of(
+    RunOptions,
+    "precision",
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    help="Of the network; heights are float32 in any case.",
+)
 @click.option("--vertical-datum", metavar="NAME", help="Datum of the heights, where the file does not say.")
 @click.option(
     "--elevation-unit", metavar="UNIT", help="Unit of the heights, where the file does not say: m, ft, us-ft."

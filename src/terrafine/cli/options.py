@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from terrafine.cli.advice import as_options
-from terrafine.cli.parameter_types import BAND, BYTES, human_bytes
+from terrafine.cli.defaults import option_of
+from terrafine.cli.parameter_types import BAND, BYTES, DEVICE, human_bytes
+from terrafine.workflows.options import RunOptions
 
 if TYPE_CHECKING:
     from terrafine.inference.engine import RunReport
@@ -32,6 +34,14 @@ READING = (
 """Options of every verb that reads rasters: what these may name in turn."""
 
 _RUNNING = (
+    option_of(
+        RunOptions,
+        "device",
+        "--device",
+        type=DEVICE,
+        metavar="NAME",
+        help="Where the model runs: cpu, cuda, cuda:N, mps.",
+    ),
     click.option("--memory", type=BYTES, metavar="SIZE", help="Refuse to use more, for example 4GB."),
     click.option("--dask", metavar="ADDRESS", help="Run on this Dask scheduler, for example tcp://scheduler:8786."),
     click.option(
@@ -95,11 +105,12 @@ def print_summary(destination: Path, extra: tuple[Callable[[RunReport], str], ..
     rate = rows * columns / 1e6 / max(report.seconds_total, 1e-9)
     of_model = " of the model's cells" if report.warped_to else ""
     rows, columns = report.warped_to or (rows, columns)
+    where = "" if report.device == "cpu" else f" on {report.device}"
     resumed = f", {report.shards_resumed} shards taken over from an earlier run" if report.shards_resumed else ""
     click.echo(
         f"{destination}: {rows:,} × {columns:,} cells, {human_bytes(destination.stat().st_size)}\n"
-        f"{report.seconds_total:.1f} s, {rate:.2f} Mpx/s{of_model}, {report.seconds_model:.1f} s of it in the model, "
-        f"peak memory {human_bytes(report.peak_memory_bytes)}{resumed}"
+        f"{report.seconds_total:.1f} s, {rate:.2f} Mpx/s{of_model}, {report.seconds_model:.1f} s of it in the model"
+        f"{where}, peak memory {human_bytes(report.peak_memory_bytes)}{resumed}"
     )
     for line in (*(f(report) for f in extra), *report.findings):
         click.echo(line)

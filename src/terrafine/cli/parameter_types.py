@@ -8,9 +8,10 @@ import re
 import click
 
 from terrafine.errors import UsageError
+from terrafine.workflows.device import check_device
 from terrafine.workflows.options import parse_size
 
-__all__ = ["BAND", "BYTES", "GUIDE", "at_most", "human_bytes"]
+__all__ = ["BAND", "BYTES", "DEVICE", "GUIDE", "at_most", "human_bytes"]
 
 
 class _Bytes(click.ParamType):  # type: ignore[type-arg]  # generic only in late versions of click
@@ -53,8 +54,22 @@ class _Guide(click.ParamType):  # type: ignore[type-arg]
         return band, file
 
 
+class _Device(click.ParamType):  # type: ignore[type-arg]
+    """`auto`, `cpu`, `cuda`, `cuda:1` or `mps`."""
+
+    name = "device"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            check_device(str(value))
+        except UsageError as e:
+            self.fail(str(e), param, ctx)
+        return str(value)
+
+
 BYTES = _Bytes()
 BAND = _Band()
+DEVICE = _Device()
 GUIDE = _Guide()
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from terrafine.cli.defaults import option_of
-from terrafine.workflows.train import DEVICES
+from terrafine.cli.parameter_types import BYTES, DEVICE, human_bytes
+from terrafine.errors import UsageError
+from terrafine.workflows.train import pack_terrain
 from terrafine.workflows.train import train as run
 
 __all__ = ["train"]
@@ -17,7 +19,7 @@ __all__ = ["train"]
 @click.command(short_help="Train the model that a recipe describes.")
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE.toml")
 @click.option("--restart", is_flag=True, help="Start from scratch where --out holds a checkpoint.")
-@option_of(run, "device", "--device", type=click.Choice(DEVICES))
+@option_of(run, "device", "--device", type=DEVICE, metavar="NAME", help="Where it trains: cpu, cuda, cuda:N, mps.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Run folder.  [default: runs/RECIPE]")
 @option_of(
     run,
@@ -30,15 +32,32 @@ __all__ = ["train"]
     help="Folder that the recipe's file names start from.",
 )
 @click.option("--start", metavar="WEIGHTS", help="A file or the name of weights to start from, not the recipe's.")
+@click.option(
+    "--pack", type=click.Path(path_type=Path), metavar="FILE", help="Write the terrain into FILE, train nothing."
+)
+@click.option("--pack-limit", "limit", type=BYTES, metavar="SIZE", help="Refuse a larger --pack, for example 64MB.")
+@click.option(
+    "--packed",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Train from a file of --pack, without the data folder.",
+)
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads.  [default: all]")
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
-def train(recipe: Path, quiet: bool, **options: Any) -> None:
+def train(recipe: Path, quiet: bool, pack: Path | None, limit: int | None, **options: Any) -> None:
     """Train the model that RECIPE describes and write one safetensors file.
 
     RECIPE is a file, or the name of a shipped one, as ridgeline-x4.toml, or of a variant of it, as
     jointseg-region.toml. The same recipe, data and seed give the same weights on one CPU core. The same command resumes
     a run that was cut off.
     """
+    if pack is not None:
+        size = pack_terrain(recipe, pack, data_root=options["data_root"], limit=limit)
+        if not quiet:
+            click.echo(f"{pack}: {human_bytes(size)}; train from it with --packed")
+        return
+    if limit is not None:
+        raise UsageError("--pack-limit is of --pack, which is not given; add it, or leave --pack-limit out")
     result = run(recipe, progress=not quiet, **options)
     if not quiet:
         click.echo(f"{result.weights}: {result.steps:,} steps")

@@ -21,7 +21,7 @@ from terrafine.inference.assemble import Residuals, add_tile, assemble_rows, res
 from terrafine.inference.context import JobContext
 from terrafine.inference.crop import check_residual, crop_tiles
 from terrafine.inference.executors import ExecutorStats
-from terrafine.inference.executors.dask import require_distributed, run_dask
+from terrafine.inference.executors.dask import GPU, require_distributed, run_dask
 from terrafine.inference.executors.serial import run_serial
 from terrafine.inference.job import Job, job_folder
 from terrafine.inference.plan import Plan
@@ -70,6 +70,8 @@ class RunReport:
         Largest |block mean of the output − input|, before any warp; for images in reflectance.
     warped_to
         Shape (y, x) of the output where it was warped to another grid, else None.
+    device
+        Where the model computed.
     notes
         Remarks about the input.
     findings
@@ -86,6 +88,7 @@ class RunReport:
     peak_memory_bytes: int
     residual_m: float
     warped_to: tuple[int, int] | None = None
+    device: str = "cpu"
     notes: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
 
@@ -105,6 +108,7 @@ def run_job(
     progress: Progress | None = None,
     output_bytes: int | None = None,
     residual_limit: float | None = None,
+    device: str = "cpu",
 ) -> RunReport:
     """Run every unfinished shard, publish the output and remove the job folder.
 
@@ -140,6 +144,8 @@ def run_job(
     residual_limit
         Largest difference between block means of the output and the input that may be published, in the input's unit;
         None for any.
+    device
+        Where the model computes; on Dask, `cuda` sends shards only to workers with the resource GPU.
 
     Returns
     -------
@@ -173,7 +179,7 @@ def run_job(
         check_free_space(destination, needed - plan.shard_bytes * len(done) // plan.shards)
         context = JobContext(plan, spec, source, open_model, outputs, job.folder.absolute(), job.key, residual_limit)
         try:
-            stats = _run(context, done, dask, progress)
+            stats = _run(context, done, dask, progress, device)
             residual = residuals(context)
             check_residual(context, residual.largest)
         except OutputError:  # another try would give the same output
@@ -193,6 +199,7 @@ def run_job(
         end - publishing,
         peak_memory_bytes(),
         residual.largest,
+        device=device,
     )
 
 
@@ -254,12 +261,16 @@ def _removed_where_useless(job: Job) -> Iterator[None]:
         raise
 
 
-def _run(context: JobContext, done: set[int], dask: str | Client | None, progress: Progress) -> ExecutorStats:
+def _run(
+    context: JobContext, done: set[int], dask: str | Client | None, progress: Progress, device: str
+) -> ExecutorStats:
     total = context.plan.output_shape[0] * context.plan.output_shape[1]
     todo = (i for i in range(context.plan.shards) if i not in done)
     progress.start(context.spec.name, total, total * len(done) // context.plan.shards)
     try:
-        return run_serial(context, todo, progress) if dask is None else run_dask(context, todo, dask, progress)
+        if dask is None:
+            return run_serial(context, todo, progress)
+        return run_dask(context, todo, dask, progress, resources=GPU if device.startswith("cuda") else None)
     finally:
         progress.stop()
 

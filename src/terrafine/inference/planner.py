@@ -21,6 +21,8 @@ _ROWS_BYTES = 32 * _MB  # a block of finished rows on its way into the output fi
 _GUIDE_BYTES = 8  # value and mask of one guide in one fine cell, both float32
 _GUIDE_WORK = 64  # a fine cell while one guide's dates are summed in float64, resampled and stacked
 _QUEUE = 2  # shards read ahead, and batches waiting to be committed
+_DEVICE_BASE = 300 * _MB  # weights and the libraries' own workspaces on a GPU; assumed, not measured
+_DEVICE_SHARE = 1.5  # blocks of the allocator and workspaces of convolutions, for each byte of activations; assumed
 _FILL_REACH = 3  # cells read around a window to fill its nodata, in halos
 
 
@@ -36,6 +38,7 @@ def make_plan(
     guides: int = 0,
     shard_pixels: int | None = None,
     more_written: int = 0,
+    device_bytes: int | None = None,
 ) -> Plan:
     """Plan a run that fits into the memory limit, with the largest batch and tile up to the preferred ones.
 
@@ -61,6 +64,8 @@ def make_plan(
         Largest number of output cells of a shard; smaller for a slow model, because a kill loses the unfinished shard.
     more_written
         Bands of the published files that are derived from the outputs.
+    device_bytes
+        Free memory of the GPU that the model runs on; None where it shares that of the machine.
 
     Returns
     -------
@@ -80,14 +85,22 @@ def make_plan(
             f"cannot plan a raster of {shape} with tiles of {side} in batches of {batch}; all must be 1 or more"
         )
     bands = len(spec.outputs) if outputs is None else outputs
-    smallest = None
+    smallest, device_need = None, 0
     for some_batch, some_side in _candidates(batch, side, spec):
         plan = _lay_out(shape, spec, some_side, some_batch, bands, shard_pixels or _SHARD_PIXELS)
         plan = dataclasses.replace(plan, memory_bytes=_projected(plan, bytes_per_cell, guides, more_written))
-        if memory_bytes is None or plan.memory_bytes <= memory_bytes:
+        device_need = _projected_on_device(plan, bytes_per_cell, guides)
+        fits = device_bytes is None or device_need <= device_bytes
+        if fits and (memory_bytes is None or plan.memory_bytes <= memory_bytes):
             return plan
         if smallest is None or plan.memory_bytes < smallest.memory_bytes:
             smallest = plan
+    if device_bytes is not None and device_need > device_bytes:
+        raise ResourceError(
+            f"{spec.name} ×{spec.scale} needs about {device_need / _MB:,.0f} MB of the GPU's memory even with its "
+            f"smallest tiles, and {device_bytes / _MB:,.0f} MB are free; stop other programs that use it, or choose "
+            'device="cpu"'
+        )
     needed = 0 if smallest is None else smallest.memory_bytes
     allowed = 0 if memory_bytes is None else memory_bytes
     raise ResourceError(
@@ -158,3 +171,10 @@ def _projected(plan: Plan, bytes_per_cell: int, guides: int, more_written: int) 
 
 def _up(n: int, multiple: int) -> int:
     return -(-n // multiple) * multiple
+
+
+def _projected_on_device(plan: Plan, bytes_per_cell: int, guides: int) -> int:
+    """Peak on a GPU: weights and workspaces, and the model on one batch with what it is given and gives."""
+    (ty, tx), around = plan.tile, 2 * plan.halo
+    cells = plan.batch * (ty + around) * (tx + around)
+    return _DEVICE_BASE + int(_DEVICE_SHARE * cells * (bytes_per_cell + plan.scale**2 * _GUIDE_BYTES * guides))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from terrafine.errors import UsageError
 from terrafine.nn.blocks import channels_last
+from terrafine.nn.device import autocast, full_float32, to_device, to_host
 from terrafine.nn.dihedral import COUNT, inverse, transform, transform_sizes
 from terrafine.nn.model import Tiles
 from terrafine.nn.spec import ModelSpec
@@ -46,7 +47,7 @@ class ElevationModel:
 
     The observation is kept in subcell form, where the block mean is a mean over channels: `hard` subtracts it, `soft`
     subtracts the part above the tolerance, `none` leaves it. The mean and the sum with the cell's height are computed
-    in float64 and rounded once.
+    in float64 on the CPU and rounded once, so that they are the same on every device.
 
     Parameters
     ----------
@@ -57,14 +58,15 @@ class ElevationModel:
     forward
         (network, heights (n, 1, y, x) in metres, pixel sizes (n, 2, y, 1) in metres[, guides]) -> `Relief`.
     options
-        Consistency, tolerance, self-ensemble and engine.
+        Consistency, tolerance, self-ensemble, engine, device and precision.
     """
 
     def __init__(self, spec: ModelSpec, network: nn.Module | None, forward: Forward, options: Options) -> None:
         self.spec = spec
         self.options = options
         self.forward = forward
-        self.network = channels_last(network.eval()) if network is not None else nn.Identity()
+        self.device = torch.device(options.device)
+        self.network = channels_last(network.eval(), self.device) if network is not None else nn.Identity()
 
     @torch.inference_mode()
     def __call__(self, tiles: Tiles) -> dict[str, NDArray[np.float32]]:
@@ -103,7 +105,9 @@ class ElevationModel:
         return {name: np.ascontiguousarray(value.numpy()) for name, value in out.items()}
 
     def _once(self, heights: Tensor, pixel: Tensor, *guides: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
-        out = self.forward(self.network, heights, pixel, *guides)
+        given = to_device((heights, pixel, *guides), self.device)
+        with full_float32(), autocast(self.device, self.options.precision):
+            out = to_host(self.forward(self.network, *given))
         sigma = None if out.log_sigma is None else out.log_sigma.exp() * self.spec.calibration.get("sigma", 1.0)
         return out.relief, sigma
 

@@ -37,6 +37,10 @@ class Options:
         `torch`, `onnx` or `openvino`.
     threads
         Number of threads of the engine; None leaves the number to it.
+    device
+        Where the model computes, as `terrafine.nn.device.find_device` resolves it.
+    precision
+        Of the network's own convolutions, `float32` or `bfloat16`; heights and fixed filters are float32 in any case.
     outputs
         Bands requested from a model that offers others than its spec lists; empty for those of the spec.
     """
@@ -47,6 +51,8 @@ class Options:
     uncertainty: bool = False
     engine: str = "torch"
     threads: int | None = None
+    device: str = "cpu"
+    precision: str = "float32"
     outputs: tuple[str, ...] = ()
 
     @property

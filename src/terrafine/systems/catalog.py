@@ -117,6 +117,8 @@ def find_model(
     uncertainty: bool = False,
     engine: str = "torch",
     threads: int | None = None,
+    device: str = "cpu",
+    precision: str = "float32",
     verb: str = "dem",
     outputs: tuple[str, ...] = (),
 ) -> ModelRef:
@@ -128,7 +130,7 @@ def find_model(
         Name of a shipped model, or path of a weights file.
     scale
         Output cells along one side of an input cell.
-    consistency, tolerance_m, self_ensemble, uncertainty, engine, threads
+    consistency, tolerance_m, self_ensemble, uncertainty, engine, threads, device, precision
         As in `terrafine.nn.system.Options`.
     verb
         Verb of the command line that runs the model: `dem`, `height` or `map`.
@@ -157,9 +159,11 @@ def find_model(
         raise UsageError(f"engine {engine!r}: expected one of {_ENGINES}")
     if scale < 2 and verb == "dem":
         raise UsageError(f"scale {scale}: expected 2, 3 or 4, the output cells along one side of an input cell")
+    if engine != "torch" and (device != "cpu" or precision != "float32"):
+        raise UsageError(f"engine {engine!r} runs on the CPU in float32; found device {device!r}, {precision}")
     if not tolerance_m >= 0:
         raise UsageError(f"tolerance {tolerance_m} m: expected 0 or more")
-    options = Options(consistency, tolerance_m, self_ensemble, uncertainty, engine, threads, outputs)
+    options = Options(consistency, tolerance_m, self_ensemble, uncertainty, engine, threads, device, precision, outputs)
     ref = _named(os.fspath(name_or_path), scale, options)
     if ref.path is not None:
         require_engine(engine)

@@ -108,6 +108,10 @@ def load_model(ref: ModelRef) -> Model:
     """
     if ref.path is not None and digest(ref.path) != ref.sha256:
         raise WeightsError(f"{ref.path}: changed since this run was planned; plan it again")
+    if ref.options.device != "cpu":  # on a Dask worker too, whose device only it can see
+        from terrafine.nn.device import find_device
+
+        find_device(ref.options.device)
     system = find_system(ref.spec.system)
     network = load_network(ref) if ref.path is not None else None
     if ref.options.threads:

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor, nn, optim
 
 from terrafine.errors import DataError
+from terrafine.nn.device import autocast, full_float32, to_device
 from terrafine.training.checkpoint import State, averaged, write_checkpoint
 from terrafine.training.curve import draw_curve
-from terrafine.training.device import SINGLE_PROCESS, Workers, autocast, full_float32, to_device
 from terrafine.training.folder import RunFolder, writing
 from terrafine.training.schedule import rate_at
 from terrafine.training.task import Data, Task
+from terrafine.training.workers import SINGLE_PROCESS, Workers
 
 __all__ = ["Progress", "finished", "fit"]
 

@@ -11,18 +11,19 @@ from typing import Any
 import torch
 
 from terrafine.errors import RecipeError
+from terrafine.nn.device import find_device, full_float32
 from terrafine.schema.types import shown
 from terrafine.systems import find_system, recipe_folders, system_names
 from terrafine.training.balance import Balance
 from terrafine.training.checkpoint import averaged, read_checkpoint, start_state
 from terrafine.training.curve import check_extras
 from terrafine.training.data_record import data_record, require_unchanged
-from terrafine.training.device import find_device, full_float32, join_workers
 from terrafine.training.folder import RunFolder, open_folder, writing
 from terrafine.training.recipe import base_recipe, read_recipe, read_tables
 from terrafine.training.result import write_result
 from terrafine.training.runner import Progress, fit
 from terrafine.training.task import Task, task_class
+from terrafine.training.workers import join_workers
 
 __all__ = ["TrainingResult", "find_recipe", "read_task", "train"]
 
@@ -58,6 +59,7 @@ def train(
     threads: int | None = None,
     progress: Progress | None = None,
     start: PathLike | None = None,
+    packed: PathLike | None = None,
 ) -> TrainingResult:
     """Train the model that a recipe describes.
 
@@ -73,7 +75,7 @@ def train(
         Run folder, which receives recipe.json, log.jsonl, curve.png, checkpoint.safetensors, pictures where the task
         draws some, and at the end the weights. A folder that holds a checkpoint of the same recipe is resumed.
     device
-        `auto`, `cpu`, `cuda`, or a device of torch, such as `cuda:1`.
+        As in `terrafine.nn.device.find_device`.
     restart
         Start from scratch where there is a checkpoint.
     threads
@@ -82,6 +84,8 @@ def train(
         Function that is called after each step with (step, steps, losses and scores).
     start
         Weights to start from, in place of the recipe's.
+    packed
+        File of `Task.pack`, read in place of the data folder.
 
     Returns
     -------
@@ -95,6 +99,10 @@ def train(
         installed; a folder that another process uses; a folder that cannot be written.
     """
     task = read_task(recipe, start=start)
+    if packed is not None:
+        if type(task).pack is Task.pack:
+            raise RecipeError(f"packed={os.fspath(packed)!r}: only recipes of elevation train from packed terrain")
+        task.packed = Path(packed)
     check_extras()
     task.check_extras()
     workers = join_workers()
@@ -109,7 +117,9 @@ def train(
     state = start_state(network, discriminators, plan.optim, plan.stop, balance)
     target = Path(out).resolve() if ".." in Path(out).parts else Path(out)  # a/.. does not require a folder a
     weights = target / f"{plan.stem}.safetensors"
-    record = data_record(root, task.files(root)) if workers.is_first else {}
+    record = (
+        data_record(root if task.packed is None else task.packed.parent, task.files(root)) if workers.is_first else {}
+    )
 
     def run(folder: RunFolder) -> dict[str, float]:
         if not restart and folder.checkpoint.exists():

@@ -64,6 +64,8 @@ class Task(Generic[Kind]):
         Type of its recipes; it lists the held-out scores and the defaults of `[optim]` and `[stop]`.
     hooks
         Training functions of the system.
+    packed
+        File of `terrafine train --pack` that is read in place of the data folder; None for the folder.
     settings
         Settings that the system's functions get, as `terrafine.nn.task.Settings`.
 
@@ -74,6 +76,7 @@ class Task(Generic[Kind]):
     """
 
     recipe_type: ClassVar[type[Recipe]]
+    packed: Path | None = None
 
     def __init__(self, system: System, recipe: Kind) -> None:
         if system.training is None or system.build is None:
@@ -144,6 +147,30 @@ class Task(Generic[Kind]):
             Band -> share -> quantile; empty where they carry no information.
         """
         return {}
+
+    def pack(self, root: Path, path: Path, limit: int | None = None) -> int:
+        """Write the training data into one file, where the task has such a form.
+
+        Parameters
+        ----------
+        root
+            Data folder.
+        path
+            File to write.
+        limit
+            Bytes that it may have; None for any.
+
+        Returns
+        -------
+        int
+            Bytes of the file.
+
+        Raises
+        ------
+        RecipeError
+            For a task whose data cannot be packed.
+        """
+        raise RecipeError(f"data of the system {self.system.name!r} cannot be packed; only elevation can")
 
     def score(self, network: nn.Module, checks: Sequence[Any], step: int) -> dict[str, float]:
         """Compute the held-out scores of a network.

@@ -279,6 +279,7 @@ def _run_files(
         dask=run.dask,
         progress=run.reporter,
         residual_limit=ref.options.residual_limit_m,
+        device=run.device,
     )
     if picture is not None:
         with open_source([os.fspath(destination)]) as made:

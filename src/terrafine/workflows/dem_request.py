@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from terrafine.workflows.device import device_bytes
 from terrafine.workflows.options import RunOptions
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class DemRequest:
             uncertainty=self.uncertainty,
             engine=self.run.engine,
             threads=threads,
+            device=self.run.device,
+            precision=self.run.precision,
         )
 
     def refuse_early(self) -> None:
@@ -77,4 +80,5 @@ class DemRequest:
             tile=self.run.tile,
             guides=guides,
             bytes_per_cell=bytes_per_cell(ref, 4096),
+            device_bytes=device_bytes(self.run.device),
         )

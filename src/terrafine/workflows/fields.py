@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from terrafine.errors import UsageError
 from terrafine.raster.read.access import allow
+from terrafine.workflows.device import on_device
 from terrafine.workflows.options import Guidance, ReadOptions, RunOptions
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class DemFields(RadarFields, RunFields, total=False):
     vertical_datum: str | None
     product: str | os.PathLike[str] | Product | None
     engine: str
+    precision: str
     target_resolution: tuple[float, float] | None
     target_crs: str | None
 
@@ -147,7 +149,8 @@ def merge_options(
     Raises
     ------
     UsageError
-        For a keyword or a field that the verb does not take, naming the closest that it does.
+        For a keyword or a field that the verb does not take, naming the closest that it does, and for a device that
+        is not there.
     MissingExtraError
         For an engine or Dask that is not installed.
     """
@@ -163,7 +166,7 @@ def merge_options(
     merged = _replaced(options[0], given), _replaced(options[1], given)
     allow(merged[0].allow_folders, merged[0].allow_remote)
     _require_extras(merged[1])
-    return merged
+    return merged[0], on_device(merged[1]) if "device" in known else merged[1]
 
 
 def _replaced(part: Part, given: Mapping[str, Any]) -> Part:

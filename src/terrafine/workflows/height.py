@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from terrafine.errors import OutputError, UsageError
 from terrafine.workflows.advice import advice_for, names_own_arguments
+from terrafine.workflows.device import device_bytes
 from terrafine.workflows.fields import HeightFields, merge_options
 from terrafine.workflows.options import ReadOptions, RunOptions
 from terrafine.workflows.scene import require_clear
@@ -111,6 +112,7 @@ def estimate_height(
         1,
         uncertainty=uncertainty,
         threads=engine_threads(running.threads, out, running.dask, running.restart),
+        device=running.device,
         verb="height",
     )
     load_network(ref)
@@ -133,7 +135,12 @@ def estimate_height(
         # live activations: about six maps of the first width at a quarter of the cells, and the image
         each = bytes_per_cell(ref, 64 + 12 * int(ref.spec.network.get("width", 64)))
         plan = make_plan(
-            image.shape, ref.spec, memory_bytes=running.memory_bytes, tile=running.tile, bytes_per_cell=each
+            image.shape,
+            ref.spec,
+            memory_bytes=running.memory_bytes,
+            tile=running.tile,
+            bytes_per_cell=each,
+            device_bytes=device_bytes(running.device),
         )
         done = run_job(
             out,
@@ -147,6 +154,7 @@ def estimate_height(
             restart=running.restart,
             dask=running.dask,
             progress=running.reporter,
+            device=running.device,
         )
     if picture is not None:
         band = "relief" if ground is None else "elevation"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from terrafine.arguments import check_fields, check_kind, fits
 from terrafine.errors import UsageError
+from terrafine.workflows.device import check_device
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     from terrafine.inference.progress import Progress
     from terrafine.raster.products import Product
 
-__all__ = ["ENGINES", "Guidance", "ReadOptions", "RunOptions", "TargetGrid", "parse_size"]
+__all__ = ["ENGINES", "PRECISIONS", "Guidance", "ReadOptions", "RunOptions", "TargetGrid", "parse_size"]
 
 _THREADS = 1024  # more than any machine has cores; a library asked for millions dies
 ENGINES = ("torch", "openvino", "onnx")
+PRECISIONS = ("float32", "bfloat16")
 _FACTOR = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
@@ -90,12 +92,15 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How a run goes; of these only `engine`, `threads` and `tile` can affect the bytes of the output.
+    """How a run goes; of these `device`, `precision`, `engine`, `threads` and `tile` can affect the bytes.
 
     Parameters
     ----------
     device
-        Models run on the CPU; `cpu` is the only value.
+        Where the model computes: `cpu`, `cuda`, `cuda:N` or `mps`; `auto` takes a CUDA device where there is one, else
+        MPS, else the CPU. With `dask` it is that of the workers: `cuda` needs workers with the resource `GPU`.
+    precision
+        Of the network's convolutions: `float32`, or `bfloat16`, which is faster where the hardware computes in it.
     engine
         Runs the network: torch, openvino or onnx; the last two need an extra of the same name.
     memory
@@ -120,7 +125,8 @@ class RunOptions:
         For a value that no verb can use.
     """
 
-    device: str = "cpu"
+    device: str = "auto"
+    precision: str = "float32"
     engine: str = "torch"
     memory: int | str | None = None
     threads: int | None = None
@@ -131,10 +137,15 @@ class RunOptions:
     report: Callable[[RunReport], None] | None = None
 
     def __post_init__(self) -> None:
-        if self.device != "cpu":
-            raise UsageError(f'device={self.device!r}: models run on the CPU; expected device="cpu"')
         if self.engine not in ENGINES:
             raise UsageError(f"engine {self.engine!r}: expected one of {', '.join(ENGINES)}")
+        check_device(self.device, self.engine)
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"precision {self.precision!r}: expected one of {', '.join(PRECISIONS)}")
+        if self.precision != "float32" and self.engine != "torch":
+            raise UsageError(
+                f'precision {self.precision!r}: the engine {self.engine} has float32; choose engine="torch"'
+            )
         if self.memory is not None:
             parse_size(self.memory, "memory")
         for name in ("threads", "tile"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terrafine.version import __version__
+from terrafine.workflows.device import device_label
 
 if TYPE_CHECKING:
     from terrafine.raster.products import Resolved
@@ -23,7 +24,7 @@ def request_of(ref: ModelRef, inputs: Mapping[str, Any], **more: Any) -> dict[st
     request = {
         "inputs": inputs,
         "model": {"spec": json.loads(ref.spec.to_json()), "weights_sha256": ref.sha256},
-        "options": dataclasses.asdict(ref.options),
+        "options": dataclasses.asdict(ref.options) | {"device": ref.options.device.partition(":")[0]},
         "software": {"terrafine": __version__, ref.options.engine: _version(ref.options.engine)},
         **more,
     }
@@ -40,6 +41,8 @@ def tags_of(ref: ModelRef, inputs: Mapping[str, Any], **more: Any) -> dict[str, 
         "WEIGHTS_SHA256": ref.sha256,
         "SOURCE": ", ".join(Path(file["path"]).name for file in inputs["files"][:20]),
         "SOURCE_SHA256": inputs["sha256"],
+        "DEVICE": device_label(ref.options.device),
+        "PRECISION": ref.options.precision,
         "SIGMA_COVERS": " ".join(f"{p}:{m:.4g}" for p, m in covers.items() if p != "sigma"),
         **more,
     }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from terrafine.errors import GridError, UsageError
 from terrafine.raster.read.sensors import SENSORS_10M
+from terrafine.workflows.device import device_bytes
 from terrafine.workflows.options import ReadOptions, RunOptions
 
 if TYPE_CHECKING:
@@ -148,6 +149,7 @@ class Scene:
             restart=self.run.restart,
             dask=self.run.dask,
             progress=self.run.reporter,
+            device=self.run.device,
             output_bytes=int(_WITH_OVERVIEWS * bytes_each * math.prod(self.plan.output_shape)),
         )
         if self.run.report is not None:
@@ -186,7 +188,7 @@ def open_scene(
     if read.sensor not in (None, *SENSORS_10M):
         raise UsageError(f"sensor {read.sensor!r}; images of 10 m are read as {', '.join(SENSORS_10M)}")
     threads = engine_threads(run.threads, destination, run.dask, run.restart)
-    find = partial(find_model, model, scale, threads=threads, verb="map")
+    find = partial(find_model, model, scale, threads=threads, device=run.device, verb="map")
     ref = find()
     ref = find(outputs=ref.spec.inputs if outputs is None else outputs)
     image = open_image(
@@ -219,6 +221,7 @@ def open_scene(
             bytes_per_cell=bytes_per_cell(ref, _BYTES * max(wide, 24) // 24),
             shard_pixels=_SHARD_PIXELS,
             more_written=more_written,
+            device_bytes=device_bytes(run.device),
         )
         return Scene(image, ref, run, plan, image.identity())
 

@@ -22,11 +22,11 @@ from terrafine.training import runner, start
 from terrafine.training.checkpoint import start_state
 from terrafine.training.dem.recipe import DemRecipe
 from terrafine.training.dem.task import DemBatches, DemTask
-from terrafine.training.device import Workers
 from terrafine.training.folder import open_folder
 from terrafine.training.runner import _step
 from terrafine.training.schedule import Optim, Stop
 from terrafine.training.start import train
+from terrafine.training.workers import Workers
 
 
 class CutOffError(Exception):

@@ -16,7 +16,16 @@ from tests.support.devices import refuse_unmoved
 from tests.support.recipes import RIDGELINE, write_recipe
 
 import terrafine.systems
-from terrafine.errors import DataError, JobError, MissingExtraError, NoModelError, RecipeError, TerrafineError
+from terrafine.errors import (
+    DataError,
+    JobError,
+    MissingExtraError,
+    NoModelError,
+    RecipeError,
+    TerrafineError,
+    UsageError,
+)
+from terrafine.nn.device import find_device, to_device
 from terrafine.nn.losses import relief_terms
 from terrafine.nn.precision import fixed_correlation
 from terrafine.nn.system import TrainingBatch
@@ -25,11 +34,11 @@ from terrafine.systems import find_system, recipe_folders, system_names
 from terrafine.training import curve, folder
 from terrafine.training.dem.recipe import DemRecipe
 from terrafine.training.dem.task import DemTask
-from terrafine.training.device import Workers, find_device, to_device
 from terrafine.training.folder import open_folder
 from terrafine.training.recipe import read_recipe
 from terrafine.training.schedule import Optim, Stop, rate_at
 from terrafine.training.start import read_task, train
+from terrafine.training.workers import Workers
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "/tmp/x", ".hidden", "a\\\\b", "", "two words", "a\\u0000b"])
@@ -71,7 +80,7 @@ def test_a_device_that_is_not_there_is_found_before_anything_is_read(device: str
     if device.startswith("cuda") and torch.cuda.is_available():
         pytest.skip("there is a GPU")
     recipe = write_recipe(tmp_path / "r.toml", steps=1)
-    with pytest.raises(RecipeError, match=f"device '{device}'"):
+    with pytest.raises(UsageError, match=f"device '{device}'"):
         train(recipe, data_root=tmp_path / "nowhere", out=tmp_path / "out", device=device)
     assert not (tmp_path / "out").exists()
 

@@ -91,7 +91,11 @@ def test_a_field_that_a_verb_does_not_use_is_refused() -> None:
         (lambda: RunOptions(tile=2.5), r"tile=2\.5"),  # type: ignore[arg-type]
         (lambda: RunOptions(restart="yes"), "restart='yes'"),  # type: ignore[arg-type]
         (lambda: RunOptions(engine="tensorflow"), "engine 'tensorflow': expected one of torch, openvino, onnx"),
-        (lambda: RunOptions(device="cuda"), "models run on the CPU"),
+        (lambda: RunOptions(device="gpu9"), "device 'gpu9': expected auto, cpu, cuda, cuda:N or mps"),
+        (lambda: RunOptions(device="cuda", engine="onnx"), "the engine onnx runs on the CPU"),
+        (lambda: RunOptions(device="mps", engine="openvino"), "the engine openvino runs on the CPU"),
+        (lambda: RunOptions(precision="float16"), "precision 'float16': expected one of float32, bfloat16"),
+        (lambda: RunOptions(precision="bfloat16", engine="onnx"), "the engine onnx has float32"),
         (lambda: RunOptions(progress=1), "progress 1: expected True, False"),  # type: ignore[arg-type]
         (lambda: RunOptions(report="print"), "report 'print': expected a function"),  # type: ignore[arg-type]
         (lambda: RunOptions(dask=8786), "dask=8786; expected an address"),

@@ -6,10 +6,11 @@ import importlib
 import itertools
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from terrafine.errors import JobError, MissingExtraError, TerrafineError
+from terrafine.errors import JobError, MissingExtraError, TerrafineError, UsageError
 from terrafine.inference.context import Commit, JobContext
 from terrafine.inference.executors import ExecutorStats, shard_pixels
 from terrafine.inference.progress import NoProgress, Progress
@@ -19,7 +20,10 @@ from terrafine.inference.shardfile import is_whole
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["require_distributed", "run_dask"]
+__all__ = ["GPU", "cluster_device", "require_distributed", "run_dask"]
+
+GPU: Mapping[str, int] = {"GPU": 1}
+"""The Dask resource that a worker with a GPU declares, and that a shard on one takes."""
 
 _IN_FLIGHT = 3  # shards submitted for each Dask thread: enough to hide the transport
 
@@ -45,6 +49,7 @@ def run_dask(
     progress: Progress | None = None,
     *,
     retries: int = 2,
+    resources: Mapping[str, int] | None = None,
 ) -> ExecutorStats:
     """Run the shards of those indices on a cluster.
 
@@ -62,6 +67,8 @@ def run_dask(
         Receives every finished shard.
     retries
         Number of failures of one shard, other than by an error of Terrafine, before the job stops.
+    resources
+        Of the worker that a shard takes, such as `GPU`; None for any worker.
 
     Returns
     -------
@@ -78,26 +85,82 @@ def run_dask(
     """
     distributed = require_distributed()
     progress = NoProgress() if progress is None else progress
+    with _client(cluster) as client:
+        return _run_on(client, distributed.as_completed, context, todo, progress, retries, resources)
+
+
+@contextmanager
+def _client(cluster: str | Client) -> Iterator[Any]:
+    """The client as given, or one for the block to the scheduler at that address."""
     if not isinstance(cluster, str):
-        return _run_on(cluster, distributed.as_completed, context, todo, progress, retries)
+        yield cluster
+        return
     try:
-        client = distributed.Client(cluster, set_as_default=False)
+        client = require_distributed().Client(cluster, set_as_default=False)
     except (OSError, ValueError) as e:
         raise JobError(
             f"no Dask scheduler answers at {cluster} ({e}); expected an address such as tcp://host:8786"
         ) from e
     with client:
-        return _run_on(client, distributed.as_completed, context, todo, progress, retries)
+        yield client
+
+
+def cluster_device(cluster: str | Client, device: str) -> str:
+    """Resolve the device of a run on a cluster.
+
+    Parameters
+    ----------
+    cluster
+        A scheduler's address, or a connected client.
+    device
+        `cpu`, `cuda`, or `auto`: CUDA where a worker declares the resource GPU, else the CPU.
+
+    Returns
+    -------
+    str
+        `cpu` or `cuda`.
+
+    Raises
+    ------
+    UsageError
+        For `cuda` without such a worker, and for a device of one machine.
+    JobError
+        Where no scheduler answers.
+    """
+    if device == "cpu":
+        return device
+    if device not in ("auto", "cuda"):
+        raise UsageError(f'device {device!r}: Dask workers take device="cpu", device="cuda" or device="auto"')
+    with _client(cluster) as client:
+        gpus = _workers_with(client, "GPU")
+    if device == "cuda" and not gpus:
+        raise UsageError(
+            'device "cuda": no worker of the Dask cluster declares the resource GPU; start workers with '
+            '`dask worker ADDRESS --nthreads 1 --resources "GPU=1"`, or choose device="cpu"'
+        )
+    return "cuda" if gpus else "cpu"
+
+
+def _workers_with(client: Any, resource: str) -> int:
+    identity = client.sync(client.scheduler.identity, n_workers=-1)
+    return sum(float(worker.get("resources", {}).get(resource, 0)) >= 1 for worker in identity["workers"].values())
 
 
 def _run_on(
-    client: Any, as_completed: Any, context: JobContext, todo: Iterable[int], progress: Progress, retries: int
+    client: Any,
+    as_completed: Any,
+    context: JobContext,
+    todo: Iterable[int],
+    progress: Progress,
+    retries: int,
+    resources: Mapping[str, int] | None,
 ) -> ExecutorStats:
     threads = sum(client.nthreads().values())
     if not threads:
         raise JobError(
             f"the Dask cluster at {client.scheduler.address} has no workers; start some and run the command again"
         )
+    needs = {} if resources is None else {"resources": dict(resources)}
     run = uuid.uuid4().hex
     queue = iter(todo)
     tries: Counter[int] = Counter()
@@ -106,7 +169,8 @@ def _run_on(
 
     def submit(index: int) -> Any:
         tries[index] += 1
-        future = client.submit(run_shard, context, index, pure=False, key=f"terrafine-{run}-{index}-{tries[index]}")
+        key = f"terrafine-{run}-{index}-{tries[index]}"
+        future = client.submit(run_shard, context, index, pure=False, key=key, **needs)
         index_of[future.key] = index
         return future
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from terrafine.errors import UsageError
 from terrafine.nn.blocks import channels_last
+from terrafine.nn.device import full_float32, to_device, to_host
 from terrafine.nn.dihedral import COUNT, inverse, transform
 from terrafine.nn.model import RESIDUAL, Tiles
 from terrafine.nn.spec import ModelSpec
@@ -106,14 +107,22 @@ class JointModel:
         if network.images is None and set(wanted) & set(spec.inputs):
             raise UsageError(f"{spec.name} makes no image of its own; expected a model with through = fine")
         self.spec, self.options, self.wanted = spec, options, wanted
+        self.device = torch.device(options.device)
         self.network = network
-        channels_last(network.eval())
+        channels_last(network.eval(), self.device)
         self._codes = range(COUNT) if "impervious_sigma" in wanted or options.self_ensemble else range(1)
 
     @torch.inference_mode()
     def __call__(self, tiles: Tiles) -> dict[str, NDArray[np.float32]]:
         """The bands asked for, float32 (tile, y·k, x·k), and RESIDUAL (tile, y, x)."""
-        x = torch.from_numpy(np.stack([tiles.bands[name] for name in self.spec.inputs], axis=1))
+        with full_float32():
+            out = self._run(torch.from_numpy(np.stack([tiles.bands[name] for name in self.spec.inputs], axis=1)))
+        wanted = {name: value for name, value in out.items() if name in (*self.wanted, RESIDUAL)}
+        return {name: np.ascontiguousarray(value.numpy(), np.float32) for name, value in to_host(wanted).items()}
+
+    def _run(self, image: Tensor) -> dict[str, Tensor]:
+        """Every output that was computed, of an image (tile, band, y, x)."""
+        x = to_device(image, self.device)
         images = self.network.generate_images(x)
         out: dict[str, Tensor] = {}
         if any(name in MAP for name in self.wanted):
@@ -126,14 +135,14 @@ class JointModel:
             out |= {name: image[:, i] for i, name in enumerate(self.spec.inputs)}
             gap = downsample(image, self.spec.scale, self.network.images.mtf) - x
             out[RESIDUAL] = gap.abs().amax(dim=1)
-        return {n: np.ascontiguousarray(v.numpy(), np.float32) for n, v in out.items() if n in (*self.wanted, RESIDUAL)}
+        return out
 
     def _map(self, x: Tensor, images: StageImages) -> dict[str, Tensor]:
         total = square = torch.zeros((), dtype=torch.float64)
         for code in self._codes:
             transformed = transform(x, code).contiguous()
             logits = self.network.segment(transformed, self.network.generate_images(transformed) if code else images)
-            p = transform(logits.softmax(dim=1)[:, 1], inverse(code)).double()
+            p = to_host(transform(logits.softmax(dim=1)[:, 1], inverse(code))).double()
             total, square = total + p, square + p * p
         n = len(self._codes)
         spread = (square / n - (total / n) ** 2).clamp_min(0).sqrt()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from terrafine.nn.blocks import init_identity
+from terrafine.nn.precision import in_float32
 from terrafine.physics.sensor_model import back_project, back_projection_reach
 from terrafine.schema.types import Channels, Within
 
@@ -303,7 +304,7 @@ class ProgEsrgan(nn.Module):
         Tensor
             (n, bands, 4y, 4x).
         """
-        return back_project(self.first(x), x, 4, mtf=self.mtf, rounds=self.rounds if rounds is None else rounds)
+        return _agreeing(self.first(x), x, 4, mtf=self.mtf, rounds=self.rounds if rounds is None else rounds)
 
     def forward(self, x: Tensor, rounds: int | None = None) -> tuple[Tensor, Tensor]:
         """Compute the images of both stages.
@@ -338,4 +339,10 @@ class ProgEsrgan(nn.Module):
         both = torch.cat((up, first), dim=1)
         deep = self.second.trunk_features(both)
         second = self.second.reconstruct(both, deep)
-        return first, back_project(second, x, 10, mtf=self.mtf, rounds=self.rounds if rounds is None else rounds), deep
+        return first, _agreeing(second, x, 10, mtf=self.mtf, rounds=self.rounds if rounds is None else rounds), deep
+
+
+@in_float32
+def _agreeing(image: Tensor, x: Tensor, k: int, *, mtf: float | None, rounds: int) -> Tensor:
+    """`back_project` in float32: bfloat16 has 8 bits, and would round reflectance to half a per cent."""
+    return back_project(image.float(), x.float(), k, mtf=mtf, rounds=rounds)

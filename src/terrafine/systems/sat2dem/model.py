@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from terrafine.errors import UsageError
 from terrafine.nn.blocks import channels_last
+from terrafine.nn.device import full_float32, to_device, to_host
 from terrafine.nn.model import Tiles
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options
@@ -99,7 +100,8 @@ class HeightModel:
                 "sat2dem does not support self_ensemble=True: the direction of light does not rotate with the image"
             )
         self.spec = spec
-        self.network = channels_last(network.eval())
+        self.device = torch.device(options.device)
+        self.network = channels_last(network.eval(), self.device)
         self.depth, self.cell_m = network.depth, network.cell_m
         self.kind = network.normalisation
 
@@ -107,7 +109,8 @@ class HeightModel:
     def __call__(self, tiles: Tiles) -> dict[str, NDArray[np.float32]]:
         """`relief`, and `relief_sigma` where the spec lists it; float32 (tile, y, x)."""
         image = torch.from_numpy(np.stack([tiles.bands[name] for name in BANDS], axis=1))
-        made = self._padded(image)
+        with full_float32():
+            made = to_host(self._padded(to_device(image, self.device)))
         size = torch.from_numpy(tiles.pixel_size_m.prod(axis=1) ** 0.5 / self.cell_m).float()[:, :, None]
         slope = size if self.kind == "relief" else torch.ones_like(size)
         out = {"relief": from_units(made[:, 0], self.kind) * slope}

@@ -15,6 +15,7 @@ from terrafine.errors import MissingExtraError
 from terrafine.nn.system import TrainingBatch
 from terrafine.training.dem.degrade import Family
 from terrafine.training.dem.hdf5 import SUFFIXES
+from terrafine.training.dem.packed import read_pack, write_pack
 from terrafine.training.dem.patches import Batch, Sampler
 from terrafine.training.dem.recipe import DemRecipe
 from terrafine.training.dem.scores import calibrate, equivariance_error, score
@@ -100,10 +101,10 @@ class DemTask(Task[DemRecipe]):
         DataError
             For missing data, or terrain on both sides of the split.
         """
-        return read_data(self.recipe, root)
+        return read_data(self.recipe, root, self.packed)
 
     def files(self, root: Path) -> Sequence[Path]:
-        """List every file that a pattern of the recipe matches.
+        """List every file that a pattern of the recipe matches, or the file of packed terrain.
 
         Parameters
         ----------
@@ -115,7 +116,26 @@ class DemTask(Task[DemRecipe]):
         Sequence[Path]
             Paths of the files.
         """
-        return matching(root, self.recipe.data.files)
+        return [self.packed] if self.packed is not None else matching(root, self.recipe.data.files)
+
+    def pack(self, root: Path, path: Path, limit: int | None = None) -> int:
+        """Write the terrain of the recipe into one file.
+
+        Parameters
+        ----------
+        root
+            Data folder.
+        path
+            File to write.
+        limit
+            Bytes that it may have; None for any.
+
+        Returns
+        -------
+        int
+            Bytes of the file.
+        """
+        return write_pack(path, load_terrains(root, self.recipe.data.files), self.recipe.data.files, limit)
 
     def score(self, network: nn.Module, checks: Sequence[TrainingBatch], step: int) -> dict[str, float]:
         """Compute the errors relative to interpolation.
@@ -161,7 +181,7 @@ class DemTask(Task[DemRecipe]):
 TASK = DemTask
 
 
-def read_data(recipe: DemRecipe, root: Path) -> DemBatches:
+def read_data(recipe: DemRecipe, root: Path, packed: Path | None = None) -> DemBatches:
     """Create samplers of the training terrain, and patches of the held-out terrain by block mean without noise.
 
     Parameters
@@ -170,6 +190,8 @@ def read_data(recipe: DemRecipe, root: Path) -> DemBatches:
         Recipe of the run.
     root
         Data folder.
+    packed
+        File of `DemTask.pack` that is read in place of it; None for the folder.
 
     Returns
     -------
@@ -181,7 +203,9 @@ def read_data(recipe: DemRecipe, root: Path) -> DemBatches:
     DataError
         For missing data, or terrain on both sides of the split.
     """
-    training, validation = split(load_terrains(root, recipe.data.files), recipe.data.held_out, recipe.data.gap)
+    files = recipe.data.files
+    terrains = load_terrains(root, files) if packed is None else read_pack(packed, files)
+    training, validation = split(terrains, recipe.data.held_out, recipe.data.gap)
     check_leak(training, validation)
     p = recipe.patches
     sampler = Sampler(

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import DataError
-from terrafine.raster.read.source import open_source
 from terrafine.training.dem.hdf5 import SUFFIXES, Samples, read_samples
 
 __all__ = ["Terrain", "check_leak", "load_terrains", "matching", "split"]
@@ -316,6 +315,8 @@ def _fingerprint(window: NDArray[np.int16] | NDArray[np.float32], t: Terrain) ->
 
 
 def _read(path: Path, root: Path) -> Terrain:
+    from terrafine.raster.read.source import open_source  # GDAL, which packed terrain does without
+
     with open_source(path) as source:
         height, width = source.shape
         heights = np.empty((height, width), np.float32)

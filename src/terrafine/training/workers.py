@@ -1,131 +1,21 @@
-"""Device, precision and processes of a run."""
+"""The processes of a training run, which share each batch."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from terrafine.errors import RecipeError
+from terrafine.nn.device import changed
 
-__all__ = ["SINGLE_PROCESS", "Workers", "autocast", "find_device", "full_float32", "join_workers", "to_device"]
+__all__ = ["SINGLE_PROCESS", "Workers", "join_workers"]
 
 Batch = TypeVar("Batch")
-
-
-def find_device(device: str, rank: int = 0) -> torch.device:
-    """Find the device to compute on.
-
-    Parameters
-    ----------
-    device
-        `auto` (CUDA where there is a GPU), `cpu`, `cuda`, or a device of torch, such as `cuda:1`.
-    rank
-        Number of this process, which selects the GPU for `cuda`.
-
-    Returns
-    -------
-    torch.device
-        The device.
-
-    Raises
-    ------
-    RecipeError
-        For a device that torch does not know or this machine does not have.
-    """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        found = torch.device(device)
-    except RuntimeError as e:
-        raise RecipeError(f"device {device!r}: expected auto, cpu or cuda") from e
-    if found.type == "cuda":
-        if not torch.cuda.is_available():
-            raise RecipeError(f"device {device!r}: no CUDA device is available; use device='cpu'")
-        count = torch.cuda.device_count()
-        index = rank % count if found.index is None else found.index
-        if index >= count:
-            raise RecipeError(f"device {device!r}: this machine has {count} CUDA devices; use cuda:0 to {count - 1}")
-        return torch.device("cuda", index)
-    if found.type == "mps" and torch.backends.mps.is_available():
-        return found
-    if found.type != "cpu":
-        raise RecipeError(f"device {device!r}: not available on this machine; use device='cpu'")
-    return found
-
-
-def to_device(batch: Batch, device: torch.device) -> Batch:
-    """Move every tensor of a batch to a device.
-
-    Parameters
-    ----------
-    batch
-        Tensor, dataclass of tensors, or mapping of tensors; other values are kept.
-    device
-        Target device.
-
-    Returns
-    -------
-    Batch
-        The batch on the device, of the same type.
-    """
-    moved: Batch = _mapped(batch, lambda tensor: tensor.to(device, non_blocking=True))
-    return moved
-
-
-def _mapped(value: Any, change: Any) -> Any:
-    if isinstance(value, Tensor):
-        return change(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: _mapped(getattr(value, f.name), change) for f in fields(value)})
-    if isinstance(value, Mapping):
-        return {key: _mapped(item, change) for key, item in value.items()}
-    return value
-
-
-@contextmanager
-def autocast(device: torch.device, precision: str) -> Iterator[None]:
-    """Compute in bfloat16 where the recipe requests it, or with `auto` where the hardware supports it; else in float32.
-
-    Parameters
-    ----------
-    device
-        Device of the computation.
-    precision
-        `float32`, `bfloat16` or `auto`.
-
-    Yields
-    ------
-    None
-        Nothing.
-    """
-    wanted = precision == "bfloat16" or (precision == "auto" and _has_bfloat16(device))
-    with torch.autocast(device.type, torch.bfloat16, enabled=wanted):
-        yield
-
-
-@contextmanager
-def full_float32() -> Iterator[None]:
-    """Compute convolutions and products of float32 on a GPU in full precision, not in TF32."""
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
-
-
-def _has_bfloat16(device: torch.device) -> bool:
-    """Whether the hardware computes in bfloat16: where it emulates it, it is slower than float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    cpu = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return device.type == "cpu" and bool(cpu())
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +53,7 @@ class Workers:
         """
         if self.world == 1:
             return batch
-        part: Batch = _mapped(batch, lambda tensor: tensor[self.rank :: self.world])
+        part: Batch = changed(batch, lambda tensor: tensor[self.rank :: self.world])
         return part
 
     def refuse_uneven(self, batch: int) -> None:
