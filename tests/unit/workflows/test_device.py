@@ -17,7 +17,7 @@ import terrafine
 from terrafine.errors import JobError, ResourceError, UsageError
 from terrafine.inference.executors import dask as on_dask
 from terrafine.inference.job import Job
-from terrafine.inference.plan import make_plan
+from terrafine.inference.planner import make_plan
 from terrafine.systems import find_model
 from terrafine.workflows.device import device_label, on_device
 from terrafine.workflows.options import RunOptions

@@ -66,7 +66,7 @@ def write_pack(
                 "name": terrain.name,
                 "shape": terrain.heights.shape,
                 "dtype": terrain.heights.dtype.name,
-                "void": terrain.void,
+                "nodata": terrain.nodata,
                 "weight": terrain.weight,
                 "zones": terrain.zones,
             }
@@ -126,7 +126,7 @@ def _terrain(file: Any, i: int, record: Mapping[str, Any]) -> Terrain:
     heights = _unpacked(file.get_tensor(f"{i}.heights"), shape, str(record["dtype"]))
     zones = tuple((int(a), int(b), int(c), int(d)) for a, b, c, d in record["zones"])
     pixel = file.get_tensor(f"{i}.pixel_size_m")
-    return Terrain(str(record["name"]), heights, record["void"], pixel, float(record["weight"]), zones)
+    return Terrain(str(record["name"]), heights, record["nodata"], pixel, float(record["weight"]), zones)
 
 
 def _packed(heights: Cells) -> NDArray[np.uint8]:

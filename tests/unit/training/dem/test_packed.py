@@ -48,7 +48,7 @@ def test_terrain_comes_back_cell_for_cell(ground: Path, tmp_path: Path) -> None:
         assert after.heights.dtype == before.heights.dtype
         np.testing.assert_array_equal(after.heights, before.heights)
         np.testing.assert_array_equal(after.pixel_size_m, before.pixel_size_m)
-        assert (after.name, after.void, after.weight) == (before.name, before.void, before.weight)
+        assert (after.name, after.nodata, after.weight) == (before.name, before.nodata, before.weight)
         assert after.zones == before.zones
 
 
