@@ -43,12 +43,12 @@ def network_of(weights: Path) -> Any:
 @torch.inference_mode()
 def chances(network: Any, samples: Sequence[Sample], *, truth: bool = False) -> list[F32]:
     """Probability of class 1 of each sample (10y, 10x), as 16-bit floats; read from the true 1 m image where asked."""
-    from terrafine.systems.jointseg.net import Seen
+    from terrafine.systems.jointseg.net import StageImages
 
     out = []
     for sample in samples:
         x = torch.from_numpy(sample.coarse * np.float32(sample.unit))[None]
-        seen = Seen(None, torch.from_numpy(sample.fine * np.float32(sample.unit))[None], None)
+        seen = StageImages(None, torch.from_numpy(sample.fine * np.float32(sample.unit))[None], None)
         logits = network.segment(x, seen) if truth else network(x)
         out.append(logits.softmax(dim=1)[0, 1].numpy().astype(np.float16))
     return out

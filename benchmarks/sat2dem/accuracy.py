@@ -192,7 +192,7 @@ def run_leakage(data: Path, runs: Path, threads: int, seeds: Sequence[int] = SEE
         with open_folder(runs / recipe.name) as folder:
             if folder.checkpoint.exists():
                 read_checkpoint(folder.checkpoint, state, recipe.digest)
-            folder.begin(recipe.to_json(), state.step)
+            folder.prepare(recipe.to_json(), state.step)
             fit(task, ImageBatches(sampler, [tiles]), state, folder, cpu)
             last = folder.log[-1]
         scores = {k: last[k] for k in ("mae", "rmse", "r2")}
