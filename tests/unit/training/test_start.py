@@ -107,7 +107,7 @@ def test_a_second_process_is_refused_and_the_first_goes_on(ground: Path, tmp_pat
     with open_folder(out) as held:
         with pytest.raises(JobError, match=f"process {os.getpid()} on .* is training there"):
             train(recipe, data_root=ground, out=out, threads=1)
-        held.begin("{}", 0)
+        held.prepare("{}", 0)
         held.write_prepared()
     assert sorted(p.name for p in out.iterdir()) == ["log.jsonl", "recipe.json"]
     train(recipe, data_root=ground, out=out, threads=1)
