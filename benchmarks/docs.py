@@ -17,10 +17,11 @@ from benchmarks.dem import page as dem
 from benchmarks.jointseg import page as jointseg
 from benchmarks.markdown import wrapped
 from benchmarks.pimsr import page as pimsr
+from benchmarks.real import page as real
 from benchmarks.sat2dem import page as sat2dem
 
 MARK = re.compile(r"(<!-- numbers: (\w+) -->\n).*?(<!-- /numbers -->)", re.DOTALL)
-SECTIONS = {**dem.SECTIONS, **pimsr.SECTIONS, **jointseg.SECTIONS, **sat2dem.SECTIONS}
+SECTIONS = {**dem.SECTIONS, **pimsr.SECTIONS, **jointseg.SECTIONS, **sat2dem.SECTIONS, **real.SECTIONS}
 
 
 def rendered(text: str) -> str:

@@ -32,7 +32,11 @@ def _residual(report: RunReport) -> str:
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.argument("destination", metavar="DST", type=click.Path(path_type=Path))
 @click.option("--scale", type=int, help="Output cells along one side of an input cell: 2, 3 or 4.  [default: 4]")
-@click.option("--model", metavar="NAME|FILE", help="See `terrafine models`.  [default: ridgeline; pimsr with --guide]")
+@click.option(
+    "--model",
+    metavar="NAME|FILE",
+    help="See `terrafine models`.  [default: ridgeline2 for a product with noise, else ridgeline; pimsr with --guide]",
+)
 @click.option(
     "--product", metavar="NAME|FILE", help="What SRC is: srtm1, glo30, a product file ...  [default: recognised]"
 )
@@ -40,12 +44,11 @@ def _residual(report: RunReport) -> str:
 @click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Also draw a hillshade.")
 @click.option("--tr", "target_resolution", nargs=2, type=float, metavar="X Y", help="Output cell size, in CRS units.")
 @click.option("--t-srs", "target_crs", metavar="CRS", help="Output CRS, for example EPSG:32633.")
-@option_of(
-    sharpen_dem,
-    "consistency",
+@click.option(
     "--consistency",
-    type=click.Choice(["hard", "soft", "none"]),
-    help="hard: block means equal the input; soft: within --tolerance, for noisy input; none: as the model gives.",
+    type=click.Choice(["hard", "soft", "product", "none"]),
+    help="hard: block means equal the input; soft: within --tolerance; product: within the noise of the product; none: "
+    "as the model gives.  [default: product for a product with noise, else hard]",
 )
 @option_of(sharpen_dem, "tolerance_m", "--tolerance", type=float, metavar="M", help="For --consistency soft.")
 @click.option("--self-ensemble", is_flag=True, help="Mean over the 8 mirrored and rotated inputs: 8 times the work.")

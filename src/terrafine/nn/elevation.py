@@ -113,7 +113,7 @@ class ElevationModel:
 
     def _error(self, relief: Tensor) -> Tensor:
         """Part of the block mean that is subtracted to keep the observation; float64 (n, 1, y, x)."""
-        if self.options.consistency == "none":
+        if self.options.consistency in ("none", "product"):
             return relief.new_zeros((len(relief), 1, *relief.shape[2:]), dtype=torch.float64)
         soft = self.options.consistency == "soft"
         return observation_error(relief, tolerance=self.options.tolerance_m if soft else 0.0)

@@ -47,7 +47,13 @@ def refuse_unknown(settings: Mapping[str, float], known: Collection[str]) -> Non
 
 @in_float32
 def relief_terms(
-    relief: Tensor, detail: Tensor, log_sigma: Tensor, batch: TrainingBatch, settings: Mapping[str, float]
+    relief: Tensor,
+    detail: Tensor,
+    log_sigma: Tensor,
+    batch: TrainingBatch,
+    settings: Mapping[str, float],
+    *,
+    base: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Compute the losses of heights, first differences and σ, relative to the error of the consistent cubic surface.
 
@@ -65,6 +71,9 @@ def relief_terms(
         the σ branch; `edge` is the number of coarse cells left out at a patch's border, where the network lacks
         surroundings; `relative` = 0 keeps metres. Further settings weight the terms of `terrafine.nn.terms`, 0 by
         default.
+    base
+        Consistent cubic surface in the same form, for a network whose relief is not the surface plus a detail without
+        cell mean; by default it follows from the other two.
 
     Returns
     -------
@@ -81,7 +90,7 @@ def relief_terms(
     truth = functional.pixel_unshuffle((batch.fine.double() - _repeat(batch.coarse, k)).float(), k)
     relief, detail, log_sigma = relief.float(), detail.float(), log_sigma.float()
     # The cubic surface is the relief without the detail; both have a cell mean of 0.
-    base = relief - (detail - detail.mean(dim=1, keepdim=True))
+    base = relief - (detail - detail.mean(dim=1, keepdim=True)) if base is None else base.float()
     error, plain = (_inner(x - truth, edge) for x in (relief, base.detach()))
     floor = _FLOOR * batch.pixel_size_m.mean(dim=(1, 2, 3)) / k
     scale = (plain.square().mean(dim=(1, 2, 3)) + floor.square()).sqrt()

@@ -22,12 +22,12 @@ from terrafine.nn.precision import fixed_correlation
 from terrafine.nn.subcell import consistent_cubic, context_kernel, forward_differences, on_differences
 from terrafine.schema.types import Channels, Items, Within
 
-__all__ = ["ReliefNet", "Stem"]
+__all__ = ["RADIUS", "WINDOWS", "ReliefNet", "Stem", "roughness"]
 
-_RADIUS = 7
+RADIUS = 7
 _Blocks = Annotated[int, Within(0, 128)]
 _Window = Literal[1, 3, 5, 7, 9, 11, 13, 15]
-_WINDOWS: tuple[_Window, ...] = (3, 7, 15)
+WINDOWS: tuple[_Window, ...] = (3, 7, 15)
 _FLAT = 1e-3  # slope below which ground counts as flat: rounding and noise, 0.1 m on cells of 100 m
 _TYPICAL = 0.05  # roughness of moderate relief, the unit where the ground's own is not used
 
@@ -77,7 +77,7 @@ class ReliefNet(nn.Module):
         blocks: tuple[_Blocks, _Blocks] = (2, 2),
         deep_channels: Annotated[int, Within(0, 2_048)] = 96,
         deep_blocks: _Blocks = 6,
-        windows: Annotated[tuple[_Window, ...], Items(1, 7)] = _WINDOWS,
+        windows: Annotated[tuple[_Window, ...], Items(1, 7)] = WINDOWS,
         normalise: bool = True,
     ) -> None:
         super().__init__()
@@ -86,9 +86,9 @@ class ReliefNet(nn.Module):
         self.scale = scale
         self.deep_blocks = deep_blocks
         self.normalise = normalise
-        taps = consistent_cubic(scale, _RADIUS)
-        kernels = [on_differences(taps, taps, _RADIUS)]
-        kernels += [on_differences(context_kernel(w), context_kernel(w), _RADIUS) for w in windows]
+        taps = consistent_cubic(scale, RADIUS)
+        kernels = [on_differences(taps, taps, RADIUS)]
+        kernels += [on_differences(context_kernel(w), context_kernel(w), RADIUS) for w in windows]
         self.register_buffer("fixed", torch.from_numpy(np.concatenate(kernels)).float(), persistent=False)
         slopes = 2 + len(windows)
         self.head = nn.Conv2d(2 * slopes + 1 if normalise else slopes, channels, 3, padding=1)
@@ -144,7 +144,7 @@ class ReliefNet(nn.Module):
         slopes = torch.cat((differences / pixel_size_m, context / size), dim=1)
         if not self.normalise:
             return Stem(self.head(slopes), surface, _TYPICAL * size)
-        rough = _roughness(slopes[:, 2:3])
+        rough = roughness(slopes[:, 2:3])
         features = self.head(torch.cat((slopes, torch.asinh(slopes / rough), torch.log(rough)), dim=1))
         return Stem(features, surface, size * rough)
 
@@ -196,12 +196,22 @@ class ReliefNet(nn.Module):
 
     def stem_radius(self) -> int:
         """Return how many coarse cells around a cell its features from the stem depend on."""
-        return _RADIUS + 2
+        return RADIUS + 2
 
 
-def _roughness(anomaly: Tensor) -> Tensor:
-    """Root mean square over 7×7 cells of the anomaly from the 3×3 mean, as a slope; (n, 1, y, x) -> same.
+def roughness(anomaly: Tensor) -> Tensor:
+    """Compute the root mean square over 7×7 cells of the anomaly from the 3×3 mean, as a slope.
 
     It is the unit of the network's detail, so that plains and steep walls need numbers of the same size.
+
+    Parameters
+    ----------
+    anomaly
+        Height minus the 3×3 mean over the cell size, (n, 1, y, x), metres per metre.
+
+    Returns
+    -------
+    Tensor
+        (n, 1, y, x), metres per metre; at least 0.001.
     """
     return (functional.avg_pool2d(anomaly.square(), 7, stride=1, padding=3) + _FLAT**2).sqrt()

@@ -16,6 +16,7 @@ from terrafine.schema.types import Items, Matches, Name, Within, shown
 __all__ = ["SPEC_FORMAT", "ModelSpec"]
 
 SPEC_FORMAT = 1
+_PRODUCT = "product_"  # before the names of a calibration that holds for products with noise
 Band = Annotated[str, Matches(r"[a-z][a-z0-9_]{0,39}", "the name of a band, as elevation")]
 Bands = Annotated[tuple[Band, ...], Items(1, 16)]
 Scale = Annotated[int, Within(1, 64)]
@@ -108,6 +109,23 @@ class ModelSpec:
         ]
         if problems:
             raise WeightsError(f"model spec {self.name!r} cannot be used: {'; '.join(problems)}")
+
+    def calibration_for(self, *, noisy: bool) -> dict[str, float]:
+        """Return the calibration of σ for exact block means, or for a product with noise where the weights have one.
+
+        Parameters
+        ----------
+        noisy
+            Whether the input is a product with noise.
+
+        Returns
+        -------
+        dict[str, float]
+            As `calibration`, without the names that begin with `product_`.
+        """
+        product = {n.removeprefix(_PRODUCT): v for n, v in self.calibration.items() if n.startswith(_PRODUCT)}
+        plain = {n: v for n, v in self.calibration.items() if not n.startswith(_PRODUCT)}
+        return product if noisy and product else plain
 
     def to_json(self) -> str:
         """Return canonical JSON (sorted keys, no spaces), so that equal specs give equal text."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from terrafine.nn.model import Model
     from terrafine.nn.spec import ModelSpec
     from terrafine.nn.task import Training
+    from terrafine.raster.products.model import SensorModel
 
 __all__ = ["ROUNDING_M", "Options", "System", "TrainingBatch"]
 
@@ -26,7 +27,8 @@ class Options:
     Attributes
     ----------
     consistency
-        `hard`: block means equal the input; `soft`: within `tolerance_m`; `none`: the network's output as it is.
+        `hard`: block means equal the input; `soft`: within `tolerance_m`; `product`: the product's cells, modelled from
+        the output, equal the input within its noise; `none`: the network's output as it is.
     tolerance_m
         Tolerance of `soft`, metres.
     self_ensemble
@@ -43,6 +45,8 @@ class Options:
         Of the network's own convolutions, `float32` or `bfloat16`; heights and fixed filters are float32 in any case.
     outputs
         Bands requested from a model that offers others than its spec lists; empty for those of the spec.
+    sensor
+        Sensor model of the input's product, for a model that uses it; None for others.
     """
 
     consistency: str = "hard"
@@ -54,6 +58,7 @@ class Options:
     device: str = "cpu"
     precision: str = "float32"
     outputs: tuple[str, ...] = ()
+    sensor: SensorModel | None = None
 
     @property
     def residual_limit_m(self) -> float | None:
@@ -77,6 +82,9 @@ class TrainingBatch:
         Fine cells along a coarse cell, k.
     guides
         Band -> (n, 2, k·y, k·x): its value in the band's unit, and 1 where observed; elsewhere both are 0.
+    sensor
+        (n, 6, 1, 1), how the coarse cells differ from block means, `terrafine.systems.ridgeline2.network.CONDITIONS`;
+        None for a recipe without products.
     """
 
     coarse: Tensor
@@ -84,6 +92,7 @@ class TrainingBatch:
     pixel_size_m: Tensor
     scale: int
     guides: Mapping[str, Tensor] = field(default_factory=dict)
+    sensor: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +120,8 @@ class System:
     domain
         Of a shipped model by its name: quantiles of each band in training by their shares, `{"0.05": 0.03, ...}`.
         Weights whose provenance states a `domain` use that.
+    uses_product
+        Whether its models use the sensor model of the input's product, `Options.sensor`.
     verb
         Verb of the command line that runs its models: `dem` from elevation, `height` from an image, `map` to classes.
     network
@@ -127,5 +138,6 @@ class System:
     training: Training | None = None
     variants: tuple[str, ...] = ()
     domain: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    uses_product: bool = False
     verb: str = "dem"
     network: Any = None

@@ -9,13 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from terrafine.errors import MissingExtraError, NoModelError, UsageError, WeightsError
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options, System
 from terrafine.nn.weights import digest, read_spec
 from terrafine.schema.check import filled
+
+if TYPE_CHECKING:
+    from terrafine.raster.products.model import SensorModel
 
 __all__ = [
     "ModelRef",
@@ -30,7 +33,7 @@ __all__ = [
 ]
 
 _HERE = Path(__file__).parent
-_MODES = ("hard", "soft", "none")
+_MODES = ("hard", "soft", "product", "none")
 _ENGINES = ("torch", "onnx", "openvino")
 _PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino")}
 
@@ -121,6 +124,7 @@ def find_model(
     precision: str = "float32",
     verb: str = "dem",
     outputs: tuple[str, ...] = (),
+    sensor: SensorModel | None = None,
 ) -> ModelRef:
     """Find a model by name and scale for a verb, shipped or in a file.
 
@@ -136,6 +140,8 @@ def find_model(
         Verb of the command line that runs the model: `dem`, `height` or `map`.
     outputs
         Bands that the spec of the result lists; those of the weights where empty.
+    sensor
+        Sensor model of the input's product; only for models that use it.
 
     Returns
     -------
@@ -167,6 +173,13 @@ def find_model(
     ref = _named(os.fspath(name_or_path), scale, options)
     if ref.path is not None:
         require_engine(engine)
+    if find_system(ref.spec.system).uses_product:
+        noisy = sensor is not None and not sensor.exact
+        held = "hard" if consistency == "product" and not noisy else consistency
+        spec = replace(ref.spec, calibration=ref.spec.calibration_for(noisy=noisy))
+        ref = replace(ref, spec=spec, options=replace(options, sensor=sensor, consistency=held))
+    elif consistency == "product":
+        raise UsageError(f"consistency 'product' is for ridgeline2; for {ref.name} expected hard, soft or none")
     if scale in ref.spec.scales:
         ref = replace(ref, spec=_at_scale(ref.spec, scale))
     if ref.spec.scale != scale:

@@ -35,7 +35,7 @@ def sharpen_dem(
     *,
     scale: int | None = None,
     model: PathLike | None = None,
-    consistency: str = "hard",
+    consistency: str | None = None,
     tolerance_m: float = 1.0,
     uncertainty: bool = False,
     self_ensemble: bool = False,
@@ -46,9 +46,10 @@ def sharpen_dem(
     run: RunOptions | None = None,
     **fields: Unpack[DemFields],
 ) -> Any:
-    """Super-resolve an elevation model: subdivide each cell, keep its mean and the georeference exactly.
+    """Super-resolve an elevation model: subdivide each cell and keep the georeference exactly.
 
-    Nodata stays nodata, and heights keep the vertical datum of the input.
+    Block means of the ground are kept exactly; a product with noise, such as SRTM, is held to within that noise. Nodata
+    stays nodata, and heights keep the vertical datum of the input.
 
     Parameters
     ----------
@@ -60,9 +61,12 @@ def sharpen_dem(
     scale
         Output cells along one side of an input cell: 2, 3 or 4. By default 4, or what the weights serve.
     model
-        A name from `terrafine models`, or a .safetensors file. By default ridgeline; pimsr with `guidance`.
+        A name from `terrafine models`, or a .safetensors file. By default ridgeline2 for a product with noise, such as
+        SRTM, else ridgeline; pimsr with `guidance`.
     consistency
-        `hard`: block means equal the input; `soft`: within `tolerance_m`; `none`: as the model gives.
+        `hard`: block means equal the input; `soft`: within `tolerance_m`; `product`: the cells as the product would see
+        the output equal the input within its noise; `none`: as the model gives. By default `product` for ridgeline2 on
+        a product with noise, else `hard`.
     tolerance_m
         Metres that a block mean may differ from the input with consistency `soft`.
     uncertainty
@@ -107,13 +111,13 @@ def sharpen_dem(
 
     reading, running = merge_options(sharpen_dem, DemFields, read, run, fields)
     grid = _target(target, fields)
-    chosen = model or ("ridgeline" if guidance is None else "pimsr")
-    if not isinstance(chosen, str | os.PathLike):
+    if model is not None and not isinstance(model, str | os.PathLike):
         raise UsageError(f"model={model!r}; expected a name from `terrafine models`, or the path of a weights file")
     if scale is not None and not is_whole(scale):
         raise UsageError(f"scale={scale!r}; expected 2, 3 or 4")
     known = None if reading.product is None else find_product(reading.product)
-    asked = DemRequest(scale, os.fspath(chosen), consistency, tolerance_m, uncertainty, self_ensemble, running, known)
+    chosen = None if model is None else os.fspath(model)
+    asked = DemRequest(scale, chosen, consistency, tolerance_m, uncertainty, self_ensemble, running, known)
     if isinstance(source, np.ndarray):
         _only_for_files(destination=destination, preview=preview, dask=running.dask, guidance=guidance)
         _only_for_files(target_crs=grid.crs, target_resolution=grid.resolution, bands=reading.bands)
@@ -177,7 +181,7 @@ def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: DemRequest) -
             "where missing"
         )
     grid = ArraySource({"elevation": values}, sizes)
-    asked = dataclasses.replace(asked, product=resolve_product(grid, asked.product).product)
+    asked = asked.settled(resolve_product(grid, asked.product), guided=False)
     ref = asked.find(asked.scale_or(4), asked.run.threads)
     plan = asked.plan((values.shape[0], values.shape[1]), ref)
     out, _ = run_in_memory(
@@ -252,7 +256,7 @@ def _run_files(
         )
     )
     kind = resolve_product(source, asked.product)
-    asked = dataclasses.replace(asked, product=kind.product)
+    asked = asked.settled(kind, guided=guidance is not None)
     scale = asked.scale_or(scale_for(source, grid))
     ref = asked.find(scale, engine_threads(run.threads, destination, run.dask, run.restart))
     _only_known_bands(reading.bands, ref)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from terrafine.workflows.options import RunOptions
 
 if TYPE_CHECKING:
     from terrafine.inference.plan import Plan
-    from terrafine.raster.products import Product
+    from terrafine.raster.products import Product, Resolved
     from terrafine.systems import ModelRef
 
 __all__ = ["DemRequest"]
@@ -21,26 +21,51 @@ __all__ = ["DemRequest"]
 class DemRequest:
     """The options that a model is found and planned with.
 
-    `product` is what the user states, and what the input is once it has been opened.
+    `product` is what the user states, and what the input is once it has been opened. `model` and `consistency` are None
+    where the user leaves them to the product.
     """
 
     scale: int | None
-    model: str
-    consistency: str
+    model: str | None
+    consistency: str | None
     tolerance_m: float
     uncertainty: bool
     self_ensemble: bool
     run: RunOptions
     product: Product | None = None
 
+    def settled(self, resolved: Resolved, *, guided: bool) -> DemRequest:
+        """The request with the product of the opened input, and the model and the consistency that follow from it.
+
+        Parameters
+        ----------
+        resolved
+            The product of the input and how it was found.
+        guided
+            Whether radar or images guide the model.
+
+        Returns
+        -------
+        Request whose `model`, `consistency` and `product` are set.
+        """
+        from terrafine.systems import find_system, named_models
+
+        product = resolved.product
+        noisy = not product.sensor.exact and resolved.known
+        model = self.model or ("pimsr" if guided else "ridgeline2" if noisy else "ridgeline")
+        uses_product = any(find_system(ref.spec.system).uses_product for ref in named_models(model))
+        held = "product" if uses_product and not product.sensor.exact else "hard"
+        return replace(self, model=model, consistency=self.consistency or held, product=product)
+
     def find(self, scale: int, threads: int | None) -> ModelRef:
         """The model that serves them."""
         from terrafine.systems import find_model
 
         return find_model(
-            self.model,
+            self.model or "ridgeline",
             scale,
-            consistency=self.consistency,
+            consistency=self.consistency or "hard",
+            sensor=None if self.product is None else self.product.sensor,
             tolerance_m=self.tolerance_m,
             self_ensemble=self.self_ensemble,
             uncertainty=self.uncertainty,
@@ -54,7 +79,7 @@ class DemRequest:
         """Refuse a model or a scale that is not there, before anything is read."""
         from terrafine.systems import named_models
 
-        named_models(self.model)
+        named_models(self.model or "ridgeline")
         if self.scale is not None:
             self.find(self.scale, self.run.threads)
 
@@ -62,7 +87,7 @@ class DemRequest:
         """The scale asked for, that of a weights file, or the one given."""
         if self.scale is not None:
             return self.scale
-        if Path(self.model).suffix:
+        if self.model is not None and Path(self.model).suffix:
             from terrafine.nn.weights import read_spec
 
             return read_spec(self.model).scale

@@ -55,6 +55,11 @@ class Resolved:
     note: str = ""
 
     @property
+    def known(self) -> bool:
+        """Whether the product was stated, recognised or measured."""
+        return self.how != _HOW["unknown"]
+
+    @property
     def line(self) -> str:
         """One line for a summary: the product, how it was found, and its sensor model."""
         return f"product {self.product.label} ({self.how}): {self.product.sensor}"

@@ -44,7 +44,9 @@ class Degradation:
     noise_m: float = 0.0
     rounded: bool = False
 
-    def __call__(self, fine: F64, k: int, rng: np.random.Generator) -> F64:
+    def __call__(
+        self, fine: F64, k: int, rng: np.random.Generator, pixel_size_m: tuple[float, float] = (1.0, 1.0)
+    ) -> F64:
         """Degrade heights.
 
         Parameters
@@ -55,6 +57,8 @@ class Degradation:
             Fine cells along a coarse one.
         rng
             Source of the noise.
+        pixel_size_m
+            Not used: this noise is in metres.
 
         Returns
         -------
@@ -99,6 +103,11 @@ class Family:
         unknown = set(self.kernels) - set(KERNELS)
         if unknown or not self.kernels or min(self.kernels.values()) < 0 or sum(self.kernels.values()) <= 0:
             raise RecipeError(f"[degrade] kernels = {dict(self.kernels)}: expected positive weights of {KERNELS}")
+
+    @property
+    def margin(self) -> int:
+        """Coarse cells of margin that a fine patch needs on each side."""
+        return MARGIN
 
     def draw(self, rng: np.random.Generator) -> Degradation:
         """Draw one degradation; the number of random values used is always the same.

@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 
 from terrafine.errors import DataError
 from terrafine.nn.dihedral import COUNT, transform
-from terrafine.training.dem.degrade import MARGIN, Family, sample
+from terrafine.training.dem.degrade import Family, sample
 from terrafine.training.dem.hdf5 import Samples
 from terrafine.training.dem.optical import OpticalFamily
+from terrafine.training.dem.products import ProductDegradation, ProductFamily
 from terrafine.training.dem.radar import RadarFamily
 from terrafine.training.dem.terrain import Terrain
 
 __all__ = ["Batch", "Sampler"]
 
 F32 = NDArray[np.float32]
+_Patch = tuple[F32, F32, F32, dict[str, F32], F32 | None]
 _TRIES = 64
 _MAX_FLAT = 0.3  # a patch with more cells at exactly one height (sea, lake) carries no information
 
@@ -37,12 +39,15 @@ class Batch:
         Metres along y and x of the coarse cells, (n, 2, y, 1).
     guides
         Band -> (n, 2, k·y, k·x): value, and 1 where observed.
+    sensor
+        Conditions of each patch's product, (n, 6, 1, 1); None for a family without products.
     """
 
     coarse: F32
     fine: F32
     pixel_size_m: F32
     guides: Mapping[str, F32] = field(default_factory=dict)
+    sensor: F32 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ class Sampler:
     scale: int
     size: int
     batch: int
-    family: Family
+    family: Family | ProductFamily
     seed: int
     coarsen: tuple[tuple[int, float], ...] = ((1, 1.0),)
     exaggerate: float = 0.0
@@ -93,11 +98,13 @@ class Sampler:
         """
         rng = np.random.default_rng([self.seed, step])
         drawn = [self._one(rng) for _ in range(self.batch)]
-        coarse, fine, size, guides = zip(*drawn, strict=True)
+        coarse, fine, size, guides, sensors = zip(*drawn, strict=True)
         together = {name: np.stack([g[name] for g in guides]) for name in guides[0]}
-        return Batch(np.stack(coarse), np.stack(fine), np.stack(size), together)
+        known = [s for s in sensors if s is not None]
+        given = np.stack(known)[:, :, None, None] if len(known) == len(sensors) else None
+        return Batch(np.stack(coarse), np.stack(fine), np.stack(size), together, given)
 
-    def _one(self, rng: np.random.Generator) -> tuple[F32, F32, F32, dict[str, F32]]:
+    def _one(self, rng: np.random.Generator) -> _Patch:
         weights = np.cumsum([t.weight for t in self.terrains])
         for _ in range(_TRIES):
             terrain = self.terrains[int(np.searchsorted(weights, rng.random() * weights[-1], side="right"))]
@@ -115,8 +122,11 @@ class Sampler:
         turn = int(rng.integers(COUNT)) if self.mirror else 0
         if turn & 1:  # a transpose exchanges rows and columns, and so the pixel sizes
             pixel = pixel[::-1]
-        coarse = transform(self.family.draw(rng)(heights, self.scale, rng), turn)
-        edge = MARGIN * self.scale
+        product = self.family.draw(rng)
+        along = (pixel[1], pixel[0]) if turn & 1 else (pixel[0], pixel[1])
+        coarse = transform(product(heights, self.scale, rng, along), turn)
+        sensor = np.asarray(product.conditions(along), np.float32) if isinstance(product, ProductDegradation) else None
+        edge = self.family.margin * self.scale
         fine = transform(heights[edge:-edge, edge:-edge], turn)
         size = np.broadcast_to(np.asarray(pixel, np.float32)[:, None, None], (2, coarse.shape[0], 1))
         cell = (pixel[0] / self.scale, pixel[1] / self.scale)
@@ -124,11 +134,9 @@ class Sampler:
         for family in (self.radar, self.optical):
             if family is not None:
                 guides |= family.simulate(fine, cell, rng)
-        return coarse[None].astype(np.float32), fine[None].astype(np.float32), size.astype(np.float32), guides
+        return coarse[None].astype(np.float32), fine[None].astype(np.float32), size.astype(np.float32), guides, sensor
 
-    def _sample(
-        self, terrain: Terrain, samples: Samples, rng: np.random.Generator
-    ) -> tuple[F32, F32, F32, dict[str, F32]]:
+    def _sample(self, terrain: Terrain, samples: Samples, rng: np.random.Generator) -> _Patch:
         """A part of one sample with its own coarse heights and radar, neither transformed nor degraded."""
         k, size, (_, rows, cols) = self.scale, self.size, samples.coarse.shape
         if samples.scale != k or min(rows, cols) < size:
@@ -149,7 +157,7 @@ class Sampler:
             blank = np.zeros((2, k * size, k * size), np.float32)
             guides |= dict.fromkeys(("optical", "sun_east", "sun_north"), blank)
         pixel = np.full((2, size, 1), k * samples.pixel_size_m, np.float32)
-        return samples.coarse[i, y : y + size, x : x + size][None], samples.fine[i][fine][None], pixel, guides
+        return samples.coarse[i, y : y + size, x : x + size][None], samples.fine[i][fine][None], pixel, guides, None
 
     def _factor(self, rng: np.random.Generator) -> int:
         edges = np.cumsum([p for _, p in self.coarsen])
@@ -159,7 +167,7 @@ class Sampler:
     def _window(
         self, terrain: Terrain, factor: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.float64], tuple[float, float]] | None:
-        side = (self.size + 2 * MARGIN) * self.scale * factor
+        side = (self.size + 2 * self.family.margin) * self.scale * factor
         spot = terrain.draw_window(side, rng)
         if spot is None:
             return None

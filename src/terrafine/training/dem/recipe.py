@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
+from terrafine.errors import RecipeError
 from terrafine.schema.types import DataPath, Items, Matches, Weight, Within, shown
 from terrafine.training.dem.degrade import Family
 from terrafine.training.dem.optical import OpticalFamily
+from terrafine.training.dem.products import ProductFamily
 from terrafine.training.dem.radar import RadarFamily
 from terrafine.training.recipe import HeldOut, Recipe
 
@@ -77,8 +79,9 @@ class DemRecipe(Recipe):
         Fine cells along a coarse one; with several scales, the one that is scored.
     data, patches
         Tables of the data and of the patches.
-    degrade
-        Distribution of the degradations from fine to coarse heights.
+    degrade, products
+        Distribution of the degradations from fine to coarse heights: one of the two. `products` is also given to the
+        network.
     radar, optical
         Simulation of guides over the fine heights, or None.
     scales
@@ -90,7 +93,8 @@ class DemRecipe(Recipe):
     scale: _Scale
     data: DemData
     patches: DemPatches
-    degrade: Family
+    degrade: Family | None = None
+    products: ProductFamily | None = None
     radar: RadarFamily | None = None
     optical: OpticalFamily | None = None
     scales: Annotated[Sequence[_Scale], Items(0, 16)] = ()
@@ -101,10 +105,19 @@ class DemRecipe(Recipe):
         "data": DemData,
         "patches": DemPatches,
         "degrade": Family,
+        "products": ProductFamily,
         "radar": RadarFamily,
         "optical": OpticalFamily,
     }
     SCORES: ClassVar = ("to_bicubic", "to_consistent", "slope_to_bicubic")
+
+    @property
+    def family(self) -> Family | ProductFamily:
+        """How the coarse side is made."""
+        found = self.products or self.degrade
+        if found is None:
+            raise RecipeError("expected one of the tables [degrade] and [products]")
+        return found
 
     @property
     def stem(self) -> str:
@@ -132,6 +145,10 @@ class DemRecipe(Recipe):
             (
                 isinstance(edge, int) and 2 * edge >= p.size,
                 f"[loss] edge = {shown(edge)}: leaves nothing of [patches] size = {p.size}; expected below half of it",
+            ),
+            (
+                (self.degrade is None) == (self.products is None),
+                "expected one of the tables [degrade] and [products], which state how the coarse side is made",
             ),
             (not self.data.held_out, "[data] held_out is empty: without held-out terrain no score means anything"),
         )

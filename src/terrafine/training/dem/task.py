@@ -182,7 +182,7 @@ TASK = DemTask
 
 
 def read_data(recipe: DemRecipe, root: Path, packed: Path | None = None) -> DemBatches:
-    """Create samplers of the training terrain, and patches of the held-out terrain by block mean without noise.
+    """Create samplers of the training terrain, and patches of the held-out terrain: block means, or products.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def read_data(recipe: DemRecipe, root: Path, packed: Path | None = None) -> DemB
         recipe.scale,
         p.size,
         p.batch,
-        recipe.degrade,
+        recipe.family,
         recipe.seed,
         tuple((int(k), float(v)) for k, v in p.coarsen.items()),
         p.exaggerate,
@@ -224,7 +224,7 @@ def read_data(recipe: DemRecipe, root: Path, packed: Path | None = None) -> DemB
     plain = replace(
         sampler,
         terrains=[replace(t, weight=1.0) for t in validation],
-        family=Family({"mean": 1.0}),
+        family=Family({"mean": 1.0}) if recipe.products is None else recipe.products,
         seed=recipe.seed + 1,
         coarsen=((1, 1.0),),
         exaggerate=0.0,
@@ -240,4 +240,5 @@ def read_data(recipe: DemRecipe, root: Path, packed: Path | None = None) -> DemB
 def _tensors(batch: Batch, scale: int) -> TrainingBatch:
     guides = {name: torch.from_numpy(values) for name, values in batch.guides.items()}
     coarse, fine, size = (torch.from_numpy(a) for a in (batch.coarse, batch.fine, batch.pixel_size_m))
-    return TrainingBatch(coarse, fine, size, scale, guides)
+    sensor = None if batch.sensor is None else torch.from_numpy(batch.sensor)
+    return TrainingBatch(coarse, fine, size, scale, guides, sensor)

@@ -1,0 +1,1 @@
+"""Benchmarks on real sensors: coarse from one sensor, reference from another."""

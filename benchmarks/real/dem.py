@@ -1,0 +1,302 @@
+"""DEM super-resolution on real pairs: coarse from one sensor, reference from another; one table, one JSON.
+
+    python -m benchmarks.real.dem [--pairs davos_totalp ...] [--data DIR]
+
+Each method super-resolves the whole coarse file. Its output is sampled by a cubic spline at the centres of the
+reference, displaced by one shift for each pair that is fitted on the bicubic surface, and compared after removing the
+median difference. The pair `borders` is kept for tuning: SRTM 3" and σ are fitted on it.
+No cell of the others was used for training, calibration or the choice of anything.
+
+    bicubic                   Keys' cubic convolution
+    back-projected bicubic    bicubic whose block means are the input
+    smoothed bicubic          bicubic of the input after a Gaussian; its width is fitted on the pair itself, by RMSE
+    Lee filter, bicubic       adaptive filter of 5×5 cells, then bicubic; its noise is fitted in the same way
+    ridgeline                 without a product, block means kept: version 1, the default for block means
+    ridgeline2, no product  the mild sensor model of a product that is not recognised
+    ridgeline2                with the product: the default
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from pyproj import Transformer
+from scipy import ndimage, optimize
+
+from benchmarks.command import data_of, destination, parser, publish
+from benchmarks.common import F64, Mask, back_projected, bicubic, fill_nearest, ground_pixel_size, horn_slope
+from benchmarks.quick import TINY, write
+
+EDGE = 8  # coarse cells left out at the border of the coarse file
+BLOCKS = 16  # blocks along each side of the reference that are drawn with replacement
+DRAWS = 400
+WIDTHS = np.arange(0.0, 1.21, 0.1)  # cells: widths of the Gaussian that are tried
+NOISES = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)  # metres: noises of the Lee filter that are tried
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two files of one ground, the scale, the product of the coarse file, and whether the pair is for tuning."""
+
+    coarse: str
+    reference: str
+    scale: int
+    product: str
+    tuning: bool = False
+
+
+PAIRS: Mapping[str, Pair] = {
+    "davos_totalp": Pair("real_pairs/davos_totalp_srtm1_30m.tif", "real_pairs/davos_totalp_10m.tif", 3, "srtm1"),
+    "rofental": Pair("dem/test/oetztal_90m.tif", "real_pairs/rofental_lidar_50m.tif", 2, "srtm3"),
+    "weald": Pair("real_pairs/weald_srtm3_90m.tif", "real_pairs/weald_os_50m.tif", 2, "srtm3"),
+    "borders": Pair("dem/train/srtm3_n55w003.tif", "dem/train/gb_borders_50m.tif", 2, "srtm3", tuning=True),
+}
+
+
+@dataclass
+class Ground:
+    """A pair in memory: coarse heights, reference heights, and where each reference cell lies in coarse cells."""
+
+    coarse: F64
+    reference: F64
+    at: tuple[F64, F64]
+    cells: Mask
+    size: F64
+    scale: int
+    shift: tuple[float, float] = (0.0, 0.0)
+
+    def sampled(self, fine: NDArray[Any], shift: tuple[float, float] | None = None) -> F64:
+        """A fine surface at the centres of the reference, by cubic spline."""
+        dy, dx = self.shift if shift is None else shift
+        where = [(self.at[0] + dy) * self.scale - 0.5, (self.at[1] + dx) * self.scale - 0.5]
+        return np.asarray(ndimage.map_coordinates(np.asarray(fine, np.float64), where, order=3, mode="nearest"))
+
+    def error(self, fine: NDArray[Any], shift: tuple[float, float] | None = None) -> F64:
+        """Fine surface minus reference without the median, NaN outside the scored cells; (y, x)."""
+        found = np.where(self.cells, self.sampled(fine, shift) - self.reference, np.nan)
+        return np.asarray(found - np.nanmedian(found))
+
+
+def load(data: Path, pair: Pair) -> Ground:
+    """Read a pair and fit its shift on the bicubic surface."""
+    with rasterio.open(data / pair.coarse) as src:
+        known = src.read_masks(1) > 0
+        coarse = fill_nearest(src.read(1).astype(np.float64), known)
+        inverse, crs, shape = ~src.transform, src.crs, src.shape
+    with rasterio.open(data / pair.reference) as src:
+        reference, valid = src.read(1).astype(np.float64), src.read_masks(1) > 0
+        rows, cols = np.mgrid[0 : src.height, 0 : src.width] + 0.5
+        x, y = src.transform * (cols, rows)
+        size = ground_pixel_size(src.crs, src.transform, np.arange(src.height))
+        if src.crs != crs:
+            x, y = Transformer.from_crs(src.crs, crs, always_xy=True).transform(x, y)
+    col, row = inverse * (np.asarray(x), np.asarray(y))
+    inside = (row > EDGE) & (row < shape[0] - EDGE) & (col > EDGE) & (col < shape[1] - EDGE)
+    near_void = ndimage.binary_dilation(~known, iterations=EDGE)
+    at = tuple(np.clip(a.astype(int), 0, n - 1) for a, n in zip((row, col), shape, strict=True))
+    cells = valid & inside & ~near_void[at]
+    ground = Ground(coarse, np.where(valid, reference, np.nan), (row, col), cells, size, pair.scale)
+    surface = bicubic(coarse, pair.scale)
+    found = optimize.minimize(
+        lambda v: float(np.nanstd(ground.error(surface, (v[0], v[1])))),
+        [0.0, 0.0],
+        method="Nelder-Mead",
+        options={"xatol": 0.01, "fatol": 1e-3, "initial_simplex": [[0, 0], [0.3, 0], [0, 0.3]]},
+    )
+    ground.shift = (float(found.x[0]), float(found.x[1]))
+    return ground
+
+
+def lee(coarse: F64, noise: float) -> F64:
+    """Lee's filter with a window of 5×5 cells (doi:10.1109/TPAMI.1980.4766994)."""
+    mean = ndimage.uniform_filter(coarse, 5, mode="nearest")
+    variance = ndimage.uniform_filter((coarse - mean) ** 2, 5, mode="nearest")
+    return np.asarray(mean + np.maximum(variance - noise**2, 0) / np.maximum(variance, 1e-9) * (coarse - mean))
+
+
+def best(ground: Ground, made: Callable[[float], F64], tried: Any) -> tuple[F64, float]:
+    """The surface with the smallest RMSE among those of the parameters that are tried, and its parameter."""
+    surfaces = [(made(float(v)), float(v)) for v in tried]
+    return min(surfaces, key=lambda s: float(np.nanmean(ground.error(s[0]) ** 2)))
+
+
+def curvature(z: F64, size: F64) -> F64:
+    """Laplacian, 1/100 m; the outer ring is NaN."""
+    dy2 = (z[2:] - 2 * z[1:-1] + z[:-2])[:, 1:-1] / size[0, 1:-1, None] ** 2
+    dx2 = (z[:, 2:] - 2 * z[:, 1:-1] + z[:, :-2])[1:-1] / size[1, 1:-1, None] ** 2
+    return np.pad(100 * (dx2 + dy2), 1, constant_values=np.nan)
+
+
+def d8(z: F64, size: F64) -> F64:
+    """Number of the neighbour of steepest descent, 0 to 7; the outer ring is NaN."""
+    steps = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
+    y, x = z.shape
+    inner = z[1:-1, 1:-1]
+    drops = [
+        (inner - z[1 + i : y - 1 + i, 1 + j : x - 1 + j]) / np.hypot(i * size[0, 1:-1, None], j * size[1, 1:-1, None])
+        for i, j in steps
+    ]
+    return np.pad(np.argmax(np.nan_to_num(np.stack(drops), nan=-1e9), axis=0).astype(float), 1, constant_values=np.nan)
+
+
+def maps_of(ground: Ground, fine: NDArray[Any]) -> dict[str, F64]:
+    """Squared errors and agreement, cell by cell; NaN where not scored."""
+    error, height = ground.error(fine), ground.sampled(fine)
+    inner = ndimage.binary_erosion(ground.cells, np.ones((3, 3)))
+    pairs = {
+        "slope": horn_slope(height, ground.size) - horn_slope(ground.reference, ground.size),
+        "curvature": curvature(height, ground.size) - curvature(ground.reference, ground.size),
+    }
+    found = {"height": error**2} | {name: np.where(inner, d, np.nan) ** 2 for name, d in pairs.items()}
+    same = d8(height, ground.size) == d8(ground.reference, ground.size)
+    return found | {"d8": np.where(inner, same, np.nan), "absolute": np.abs(error)}
+
+
+def summary(maps: Mapping[str, F64]) -> dict[str, float]:
+    """RMSE and NMAD in metres, slope RMSE in degrees, curvature RMSE in 1/100 m, share of equal D8 directions."""
+    return {
+        "rmse": float(np.sqrt(np.nanmean(maps["height"]))),
+        "nmad": float(1.4826 * np.nanmedian(maps["absolute"])),
+        "slope_rmse": float(np.sqrt(np.nanmean(maps["slope"]))),
+        "curvature_rmse": float(np.sqrt(np.nanmean(maps["curvature"]))),
+        "d8_same": float(np.nanmean(maps["d8"])),
+    }
+
+
+def interval(maps: Mapping[str, F64], base: Mapping[str, F64], key: str) -> list[float]:
+    """95 % interval of the ratio of two RMSEs by drawing blocks of the reference with replacement."""
+    sums = []
+    for found in (maps[key], base[key]):
+        rows, cols = (np.linspace(0, n, BLOCKS + 1).astype(int) for n in found.shape)
+        sums.append(np.add.reduceat(np.add.reduceat(np.nan_to_num(found), rows[:-1], axis=0), cols[:-1], axis=1))
+    rng = np.random.default_rng(1)
+    drawn = rng.integers(0, BLOCKS * BLOCKS, (DRAWS, BLOCKS * BLOCKS))
+    ours, theirs = (s.ravel()[drawn].sum(axis=1) for s in sums)
+    known = theirs > 0
+    return [float(v) for v in np.quantile(np.sqrt(ours[known] / theirs[known]), (0.025, 0.975))]
+
+
+def modelled(path: Path, pair: Pair, model: str, product: Any) -> tuple[F64, F64, Any]:
+    """Heights, σ and spec of a model run on the whole file."""
+    import terrafine
+    from terrafine.raster.products import find_product
+    from terrafine.systems import find_model
+
+    sensor = find_product(product).sensor
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "fine.tif"
+        terrafine.sharpen_dem(path, made, scale=pair.scale, model=model, uncertainty=True, product=product)
+        with rasterio.open(made) as src:
+            z, sigma = src.read().astype(np.float64)
+            z, sigma = (fill_nearest(a, src.read_masks(1) > 0) for a in (z, sigma))
+    return z, sigma, find_model(model, pair.scale, sensor=sensor).spec
+
+
+def unknown(coarse: Path) -> Any:
+    """The product of a DEM of which nothing is known."""
+    from dataclasses import replace
+
+    from terrafine.raster.products import BLOCK_MEAN, default_sensor
+
+    with rasterio.open(coarse) as src:
+        size = ground_pixel_size(src.crs, src.transform, np.array([src.height // 2]))
+    return replace(
+        BLOCK_MEAN, key="unknown", name="unknown", sensor=default_sensor(float(size.min())), origin="default"
+    )
+
+
+def run_pair(data: Path, pair: Pair) -> dict[str, Any]:
+    """Every method on one pair."""
+    ground, k = load(data, pair), pair.scale
+    smooth, width = best(ground, lambda w: bicubic(ndimage.gaussian_filter(ground.coarse, w), k), WIDTHS)
+    filtered, noise = best(ground, lambda n: bicubic(lee(ground.coarse, n), k), NOISES)
+    surfaces: dict[str, tuple[F64, F64 | None, Any]] = {
+        "bicubic": (bicubic(ground.coarse, k), None, None),
+        "back-projected bicubic": (back_projected(ground.coarse, k), None, None),
+        "smoothed bicubic": (smooth, None, None),
+        "Lee filter, bicubic": (filtered, None, None),
+        "ridgeline": modelled(data / pair.coarse, pair, "ridgeline", pair.product),
+        "ridgeline2, no product": modelled(data / pair.coarse, pair, "ridgeline2", unknown(data / pair.coarse)),
+        "ridgeline2": modelled(data / pair.coarse, pair, "ridgeline2", pair.product),
+    }
+    base = maps_of(ground, surfaces["bicubic"][0])
+    methods = {}
+    for name, (fine, sigma, spec) in surfaces.items():
+        maps = maps_of(ground, fine)
+        row: dict[str, Any] = summary(maps)
+        row["ratios"] = {key: row[key] / summary(base)[key] for key in ("rmse", "nmad", "slope_rmse", "curvature_rmse")}
+        row["intervals"] = {f"{n}": interval(maps, base, n) for n in ("height", "slope")}
+        if sigma is not None:
+            relative = maps["absolute"] / np.maximum(ground.sampled(sigma), 1e-6)
+            share = relative[np.isfinite(relative)]
+            for level, factor in (("0.68", 1.0), ("0.90", 1.645)):
+                row[f"coverage_{level[2:]}"] = float(np.mean(share <= spec.calibration.get(level, factor)))
+        methods[name] = row
+    return {
+        "scale": k,
+        "product": pair.product,
+        "tuning": pair.tuning,
+        "cells": int(ground.cells.sum()),
+        "shift_cells": list(ground.shift),
+        "smoothing_cells": width,
+        "lee_noise_m": noise,
+        "methods": methods,
+    }
+
+
+def show(name: str, found: Mapping[str, Any]) -> None:
+    """Print one pair."""
+    print(f"\n{name} ×{found['scale']}, {found['product']}, {found['cells']} cells" + " (tuning)" * found["tuning"])
+    for method, row in found["methods"].items():
+        r = row["ratios"]
+        low, high = row["intervals"]["height"]
+        covered = "".join(f"  {100 * row[c]:.0f} %" for c in ("coverage_68", "coverage_90") if c in row)
+        print(
+            f"{method:26} RMSE {row['rmse']:7.2f} m  {r['rmse']:.3f} [{low:.3f}, {high:.3f}]  NMAD {r['nmad']:.3f}  "
+            f"slope {r['slope_rmse']:.3f}  curvature {r['curvature_rmse']:.3f}  D8 {row['d8_same']:.3f}{covered}"
+        )
+
+
+def quick_pair(data: Path) -> Mapping[str, Pair]:
+    """A pair made of the tiny held-out DEM, to see that everything runs."""
+    with rasterio.open(data / "dem" / "test" / f"{TINY}.tif") as src:
+        z = src.read(1).astype(np.float64)
+    y, x = (n // 2 * 2 for n in z.shape)
+    means = z[:y, :x].reshape(y // 2, 2, x // 2, 2).mean(axis=(1, 3))
+    write(data / "real_pairs" / "tiny_60m.tif", means, cell=60.0)
+    return {"tiny": Pair("real_pairs/tiny_60m.tif", f"dem/test/{TINY}.tif", 2, "srtm3")}
+
+
+def main() -> None:
+    """Parse, run, print, write."""
+    made = parser(__doc__, "real_dem")
+    made.add_argument("--pairs", nargs="+", choices=list(PAIRS))
+    args = made.parse_args()
+    record: dict[str, Any] = {
+        "command": "python -m benchmarks.real.dem",
+        "protocol": {
+            "edge_cells": EDGE,
+            "blocks": BLOCKS,
+            "draws": DRAWS,
+            "sampling": "cubic spline",
+            "interval": 0.95,
+        },
+        "pairs": {},
+    }
+    with data_of(args) as data:
+        pairs = quick_pair(data) if args.quick else {name: PAIRS[name] for name in args.pairs or PAIRS}
+        for name, pair in pairs.items():
+            record["pairs"][name] = run_pair(data, pair)
+            show(name, record["pairs"][name])
+    publish(record, destination(args, "real_dem", complete=not args.pairs))
+
+
+if __name__ == "__main__":
+    main()
