@@ -43,6 +43,7 @@ FLAGS = {
     "nodata": "--nodata",
     "orbit": "--orbit",
     "out": "--out",
+    "packed": "--packed",
     "pixel_size_m": "--pixel-size",
     "reference_product": "--reference-product",
     "precision": "--precision",

@@ -99,8 +99,11 @@ def _model(old: Any, new: Any) -> list[str]:
         return []
     named = []
     for part in (old, new):
-        spec = part.get("spec", {}) if isinstance(part, dict) else {}
-        named.append(f"{spec.get('name', 'none')} {spec.get('version', '')} ×{spec.get('scale', '')}")
+        spec = part.get("spec") if isinstance(part, dict) else None
+        if spec:
+            named.append(f"{spec.get('name', 'none')} {spec.get('version', '')} ×{spec.get('scale', '')}")
+        else:
+            named.append(f"weights {part['weights_sha256'][:12]}" if part and "weights_sha256" in part else "none")
     if named[0] != named[1]:
         return [f"model: was {named[0]}, now {named[1]}"]
     sums = [str(part.get("weights_sha256", ""))[:12] if isinstance(part, dict) else "" for part in (old, new)]

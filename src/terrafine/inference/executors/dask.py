@@ -136,7 +136,7 @@ def cluster_device(cluster: str | Client, device: str) -> str:
     if device == "cuda" and not gpus:
         raise UsageError(
             'device "cuda": no worker of the Dask cluster declares the resource GPU; start workers with '
-            '`dask worker ADDRESS --nthreads 1 --resources "GPU=1"`, or choose device="cpu"'
+            'one thread and the resource GPU=1 each, or choose device="cpu"'
         )
     return "cuda" if gpus else "cpu"
 

@@ -109,14 +109,14 @@ def read_pack(path: str | os.PathLike[str], files: Mapping[str, float]) -> list[
         with safe_open(path, framework="numpy") as file:
             about = file.metadata() or {}
             if about.get("format") != _FORMAT:
-                raise DataError(f"{path}: no packed terrain of this version; write it with `terrafine train --pack`")
+                raise DataError(f"{path}: no packed terrain of this version; write it again with pack_terrain")
             if about["files"] != json.dumps(dict(files), sort_keys=True):
                 raise DataError(
                     f"{path}: packed of [data.files] {about['files']}; this recipe states {dict(files)}. Pack it again"
                 )
             return [_terrain(file, i, record) for i, record in enumerate(json.loads(about["terrains"]))]
     except (OSError, SafetensorError) as e:
-        raise DataError(f"{path}: cannot be read ({e}); expected a file that `terrafine train --pack` wrote") from e
+        raise DataError(f"{path}: cannot be read ({e}); expected a file that pack_terrain wrote") from e
     except (KeyError, TypeError, ValueError, zlib.error) as e:
         raise DataError(f"{path}: damaged ({type(e).__name__}: {e}); pack it again") from e
 
