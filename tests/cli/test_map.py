@@ -409,7 +409,7 @@ def test_a_run_over_an_old_map_that_fails_between_the_renames_leaves_the_old_map
     again = ("map", files / "small.tif", out, "--model", files / "3.safetensors", "--threads", 1, "--threshold", 0.2)
     monkeypatch.setattr(atomic.os, "replace", failing)
     failed = run(*again, *more)
-    assert failed.exit_code == 12 and "what was there is back" in failed.output
+    assert failed.exit_code == 12 and "the previous file was restored" in failed.output
     assert moved >= 3 and content() == old
     monkeypatch.setattr(atomic.os, "replace", real)
     done = run(*again, *more)

@@ -52,7 +52,7 @@ def test_quiet_prints_nothing_and_the_result_repeats(files: tuple[Path, Path], t
         (["-o", "p.tif"], 2, "ends in .toml"),
         (["--reference-product", "srtm9"], 2, "'srtm9' is not known"),
         (["--draws", "1"], 2, "expected 20 to 10,000"),
-        (["--vertical-datum", "EGM69"], 6, "names no vertical datum"),
+        (["--vertical-datum", "EGM69"], 6, "is not a known vertical datum"),
     ],
 )
 def test_what_cannot_serve_is_refused(
