@@ -17,6 +17,8 @@ DISTRIBUTION = {"PIL": "pillow", "odc": "odc-geo"}
 NOT_IMPORTED = {
     "xarray": "the type of what rioxarray returns",
     "pyflwdir": "imported by name through a helper of evaluation/hydrology/d8.py",
+    "onnxruntime": "imported by name with its telemetry off",
+    "openvino": "imported by name with its telemetry off",
 }
 LOADED_WITH_AN_EXTRA = {"kernels.py imports numba when it is loaded"}  # itself imported only where numba is there
 
