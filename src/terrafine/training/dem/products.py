@@ -18,6 +18,7 @@ from terrafine.schema.types import Interval, Items, Matches, Share, Weight
 __all__ = ["ProductDegradation", "ProductFamily"]
 
 F64 = NDArray[np.float64]
+_Step = Annotated[str, Matches(r"\d{1,3}(\.\d{1,3})?", "a step in metres")]
 _MARGIN = 6  # coarse cells of margin: three deviations of the widest point spread and of the widest correlation
 _REFERENCE_SLOPE, _GROWTH_SLOPE = 0.15, 0.3  # as in terrafine.systems.ridgeline2.product
 
@@ -141,8 +142,8 @@ class ProductFamily:
     clean: Share = 0.15
     correlation_cells: Annotated[tuple[float, float], Interval(0, _MARGIN / 3)] = (0.0, 1.5)
     noise_growth: Annotated[tuple[float, float], Interval(0, 10)] = (0.0, 2.0)
-    rounding_m: Annotated[Mapping[str, Weight], Matches(r"\d{1,3}(\.\d{1,3})?", "a step in metres"), Items(1, 16)] = (
-        field(default_factory=lambda: {"0": 0.25, "1": 0.5, "0.25": 0.25})
+    rounding_m: Annotated[Mapping[_Step, Weight], Items(1, 16)] = field(
+        default_factory=lambda: {"0": 0.25, "1": 0.5, "0.25": 0.25}
     )
 
     def __post_init__(self) -> None:
