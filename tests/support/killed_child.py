@@ -9,7 +9,7 @@ from functools import wraps
 from pathlib import Path
 
 from terrafine import atomic
-from terrafine.inference import engine, job, plan
+from terrafine.inference import engine, job, planner
 from tests.support.fakes import Slow, ToFile, noisy_heights, run, source, spec
 
 
@@ -70,7 +70,7 @@ def dying_rows(function, n):
 
 
 if __name__ == "__main__":
-    plan._SHARD_PIXELS = 2_000  # here alone: tests import this module, and other tests share their process
+    planner._SHARD_PIXELS = 2_000  # here alone: tests import this module, and other tests share their process
     if "TEST_KILL" in os.environ:
         where, count = os.environ["TEST_KILL"].split(":")
         arm(where, int(count))
