@@ -121,7 +121,7 @@ def test_leaking_ground_is_refused(ground: Path, tmp_path: Path) -> None:
         ('"ground/b" = [0.0, 1.0]', "", "held_out is empty"),
         ("channels = 16", "chanels = 16", r"unknown keys \['chanels'\]; known are"),
         ('system = "ridgeline"', 'system = "interpolation"', "no weights to train"),
-        ("seed = 1", "seed =", "no TOML"),
+        ("seed = 1", "seed =", "not TOML"),
         ("scale = 2", "scale = 2\nscales = [3, 4]", "not among scales"),
     ],
 )
