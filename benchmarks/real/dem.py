@@ -31,7 +31,16 @@ from pyproj import Transformer
 from scipy import ndimage, optimize
 
 from benchmarks.command import data_of, destination, parser, publish
-from benchmarks.common import F64, Mask, back_projected, bicubic, fill_nearest, ground_pixel_size, horn_slope
+from benchmarks.common import (
+    F64,
+    Mask,
+    back_projected,
+    bicubic,
+    block_mean,
+    fill_nearest,
+    ground_pixel_size,
+    horn_slope,
+)
 from benchmarks.quick import TINY, write
 
 EDGE = 8  # coarse cells left out at the border of the coarse file
@@ -268,9 +277,7 @@ def quick_pair(data: Path) -> Mapping[str, Pair]:
     """A pair made of the tiny held-out DEM, to see that everything runs."""
     with rasterio.open(data / "dem" / "test" / f"{TINY}.tif") as src:
         z = src.read(1).astype(np.float64)
-    y, x = (n // 2 * 2 for n in z.shape)
-    means = z[:y, :x].reshape(y // 2, 2, x // 2, 2).mean(axis=(1, 3))
-    write(data / "real_pairs" / "tiny_60m.tif", means, cell=60.0)
+    write(data / "real_pairs" / "tiny_60m.tif", block_mean(z, 2), cell=60.0)
     return {"tiny": Pair("real_pairs/tiny_60m.tif", f"dem/test/{TINY}.tif", 2, "srtm3")}
 
 

@@ -98,7 +98,7 @@ class TileOutput:
     tile
         The tile.
     values
-        float32 (band, y, x), NaN where nodata; None where all cells are nodata.
+        float32 (band, y, x), NaN where nodata; None where every cell is nodata.
     residual_m, residual_mean
         Largest and mean residual, in the input's unit.
     """

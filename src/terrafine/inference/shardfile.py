@@ -76,7 +76,7 @@ class ShardWriter:
         shape
             Bands, rows and columns of the tile.
         values
-            float32 (band, y, x); None where all cells are nodata.
+            float32 (band, y, x); None where every cell is nodata.
         residual_m, residual_mean
             Largest and mean residual, in the input's unit.
 

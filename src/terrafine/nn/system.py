@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from terrafine.nn.task import Training
     from terrafine.raster.products.model import SensorModel
 
-__all__ = ["ROUNDING_M", "Options", "System", "TrainingBatch"]
+__all__ = ["GROWTH_SLOPE", "REFERENCE_SLOPE", "ROUNDING_M", "Options", "System", "TrainingBatch"]
+
+REFERENCE_SLOPE = 0.15
+"""Tangent of the slope at which the level of a product's noise is given to a network, `TrainingBatch.sensor`."""
+
+GROWTH_SLOPE = 0.3
+"""Tangent of the slope over which the relative growth of that noise is given."""
 
 ROUNDING_M = 0.01
 """Difference between a block mean and the input, metres, that counts as rounding of float32 heights."""

@@ -114,7 +114,7 @@ def find_model(
     name_or_path: str | os.PathLike[str],
     scale: int,
     *,
-    consistency: str = "hard",
+    consistency: str | None = None,
     tolerance_m: float = 1.0,
     self_ensemble: bool = False,
     uncertainty: bool = False,
@@ -134,7 +134,10 @@ def find_model(
         Name of a shipped model, or path of a weights file.
     scale
         Output cells along one side of an input cell.
-    consistency, tolerance_m, self_ensemble, uncertainty, engine, threads, device, precision
+    consistency
+        As in `terrafine.nn.system.Options`; by default `product` for a model that uses the sensor model of a product
+        with noise, else `hard`.
+    tolerance_m, self_ensemble, uncertainty, engine, threads, device, precision
         As in `terrafine.nn.system.Options`.
     verb
         Verb of the command line that runs the model: `dem`, `height` or `map`.
@@ -159,7 +162,7 @@ def find_model(
     UsageError
         For options that are out of range.
     """
-    if consistency not in _MODES:
+    if consistency not in (None, *_MODES):
         raise UsageError(f"consistency {consistency!r}: expected one of {_MODES}")
     if engine not in _ENGINES:
         raise UsageError(f"engine {engine!r}: expected one of {_ENGINES}")
@@ -169,13 +172,16 @@ def find_model(
         raise UsageError(f"engine {engine!r} runs on the CPU in float32; found device {device!r}, {precision}")
     if not tolerance_m >= 0:
         raise UsageError(f"tolerance {tolerance_m} m: expected 0 or more")
-    options = Options(consistency, tolerance_m, self_ensemble, uncertainty, engine, threads, device, precision, outputs)
+    options = Options(
+        consistency or "hard", tolerance_m, self_ensemble, uncertainty, engine, threads, device, precision, outputs
+    )
     ref = _named(os.fspath(name_or_path), scale, options)
     if ref.path is not None:
         require_engine(engine)
     if find_system(ref.spec.system).uses_product:
         noisy = sensor is not None and not sensor.exact
-        held = "hard" if consistency == "product" and not noisy else consistency
+        held = consistency or "product"
+        held = "hard" if held == "product" and not noisy else held
         spec = replace(ref.spec, calibration=ref.spec.calibration_for(noisy=noisy))
         ref = replace(ref, spec=spec, options=replace(options, sensor=sensor, consistency=held))
     elif consistency == "product":

@@ -35,7 +35,7 @@ class DemRequest:
     product: Product | None = None
 
     def settled(self, resolved: Resolved, *, guided: bool) -> DemRequest:
-        """The request with the product of the opened input, and the model and the consistency that follow from it.
+        """The request with the product of the opened input, and the model that follows from it.
 
         Parameters
         ----------
@@ -46,16 +46,12 @@ class DemRequest:
 
         Returns
         -------
-        Request whose `model`, `consistency` and `product` are set.
+        Request whose `model` and `product` are set.
         """
-        from terrafine.systems import find_system, named_models
-
         product = resolved.product
         noisy = not product.sensor.exact and resolved.known
         model = self.model or ("pimsr" if guided else "ridgeline2" if noisy else "ridgeline")
-        uses_product = any(find_system(ref.spec.system).uses_product for ref in named_models(model))
-        held = "product" if uses_product and not product.sensor.exact else "hard"
-        return replace(self, model=model, consistency=self.consistency or held, product=product)
+        return replace(self, model=model, product=product)
 
     def find(self, scale: int, threads: int | None) -> ModelRef:
         """The model that serves them."""
@@ -64,7 +60,7 @@ class DemRequest:
         return find_model(
             self.model or "ridgeline",
             scale,
-            consistency=self.consistency or "hard",
+            consistency=self.consistency,
             sensor=None if self.product is None else self.product.sensor,
             tolerance_m=self.tolerance_m,
             self_ensemble=self.self_ensemble,

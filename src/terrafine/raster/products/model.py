@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from terrafine.raster.products.noise import mean_variance
 
 __all__ = ["Product", "SensorModel", "SensorUncertainty", "Surface"]
 
 Surface = Literal["DSM", "DTM"]
+Values = TypeVar("Values", bound=Any)  # numbers, arrays or tensors
 SAME = 0.15
 """Share of the posting by which cells may differ from it and still be the product's own."""
 ARCSECOND_M = 111_132 / 3600  # along a meridian, mean over the ellipsoid
@@ -47,9 +48,11 @@ class SensorModel:
     rounding_m: float
     exact: bool
 
-    def noise_m(self, slope: float) -> float:
+    def noise_m(self, slope: Values) -> Values:
         """Standard deviation of the noise of one cell on a slope of that tangent, in metres."""
-        return self.noise_flat_m + self.noise_slope_m * slope
+        noise: Any = self.noise_flat_m + self.noise_slope_m * slope
+        found: Values = noise
+        return found
 
     def __str__(self) -> str:
         if self.exact and not (self.psf_cells or self.noise_flat_m or self.noise_slope_m):

@@ -62,11 +62,13 @@ def _of_product(forward: Forward, sensor: SensorModel, scale: int, *, held: bool
 
     def run(net: nn.Module, heights: Tensor, pixel_size_m: Tensor) -> Relief:
         found = forward(net, heights, pixel_size_m)
-        relief = proximal_step(found.relief, heights, pixel_size_m, sensor, scale) if held else found.relief
+        noise = noise_of(heights, pixel_size_m, sensor)
+        relief = found.relief
+        if held:
+            relief = proximal_step(relief, heights, noise, sensor.psf_cells, scale)
         if found.log_sigma is None:
             return Relief(relief)
-        noise = noise_of(heights, pixel_size_m, sensor).float()
-        return Relief(relief, torch.log(torch.hypot(found.log_sigma.exp(), noise)))
+        return Relief(relief, torch.log(torch.hypot(found.log_sigma.exp(), noise.float())))
 
     return run
 

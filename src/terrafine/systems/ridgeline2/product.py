@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from terrafine.nn.system import GROWTH_SLOPE, REFERENCE_SLOPE
+from terrafine.physics.sensor_model import gaussian
+from terrafine.physics.terrain import slope
 from terrafine.raster.products.model import SensorModel
 
 __all__ = ["LIMITS", "PROXIMAL_RADIUS", "conditions_of", "noise_of", "proximal_step"]
@@ -25,8 +28,6 @@ LIMITS = {
 PROXIMAL_RADIUS = 4
 """Input cells around a cell on which `proximal_step` depends."""
 
-_REFERENCE_SLOPE = 0.15  # tangent at which the level of the noise is given
-_GROWTH_SLOPE = 0.3  # tangent over which its growth is given
 _SIGMAS = 3.0  # departures of the modelled cell that the noise explains
 
 
@@ -50,12 +51,12 @@ def conditions_of(sensor: SensorModel, pixel_size_m: Tensor) -> Tensor:
     one = torch.ones_like(size)
     if sensor.exact:
         return torch.cat((*(0 * one for _ in range(5)), one), dim=1)
-    flat, slope = sensor.noise_flat_m, sensor.noise_slope_m
-    noisy = flat > 0 or slope > 0
-    growth = 0.0 if not noisy else _GROWTH_SLOPE * slope / flat if flat > 0 else math.inf
+    flat, rise = sensor.noise_flat_m, sensor.noise_slope_m
+    noisy = flat > 0 or rise > 0
+    growth = 0.0 if not noisy else GROWTH_SLOPE * rise / flat if flat > 0 else math.inf
     values = {
         "psf_cells": sensor.psf_cells * one,
-        "noise_share": (flat + _REFERENCE_SLOPE * slope) / size,
+        "noise_share": sensor.noise_m(REFERENCE_SLOPE) / size,
         "correlation_cells": (sensor.correlation_cells if noisy else 0.0) * one,
         "noise_growth": growth * one,
         "rounding_share": sensor.rounding_m / size,
@@ -64,7 +65,7 @@ def conditions_of(sensor: SensorModel, pixel_size_m: Tensor) -> Tensor:
     return torch.cat((*inside, 0 * one), dim=1)
 
 
-def proximal_step(relief: Tensor, heights: Tensor, pixel_size_m: Tensor, sensor: SensorModel, scale: int) -> Tensor:
+def proximal_step(relief: Tensor, heights: Tensor, noise: Tensor, psf_cells: float, scale: int) -> Tensor:
     """Move each cell's fine heights so that the cell as the product would see it lies within its own noise.
 
     The fine surface is blurred by the point spread and averaged over each cell. Where that differs from the input by
@@ -77,10 +78,10 @@ def proximal_step(relief: Tensor, heights: Tensor, pixel_size_m: Tensor, sensor:
         Subcell minus cell height, (n, k², y, x), metres.
     heights
         Input, (n, 1, y, x), metres.
-    pixel_size_m
-        Metres along y and x, (n, 2, y, 1).
-    sensor
-        The product's sensor model.
+    noise
+        Standard deviation of the input's noise, (n, 1, y, x), metres; see `noise_of`.
+    psf_cells
+        Standard deviation of the point spread, in cells.
     scale
         Fine cells along a coarse cell, k.
 
@@ -92,8 +93,8 @@ def proximal_step(relief: Tensor, heights: Tensor, pixel_size_m: Tensor, sensor:
     coarse = heights.double()
     seen = functional.pixel_shuffle(relief.double(), scale)
     seen = seen + coarse.repeat_interleave(scale, dim=-2).repeat_interleave(scale, dim=-1)
-    departure = functional.avg_pool2d(_blurred(seen, sensor.psf_cells * scale), scale) - coarse
-    bound = _SIGMAS * noise_of(heights, pixel_size_m, sensor)
+    departure = functional.avg_pool2d(_blurred(seen, psf_cells * scale), scale) - coarse
+    bound = _SIGMAS * noise
     excess = departure - departure.clamp(-bound, bound)
     return relief - excess.to(relief.dtype)
 
@@ -115,8 +116,7 @@ def noise_of(heights: Tensor, pixel_size_m: Tensor, sensor: SensorModel) -> Tens
     Tensor
         (n, 1, y, x), metres, float64.
     """
-    slope = _slope(heights.double(), pixel_size_m.double())
-    noise = sensor.noise_flat_m + sensor.noise_slope_m * slope
+    noise = sensor.noise_m(slope(heights.double(), pixel_size_m.double(), "zevenbergen-thorne", "tan"))
     return torch.sqrt(noise.square() + sensor.rounding_m**2 / 12)
 
 
@@ -125,15 +125,7 @@ def _blurred(values: Tensor, sigma: float) -> Tensor:
     if sigma < 0.05:
         return values
     reach = math.ceil(3 * sigma)
-    taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    taps = gaussian(np.arange(-reach, reach + 1, dtype=np.float64), sigma)
     kernel = torch.from_numpy(taps / taps.sum()).to(values)
     padded = functional.pad(values, (reach, reach, reach, reach), mode="replicate")
     return functional.conv2d(functional.conv2d(padded, kernel[None, None, :, None]), kernel[None, None, None, :])
-
-
-def _slope(heights: Tensor, pixel_size_m: Tensor) -> Tensor:
-    """Tangent of the slope by central differences, (n, 1, y, x)."""
-    padded = functional.pad(heights, (1, 1, 1, 1), mode="replicate")
-    dy = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / (2 * pixel_size_m[:, :1])
-    dx = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / (2 * pixel_size_m[:, 1:])
-    return torch.hypot(dy, dx)

@@ -120,12 +120,11 @@ class Sampler:
         if self.exaggerate:
             heights = heights * np.exp(rng.uniform(-self.exaggerate, self.exaggerate))
         turn = int(rng.integers(COUNT)) if self.mirror else 0
+        product = self.family.draw(rng)
+        coarse = transform(product(heights, self.scale, rng, pixel), turn)
+        sensor = np.asarray(product.conditions(pixel), np.float32) if isinstance(product, ProductDegradation) else None
         if turn & 1:  # a transpose exchanges rows and columns, and so the pixel sizes
             pixel = pixel[::-1]
-        product = self.family.draw(rng)
-        along = (pixel[1], pixel[0]) if turn & 1 else (pixel[0], pixel[1])
-        coarse = transform(product(heights, self.scale, rng, along), turn)
-        sensor = np.asarray(product.conditions(along), np.float32) if isinstance(product, ProductDegradation) else None
         edge = self.family.margin * self.scale
         fine = transform(heights[edge:-edge, edge:-edge], turn)
         size = np.broadcast_to(np.asarray(pixel, np.float32)[:, None, None], (2, coarse.shape[0], 1))

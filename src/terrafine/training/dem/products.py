@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from terrafine.errors import RecipeError
+from terrafine.nn.system import GROWTH_SLOPE, REFERENCE_SLOPE
 from terrafine.raster.warp.resample import block_mean
 from terrafine.schema.types import Interval, Items, Matches, Share, Weight
 
@@ -20,7 +21,6 @@ __all__ = ["ProductDegradation", "ProductFamily"]
 F64 = NDArray[np.float64]
 _Step = Annotated[str, Matches(r"\d{1,3}(\.\d{1,3})?", "a step in metres")]
 _MARGIN = 6  # coarse cells of margin: three deviations of the widest point spread and of the widest correlation
-_REFERENCE_SLOPE, _GROWTH_SLOPE = 0.15, 0.3  # as in terrafine.systems.ridgeline2.product
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,8 @@ class ProductDegradation:
         noise = gaussian_filter(rng.normal(size=coarse.shape), self.correlation_cells, mode="wrap")
         noise = noise / noise.std()
         dy, dx = np.gradient(coarse, *pixel_size_m)
-        relative = (1 + self.noise_growth * np.hypot(dy, dx) / _GROWTH_SLOPE) / (
-            1 + self.noise_growth * _REFERENCE_SLOPE / _GROWTH_SLOPE
+        relative = (1 + self.noise_growth * np.hypot(dy, dx) / GROWTH_SLOPE) / (
+            1 + self.noise_growth * REFERENCE_SLOPE / GROWTH_SLOPE
         )
         return np.asarray(self.noise_share * math.sqrt(math.prod(pixel_size_m)) * relative * noise)
 

@@ -10,7 +10,7 @@ import torch
 
 from terrafine.raster.products.model import SensorModel
 from terrafine.systems.ridgeline2.network import ProductNet
-from terrafine.systems.ridgeline2.product import LIMITS, conditions_of, proximal_step
+from terrafine.systems.ridgeline2.product import LIMITS, conditions_of, noise_of, proximal_step
 from terrafine.training.dem.products import ProductDegradation, ProductFamily
 
 SRTM = SensorModel(0.6, 2.0, 4.0, 0.5, 1.0, exact=False)
@@ -65,7 +65,7 @@ def test_what_the_noise_explains_stays_and_the_excess_is_subtracted() -> None:
     sensor = SensorModel(0.0, 1.0, 0.0, 0.5, 0.0, exact=False)
     relief = torch.zeros(1, 4, 9, 9)
     relief[:, :, 2, 2], relief[:, :, 6, 6] = 2.5, 5.0
-    held = proximal_step(relief, flat, pixel, sensor, 2)
+    held = proximal_step(relief, flat, noise_of(flat, pixel, sensor), sensor.psf_cells, 2)
     assert torch.equal(held[..., 2, 2], relief[..., 2, 2])
     assert torch.allclose(held[..., 6, 6], torch.tensor(3.0))
 
