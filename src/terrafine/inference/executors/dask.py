@@ -95,14 +95,23 @@ def _client(cluster: str | Client) -> Iterator[Any]:
     if not isinstance(cluster, str):
         yield cluster
         return
+    distributed = require_distributed()
     try:
-        client = require_distributed().Client(cluster, set_as_default=False)
+        _check_address(distributed, cluster)
+        client = distributed.Client(cluster, set_as_default=False)
     except (OSError, ValueError) as e:
         raise JobError(
             f"no Dask scheduler answers at {cluster} ({e}); expected an address such as tcp://host:8786"
         ) from e
     with client:
         yield client
+
+
+def _check_address(distributed: Any, address: str) -> None:
+    """Raise ValueError for text that is no address: a client half made of it would take a minute to be collected."""
+    scheme, place = distributed.comm.parse_address(address)
+    if scheme != "inproc":
+        distributed.comm.addressing.parse_host_port(place)
 
 
 def cluster_device(cluster: str | Client, device: str) -> str:
