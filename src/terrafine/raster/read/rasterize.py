@@ -189,11 +189,14 @@ _MOST_BYTES = 500_000_000
 
 
 def _geojson(path: str) -> tuple[Iterable[tuple[Any, Mapping[str, Any]]], CRS]:
-    expected = "a GeoJSON FeatureCollection"
-    text = read_json(path, SourceError, expected, _MOST_BYTES)
+    unreadable, expected = f"{path}: not a readable GeoJSON: ", "a FeatureCollection"
+    try:
+        text = read_json(path, SourceError, expected, _MOST_BYTES)
+    except SourceError as e:
+        raise SourceError(unreadable + str(e).removeprefix(f"{path}: ")) from e
     listed = text.get("features") if isinstance(text, dict) else None
     if not isinstance(listed, list):
-        raise SourceError(f"{path}: no `features` in it; expected {expected}")
+        raise SourceError(f"{unreadable}no `features` in it; expected {expected}")
     features = [one for n, f in enumerate(listed) if (one := _feature(f, f"{path}: [features {n}]"))]
     stated = text.get("crs")
     if stated is None:

@@ -74,7 +74,7 @@ def test_a_width_of_one_s_own_overrides_the_table(tmp_path: Path) -> None:
 
 def test_what_is_no_vector_or_no_metres_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.geojson").write_text("{}")
-    with pytest.raises(SourceError, match="expected a GeoJSON FeatureCollection"):
+    with pytest.raises(SourceError, match="not a readable GeoJSON"):
         read_shapes(tmp_path / "bad.geojson", UTM)
     good = geojson(tmp_path / "h.geojson", ("Polygon", ring(0, 0, 9, 9), {}))
     with pytest.raises(GridError, match="metres"):
