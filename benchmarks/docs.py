@@ -12,6 +12,7 @@ import re
 import sys
 from pathlib import Path
 
+from benchmarks import reliability
 from benchmarks.common import ROOT
 from benchmarks.dem import page as dem
 from benchmarks.jointseg import page as jointseg
@@ -21,7 +22,14 @@ from benchmarks.real import page as real
 from benchmarks.sat2dem import page as sat2dem
 
 MARK = re.compile(r"(<!-- numbers: (\w+) -->\n).*?(<!-- /numbers -->)", re.DOTALL)
-SECTIONS = {**dem.SECTIONS, **pimsr.SECTIONS, **jointseg.SECTIONS, **sat2dem.SECTIONS, **real.SECTIONS}
+SECTIONS = {
+    **reliability.SECTIONS,
+    **dem.SECTIONS,
+    **pimsr.SECTIONS,
+    **jointseg.SECTIONS,
+    **sat2dem.SECTIONS,
+    **real.SECTIONS,
+}
 
 
 def rendered(text: str) -> str:
@@ -32,7 +40,7 @@ def rendered(text: str) -> str:
 def pages() -> list[Path]:
     """README, model cards and benchmark pages."""
     cards, benchmarks = (ROOT / "src/terrafine/systems").glob("*/README.md"), (ROOT / "docs/benchmarks").glob("*.md")
-    return [ROOT / "README.md", *sorted(cards), *sorted(benchmarks)]
+    return [ROOT / "README.md", ROOT / "docs/reliability.md", *sorted(cards), *sorted(benchmarks)]
 
 
 def main() -> int:

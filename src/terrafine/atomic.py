@@ -32,7 +32,7 @@ __all__ = [
     "written",
 ]
 
-_WORK = re.compile(r"(level\d+|whole)\.tif(\.aux\.xml|\.ovr|\.msk)?")
+_WORK = re.compile(r"(level\d+|whole)\.tif(\.aux\.xml|\.ovr|\.msk|\.rows)?")
 
 Publish = Callable[[Path, Path], None]
 """Takes a finished file in the target's file system, and the target: its final name."""

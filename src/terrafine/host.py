@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from terrafine.errors import DiskError, OutputError, ResourceError, TerrafineError
@@ -14,6 +16,7 @@ __all__ = [
     "ALLOWED_REMOTE",
     "NO_FILE",
     "available_cores",
+    "available_memory_bytes",
     "import_engine",
     "lock_exclusively",
     "of_system",
@@ -71,6 +74,24 @@ def available_cores() -> int:
     """Return the number of processor cores that this process may use, or those of the machine if that is not known."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+def available_memory_bytes() -> int | None:
+    """Return the bytes of memory that are free for processes, None if the system does not state it.
+
+    The limit of a container counts where it is lower.
+    """
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+    except OSError:
+        return None
+    found = [int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("MemAvailable:")]
+    with contextlib.suppress(OSError, ValueError):
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
+        if limit.isdigit():
+            found.append(max(0, int(limit) - used))
+    return min(found, default=None)
 
 
 def peak_memory_bytes() -> int:

@@ -67,6 +67,6 @@ def test_a_full_temporary_folder_is_broken(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_little_memory_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "_available_memory", lambda: 200_000_000)
+    monkeypatch.setattr(checks, "available_memory_bytes", lambda: 200_000_000)
     (found,) = checks._memory("memory")
     assert (found.state, found.found) == ("note", "0.2 GB free")

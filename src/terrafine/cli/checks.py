@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from terrafine.errors import TerrafineError
-from terrafine.host import import_engine
+from terrafine.host import available_memory_bytes, import_engine
 from terrafine.version import __version__
 
 __all__ = ["Check", "run_checks"]
@@ -124,7 +124,7 @@ def _engines(_: str) -> Iterator[Check]:
 
 
 def _memory(name: str) -> Iterator[Check]:
-    available = _available_memory()
+    available = available_memory_bytes()
     if available is None:
         yield Check(name, "note", "this system does not say", "state --memory yourself")
         return
@@ -205,15 +205,3 @@ def _cpu_flags() -> set[str]:
         return set()
     lines = [line for line in text.splitlines() if line.startswith(("flags", "Features"))]
     return set(lines[0].partition(":")[2].split()) if lines else set()
-
-
-def _available_memory() -> int | None:
-    names: Any = getattr(os, "sysconf_names", {})
-    if "SC_AVPHYS_PAGES" not in names:
-        return None
-    try:
-        meminfo = Path("/proc/meminfo").read_text(encoding="ascii")
-    except OSError:
-        return int(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    kb = [line.split()[1] for line in meminfo.splitlines() if line.startswith("MemAvailable:")]
-    return int(kb[0]) * 1024 if kb else None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from terrafine.errors import ResourceError, UsageError
+from terrafine.host import available_memory_bytes
 from terrafine.inference.plan import Plan
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ __all__ = ["make_plan"]
 _MB = 1_000_000
 _BASE_BYTES = 420 * _MB  # Python, torch and GDAL before the first tile, measured as resident size
 _SHARD_PIXELS = 8_000_000  # output pixels of a shard: seconds of work, so that a kill loses seconds
+_WRITER_BYTES = 64 * _MB  # GDAL's cache of blocks
+_STRIPES_BYTES = 64 * _MB  # of one file: rows of its levels that wait for a whole block; wider ones wait on the disk
+_COLUMNS = 8192  # that are written together, 512 rows of them
+_COPIES = 3  # of a block of finished rows: as assembled, encoded, and while its statistics are taken
 _ROWS_BYTES = 32 * _MB  # a block of finished rows on its way into the output file
 _GUIDE_BYTES = 8  # value and mask of one guide in one fine cell, both float32
 _GUIDE_WORK = 64  # a fine cell while one guide's dates are summed in float64, resampled and stacked
@@ -91,7 +96,10 @@ def make_plan(
         plan = dataclasses.replace(plan, memory_bytes=_projected(plan, bytes_per_cell, guides, more_written))
         device_need = _projected_on_device(plan, bytes_per_cell, guides)
         fits = device_bytes is None or device_need <= device_bytes
-        if fits and (memory_bytes is None or plan.memory_bytes <= memory_bytes):
+        if fits and memory_bytes is None:
+            _refuse_beyond_machine(plan)
+            return plan
+        if fits and memory_bytes is not None and plan.memory_bytes <= memory_bytes:
             return plan
         if smallest is None or plan.memory_bytes < smallest.memory_bytes:
             smallest = plan
@@ -107,6 +115,16 @@ def make_plan(
         f"{spec.name} ×{spec.scale} on {shape[0]} × {shape[1]} cells needs about {needed / _MB:,.0f} MB even with its "
         f"smallest tiles, and {allowed / _MB:,.0f} MB are allowed; allow more memory or choose a lighter model"
     )
+
+
+def _refuse_beyond_machine(plan: Plan) -> None:
+    """Raise ResourceError where a plan without a limit needs more memory than the machine has free."""
+    free = available_memory_bytes()
+    if free is not None and plan.memory_bytes > free:
+        raise ResourceError(
+            f"{plan.shape[0]} × {plan.shape[1]} cells need about {plan.memory_bytes / _MB:,.0f} MB, and this machine "
+            f'has {free / _MB:,.0f} MB free; close other programs, or make tiles smaller with memory="{free // _MB}MB"'
+        )
 
 
 def _candidates(batch: int, side: int, spec: ModelSpec) -> Iterator[tuple[int, int]]:
@@ -164,8 +182,10 @@ def _projected(plan: Plan, bytes_per_cell: int, guides: int, more_written: int) 
     out = plan.batch * window * plan.scale**2 * 4 * plan.outputs * (_QUEUE + 2)
     width = plan.output_shape[1]
     written = plan.outputs + more_written
-    rows = max(_ROWS_BYTES, width * plan.scale * 4 * written) * 3
-    blocks = 3 * width * 512 * 4 * written  # measured: stripes of 512 rows in the sink, overviews among them
+    rows = max(min(_ROWS_BYTES, width * plan.output_shape[0] * 4 * written), width * plan.scale * 4 * written) * _COPIES
+    stripes = min(_STRIPES_BYTES * (1 + more_written), 2 * 2048 * width * written)
+    columns = 4 * 2048 * min(width * written, _COLUMNS)
+    blocks = stripes + columns + _WRITER_BYTES
     return _BASE_BYTES + max(read + model + out, rows + blocks)
 
 

@@ -138,8 +138,9 @@ def _ground(grid: Any) -> NDArray[np.float64]:
 def _row_blocks(source: Any, names: tuple[str, ...]) -> Iterator[NDArray[np.float32]]:
     """Rows of a warped source from the top, read in squares: a long window may slant over much of the source."""
     side, (height, width) = 512, source.shape
-    for top in range(0, height, side):
-        rows = slice(top, min(top + side, height))
+    step = max(16, min(side, (32 << 20) // (4 * width * len(names))))
+    for top in range(0, height, step):
+        rows = slice(top, min(top + step, height))
         block = np.empty((len(names), rows.stop - rows.start, width), np.float32)
         for left in range(0, width, side):
             cols = slice(left, min(left + side, width))

@@ -209,11 +209,13 @@ class Source(SourceBase):
             As `read`.
         """
         name = band or next(iter(self.bands))
-        step = max(1, (8 << 20) // max(1, self.shape[1]))
+        side = min(self.shape[1], 8 << 20)
+        step = max(1, (8 << 20) // max(1, side))
         for top in range(0, self.shape[0], step):
             rows = slice(top, min(top + step, self.shape[0]))
-            if self.read(name, rows, slice(0, self.shape[1]))[1].any():
-                return
+            for left in range(0, self.shape[1], side):
+                if self.read(name, rows, slice(left, min(left + side, self.shape[1])))[1].any():
+                    return
         raise EmptyError(
             f"{', '.join(self.paths[:3])}: band {name!r} holds no valid cell (nodata {self.nodata}); "
             "expected at least one"

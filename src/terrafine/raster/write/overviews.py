@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,11 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from terrafine.raster.write.encoding import Encoding
+from terrafine.raster.write.stripe import BLOCK, Stripe
 
 __all__ = ["BLOCK", "Level", "Statistics", "halved"]
 
-BLOCK = 512
+_COLUMNS = 8192  # of one band, written together
 
 Rows = NDArray[np.float32]
 
@@ -42,7 +45,7 @@ class Level:
     filled
         Rows added so far.
     digests
-        CRC-32 of each stripe as stored.
+        CRC-32 of each of `windows` as stored.
     """
 
     path: str
@@ -54,7 +57,7 @@ class Level:
     file: Any = None
     filled: int = 0
     digests: list[int] = field(default_factory=list)
-    _stripe: Rows | None = None
+    _stripe: Stripe | None = None
 
     def push(self, rows: Rows) -> None:
         """Add the next rows; how they are divided into blocks does not matter.
@@ -66,40 +69,75 @@ class Level:
         """
         at = 0
         while at < rows.shape[1]:
-            if self._stripe is None:
-                self._stripe = np.empty((self.count, BLOCK, self.width), np.float32)
             room = self.filled % BLOCK
             n = min(BLOCK - room, rows.shape[1] - at)
-            self._stripe[:, room : room + n] = rows[:, at : at + n]
-            self.filled += n
+            self._place(0, rows[:, at : at + n])
+            self._advance(n)
             at += n
-            if self.filled % BLOCK == 0:
-                self._leave(self._stripe)
 
     def finish(self) -> None:
         """Write what is left below the last full stripe, here and in every coarser level."""
-        rest = self.filled % BLOCK
-        if rest and self._stripe is not None:
-            self._leave(np.ascontiguousarray(self._stripe[:, :rest]))
+        if rest := self.filled % BLOCK:
+            self._leave(rest)
+        if self._stripe is not None:
+            self._stripe.remove()
         self._stripe = None
         if self.coarser is not None:
             self.coarser.finish()
 
-    def _leave(self, stripe: Rows) -> None:
+    def windows(self) -> Iterator[Window]:
+        """Give the windows that `digests` are of, in order.
+
+        Yields
+        ------
+        Window
+            Up to 512 rows of some columns.
+        """
+        for top in range(0, self.height, BLOCK):
+            for cols in self._columns():
+                yield Window(cols.start, top, cols.stop - cols.start, min(BLOCK, self.height - top))
+
+    def _columns(self) -> Iterator[slice]:
+        """Columns that are written together: memory does not grow with the width."""
+        step = max(2 * BLOCK, _COLUMNS // self.count // (2 * BLOCK) * 2 * BLOCK)
+        for left in range(0, self.width, step):
+            yield slice(left, min(left + step, self.width))
+
+    def _place(self, left: int, rows: Rows) -> None:
+        if self._stripe is None:
+            self._stripe = Stripe(Path(self.path + ".rows"), self.count, self.width)
+        self._stripe.put(self.filled % BLOCK, left, rows)
+
+    def _advance(self, rows: int) -> None:
+        self.filled += rows
+        if self.filled % BLOCK == 0:
+            self._leave(BLOCK)
+
+    def _leave(self, height: int) -> None:
+        if self._stripe is None:
+            return
+        top = (self.filled - 1) // BLOCK * BLOCK
+        for cols in self._columns():
+            block = self._stripe.take(height, cols)
+            if self.coarser is not None:
+                self.coarser._place(cols.start // 2, halved(block))
+            stored = self._stored(block)
+            self.digests.append(zlib.crc32(stored.data))
+            self.file.write(stored, window=Window(cols.start, top, cols.stop - cols.start, height))
         if self.coarser is not None:
-            self.coarser.push(halved(stripe))
-        void = np.isnan(stripe)
+            self.coarser._advance((height + 1) // 2)
+
+    def _stored(self, block: Rows) -> NDArray[Any]:
+        """Numbers as they are stored; overwrites the block."""
+        void = np.isnan(block)
         nodata = np.float32(self.encoding.nodata)
         if not (np.isnan(nodata) or self.encoding.whole):
-            clash = stripe == nodata
+            clash = block == nodata
             if clash.any():  # a measured value that happens to equal nodata moves by one unit in its last place
-                stripe[clash] = np.nextafter(nodata, np.float32(0 if nodata else 1))
+                block[clash] = np.nextafter(nodata, np.float32(0 if nodata else 1))
         if void.any():
-            stripe[void] = nodata
-        stored = np.rint(stripe).astype(self.encoding.dtype) if self.encoding.whole else stripe
-        self.digests.append(zlib.crc32(stored.data))
-        top = len(self.digests) * BLOCK - BLOCK
-        self.file.write(stored, window=Window(0, top, self.width, stored.shape[1]))
+            block[void] = nodata
+        return np.rint(block).astype(self.encoding.dtype) if self.encoding.whole else block
 
 
 def halved(rows: Rows) -> Rows:

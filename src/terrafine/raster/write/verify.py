@@ -13,14 +13,13 @@ import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import CRS
-from rasterio.windows import Window
 
 from terrafine.errors import OutputError
 from terrafine.raster import vertical
 from terrafine.raster.vertical import VerticalDatum
 from terrafine.raster.write.encoding import Encoding
 from terrafine.raster.write.georeference import kept
-from terrafine.raster.write.overviews import BLOCK, Level
+from terrafine.raster.write.overviews import Level
 
 __all__ = ["Description", "verify_description", "verify_georeference", "verify_pixels"]
 
@@ -81,12 +80,11 @@ def verify_pixels(whole: str, levels: Sequence[Level], target: Path, threads: in
         with rasterio.open(whole, num_threads=threads, **more) as file:
             if (file.height, file.width, file.count) != (level.height, level.width, level.count):
                 raise OutputError(f"{target}: level {i} reads back as {file.width} x {file.height}; not published")
-            for n, written in enumerate(level.digests):
-                top = n * BLOCK
-                stripe = file.read(window=Window(0, top, level.width, min(BLOCK, level.height - top)))
-                if zlib.crc32(stripe.data) != written:
+            for window, written in zip(level.windows(), level.digests, strict=True):
+                if zlib.crc32(file.read(window=window).data) != written:
+                    top = window.row_off
                     raise OutputError(
-                        f"{target}: rows {top}-{top + stripe.shape[1]} of level {i} read back different from what was "
+                        f"{target}: rows {top}-{top + window.height} of level {i} read back different from what was "
                         "written; not published. Check the disk and run again"
                     )
 
