@@ -6,15 +6,20 @@ figures: what `compare` hands over                                 →  the pict
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from terrafine.atomic import written
+from terrafine.atomic import PublishSet, written
 from terrafine.errors import DataError, OutputError
 from terrafine.evaluation.report import classes, elevation, images
 from terrafine.evaluation.results import FORMATS, Figures, Results, Window
+from terrafine.host import lock_exclusively
+from terrafine.private import open_own_file
+from terrafine.schema.files import read_json
 
 __all__ = ["FORMATS", "Figures", "Results", "Window", "results_text", "write_report"]
 
@@ -45,7 +50,8 @@ def results_text(results: Results | Mapping[str, Any]) -> str:
 def write_report(results: Results | Mapping[str, Any], figures: Any, out_dir: str | Path) -> list[Path]:
     """Write `results.json`, `index.html` and one CSV for each table.
 
-    The page loads nothing from the network. Each file appears whole or not at all.
+    The page loads nothing from the network. Each file appears whole or not at all, and results.json, which appears
+    last, is of the same evaluation as all others. Tables of an earlier report in the folder are removed.
 
     Parameters
     ----------
@@ -66,7 +72,7 @@ def write_report(results: Results | Mapping[str, Any], figures: Any, out_dir: st
     DataError
         If the results have another format, no candidate, or a value that strict JSON cannot hold.
     OutputError
-        If the folder cannot be written.
+        If the folder cannot be written, or another evaluation is writing to it.
     """
     render = _TEXTS.get(str(results.get("format")))
     if render is None:
@@ -79,14 +85,45 @@ def write_report(results: Results | Mapping[str, Any], figures: Any, out_dir: st
     folder = Path(out_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return [_publish(folder / name, text) for name, text in texts.items()]
+        with _locked(folder):
+            return _replace(folder, texts)
     except OSError as error:
         raise OutputError(
             f"{folder}: the report cannot be written ({error.strerror or error}); choose a folder that is writable"
         ) from error
 
 
-def _publish(path: Path, text: str) -> Path:
-    with written(path) as part:
-        part.write_text(text, encoding="utf-8", newline="")
-    return path
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """The folder is this process's alone for the block; OutputError where another one writes its report there."""
+    path = folder / ".lock"
+    handle = open_own_file(path)
+    try:
+        if not lock_exclusively(handle):
+            raise OutputError(f"{folder}: another evaluation writes its report there; wait, or use another out=DIR")
+        yield
+        path.unlink(missing_ok=True)
+    finally:
+        os.close(handle)
+
+
+def _replace(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    """The files of a report in place of those of an earlier one, whose further tables go; results.json comes last."""
+    stale = _tables(folder / "results.json") - set(texts)
+    with PublishSet(folder / "results.json") as files:
+        for name, text in texts.items():
+            with written(folder / name, files.stage) as part:
+                part.write_text(text, encoding="utf-8", newline="")
+        for name in stale:
+            (folder / name).unlink(missing_ok=True)
+    return [folder / name for name in texts]
+
+
+def _tables(path: Path) -> set[str]:
+    """Names of the tables of the report that a results.json belongs to; none where it is not one of ours."""
+    try:
+        results = read_json(path, DataError, "the results of an evaluation", 256_000_000)
+        names = set(_TEXTS[results["format"]](results, None))
+    except (DataError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return set()
+    return {name for name in names if name.endswith(".csv") and Path(name).name == name}
