@@ -1,4 +1,4 @@
-"""The kinds of arguments that a verb declares, held against what it is given, before anything is read.
+"""Check the arguments of a verb against the kinds that it declares, before anything is read.
 
 A kind is read from the annotation: `float | None`, `Sequence[PathLike]`, `Mapping[str, int] | None`. A new argument is
 checked as soon as it has one. What an annotation cannot state (a range, a choice) the verb checks itself.
@@ -30,7 +30,7 @@ _ALIASES = {"Candidates": "PathLike | Sequence[PathLike] | Mapping[str, PathLike
 
 
 def check_arguments(verb: Callable[..., Any], accepted: Any, args: tuple[Any, ...], given: Mapping[str, Any]) -> None:
-    """Hold the arguments of a call against the kinds that the verb declares.
+    """Check the arguments of a call against the kinds that the verb declares.
 
     Parameters
     ----------
@@ -39,12 +39,12 @@ def check_arguments(verb: Callable[..., Any], accepted: Any, args: tuple[Any, ..
     accepted
         TypedDict of the keywords that it takes besides its named parameters, or None.
     args, given
-        Arguments by place and by name.
+        Positional arguments, and arguments by name.
 
     Raises
     ------
     UsageError
-        For an argument that is missing or unknown, and for a value of another kind.
+        If an argument is missing or unknown, or a value is of another kind.
     """
     declared = signature(verb)
     try:
@@ -65,7 +65,18 @@ def check_arguments(verb: Callable[..., Any], accepted: Any, args: tuple[Any, ..
 
 
 def check_fields(options: Any) -> None:
-    """Hold every field of a dataclass against its annotation; raises UsageError."""
+    """Check every field of a dataclass against its annotation.
+
+    Parameters
+    ----------
+    options
+        The dataclass.
+
+    Raises
+    ------
+    UsageError
+        If a value is of another kind.
+    """
     for field in fields(options):
         value = getattr(options, field.name)
         if value is not field.default:
@@ -73,7 +84,22 @@ def check_fields(options: Any) -> None:
 
 
 def check_kind(name: str, value: Any, annotation: Any) -> None:
-    """Raise UsageError where a value is of no kind that the annotation names, or is empty where that says nothing."""
+    """Check that a value is of a kind that an annotation names, and not empty where empty means nothing.
+
+    Parameters
+    ----------
+    name
+        The argument, for messages.
+    value
+        Its value.
+    annotation
+        The annotation as text; another object is not checked.
+
+    Raises
+    ------
+    UsageError
+        If it is not.
+    """
     if not fits(value, annotation, name):
         words = dict.fromkeys(text for text, _ in _kinds(annotation) if text)
         raise UsageError(f"{_shown(name, value, words)}; expected {' or '.join(words)}")
@@ -84,7 +110,22 @@ def check_kind(name: str, value: Any, annotation: Any) -> None:
 
 
 def fits(value: Any, annotation: Any, name: str = "") -> bool:
-    """Whether a value is of a kind that an annotation names; True for one that names none."""
+    """Return whether a value is of a kind that an annotation names.
+
+    Parameters
+    ----------
+    value
+        The value.
+    annotation
+        The annotation as text.
+    name
+        The argument; some may be NaN or infinite.
+
+    Returns
+    -------
+    bool
+        True also for an annotation that names no kind.
+    """
     kinds = _kinds(annotation) if isinstance(annotation, str) else ()
     return not kinds or any(right(value) and _sound(name, value) for _, right in kinds)
 

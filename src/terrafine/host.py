@@ -117,9 +117,22 @@ def go_offline() -> None:
 
 
 def import_engine(package: str) -> Any:
-    """An inference engine's package without its telemetry, which looks up hosts and writes to the home folder.
+    """Import the package of an inference engine without its telemetry, which uses the network and the home folder.
 
-    Raises ImportError where it is not installed.
+    Parameters
+    ----------
+    package
+        Name of the package.
+
+    Returns
+    -------
+    module
+        The imported package.
+
+    Raises
+    ------
+    ImportError
+        If it is not installed.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime reads it as it is imported
     hidden = "openvino_telemetry"  # without it, OpenVINO uses a stand-in of its own that does nothing

@@ -148,7 +148,7 @@ def test_the_check_rejects_a_run_that_was_not_refused(make: Callable[[], np.ndar
         (("--model", "bicubic", "--scale", 7), NoModelError, "×7"),
         (("--model", "bicubic", "--scale", 1), UsageError, "expected 2, 3 or 4"),
         (("--model", "bicubic", "--scale", 0), UsageError, "expected 2, 3 or 4"),
-        (("--model", "bicubic", "--band", "height=1"), UsageError, "asks for elevation"),
+        (("--model", "bicubic", "--band", "height=1"), UsageError, "expected only elevation"),
         (("--model", "no-such-model"), NoModelError, "no-such-model"),
         (("--model", "absent.safetensors"), WeightsError, "absent.safetensors"),
         (("--model", "bicubic", "--uncertainty"), NoModelError, "bicubic"),
@@ -197,7 +197,7 @@ def test_an_output_that_cannot_be_written_is_refused(where: str, dem: Path, tmp_
 def test_an_output_where_no_file_can_be_is_refused(dem: Path, run: Run) -> None:
     result = run("dem", dem, "/proc/fine.tif", "--model", "bicubic")
     assert result.exit_code == OutputError.exit_code
-    assert "is no place on a disk" in result.stderr
+    assert "is not on a disk" in result.stderr
 
 
 def test_advice_on_a_crs_names_the_option_that_was_given(dem: Path, tmp_path: Path, run: Run) -> None:

@@ -121,7 +121,7 @@ def test_what_was_assumed_and_found_is_told(place: Path, tmp_path: Path) -> None
     assert result.exit_code == 0, result.output
     told = " ".join(result.stderr.split())
     assert "no incidence was given: mid-swath, 38.5 degrees" in told
-    assert "the image's sun was found at" in told
+    assert "the image's sun was estimated at" in told
     assert "radar against the DEM" in told
 
 
@@ -164,7 +164,7 @@ def test_tiles_hear_what_the_whole_hears(place: Path, tmp_path: Path) -> None:
         (("--guide", "incidence=38.5", "--orbit", "descending"), "no guide is given"),
         (("--guide", "red={}/noise.tif"), "say --sun"),
         (("--guide", "red={}/black.tif"), "brightness above 0"),
-        (("--guide", "swir={}/image.tif"), "makes no use of the guide swir"),
+        (("--guide", "swir={}/image.tif"), "does not use the guide swir"),
         (("--orbit", "descending"), "none is given"),
         (("--guide", "vv"), "names no guide"),
     ],

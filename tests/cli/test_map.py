@@ -385,7 +385,7 @@ def test_a_link_is_written_through_and_its_company_lies_beside_it(run: Run, file
 
 
 @pytest.mark.usefixtures("local")
-def test_a_run_over_an_old_map_that_fails_between_the_renames_leaves_the_old_map_and_its_company(
+def test_a_run_over_an_old_map_that_fails_between_the_renames_leaves_the_old_map_and_its_sidecar_files(
     run: Run, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from terrafine import atomic

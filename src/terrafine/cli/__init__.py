@@ -1,7 +1,7 @@
 """The command line: one file for each verb; every error becomes an exit code here.
 
-A verb parses, calls one function of the library and prints. Verbs import the library only when they run, so
-`terrafine --help` loads neither torch nor rasterio.
+A verb parses its arguments, calls one function of the library and prints. Verbs import the library only when they run,
+so `terrafine --help` loads neither torch nor rasterio.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _Verbs(click.Group):
     """The group of all verbs, and the one place where an exception becomes a message and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)  # in the order in which a user meets them, not the alphabet's
+        return list(self.commands)  # in the order of use, not of the alphabet
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -93,7 +93,9 @@ def _how_to_report(ctx: click.Context) -> str:
 @click.version_option(__version__, prog_name="terrafine")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:
-    """Turn free, coarse satellite data into fine maps of the Earth.
+    """Turn free, coarse satellite data into finer maps of the Earth.
+
+    `terrafine COMMAND --help` explains a command; `terrafine doctor` checks the installation.
 
     Exit codes: 0 done, 1 defect, 2 usage, 3-7 input (file, band, grid, datum, empty), 8-9 weights, 10-11 memory and
     disk, 12 output, 13 job folder, 14-15 recipe and training data, 16 missing extra, 17 gate not passed,

@@ -1,4 +1,4 @@
-"""Arguments of the library as options of a command, in errors and notes; the one table of the two."""
+"""Translate arguments of the library to options of a command, in errors and notes; the only table of both."""
 
 from __future__ import annotations
 
@@ -69,9 +69,21 @@ FLAGS = {
 
 
 def as_options(text: str, command: click.Command) -> str:
-    """A message of the library in the words of a command: `elevation_unit="ft"` as `--elevation-unit ft`.
+    """Return a message of the library with arguments as options: `elevation_unit="ft"` as `--elevation-unit ft`.
 
-    An argument that the command has no option for becomes what to do instead, `terrafine.workflows.advice.INSTEAD`.
+    A phrase of `terrafine.workflows.advice.INSTEAD` replaces an argument that the command has no option for.
+
+    Parameters
+    ----------
+    text
+        The message.
+    command
+        The command that was run.
+
+    Returns
+    -------
+    str
+        The translated message.
     """
     from terrafine.workflows.advice import INSTEAD, rewritten
 

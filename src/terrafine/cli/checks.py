@@ -1,4 +1,4 @@
-"""What `terrafine doctor` looks at: each check returns what it found and, where that is wrong, what to do."""
+"""The checks of `terrafine doctor`: each returns what it found and, if that is wrong, what to do."""
 
 from __future__ import annotations
 
@@ -34,7 +34,19 @@ LOW_DISK = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the report; `broken` makes the exit code 1, `note` does not."""
+    """One line of the report.
+
+    Attributes
+    ----------
+    name
+        What was checked.
+    state
+        `ok`, `note` or `broken`; only `broken` makes the exit code 1.
+    found
+        What was found.
+    advice
+        What to do, or empty.
+    """
 
     name: str
     state: Literal["ok", "note", "broken"]
@@ -43,7 +55,7 @@ class Check:
 
 
 def run_checks() -> Iterator[Check]:
-    """All checks in order; a check that fails in a way that nobody foresaw is broken, not the end of the report."""
+    """Run all checks in order; a check that fails unexpectedly is reported as broken and does not end the report."""
     for name, check in _CHECKS:
         try:
             yield from check(name)
@@ -126,7 +138,7 @@ def _engines(_: str) -> Iterator[Check]:
 def _memory(name: str) -> Iterator[Check]:
     available = available_memory_bytes()
     if available is None:
-        yield Check(name, "note", "this system does not say", "state --memory yourself")
+        yield Check(name, "note", "this system does not report it", "state --memory yourself")
         return
     low = available < LOW_MEMORY
     yield Check(

@@ -1,4 +1,4 @@
-"""`terrafine dataset`: samples to train on, from images and labels of one's own."""
+"""`terrafine dataset`: make training samples from the user's own images and labels."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _OPTIONS = "terrafine.datasets.impervious.options:DatasetOptions"
 _SENSOR = "terrafine.physics.sensor_model:Sensor"
 
 
-@click.group(short_help="Make samples to train on from images and labels.")
+@click.group(short_help="Make training samples from images and labels.")
 def dataset() -> None:
-    """Make samples to train on from images and labels of one's own."""
+    """Make training samples from your own images and labels."""
 
 
-@dataset.command(short_help="Samples of impervious surface: fine image, 10 m image, 1 m label.")
+@dataset.command(short_help="Samples of impervious surface: fine image, 10 m image and 1 m label.")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
 @click.option(
     "--labels",
@@ -31,10 +31,17 @@ def dataset() -> None:
     required=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Buildings and roads as vectors, a raster, or a folder below which rasters are named as the images; may be "
-    "repeated.",
+    help="A vector file of buildings and roads, a label raster, or a folder of label rasters with the names of the "
+    "images; may be repeated.",
 )
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A new folder.")
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A new or empty folder.",
+)
 @click.option(
     "--impervious",
     "--sealed",
@@ -43,26 +50,34 @@ def dataset() -> None:
     cls=LibraryOption,
     owner=_OPTIONS,
     metavar="A,B",
-    help="Classes or #RRGGBB of rasters that are impervious.",
+    help="Classes or colours (#RRGGBB) of label rasters that mean impervious.",
 )
 @click.option(
     "--unknown",
     callback=lambda _, __, given: _listed(given),
     metavar="A,B",
-    help="Classes or #RRGGBB of rasters that are not known.",
+    help="Classes or colours (#RRGGBB) of label rasters that mean unknown.",
 )
-@click.option("--road-width", "road_widths", multiple=True, metavar="CLASS=M", help="Width of a class of roads.")
-@click.option("--nir", is_flag=True, help="Take the near infrared as well as red, green and blue.")
-@click.option("--band", "band_numbers", type=BAND, multiple=True, help="Number of a band, as red=3; may be repeated.")
+@click.option(
+    "--road-width",
+    "road_widths",
+    multiple=True,
+    metavar="CLASS=M",
+    help="Width in metres of a road class, such as residential=6; may be repeated.",
+)
+@click.option("--nir", is_flag=True, help="Use near infrared as well as red, green and blue.")
+@click.option(
+    "--band", "band_numbers", type=BAND, multiple=True, help="Number of a band, such as red=3; may be repeated."
+)
 @click.option(
     "--divide-by",
     "full_scale",
     type=float,
     metavar="N",
-    help="What images hold for a reflectance of 1.  [default: by type]",
+    help="Number that stands for a reflectance of 1 in the images.  [default: from their type]",
 )
 @click.option(
-    "--pixel-size", "pixel_size_m", type=float, metavar="M", help="Metres along a pixel of images without CRS."
+    "--pixel-size", "pixel_size_m", type=float, metavar="M", help="Pixel size in metres of images without CRS."
 )
 @click.option("--coarse", type=click.Path(path_type=Path), metavar="FILE", help="A real 10 m image of the same ground.")
 @click.option(
@@ -72,30 +87,54 @@ def dataset() -> None:
     owner=_OPTIONS,
     type=float,
     metavar="N",
-    help="As above, of it.",
-)
-@click.option("--histogram-of", metavar="FILE", help="A 10 m image whose histogram the fine images are given.")
-@click.option(
-    "--mtf", cls=LibraryOption, owner=_SENSOR, type=float, help="The sensor's modulation at its Nyquist frequency."
-)
-@click.option("--noise", cls=LibraryOption, owner=_SENSOR, type=float, help="The sensor's noise (1σ), reflectance.")
-@click.option("--regions", metavar="FILE", help="A raster of integers: the strata.")
-@click.option("--side", cls=LibraryOption, owner=_OPTIONS, type=int, metavar="M", help="Metres along a sample.")
-@click.option("--count", type=int, metavar="N", help="Samples in all.  [default: all that keep the spacing]")
-@click.option(
-    "--spacing", "spacing_m", cls=LibraryOption, owner=_OPTIONS, type=float, metavar="M", help="Metres between samples."
+    help="Like --divide-by, for the --coarse image.",
 )
 @click.option(
-    "--share", "shares", multiple=True, metavar="SPLIT=S", help="Share of a split.  [default: val and test 0.15]"
+    "--histogram-of", metavar="FILE", help="A 10 m image to which the histograms of the fine images are matched."
+)
+@click.option(
+    "--mtf",
+    cls=LibraryOption,
+    owner=_SENSOR,
+    type=float,
+    help="Modulation transfer of the simulated sensor at its Nyquist frequency.",
+)
+@click.option(
+    "--noise", cls=LibraryOption, owner=_SENSOR, type=float, help="Noise of the simulated sensor (1σ), reflectance."
+)
+@click.option("--regions", metavar="FILE", help="A raster of whole numbers: the strata to draw samples from.")
+@click.option("--side", cls=LibraryOption, owner=_OPTIONS, type=int, metavar="M", help="Side of a sample in metres.")
+@click.option("--count", type=int, metavar="N", help="Number of samples.  [default: all that keep the spacing]")
+@click.option(
+    "--spacing",
+    "spacing_m",
+    cls=LibraryOption,
+    owner=_OPTIONS,
+    type=float,
+    metavar="M",
+    help="Smallest distance between samples in metres.",
+)
+@click.option(
+    "--share",
+    "shares",
+    multiple=True,
+    metavar="SPLIT=S",
+    help="Share of a split, such as val=0.2.  [default: val and test 0.15]",
 )
 @click.option(
     "--hold-out", multiple=True, metavar="SPLIT=TEXT", help="Images with TEXT in their path go to that split."
 )
 @click.option(
-    "--block", "block_m", cls=LibraryOption, owner=_OPTIONS, type=float, metavar="M", help="Ground that is never split."
+    "--block",
+    "block_m",
+    cls=LibraryOption,
+    owner=_OPTIONS,
+    type=float,
+    metavar="M",
+    help="Side of blocks that go to one split as a whole.",
 )
-@click.option("--seed", cls=LibraryOption, owner=_OPTIONS, type=int, help="Of everything that is drawn.")
-@click.option("--quiet", is_flag=True, help="Say nothing.")
+@click.option("--seed", cls=LibraryOption, owner=_OPTIONS, type=int, help="Random seed.")
+@click.option("--quiet", is_flag=True, help="Print nothing.")
 def impervious(
     images: tuple[Path, ...],
     labels: tuple[Path, ...],
@@ -109,7 +148,7 @@ def impervious(
     """Cut samples of impervious surface from fine IMAGEs and labels into a new folder.
 
     Each sample is a 1 m image, a 10 m image, real or made by a stated sensor, and a 1 m label: 1 impervious, 0 other,
-    255 not known. index.json says where each came from and to which split it belongs.
+    255 unknown. index.json states the origin and the split of each.
     """
     from terrafine.workflows.dataset import Sensor, build_dataset
 

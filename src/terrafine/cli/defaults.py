@@ -16,7 +16,20 @@ Command = Callable[..., Any]
 
 
 def library_default(owner: Any, name: str) -> Any:
-    """Default of a function's parameter, or of a dataclass's field."""
+    """Return the default of a function's parameter, or of a dataclass's field.
+
+    Parameters
+    ----------
+    owner
+        The function or the dataclass.
+    name
+        Name of the parameter or field.
+
+    Returns
+    -------
+    object
+        The default; None for a field without one.
+    """
     if is_dataclass(owner):
         found = {f.name: f.default for f in fields(owner)}[name]
         return None if found is MISSING else found
@@ -24,20 +37,58 @@ def library_default(owner: Any, name: str) -> Any:
 
 
 def option_of(owner: Any, name: str, *declarations: str, **more: Any) -> Callable[[Command], Command]:
-    """A click option for the parameter `name` of a verb, or for a field of its options, with the library's default."""
+    """Return a click option with the default of a verb's parameter, or of a field of its options.
+
+    Parameters
+    ----------
+    owner
+        The function or the dataclass.
+    name
+        Name of the parameter or field.
+    declarations
+        Flags of the option.
+    more
+        Further arguments of `click.option`.
+
+    Returns
+    -------
+    callable
+        The decorator of a command.
+    """
     default = library_default(owner, name)
     return click.option(*declarations, name, default=default, show_default=default is not None, **more)
 
 
 class LibraryOption(click.Option):
-    """An option that is passed only where it is given; its help shows the default of `module:name`, loaded for it."""
+    """An option that is passed only if the user gives it; its help shows the default of the library.
+
+    Parameters
+    ----------
+    args
+        Arguments of `click.Option`.
+    owner
+        `module:name` of the function or dataclass that has the default; imported only for the help.
+    more
+        Further arguments of `click.Option`.
+    """
 
     def __init__(self, *args: Any, owner: str, **more: Any) -> None:
         super().__init__(*args, **{"default": None, **more})
         self.owner = owner
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """The line of the help, with the default of the library."""
+        """Return the line of the help, with the default of the library.
+
+        Parameters
+        ----------
+        ctx
+            The context of the command.
+
+        Returns
+        -------
+        tuple of two str or None
+            The option and its description; None for a hidden option.
+        """
         record = super().get_help_record(ctx)
         module, _, name = self.owner.partition(":")
         default = library_default(getattr(import_module(module), name), self.name or "")

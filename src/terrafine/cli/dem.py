@@ -28,44 +28,61 @@ def _residual(report: RunReport) -> str:
     return f"block means differ from the input {at_most(report.residual_m)}{grid}"
 
 
-@click.command(short_help="Make a finer elevation model from a coarse one.")
+@click.command(short_help="Super-resolve a coarse elevation model (DEM).")
 @click.argument("sources", nargs=-1, required=True, metavar="SRC...")
 @click.argument("destination", metavar="DST", type=click.Path(path_type=Path))
-@click.option("--scale", type=int, help="Output cells along one side of an input cell: 2, 3 or 4.  [default: 4]")
+@click.option("--scale", type=int, help="Output cells per side of an input cell: 2, 3 or 4.  [default: 4]")
 @click.option(
     "--model",
     metavar="NAME|FILE",
-    help="See `terrafine models`.  [default: ridgeline2 for a product with noise, else ridgeline; pimsr with --guide]",
+    help="A name from `terrafine models`, or a weights file.  [default: ridgeline2 for a product with noise, else "
+    "ridgeline; pimsr with --guide]",
 )
 @click.option(
     "--product", metavar="NAME|FILE", help="What SRC is: srtm1, glo30, a product file ...  [default: recognised]"
 )
 @click.option("--uncertainty", is_flag=True, help="Add a second band: the standard error in metres.")
-@click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Also draw a hillshade.")
-@click.option("--tr", "target_resolution", nargs=2, type=float, metavar="X Y", help="Output cell size, in CRS units.")
+@click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Also write a hillshade.")
+@click.option(
+    "--tr",
+    "target_resolution",
+    nargs=2,
+    type=float,
+    metavar="X Y",
+    help="Output cell size, in units of the output CRS.",
+)
 @click.option("--t-srs", "target_crs", metavar="CRS", help="Output CRS, for example EPSG:32633.")
 @click.option(
     "--consistency",
     type=click.Choice(["hard", "soft", "product", "none"]),
-    help="hard: block means equal the input; soft: within --tolerance; product: within the noise of the product; none: "
-    "as the model gives.  [default: product for a product with noise, else hard]",
+    help="hard: the mean of the output cells equals each input cell; soft: within --tolerance; product: within the "
+    "noise of the product; none: as the model predicts.  [default: product for a product with noise, else hard]",
 )
-@option_of(sharpen_dem, "tolerance_m", "--tolerance", type=float, metavar="M", help="For --consistency soft.")
-@click.option("--self-ensemble", is_flag=True, help="Mean over the 8 mirrored and rotated inputs: 8 times the work.")
-@option_of(RunOptions, "engine", "--engine", type=click.Choice(ENGINES), help="Runs the network.")
+@option_of(
+    sharpen_dem,
+    "tolerance_m",
+    "--tolerance",
+    type=float,
+    metavar="M",
+    help="Largest deviation in metres with --consistency soft.",
+)
+@click.option("--self-ensemble", is_flag=True, help="Average over the 8 mirrored and rotated inputs; 8 times the work.")
+@option_of(RunOptions, "engine", "--engine", type=click.Choice(ENGINES), help="Library that runs the network.")
 @option_of(
     RunOptions,
     "precision",
     "--precision",
     type=click.Choice(PRECISIONS),
-    help="Of the network; heights are float32 in any case.",
-)
-@click.option("--vertical-datum", metavar="NAME", help="Datum of the heights, where the file does not say.")
-@click.option(
-    "--elevation-unit", metavar="UNIT", help="Unit of the heights, where the file does not say: m, ft, us-ft."
+    help="Precision of the network; heights are float32 in any case.",
 )
 @click.option(
-    "--pixel-size", "pixel_size_m", type=float, metavar="M", help="Metres of a cell, where the file has no CRS."
+    "--vertical-datum", metavar="NAME", help="Vertical datum of SRC if the file does not state it, for example EGM2008."
+)
+@click.option(
+    "--elevation-unit", metavar="UNIT", help="Unit of the heights if the file does not state it: m, ft, us-ft."
+)
+@click.option(
+    "--pixel-size", "pixel_size_m", type=float, metavar="M", help="Cell size in metres if the file has no CRS."
 )
 @click.option(
     "--guide",
@@ -73,12 +90,19 @@ def _residual(report: RunReport) -> str:
     type=GUIDE,
     multiple=True,
     metavar="NAME=FILE",
-    help="Radar: vv=, vh=, incidence= (or degrees); image: red=, green=, blue=, nir=.",
+    help="A radar file (vv=, vh=, incidence= as a file or in degrees) or an image (red=, green=, blue=, nir=) that "
+    "guides the model; may be repeated.",
 )
-@click.option("--orbit", type=click.Choice(["ascending", "descending"]), help="Of the radar's pass.")
-@click.option("--heading", type=float, metavar="DEG", help="Of the radar's track.  [default: Sentinel-1's]")
-@click.option("--sun", type=float, metavar="DEG", help="Azimuth of the image's sun.  [default: found from relief]")
-@option_of(Guidance, "unit", "--guide-unit", type=click.Choice(["dB", "linear"]), help="Of the radar.")
+@click.option(
+    "--orbit", type=click.Choice(["ascending", "descending"]), help="Pass of the radar; needed with radar guides."
+)
+@click.option(
+    "--heading", type=float, metavar="DEG", help="Heading of the radar's track, from north.  [default: Sentinel-1's]"
+)
+@click.option(
+    "--sun", type=float, metavar="DEG", help="Azimuth of the sun in the image, from north.  [default: estimated]"
+)
+@option_of(Guidance, "unit", "--guide-unit", type=click.Choice(["dB", "linear"]), help="Unit of the radar guides.")
 @running(_residual)
 def dem(
     sources: tuple[str, ...],
@@ -90,13 +114,15 @@ def dem(
     unit: str,
     **options: Any,
 ) -> None:
-    """Write DST, a finer elevation model of SRC (several files are read as one mosaic).
+    """Write DST, a finer elevation model of SRC; several SRC files are read as one mosaic.
 
-    DST is a Cloud-Optimized GeoTIFF: float32 metres, nodata kept, overviews inside. The same command resumes a run
-    that was cut off.
+    DST is a Cloud-Optimized GeoTIFF of float32 metres with overviews; nodata stays nodata. After an interruption, the
+    same command resumes the run.
     """
     if not guides and (orbit is not None or heading is not None or sun is not None):
-        raise UsageError("--orbit, --heading and --sun are of guides, and none is given; add --guide, or leave them")
+        raise UsageError(
+            "--orbit, --heading and --sun describe guides, and none is given; add --guide, or leave them out"
+        )
     from terrafine.workflows.guidance import parse_guides
 
     sharpen_dem(

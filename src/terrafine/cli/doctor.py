@@ -1,4 +1,4 @@
-"""`terrafine doctor`: is this installation whole, and what to do if not."""
+"""`terrafine doctor`: check the installation, and advise on what is broken."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from terrafine.cli.table import columns
 __all__ = ["doctor"]
 
 
-@click.command(short_help="Look for what is broken or missing.")
+@click.command(short_help="Check the installation.")
 @click.pass_context
 def doctor(ctx: click.Context) -> None:
-    """Look for what is broken or missing; exit code 1 if something is broken."""
+    """Check packages, GDAL, engines, memory, disk and weights; the exit code is 1 if something is broken."""
     from terrafine.cli.checks import run_checks
 
     checks = list(run_checks())

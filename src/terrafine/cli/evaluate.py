@@ -1,4 +1,4 @@
-"""`terrafine evaluate`: candidates and a reference into a verdict."""
+"""`terrafine evaluate`: compare candidates with a reference."""
 
 from __future__ import annotations
 
@@ -19,12 +19,16 @@ _OPTIONS = "terrafine.evaluation.elevation.options:Options"
 
 @click.command(short_help="Compare elevation models, class maps or images with a reference.")
 @click.argument("surfaces", nargs=-1, required=True, metavar="CANDIDATE... [REFERENCE]")
-@click.option("--reference", metavar="FILE", help="The truth; without it, the last file named.")
-@click.option("--coarse", metavar="FILE", help="What the candidates were made from: adds bicubic and the consistency.")
+@click.option("--reference", metavar="FILE", help="The truth.  [default: the last file named]")
+@click.option(
+    "--coarse",
+    metavar="FILE",
+    help="Input that the candidates were made from: adds bicubic baselines and the consistency with it.",
+)
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write results.json, index.html and CSVs here."
 )
-@click.option("--gate", metavar="TOML", help="Limits on the results; exit code 17 where one is not kept.")
+@click.option("--gate", metavar="TOML", help="Limits that the results must keep, else exit code 17.")
 @click.option(
     "--coregistration/--no-coregistration",
     "coregister",
@@ -38,16 +42,18 @@ _OPTIONS = "terrafine.evaluation.elevation.options:Options"
     cls=LibraryOption,
     owner=_OPTIONS,
     type=click.Choice(["horn", "zevenbergen-thorne"]),
-    help="How gradients are taken.",
+    help="Method of computing slopes.",
 )
-@click.option("--hydrology/--no-hydrology", cls=LibraryOption, owner=_OPTIONS, help="Streams, watersheds and floods.")
+@click.option(
+    "--hydrology/--no-hydrology", cls=LibraryOption, owner=_OPTIONS, help="Compare streams, watersheds and floods."
+)
 @click.option(
     "--stream-area",
     "stream_areas_km2",
     type=float,
     multiple=True,
     metavar="KM2",
-    help="Contributing area from which a stream runs; may be repeated.  [default: by the extent]",
+    help="Contributing area at which streams begin; may be repeated.  [default: from the extent]",
 )
 @click.option(
     "--stage",
@@ -65,7 +71,7 @@ _OPTIONS = "terrafine.evaluation.elevation.options:Options"
     owner=_OPTIONS,
     type=BYTES,
     metavar="SIZE",
-    help="Leave hydrology out where it needs more; it holds surfaces whole.",
+    help="Skip hydrology if it needs more memory; it holds whole surfaces.",
 )
 @click.option(
     "--sigma-multiple",
@@ -77,14 +83,20 @@ _OPTIONS = "terrafine.evaluation.elevation.options:Options"
     "[default: as the file's tag SIGMA_COVERS states, else Gaussian]",
 )
 @click.option(
-    "--mask", "masks", multiple=True, metavar="FILE", help="Leave out its cells other than 0; may be repeated."
+    "--mask",
+    "masks",
+    multiple=True,
+    metavar="FILE",
+    help="Raster whose cells other than 0 are left out; may be repeated.",
 )
-@click.option("--classes", metavar="FILE", help="Integers to break the errors down by: land cover, regions.")
+@click.option(
+    "--classes", metavar="FILE", help="Raster of whole numbers (land cover, regions) to break the errors down by."
+)
 @click.option(
     "--as",
     "kind",
     type=click.Choice(["elevation", "classes", "image"]),
-    help="What the files are.  [default: as the first candidate's header states]",
+    help="Content of the files.  [default: detected from the first candidate]",
 )
 @click.option(
     "--class-name",
@@ -95,7 +107,7 @@ _OPTIONS = "terrafine.evaluation.elevation.options:Options"
     help="Name of a class of a class map; may be repeated.",
 )
 @click.option(
-    "--divide-by", type=float, metavar="N", help="Images: reflectance × N is what the files hold.  [default: by type]"
+    "--divide-by", type=float, metavar="N", help="Images: the files hold reflectance × N.  [default: from their type]"
 )
 @click.option(
     "--band",
@@ -103,18 +115,21 @@ _OPTIONS = "terrafine.evaluation.elevation.options:Options"
     type=BAND,
     multiple=True,
     metavar="NAME=N",
-    help="Number of a band in files of several that do not name it: elevation=2, class=1, red=3; may be repeated.",
+    help="Number of a band that files of several bands do not name: elevation=2, class=1, red=3; may be repeated.",
 )
-@click.option("--elevation-unit", metavar="UNIT", help="Unit of heights of files that do not state it: m, ft, us-ft.")
-@click.option("--vertical-datum", metavar="NAME", help="Datum of files that do not state it.")
+@click.option(
+    "--elevation-unit", metavar="UNIT", help="Unit of the heights of files that do not state it: m, ft, us-ft."
+)
+@click.option("--vertical-datum", metavar="NAME", help="Vertical datum of files that do not state it.")
 @click.option("--assume-crs", metavar="CRS", help="CRS of files that have none.")
 @reading
-@click.option("--quiet", is_flag=True, help="No progress, no table.")
+@click.option("--quiet", is_flag=True, help="Print no progress and no table.")
 def evaluate(surfaces: tuple[str, ...], reference: str | None, quiet: bool, **options: Any) -> None:
     """Compare one or several CANDIDATE files with a REFERENCE, the last file named.
 
-    All are compared on the same cells and ranked by RMSE. With --coarse, bicubic and back-projected bicubic of it are
-    compared beside them, and the first line states whether the best candidate is better.
+    Elevation models are compared on the same cells and ranked by RMSE. With --coarse, bicubic and back-projected
+    bicubic interpolation of that file are compared too, and the first line states whether the best candidate beats
+    them.
 
     Class maps are ranked by F1; their REFERENCE may be a CSV of sampled points (x, y, class). Images need --coarse,
     the image that they were made from.

@@ -1,4 +1,4 @@
-"""The printed table of an evaluation, by what was compared."""
+"""The printed table of an evaluation, depending on what was compared."""
 
 from __future__ import annotations
 
@@ -32,7 +32,13 @@ _IMAGES = (
 
 
 def print_evaluation(done: Evaluation) -> None:
-    """The verdict, a row for each candidate, notes, gates, and where the report is."""
+    """Print the verdict, a row for each candidate, notes, gates, and the files of the report.
+
+    Parameters
+    ----------
+    done
+        The evaluation.
+    """
     from terrafine.evaluation.gate import measured
 
     results = done.results

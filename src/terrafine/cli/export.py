@@ -1,4 +1,4 @@
-"""`terrafine export`: a model as an ONNX file with its spec inside."""
+"""`terrafine export`: write a model as an ONNX file with its spec inside."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from terrafine.workflows.export import export_model
 __all__ = ["export"]
 
 
-@click.command(short_help="Write a model as ONNX.")
+@click.command(short_help="Write a model as an ONNX file.")
 @click.argument("weights", metavar="NAME|WEIGHTS")
 @click.argument("destination", metavar="OUT.onnx", type=click.Path(path_type=Path))
-@click.option("--scale", type=int, help="Which of a shipped model's scales.  [default: the largest]")
+@click.option("--scale", type=int, help="Scale of a shipped model that serves several.  [default: the largest]")
 def export(weights: str, destination: Path, scale: int | None) -> None:
-    """Write a shipped model or a weights file as ONNX; needs the extra `onnx`."""
+    """Write a shipped model (NAME) or a weights file as an ONNX file; needs the extra `onnx`."""
     ref = export_model(weights, destination, scale=scale)
     click.echo(f"{destination}: {ref.name} ×{ref.spec.scale}, {human_bytes(destination.stat().st_size)}")

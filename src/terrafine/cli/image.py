@@ -1,4 +1,4 @@
-"""`terrafine image`: a 10 m image made finer, reflectance kept."""
+"""`terrafine image`: sharpen a 10 m image."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ __all__ = ["image"]
 
 
 def _residual(report: RunReport) -> str:
-    return f"seen again at 10 m it differs from the input by at most {report.residual_m:.4f} reflectance"
+    return f"simulated at 10 m by its sensor, it differs from the input by at most {report.residual_m:.4f} reflectance"
 
 
-@click.command(short_help="Make a Sentinel-2 image finer, reflectance kept.")
+@click.command(short_help="Sharpen a Sentinel-2 image; reflectance stays reflectance.")
 @click.argument("sources", nargs=-1, required=True, metavar="IMAGE...")
 @click.argument("destination", metavar="DST", type=click.Path(path_type=Path))
-@option_of(sharpen_image, "scale", "--scale", type=int, help="Output cells along a side of an input cell.")
-@option_of(sharpen_image, "model", "--model", metavar="NAME|FILE", help="See `terrafine models`.")
-@click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Also draw a small picture.")
+@option_of(sharpen_image, "scale", "--scale", type=int, help="Output cells per side of an input cell.")
+@option_of(sharpen_image, "model", "--model", metavar="NAME|FILE", help="A name from `terrafine models`, or a file.")
+@click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Also write a small picture.")
 @optical(SENSORS_10M)
 @running(_residual)
 def image(sources: tuple[str, ...], destination: Path, **options: Any) -> None:
-    """Write DST, the bands of IMAGE that the model reads, SCALE times as fine: int16, reflectance × 10,000.
+    """Write DST, the bands of IMAGE that the model reads on a finer grid: int16, reflectance × 10,000.
 
-    IMAGE is as for `terrafine map`. Low frequencies are held to it, what is finer is the model's guess: a 1 m grid, not
-    a resolution of 1 m. The same command resumes a run that was cut off.
+    IMAGE is as for `terrafine map`. At 10 m, DST agrees with IMAGE; finer detail is the model's estimate. A 1 m grid is
+    not a resolution of 1 m. After an interruption, the same command resumes the run.
     """
     sharpen_image(sources, destination, **options)

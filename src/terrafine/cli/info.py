@@ -1,4 +1,4 @@
-"""`terrafine info`: what a weights file or a raster says about itself."""
+"""`terrafine info`: describe a model, a weights file or a raster."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WEIGHTS = {".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl"}
 @click.argument("path", metavar="PATH|NAME")
 @reading
 def info(path: str, allow_folders: tuple[str, ...], allow_remote: bool) -> None:
-    """Describe PATH, a weights file, a model of `terrafine models` or a raster. Nothing in it is run."""
+    """Describe PATH: a model of `terrafine models`, a weights file or a raster. Code in a file is never run."""
     from terrafine.raster.read.access import allow
 
     allow(allow_folders, allow_remote)

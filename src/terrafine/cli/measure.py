@@ -21,23 +21,29 @@ __all__ = ["measure"]
 @click.command(short_help="Measure the sensor model of a DEM on a finer reference.")
 @click.argument("coarse")
 @click.argument("reference")
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), metavar="PRODUCT.toml", help="Write a product file, for --product."
-)
+@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="PRODUCT.toml", help="Product file to write.")
 @click.option("--name", metavar="NAME", help="Name of the product.  [default: that of the product file]")
-@click.option("--reference-product", metavar="NAME|FILE", help="Product of REFERENCE, whose blur and noise count.")
-@click.option("--reference-points", is_flag=True, help="Heights of REFERENCE are those of points, not of cells.")
+@click.option(
+    "--reference-product",
+    metavar="NAME|FILE",
+    help="Product that REFERENCE is, so that its own blur and noise are accounted for.",
+)
+@click.option(
+    "--reference-points", is_flag=True, help="Heights of REFERENCE are samples at points, not means over cells."
+)
 @option_of(measure_product, "draws", "--draws", type=int, metavar="N", help="Bootstrap samples.")
-@option_of(measure_product, "seed", "--seed", type=int, metavar="N", help="Of the bootstrap.")
+@option_of(measure_product, "seed", "--seed", type=int, metavar="N", help="Random seed of the bootstrap.")
 @click.option("--assume-crs", metavar="CRS", help="CRS of files that have none.")
-@click.option("--elevation-unit", metavar="UNIT", help="Unit of heights of files that do not state it: m, ft, us-ft.")
-@click.option("--vertical-datum", metavar="NAME", help="Datum of files that do not state it.")
-@click.option("--quiet", is_flag=True, help="No table.")
+@click.option(
+    "--elevation-unit", metavar="UNIT", help="Unit of the heights of files that do not state it: m, ft, us-ft."
+)
+@click.option("--vertical-datum", metavar="NAME", help="Vertical datum of files that do not state it.")
+@click.option("--quiet", is_flag=True, help="Print no table.")
 def measure(coarse: str, reference: str, quiet: bool, **options: Any) -> None:
-    """Measure how the cells of COARSE differ from the ground: point spread, noise, correlation, rounding.
+    """Measure how the cells of COARSE relate to the ground: point spread, noise, correlation and rounding.
 
-    REFERENCE is a finer DEM of the same ground. The two are registered first, by one shift. The product file is used
-    by `terrafine dem --product`.
+    COARSE is a DEM and REFERENCE a finer one of the same ground. The two are first registered by one shift.
+    `terrafine dem --product PRODUCT.toml` uses the result.
     """
     done = measure_product(coarse, reference, **options)
     if not quiet:

@@ -1,4 +1,4 @@
-"""`terrafine models`: what can be named after `--model`."""
+"""`terrafine models`: list what `--model` accepts."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ HEADER = ("name", "scale", "kind", "inputs", "outputs", "weights", "size", "RMSE
 NONE = "-"
 
 
-@click.command(short_help="List the models that are shipped.")
+@click.command(short_help="List the shipped models.")
 def models() -> None:
-    """List the models that are shipped.
+    """List the shipped models.
 
-    RMSE/bicubic is measured on terrain held out of training; the model cards beside the systems have the tables of
-    the test set, `terrafine info NAME-xK` or a weights file shows data and licences.
+    RMSE/bicubic is the RMSE relative to bicubic on terrain held out of training. `terrafine info NAME` shows the
+    training data and licence of a model; the model cards in the documentation have the results on test data.
     """
     from terrafine.systems import list_models
 

@@ -1,4 +1,4 @@
-"""What the verbs that run a model have in common: options of reading and of running, and the closing summary."""
+"""Options that the verbs which run a model share, and their closing summary."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ READING = (
         "allow_folders",
         multiple=True,
         metavar="DIR",
-        help="Where a VRT's sources may lie, besides its own folder.",
+        help="Folder in which sources of a VRT may be, besides the VRT's own; may be repeated.",
     ),
-    click.option("--allow-remote", is_flag=True, help="Read remote sources that a local file names."),
+    click.option("--allow-remote", is_flag=True, help="Also read remote sources that a local file names."),
 )
 """Options of every verb that reads rasters: what these may name in turn."""
 
@@ -42,25 +42,48 @@ _RUNNING = (
         metavar="NAME",
         help="Where the model runs: cpu, cuda, cuda:N, mps.",
     ),
-    click.option("--memory", type=BYTES, metavar="SIZE", help="Refuse to use more, for example 4GB."),
+    click.option(
+        "--memory", type=BYTES, metavar="SIZE", help="Memory limit, for example 4GB; a run that needs more is refused."
+    ),
     click.option("--dask", metavar="ADDRESS", help="Run on this Dask scheduler, for example tcp://scheduler:8786."),
     click.option(
-        "--band", "bands", type=BAND, multiple=True, metavar="NAME=N", help="Which band of the file is which."
+        "--band",
+        "bands",
+        type=BAND,
+        multiple=True,
+        metavar="NAME=N",
+        help="Number of a band that the file does not name, such as red=3; may be repeated.",
     ),
-    click.option("--assume-crs", metavar="CRS", help="CRS of the input, where the file has none or a wrong one."),
+    click.option("--assume-crs", metavar="CRS", help="CRS of the input if the file has none or a wrong one."),
     click.option(
-        "--nodata", type=float, metavar="VALUE", help="The value that means missing, where the file does not state it."
+        "--nodata", type=float, metavar="VALUE", help="Value of cells without data if the file does not state it."
     ),
     *READING,
     click.option("--restart", is_flag=True, help="Start from scratch instead of resuming an unfinished run."),
-    click.option("--tile", type=click.IntRange(min=1), metavar="N", help="Input cells along one side of a tile."),
+    click.option(
+        "--tile",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Input cells per side of a tile.  [default: as large as fits]",
+    ),
     click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads.  [default: all]"),
-    click.option("--quiet", is_flag=True, help="No progress, no summary."),
+    click.option("--quiet", is_flag=True, help="Print no progress and no summary."),
 )
 
 
 def running(*extra: Callable[[RunReport], str]) -> Callable[[Command], Command]:
-    """Options of every verb that runs a model over files; `extra` makes further lines of the closing summary."""
+    """Return a decorator that adds the options of every verb that runs a model on files.
+
+    Parameters
+    ----------
+    extra
+        Functions of the report that make further lines of the closing summary.
+
+    Returns
+    -------
+    callable
+        The decorator of a command.
+    """
 
     def decorate(verb: Command) -> Command:
         @functools.wraps(verb)
@@ -74,20 +97,47 @@ def running(*extra: Callable[[RunReport], str]) -> Callable[[Command], Command]:
 
 
 def reading(verb: Command) -> Command:
-    """Options of a verb that reads rasters and runs no model."""
+    """Add the options of a verb that reads rasters and runs no model.
+
+    Parameters
+    ----------
+    verb
+        The command.
+
+    Returns
+    -------
+    callable
+        The command with the options.
+    """
     return _with(READING, verb)
 
 
 def optical(sensors: tuple[str, ...]) -> Callable[[Command], Command]:
-    """Options of every verb that reads an optical image."""
+    """Return a decorator that adds the options of every verb that reads an optical image.
+
+    Parameters
+    ----------
+    sensors
+        Names that `--sensor` accepts.
+
+    Returns
+    -------
+    callable
+        The decorator of a command.
+    """
     from terrafine.workflows.scene import MAX_BRIGHT
 
     options = (
-        click.option("--sensor", type=click.Choice(sensors), help="What the numbers mean.  [default: found]"),
+        click.option(
+            "--sensor",
+            type=click.Choice(sensors),
+            help="Sensor or product, which states how numbers become reflectance.  [default: detected]",
+        ),
         click.option(
             "--max-bright",
             type=float,
-            help=f"Share that may look like cloud.  [default: {MAX_BRIGHT}; noted with --sensor]",
+            help="Largest share, 0 to 1, that may look like cloud or snow.  "
+            f"[default: {MAX_BRIGHT}; with --sensor only a note]",
         ),
     )
     return partial(_with, options)
@@ -100,7 +150,17 @@ def _with(options: tuple[Callable[[Command], Command], ...], verb: Command) -> C
 
 
 def print_summary(destination: Path, extra: tuple[Callable[[RunReport], str], ...], report: RunReport) -> None:
-    """The closing summary: size, time and rate, then what the verb adds; notes on the input to standard error."""
+    """Print the closing summary: size, time and rate, then the lines of the verb; notes on the input go to stderr.
+
+    Parameters
+    ----------
+    destination
+        The output.
+    extra
+        Functions of the report that make further lines.
+    report
+        What the run reports.
+    """
     rows, columns = report.plan.output_shape
     rate = rows * columns / 1e6 / max(report.seconds_total, 1e-9)
     of_model = " of the model's cells" if report.warped_to else ""

@@ -1,4 +1,4 @@
-"""Types of arguments, sizes in bytes and bands by name; and the format of sizes and small lengths."""
+"""Types of command-line arguments: sizes in bytes, bands and guides; and the format of sizes and small lengths."""
 
 from __future__ import annotations
 
@@ -74,7 +74,18 @@ GUIDE = _Guide()
 
 
 def human_bytes(size: float) -> str:
-    """`1.5 GB`: at most three digits and a decimal prefix."""
+    """Return a size as text with at most three digits and a decimal prefix, such as `1.5 GB`.
+
+    Parameters
+    ----------
+    size
+        Bytes.
+
+    Returns
+    -------
+    str
+        The text.
+    """
     for unit in ("B", "kB", "MB", "GB"):
         if size < 999.5:
             return f"{size:.3g} {unit}"
@@ -83,7 +94,18 @@ def human_bytes(size: float) -> str:
 
 
 def at_most(metres: float) -> str:
-    """`by less than 0.1 mm`, `by at most 3.2 mm`, `by at most 1.25 m`: rounded up, so that it stays true."""
+    """Return `by at most 3.2 mm` and the like, rounded up so that it stays true.
+
+    Parameters
+    ----------
+    metres
+        A length.
+
+    Returns
+    -------
+    str
+        The text.
+    """
     if metres < 1e-4:
         return "by less than 0.1 mm"
     if metres < 0.1:

@@ -1,4 +1,4 @@
-"""`terrafine radar`: what Sentinel-1 sees of an elevation model."""
+"""`terrafine radar`: map what Sentinel-1 would observe of an elevation model."""
 
 from __future__ import annotations
 
@@ -34,24 +34,33 @@ __all__ = ["radar"]
     type=click.Choice(["ascending", "descending"]),
     help="Direction of the pass: ascending looks from the west, descending from the east.",
 )
-@click.option("--heading", type=float, metavar="DEG", help="Heading of the track.  [default: from the orbit]")
 @click.option(
-    "--incidence", metavar="FILE|DEG", help="Incidence on the ellipsoid, a raster or one number.  [default: mid-swath]"
-)
-@click.option("--latitude", type=float, metavar="DEG", help="Where the DEM lies, if the file has no CRS.")
-@click.option(
-    "--band", "bands", type=BAND, multiple=True, metavar="NAME=N", help="Which band of the file is elevation."
-)
-@click.option("--assume-crs", metavar="CRS", help="CRS of the DEM, where the file has none or a wrong one.")
-@click.option(
-    "--nodata", type=float, metavar="VALUE", help="The value that means missing, where the file does not say."
+    "--heading", type=float, metavar="DEG", help="Heading of the track, from north.  [default: from the orbit]"
 )
 @click.option(
-    "--elevation-unit", metavar="UNIT", help="Unit of the heights, where the file does not say: m, ft, us-ft."
+    "--incidence",
+    metavar="FILE|DEG",
+    help="Incidence angle on the ellipsoid: a raster or a number.  [default: mid-swath]",
 )
-@click.option("--pixel-size", type=float, metavar="M", help="Metres of a cell, where the file has no CRS.")
+@click.option("--latitude", type=float, metavar="DEG", help="Latitude of the DEM if the file has no CRS.")
+@click.option(
+    "--band",
+    "bands",
+    type=BAND,
+    multiple=True,
+    metavar="NAME=N",
+    help="Number of the elevation band, such as elevation=2, if the file does not name it.",
+)
+@click.option("--assume-crs", metavar="CRS", help="CRS of the DEM if the file has none or a wrong one.")
+@click.option(
+    "--nodata", type=float, metavar="VALUE", help="Value of cells without data if the file does not state it."
+)
+@click.option(
+    "--elevation-unit", metavar="UNIT", help="Unit of the heights if the file does not state it: m, ft, us-ft."
+)
+@click.option("--pixel-size", type=float, metavar="M", help="Cell size in metres if the file has no CRS.")
 @reading
-@click.option("--quiet", is_flag=True, help="No summary.")
+@click.option("--quiet", is_flag=True, help="Print no summary.")
 def radar(
     sources: tuple[str, ...],
     destination: Path,
@@ -70,7 +79,7 @@ def radar(
 ) -> None:
     """Write OUT.tif: local incidence (degrees), layover and shadow (0 or 1) and simulated backscatter (dB) of DEM.
 
-    The sensor is Sentinel-1. Backscatter is of uniform ground: it shows what relief alone makes bright or dark.
+    The sensor is Sentinel-1. Backscatter is simulated for uniform ground: it shows the effect of relief alone.
     """
     from terrafine.workflows.radar import map_radar
 

@@ -8,7 +8,20 @@ __all__ = ["columns"]
 
 
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The table with columns as wide as their widest cell; text to the left, cells that are numbers to the right."""
+    """Return a table as text with aligned columns: text to the left, numbers to the right.
+
+    Parameters
+    ----------
+    header
+        Names of the columns.
+    rows
+        Cells of each row.
+
+    Returns
+    -------
+    str
+        One line per row.
+    """
     cells = [list(header), *(list(row) for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     numeric = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(header))]

@@ -1,4 +1,4 @@
-"""`terrafine train`: a recipe into weights."""
+"""`terrafine train`: train the model of a recipe."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from terrafine.workflows.train import train as run
 __all__ = ["train"]
 
 
-@click.command(short_help="Train the model that a recipe describes.")
+@click.command(short_help="Train a model from a recipe.")
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE.toml")
-@click.option("--restart", is_flag=True, help="Start from scratch where --out holds a checkpoint.")
+@click.option("--restart", is_flag=True, help="Start from scratch even if --out holds a checkpoint.")
 @option_of(run, "device", "--device", type=DEVICE, metavar="NAME", help="Where it trains: cpu, cuda, cuda:N, mps.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Run folder.  [default: runs/RECIPE]")
 @option_of(
@@ -29,9 +29,9 @@ __all__ = ["train"]
     envvar="TERRAFINE_DATA",
     show_envvar=True,
     metavar="DIR",
-    help="Folder that the recipe's file names start from.",
+    help="Folder of the data; file names in the recipe are relative to it.",
 )
-@click.option("--start", metavar="WEIGHTS", help="A file or the name of weights to start from, not the recipe's.")
+@click.option("--start", metavar="WEIGHTS", help="Weights to start from instead of the recipe's: a file or a name.")
 @click.option(
     "--pack", type=click.Path(path_type=Path), metavar="FILE", help="Write the terrain into FILE, train nothing."
 )
@@ -43,13 +43,13 @@ __all__ = ["train"]
     help="Train from a file of --pack, without the data folder.",
 )
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads.  [default: all]")
-@click.option("--quiet", is_flag=True, help="No progress, no summary.")
+@click.option("--quiet", is_flag=True, help="Print no progress and no summary.")
 def train(recipe: Path, quiet: bool, pack: Path | None, limit: int | None, **options: Any) -> None:
     """Train the model that RECIPE describes and write one safetensors file.
 
-    RECIPE is a file, or the name of a shipped one, as ridgeline-x4.toml, or of a variant of it, as
-    jointseg-region.toml. The same recipe, data and seed give the same weights on one CPU core. The same command resumes
-    a run that was cut off.
+    RECIPE is a TOML file, or the name of a shipped recipe such as ridgeline-x4.toml or of a variant such as
+    jointseg-region.toml. The same recipe, data and seed give the same weights on one CPU core. After an interruption,
+    the same command resumes from the last checkpoint.
     """
     if pack is not None:
         size = pack_terrain(recipe, pack, data_root=options["data_root"], limit=limit)

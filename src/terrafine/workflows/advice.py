@@ -1,8 +1,8 @@
-"""Advice in messages: what it names, and what it names instead where a function does not have that argument.
+"""Advice in messages: the arguments that it names, and what replaces an argument that a function does not have.
 
-The library writes an argument as Python has it, `name=value`, where a noun may stand:
-`state it with assume_crs="EPSG:32633"`. Where a function lacks the argument, or it does not apply to the input that is
-read, what to do to the file stands in its place. The command line writes arguments as flags: `terrafine.cli.advice`.
+The library writes an argument as Python has it, `name=value`, where a noun may stand: `state it with
+assume_crs="EPSG:32633"`. If a function lacks the argument, or it does not apply to the input that is read, a phrase
+about the file replaces it. The command line writes arguments as flags: `terrafine.cli.advice`.
 """
 
 from __future__ import annotations
@@ -87,23 +87,76 @@ _ARGUMENT = re.compile(rf"(?<![\w./#=-])({'|'.join(sorted(INSTEAD))})=({_VALUE})
 
 
 def arguments_in(text: str) -> list[str]:
-    """Names of the arguments that a message names."""
+    """Return the names of the arguments that a message names.
+
+    Parameters
+    ----------
+    text
+        The message.
+
+    Returns
+    -------
+    list of str
+        Names in order, repeated where the message repeats them.
+    """
     return [match[1] for match in _ARGUMENT.finditer(text)]
 
 
 def rewritten(text: str, write: Callable[[str, str], str]) -> str:
-    """The text with each argument as `write(name, value)` has it; the value is Python's, quotes included."""
+    """Return a message with each argument rewritten.
+
+    Parameters
+    ----------
+    text
+        The message.
+    write
+        Function of the name and the value as Python writes it, quotes included.
+
+    Returns
+    -------
+    str
+        The rewritten message.
+    """
     return _ARGUMENT.sub(lambda match: write(match[1], match[2]), text)
 
 
 def adapted(text: str, has: Collection[str]) -> str:
-    """The text with what to do instead in place of each argument that is not in `has`."""
+    """Return a message in which a phrase of `INSTEAD` replaces each argument that a function does not have.
+
+    Parameters
+    ----------
+    text
+        The message.
+    has
+        Arguments of the function.
+
+    Returns
+    -------
+    str
+        The adapted message.
+    """
     return rewritten(text, lambda name, value: f"{name}={value}" if name in has else INSTEAD[name])
 
 
 @contextmanager
 def advice_for(has: Collection[str]) -> Iterator[None]:
-    """Errors raised inside name only arguments in `has`: those that apply to the input that is being read."""
+    """Adapt the errors raised in the block to the arguments that apply to the input that is being read.
+
+    Parameters
+    ----------
+    has
+        Names of these arguments.
+
+    Yields
+    ------
+    None
+        Nothing.
+
+    Raises
+    ------
+    TerrafineError
+        The error of the block, with an adapted message.
+    """
     try:
         yield
     except TerrafineError as error:
@@ -120,6 +173,11 @@ def names_own_arguments(fields: Any = None, also: Collection[str] = ()) -> Calla
         TypedDict of the keywords that the verb takes besides its named parameters.
     also
         Names that its parameters have inside, such as the fields of a `Guidance`.
+
+    Returns
+    -------
+    callable
+        The decorator.
     """
 
     def decorate(verb: Callable[P, R]) -> Callable[P, R]:
@@ -144,5 +202,16 @@ def names_own_arguments(fields: Any = None, also: Collection[str] = ()) -> Calla
 
 
 def arguments_of(verb: Callable[..., Any]) -> frozenset[str]:
-    """Every argument of a verb that advice may name."""
+    """Return every argument of a verb that advice may name.
+
+    Parameters
+    ----------
+    verb
+        A function decorated with `names_own_arguments`.
+
+    Returns
+    -------
+    frozenset of str
+        Its arguments.
+    """
     return frozenset(verb.__dict__["arguments"])

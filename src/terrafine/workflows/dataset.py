@@ -1,4 +1,4 @@
-"""`build_dataset`: training samples from images and labels. `terrafine dataset impervious` calls it."""
+"""`build_dataset`: build training samples from images and labels; `terrafine dataset impervious` calls it."""
 
 from terrafine.datasets.impervious.build import build_dataset as build
 from terrafine.datasets.impervious.options import DatasetFields, DatasetOptions

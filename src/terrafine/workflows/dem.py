@@ -1,4 +1,4 @@
-"""`sharpen_dem`: a coarse elevation model in, a finer one out; files, xarray or numpy. `terrafine dem` calls it."""
+"""`sharpen_dem`: super-resolve an elevation model from files, xarray or numpy; `terrafine dem` calls it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def sharpen_dem(
     ----------
     source
         A path, or several that are read as one mosaic; an xarray.DataArray (y, x) with a georeference through `rio` or
-        `odc`; or a numpy array (y, x) of metres, NaN where missing, with `pixel_size_m`.
+        `odc`; or a numpy array (y, x) of metres, NaN at nodata, with `pixel_size_m`.
     destination
         The GeoTIFF to write; only for files.
     scale
@@ -94,11 +94,11 @@ def sharpen_dem(
     Raises
     ------
     UsageError, SourceError, BandError, GridError, DatumError, EmptyError
-        For arguments or an input that cannot serve.
+        If an argument or an input cannot be used.
     WeightsError, NoModelError, MissingExtraError
-        For a model or an engine that cannot.
+        If a model or an engine cannot be used.
     ResourceError, DiskError, OutputError, JobError
-        For a run that cannot be made. No output file then exists that did not exist before.
+        If the run cannot be completed. The output is then as it was before.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def sharpen_dem(
     import numpy as np
 
     from terrafine.raster.products import find_product
-    from terrafine.workflows.outputs import check_names
+    from terrafine.workflows.destinations import check_names
 
     reading, running = merge_options(sharpen_dem, DemFields, read, run, fields)
     grid = _target(target, fields)
@@ -145,7 +145,7 @@ def _is_paths(source: Any) -> bool:
 
 
 def _target(target: TargetGrid | None, fields: DemFields) -> TargetGrid:
-    """The grid to write from the object and from keywords, which override."""
+    """Return the grid to write from the object and from keywords, which override it."""
     base = target or TargetGrid()
     return TargetGrid(fields.get("target_resolution", base.resolution), fields.get("target_crs", base.crs))
 
@@ -178,7 +178,7 @@ def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: DemRequest) -
     if known.min() < low or known.max() > high:
         raise BandError(
             f"the array holds heights from {known.min():g} to {known.max():g} m; expected {low:g} to {high:g}, and NaN "
-            "where missing"
+            "at nodata"
         )
     grid = ArraySource({"elevation": values}, sizes)
     asked = asked.settled(resolve_product(grid, asked.product), guided=False)
@@ -235,8 +235,9 @@ def _run_files(
     from terrafine.raster.products import resolve_product
     from terrafine.raster.read.source import open_source
     from terrafine.systems import load_model
+    from terrafine.workflows.destinations import check_destinations, follow
     from terrafine.workflows.guidance import open_guided
-    from terrafine.workflows.outputs import check_destinations, follow, publish, scale_for
+    from terrafine.workflows.outputs import publish, scale_for
     from terrafine.workflows.preview import write_preview
     from terrafine.workflows.provenance import product_tags, request_of, tags_of
 
@@ -297,11 +298,11 @@ def _run_files(
 def _only_known_bands(bands: Mapping[str, int] | None, ref: ModelRef) -> None:
     if strange := [name for name in bands or () if name not in ref.spec.inputs]:
         known = ", ".join(ref.spec.inputs)
-        raise UsageError(f"band {', '.join(strange)}: model {ref.name} asks for {known}; name no other")
+        raise UsageError(f"band {', '.join(strange)}: model {ref.name} does not read it; expected only {known}")
 
 
 def _refuse_early(source: Any, ref: ModelRef, grid: TargetGrid, destination: Path) -> tuple[int, int] | None:
-    """What would stop the run is found before anything is written; the shape that its output is warped to, if it is."""
+    """Raise what would stop the run before anything is written; return the shape that the output is warped to."""
     from terrafine.raster.write.georeference import stored_crs
     from terrafine.systems import load_network
     from terrafine.workflows.outputs import target_grid, warped_shape
@@ -316,5 +317,5 @@ def _only_for_files(**given: Any) -> None:
     for name, value in given.items():
         if value is not None:
             raise UsageError(
-                f"{name} is for a DEM in a file; an array holds metres, NaN where missing, and its result is an array"
+                f"{name} is for a DEM in a file; an array holds metres, NaN at nodata, and its result is an array"
             )

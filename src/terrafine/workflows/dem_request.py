@@ -1,4 +1,4 @@
-"""What a user asks of `sharpen_dem`: the model that serves it, its scale and its plan."""
+"""The request of a user of `sharpen_dem`: the model that serves it, its scale and its plan."""
 
 from __future__ import annotations
 
@@ -19,10 +19,22 @@ __all__ = ["DemRequest"]
 
 @dataclass(frozen=True, slots=True)
 class DemRequest:
-    """The options that a model is found and planned with.
+    """The options that determine the model and the plan of a run.
 
-    `product` is what the user states, and what the input is once it has been opened. `model` and `consistency` are None
-    where the user leaves them to the product.
+    Attributes
+    ----------
+    scale
+        Output cells per side of an input cell; None for the default.
+    model
+        Name of a model, or path of a weights file; None until the product settles it.
+    consistency, tolerance_m
+        As in `sharpen_dem`; a consistency of None is left to the product.
+    uncertainty, self_ensemble
+        As in `sharpen_dem`.
+    run
+        Options of the run.
+    product
+        The product that the user states, or that was recognised when the input was opened.
     """
 
     scale: int | None
@@ -54,7 +66,25 @@ class DemRequest:
         return replace(self, model=model, product=product)
 
     def find(self, scale: int, threads: int | None) -> ModelRef:
-        """The model that serves them."""
+        """Find the model that serves the request.
+
+        Parameters
+        ----------
+        scale
+            Output cells per side of an input cell.
+        threads
+            CPU threads of the engine; None for all.
+
+        Returns
+        -------
+        ModelRef
+            The model.
+
+        Raises
+        ------
+        NoModelError, WeightsError, UsageError, MissingExtraError
+            As `terrafine.systems.find_model`.
+        """
         from terrafine.systems import find_model
 
         return find_model(
@@ -72,7 +102,13 @@ class DemRequest:
         )
 
     def refuse_early(self) -> None:
-        """Refuse a model or a scale that is not there, before anything is read."""
+        """Check before anything is read that the model and the stated scale exist.
+
+        Raises
+        ------
+        NoModelError, WeightsError, UsageError
+            As `terrafine.systems.find_model`.
+        """
         from terrafine.systems import named_models
 
         named_models(self.model or "ridgeline")
@@ -80,7 +116,23 @@ class DemRequest:
             self.find(self.scale, self.run.threads)
 
     def scale_or(self, otherwise: int) -> int:
-        """The scale asked for, that of a weights file, or the one given."""
+        """Return the stated scale, else that of a weights file, else a default.
+
+        Parameters
+        ----------
+        otherwise
+            The default.
+
+        Returns
+        -------
+        int
+            Output cells per side of an input cell.
+
+        Raises
+        ------
+        WeightsError
+            If the weights file cannot be read.
+        """
         if self.scale is not None:
             return self.scale
         if self.model is not None and Path(self.model).suffix:
@@ -90,7 +142,27 @@ class DemRequest:
         return otherwise
 
     def plan(self, shape: tuple[int, int], ref: ModelRef, guides: int = 0) -> Plan:
-        """How an input of that shape (y, x) is divided; raises ResourceError."""
+        """Plan how an input is divided into tiles and shards.
+
+        Parameters
+        ----------
+        shape
+            Rows and columns (y, x) of the input.
+        ref
+            The model.
+        guides
+            Number of guide bands that the model reads.
+
+        Returns
+        -------
+        Plan
+            The plan.
+
+        Raises
+        ------
+        ResourceError
+            If the run needs more memory than allowed.
+        """
         from terrafine.inference.planner import make_plan
         from terrafine.workflows.provenance import bytes_per_cell
 

@@ -1,4 +1,4 @@
-"""`evaluate`: candidates and a reference into a verdict, by what the files hold. `terrafine evaluate` calls it."""
+"""`evaluate`: compare candidates with a reference, by what the files hold; `terrafine evaluate` calls it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`export_model`: a model as an ONNX file with its spec inside. `terrafine export` calls it."""
+"""`export_model`: write a model as an ONNX file with its spec inside; `terrafine export` calls it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def export_model(model: PathLike, destination: PathLike, *, scale: int | None = 
         For a destination that cannot be written.
     """
     from terrafine.systems import export_onnx, find_model, find_system, named_models, require_engine
-    from terrafine.workflows.outputs import check_destinations, check_suffix
+    from terrafine.workflows.destinations import check_destinations, check_suffix
 
     path = Path(destination)
     check_suffix(path, (".onnx",), "ONNX")

@@ -146,6 +146,11 @@ def merge_options(
     given
         Keywords as they were given.
 
+    Returns
+    -------
+    tuple[ReadOptions, RunOptions]
+        The merged options.
+
     Raises
     ------
     UsageError

@@ -1,4 +1,4 @@
-"""What a user says of radar and images that guide a DEM, and the DEM joined with them, held against its own relief."""
+"""Open radar and images as guides of a DEM, and register them to its relief."""
 
 from __future__ import annotations
 
@@ -24,23 +24,38 @@ if TYPE_CHECKING:
 
 __all__ = ["Guidance", "open_guided", "parse_guides"]
 
-_SIDE = 256  # coarse cells along the window in which radar is held against relief
-_REACH = 4  # fine cells by which it may lie beside it
-_LEAST = 0.1  # fine cells below which a displacement is left: moving it would blur more than it corrects
+_SIDE = 256  # side, in coarse cells, of the window in which guides are compared with the relief
+_REACH = 4  # largest shift in fine cells that is searched
+_LEAST = 0.1  # smaller shifts, in fine cells, are not removed: resampling would blur more than it corrects
 _ENOUGH = 1000  # fine cells
-_RELIEF_DB = 0.05  # spread of the simulation below which the ground is too level to tell anything
-_WINDOW = 31  # fine cells whose mean is taken away before, as the network does
-_DECIMALS = 2  # decimals of a displacement: the tags state exactly what is removed, on every machine
-_SUN_ELEVATION = 45.0  # degrees, of the shading that an image is held against: its pattern hardly knows it
-_LIT = 0.1  # correlation with the light of the best sun below which an image does not tell where its sun stands
-_CLEAR = 0.15  # correlation by which the other orbit must explain the radar better before it is refused
-_UNKNOWN = "not looked for: too little of the guide or of relief in the raster's middle"
+_RELIEF_DB = 0.05  # if the simulation varies less than this, the ground is too flat for a comparison
+_WINDOW = 31  # side, in fine cells, of the window whose mean is subtracted first, as the network does
+_DECIMALS = 2  # decimals of a shift: the tags state exactly what is removed, on every machine
+_SUN_ELEVATION = 45.0  # degrees, of the shading that an image is compared with; its pattern hardly depends on it
+_LIT = 0.1  # below this correlation with the best shading, the azimuth of the sun is not identifiable
+_CLEAR = 0.15  # radar is refused if the other orbit correlates better by more than this
+_UNKNOWN = "not estimated: too few valid cells of the guide or too little relief in the raster's middle"
 
 
 def parse_guides(pairs: tuple[tuple[str, str], ...], **geometry: Any) -> Guidance:
-    """From NAME=FILE pairs as the command line has them, FILE a glob too; `incidence` may be a number.
+    """Return the guidance that NAME=FILE pairs of the command line state.
 
-    Raises UsageError.
+    Parameters
+    ----------
+    pairs
+        Pairs of a band and a file or glob pattern; the value of `incidence` may be a number.
+    geometry
+        Further fields of `Guidance`.
+
+    Returns
+    -------
+    Guidance
+        The files by band, and the geometry.
+
+    Raises
+    ------
+    UsageError
+        If `incidence` is given twice.
     """
     files: dict[str, list[str]] = {}
     incidence: str | float | None = None
@@ -57,10 +72,31 @@ def parse_guides(pairs: tuple[tuple[str, str], ...], **geometry: Any) -> Guidanc
 
 
 def open_guided(dem: Source, ref: ModelRef, guidance: Guidance) -> GuidedSource:
-    """The DEM's source with its guides on the fine grid.
+    """Open the guides of a DEM on the fine grid, and register them to the relief.
 
-    Raises UsageError without an orbit, with a self-ensemble, or where the radar plainly looks from the other side;
-    BandError, GridError, EmptyError as `terrafine.raster.read.guides.open_guides`.
+    Parameters
+    ----------
+    dem
+        The open DEM.
+    ref
+        The model.
+    guidance
+        Files and geometry of the guides.
+
+    Returns
+    -------
+    GuidedSource
+        The DEM with its guides; it closes the DEM.
+
+    Raises
+    ------
+    UsageError
+        If radar lacks an orbit, a self-ensemble is asked for, the radar clearly looks from the other side, or the sun's
+        azimuth is neither stated nor identifiable.
+    BandError
+        If the model does not use a guide, or values do not fit the band or unit.
+    GridError, EmptyError, SourceError
+        As `terrafine.raster.read.guides.open_guides`.
     """
     from terrafine.physics.radar import MID_SWATH
     from terrafine.raster.protocol import closed_on_error
@@ -92,7 +128,7 @@ def open_guided(dem: Source, ref: ModelRef, guidance: Guidance) -> GuidedSource:
 
 def _state_radar(guided: GuidedSource, guidance: Guidance, orbit: str, incidence: str | float) -> GuidedSource:
     assumed = guidance.incidence is None
-    note = f"no incidence was given: mid-swath, {incidence} degrees, is taken; say incidence=DEGREES or a file"
+    note = f"no incidence was given: mid-swath, {incidence} degrees, is assumed; state incidence=DEGREES or a file"
     return guided.stating(
         {
             "RADAR_ORBIT": orbit,
@@ -104,12 +140,12 @@ def _state_radar(guided: GuidedSource, guidance: Guidance, orbit: str, incidence
 
 
 def _register_radar(guided: GuidedSource, orbit: str, heading: float | None, incidence: float) -> GuidedSource:
-    """The radar registered to the DEM; refused where the other orbit's light explains it better."""
+    """Register the radar to the DEM; refuse it if the other orbit explains it better."""
     from terrafine.physics.backscatter import simulate_db
     from terrafine.workflows.look_direction import sensor_azimuth
 
     other = "descending" if orbit == "ascending" else "ascending"
-    mirrored = None if heading is None else (180 - heading) % 360  # one track crosses the meridian as the other does
+    mirrored = None if heading is None else (180 - heading) % 360  # both tracks cross the meridian at the same angle
     across = sum(sensor_azimuth(guided.dem, other, mirrored, None, incidence))
     z, pixel, db, seen = _middle(guided, guided.guides[0])
     own, theirs = (_compare(simulate_db(z, pixel, incidence, a), db, seen) for a in (guided.azimuth, across))
@@ -118,14 +154,14 @@ def _register_radar(guided: GuidedSource, orbit: str, heading: float | None, inc
     if theirs.correlation > max(own.correlation, 0.0) + _CLEAR and theirs.trusted:
         raise UsageError(
             f"{orbit} orbit: the radar follows relief lit from the {other} side (correlation "
-            f"{theirs.correlation:.2f}) better than from this one ({own.correlation:.2f}); say "
+            f"{theirs.correlation:.2f}) better than from this one ({own.correlation:.2f}); state "
             f'orbit="{other}", or check the files'
         )
     return _shifted(guided, own, "RADAR")
 
 
 def _shifted(guided: GuidedSource, own: Offset, prefix: str) -> GuidedSource:
-    """The radar or the images displaced by the shift found, where it can be trusted; stated in the tags."""
+    """Remove the shift of the radar or the images if it can be trusted, and state it in the tags."""
     dy, dx = round(own.dy, _DECIMALS), round(own.dx, _DECIMALS)
     result = "not identifiable: the guide follows the relief too little"
     if own.trusted and max(abs(dy), abs(dx)) > _LEAST:
@@ -144,7 +180,7 @@ def _shifted(guided: GuidedSource, own: Offset, prefix: str) -> GuidedSource:
 
 
 def _register_images(guided: GuidedSource, sun: float | None) -> GuidedSource:
-    """The images' sun, found where it is not given, and the images registered to the DEM."""
+    """Estimate the azimuth of the sun if it is not given, and register the images to the DEM."""
     from terrafine.physics.shading import find_sun, shade_db
     from terrafine.workflows.look_direction import grid_north
 
@@ -160,15 +196,15 @@ def _register_images(guided: GuidedSource, sun: float | None) -> GuidedSource:
             found = find_sun(db, z, pixel, seen, _WINDOW)
         except ValueError as e:
             raise UsageError(
-                f"{guided.dem.paths[0]}: too level to tell where the images' sun stands ({e}); say sun=DEGREES"
+                f"{guided.dem.paths[0]}: too flat to estimate the azimuth of the images' sun ({e}); state sun=DEGREES"
             ) from e
         if found.correlation < _LIT:
             raise UsageError(
                 f"{guided.dem.paths[0]}: the images follow its relief too little (correlation {found.correlation:.2f}) "
-                "to tell where their sun stands; say sun=DEGREES, or leave them out"
+                "to estimate the azimuth of their sun; state sun=DEGREES, or leave them out"
             )
         azimuth, result = round(found.azimuth, _DECIMALS), "estimated from the relief"
-        notes = (f"the image's sun was found at {azimuth:.0f} degrees from the grid's north; sun=DEGREES overrides it",)
+        notes = (f"the image's sun was estimated at {azimuth:.0f} degrees from grid north; sun=DEGREES overrides it",)
     else:
         azimuth, result = (sun + grid_north(guided.dem)) % 360, "given"
     guided = guided.with_sun(azimuth).stating(
@@ -181,8 +217,9 @@ def _register_images(guided: GuidedSource, sun: float | None) -> GuidedSource:
 
 
 def _middle(guided: GuidedSource, name: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The DEM by cubic convolution (NaN where void, so that no slope is taken across a rim), metres of its fine cells,
-    a guide and where it is seen, of the raster's middle; (y, x) on the fine grid.
+    """Return heights, cell sizes in metres, a guide and its validity in the raster's middle; (y, x) on the fine grid.
+
+    Heights are interpolated by cubic convolution and NaN at nodata, so that no slope crosses an edge.
     """
     import torch
 
@@ -197,7 +234,7 @@ def _middle(guided: GuidedSource, name: str) -> tuple[Tensor, Tensor, Tensor, Te
 
 
 def _compare(lit: Tensor, db: Tensor, seen: Tensor) -> Offset | None:
-    """How a guide lies against its model, both without what varies slowly; None: too little of either."""
+    """Return the shift of a guide against its model, both high-passed; None if there is too little of either."""
     import torch
 
     from terrafine.physics.highpass import highpass
@@ -219,15 +256,15 @@ def _number(text: str) -> str | float:
 
 
 def _refuse_unheard(guidance: Guidance, ref: ModelRef, optical: tuple[str, ...]) -> None:
-    """Raise where a model makes no use of a guide that is given, or none is."""
+    """Raise if the model does not use a guide that is given, or none is given."""
     if not any(guidance.files.values()):
         raise UsageError('no guide is given; expected at least one, as files={"vv": "FILE"}')
     if ref.options.self_ensemble:
-        raise UsageError("guides know the looks of real orbits alone: no self_ensemble=True with guides")
+        raise UsageError("self_ensemble=True cannot be used with guides: mirrored radar is not what an orbit observes")
     heard = [name for name in ref.spec.guides if not name.startswith(("look_", "sun_"))]
     if "optical" in heard:
         heard[heard.index("optical") : heard.index("optical") + 1] = optical
     if unknown := sorted(set(guidance.files) - set(heard)):
         raise BandError(
-            f"{ref.name} makes no use of the guide {', '.join(unknown)}; it takes {', '.join(heard) or 'no guide'}"
+            f"{ref.name} does not use the guide {', '.join(unknown)}; it uses {', '.join(heard) or 'no guide'}"
         )

@@ -1,4 +1,4 @@
-"""`estimate_height`: one optical image in, relief out, or heights on a coarse DEM. `terrafine height` calls it."""
+"""`estimate_height`: relief from an optical image, or heights with a coarse DEM; `terrafine height` calls it."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def estimate_height(
 ) -> Path:
     """Estimate relief from one optical image of red, green and blue, on the image's grid.
 
-    Without `anchor` the band is `relief`: metres above an unknown level, one for the whole raster. With an anchor, a
-    coarse elevation model, the band is `elevation`: low frequencies from the anchor, high ones from the image, and the
-    mean of each cell of the anchor kept. Cells without red, green or blue are nodata.
+    Without `anchor` the band is `relief`: metres above an unknown level, which is the same for the whole raster. With
+    an anchor, a coarse elevation model, the band is `elevation`: low frequencies from the anchor, high ones from the
+    image, and the mean over each cell of the anchor equals the anchor. Cells without red, green or blue are nodata.
 
     Parameters
     ----------
@@ -66,12 +66,12 @@ def estimate_height(
     uncertainty
         Add a second band, `relief_sigma`, where the model has it; not with an anchor.
     max_bright
-        Share of the image that may look like cloud or snow. By default 0.3, above which a run stops unless `sensor` is
-        stated; then it is noted.
+        Largest share of the image that may look like cloud or snow. By default 0.3; a larger share is an error, or only
+        a note if `sensor` is stated.
     preview
         Also write a hillshade to this PNG.
     read, run
-        How the input is read and how the run goes. `sensor` is by default found from band names and range.
+        How the input is read and how the run goes. `sensor` is by default detected from band names and value range.
     **fields
         `bands`, `nodata`, `assume_crs` and `sensor` of `ReadOptions`, for the image; `elevation_unit` and
         `vertical_datum`, for the anchor; fields of `RunOptions` but `engine`.
@@ -84,11 +84,11 @@ def estimate_height(
     Raises
     ------
     UsageError, SourceError, BandError, GridError, DatumError, EmptyError
-        For arguments or an input that cannot serve.
+        If an argument or an input cannot be used.
     WeightsError, NoModelError, MissingExtraError
-        For a model that cannot.
+        If a model cannot be used.
     ResourceError, DiskError, OutputError, JobError
-        For a run that cannot be made. What was there before is then as it was.
+        If the run cannot be completed. The output is then as it was before.
     """
     from terrafine.inference.engine import run_job
     from terrafine.inference.job import engine_threads
@@ -97,7 +97,7 @@ def estimate_height(
     from terrafine.raster.read.source import open_source
     from terrafine.raster.write.georeference import stored_crs
     from terrafine.systems import find_model, load_model, load_network
-    from terrafine.workflows.outputs import listed, outputs_for
+    from terrafine.workflows.destinations import listed, outputs_for
     from terrafine.workflows.preview import write_preview
     from terrafine.workflows.provenance import bytes_per_cell, request_of
 
@@ -105,7 +105,7 @@ def estimate_height(
     out, picture, _ = outputs_for(source, destination, preview=preview, inputs=(anchor,))
     if anchor is not None and uncertainty:
         raise UsageError(
-            "uncertainty=True is of the relief alone; with anchor=DEM low frequencies come from it. Give one of them"
+            "uncertainty=True is for relief alone; with anchor=DEM low frequencies come from it. Give one of them"
         )
     ref = find_model(
         model,
@@ -187,7 +187,7 @@ def _publish(
     residuals: Residuals,
     folder: Path,
 ) -> None:
-    """Write the relief; with an anchor first into the job folder, then joined with it."""
+    """Write the relief; with an anchor first into the job folder, then fused with it."""
     from terrafine.nn.system import ROUNDING_M
     from terrafine.raster.bands import band
     from terrafine.raster.read.source import open_source

@@ -1,4 +1,4 @@
-"""`sharpen_image`: a 10 m image in, the image of a model ten times as fine out. `terrafine image` calls it."""
+"""`sharpen_image`: sharpen a 10 m image to a grid ten times as fine; `terrafine image` calls it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["sharpen_image"]
 
 PathLike = str | os.PathLike[str]
-_LOWEST, _HIGHEST = -0.2, 3.0  # what an image may be read with: `terrafine.raster.bands`
+_LOWEST, _HIGHEST = -0.2, 3.0  # the valid range of reflectance in `terrafine.raster.bands`
 
 
 @names_own_arguments(ImageFields)
@@ -38,11 +38,11 @@ def sharpen_image(
     run: RunOptions | None = None,
     **fields: Unpack[ImageFields],
 ) -> Path:
-    """Sharpen a 10 m image: the bands that the model reads, `scale` times as fine, reflectance kept.
+    """Sharpen the bands of a 10 m image that the model reads to a grid `scale` times as fine.
 
     The output is int16, reflectance × 10,000 with that scale stated in the file; -32768 where a cell of the image
-    lacks a band. Low frequencies are held to the observation, and the tags state how closely; finer detail is the
-    model's estimate. Shadows may come out below 0 by as much as the observation's noise, so the numbers are signed.
+    lacks a band. Low frequencies agree with the observation, and the tags state how closely; finer detail is the
+    model's estimate. Shadows can be below 0 by as much as the noise of the observation, so the numbers are signed.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ def sharpen_image(
     model
         A name from `terrafine models`, or a .safetensors file.
     max_bright
-        Share of the image that may look like cloud or snow. By default 0.3, above which a run stops unless `sensor` is
-        stated; then it is noted.
+        Largest share of the image that may look like cloud or snow. By default 0.3; a larger share is an error, or only
+        a note if `sensor` is stated.
     preview
         Also write a small picture to this PNG.
     read, run
@@ -72,13 +72,13 @@ def sharpen_image(
     Raises
     ------
     UsageError, SourceError, BandError, GridError, EmptyError
-        For arguments or an input that cannot serve.
+        If an argument or an input cannot be used.
     WeightsError, NoModelError, MissingExtraError
-        For a model that cannot.
+        If a model cannot be used.
     ResourceError, DiskError, OutputError, JobError
-        For a run that cannot be made. What was there before is then as it was.
+        If the run cannot be completed. The output is then as it was before.
     """
-    from terrafine.workflows.outputs import outputs_for
+    from terrafine.workflows.destinations import outputs_for
 
     reading, running = merge_options(sharpen_image, ImageFields, read, run, fields)
     out, picture, _ = outputs_for(source, destination, preview=preview)

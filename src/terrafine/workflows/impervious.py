@@ -1,4 +1,4 @@
-"""`map_impervious`: a 10 m image in, impervious surface on a grid ten times as fine out. `terrafine map` calls it."""
+"""`map_impervious`: map impervious surface from a 10 m image on a grid ten times as fine; `terrafine map` calls it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def map_impervious(
     run: RunOptions | None = None,
     **fields: Unpack[ImageFields],
 ) -> Path:
-    """Map impervious surface in a 10 m image of red, green and blue (and near infrared, where the model reads it).
+    """Map impervious surface in a 10 m image of red, green and blue (and near infrared, if the model reads it).
 
     The output is uint8: 1 impervious, 0 other, 255 where a cell of the image lacks a band; palette and names are
     inside, and a QGIS style is beside it (.qml). Its cells are a tenth of the image's: a 1 m grid, which is not a
@@ -64,7 +64,7 @@ def map_impervious(
     probability
         Also write NAME_probability.tif: whole per cent, 255 unknown.
     sigma
-        The same of the mean over the eight mirrors and rotations of the image, with their standard deviation as a
+        Write the mean probability over the eight mirrored and rotated inputs instead, with the standard deviation as a
         second band: 8 times the work, and the classes are those of the mean.
     regions
         Polygons whose areas are summed in NAME_regions.csv.
@@ -73,8 +73,8 @@ def map_impervious(
     model
         A name from `terrafine models`, or a .safetensors file.
     max_bright
-        Share of the image that may look like cloud or snow. By default 0.3, above which a run stops unless `sensor` is
-        stated; then it is noted.
+        Largest share of the image that may look like cloud or snow. By default 0.3; a larger share is an error, or only
+        a note if `sensor` is stated.
     preview
         Also write a small picture to this PNG.
     read, run
@@ -91,15 +91,15 @@ def map_impervious(
     Raises
     ------
     UsageError, SourceError, BandError, GridError, EmptyError
-        For arguments or an input that cannot serve.
+        If an argument or an input cannot be used.
     WeightsError, NoModelError, MissingExtraError
-        For a model that cannot.
+        If a model cannot be used.
     ResourceError, DiskError, OutputError, JobError
-        For a run that cannot be made. What was there before is then as it was.
+        If the run cannot be completed. The outputs are then as they were before.
     """
     from terrafine.raster.read.areas import Areas, read_regions
     from terrafine.raster.write.class_style import style_path
-    from terrafine.workflows.outputs import outputs_for
+    from terrafine.workflows.destinations import outputs_for
 
     reading, running = merge_options(map_impervious, ImageFields, read, run, fields)
     if not 0 < threshold < 1:
@@ -150,7 +150,7 @@ def _publish(
 ) -> None:
     """The class map and its sidecar files (probability, style, areas and picture, or None), published together.
 
-    All are written first, under hidden names. Then an old map is taken away, the sidecar files put in place, and
+    All are written first, under hidden names. Then an old map is moved aside, the sidecar files get their names, and
     the map last: whenever the run is killed, a map that exists has the sidecar files that were written with it. A
     failure leaves the old map and its sidecar files as they were.
     """

@@ -1,4 +1,4 @@
-"""Directions on the ground as directions on a grid: where a radar stands, and where true north points."""
+"""Directions on the ground as directions on a grid: toward a radar sensor, and toward true north."""
 
 from __future__ import annotations
 
@@ -19,7 +19,33 @@ _TURN = 5.0  # degrees by which the grid's north may turn over the extent
 def sensor_azimuth(
     dem: Source, orbit: str, heading: float | None, latitude: float | None, incidence: float
 ) -> tuple[float, float]:
-    """Direction to the sensor from true north, and what to add to have it from the grid's north, degrees."""
+    """Return the direction to a radar sensor, and the rotation from true north to the grid's north.
+
+    Parameters
+    ----------
+    dem
+        The open DEM.
+    orbit
+        `ascending` or `descending`.
+    heading
+        Heading of the track, degrees clockwise from north; None for Sentinel-1's at the latitude.
+    latitude
+        Latitude in degrees; None for that of the centre of the DEM.
+    incidence
+        Incidence angle on the ellipsoid, degrees.
+
+    Returns
+    -------
+    tuple of two floats
+        Degrees clockwise from true north, and degrees to add for the grid's north.
+
+    Raises
+    ------
+    UsageError
+        If the latitude is invalid, or neither it nor a heading is known.
+    GridError
+        If the grid's north turns by more than 5 degrees over the extent.
+    """
     from terrafine.physics.radar import look_azimuth
 
     where, turned = _north(dem)
@@ -27,9 +53,7 @@ def sensor_azimuth(
         raise UsageError(f"latitude {latitude:g}; expected -90 to 90 degrees")
     latitude = where if latitude is None else latitude
     if latitude is None and heading is None:
-        raise UsageError(
-            f"{dem.paths[0]}: has no CRS, so where it lies under the orbit is not known; give latitude=, or heading="
-        )
+        raise UsageError(f"{dem.paths[0]}: has no CRS, so its latitude is unknown; state latitude=, or heading=")
     try:
         return look_azimuth(orbit, latitude or 0.0, heading, incidence=incidence), turned  # type: ignore[arg-type]
     except ValueError as error:
@@ -37,12 +61,28 @@ def sensor_azimuth(
 
 
 def grid_north(dem: Source) -> float:
-    """Degrees clockwise to add to a direction from true north to have it from the grid's north; 0 without CRS."""
+    """Return the degrees to add to a direction from true north to measure it from the grid's north.
+
+    Parameters
+    ----------
+    dem
+        The open DEM.
+
+    Returns
+    -------
+    float
+        Degrees clockwise; 0 without CRS.
+
+    Raises
+    ------
+    GridError
+        If the grid's north turns by more than 5 degrees over the extent.
+    """
     return _north(dem)[1]
 
 
 def _north(dem: Source) -> tuple[float | None, float]:
-    """Latitude of the centre, and where on the grid true north points, degrees clockwise; (None, 0) without CRS."""
+    """Return the latitude of the centre and the direction of true north on the grid; (None, 0) without CRS."""
     from pyproj import CRS, Transformer
 
     if dem.geobox.crs is None:
@@ -61,6 +101,6 @@ def _north(dem: Source) -> tuple[float | None, float]:
     if not (np.isfinite(turn).all() and spread.max() <= _TURN):
         raise GridError(
             f"{dem.paths[0]}: the grid's north turns by {spread.max():.0f} degrees over the extent; expected at most "
-            f"{_TURN:g}. Cut it, or bring it to a local grid: gdalwarp -t_srs EPSG:326xx"
+            f"{_TURN:g}. Crop it, or reproject it to a local grid: gdalwarp -t_srs EPSG:326xx"
         )
     return float(lat[0]), float(turn[0])

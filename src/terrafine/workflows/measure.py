@@ -1,4 +1,4 @@
-"""`measure_product`: a coarse DEM and a finer reference into a product file. `terrafine measure` calls it."""
+"""`measure_product`: fit the sensor model of a DEM on a finer reference; `terrafine measure` calls it."""
 
 from __future__ import annotations
 
@@ -101,6 +101,7 @@ def measure_product(
     Returns
     -------
     Measurement
+        The product with its sensor model, and how well the two DEMs agree.
 
     Raises
     ------

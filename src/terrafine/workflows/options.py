@@ -40,9 +40,9 @@ class ReadOptions:
     Parameters
     ----------
     bands
-        Number of each band in the file, counted from 1: `{"red": 3}`. By default bands are found by their names.
+        Number of each band in the file, counted from 1: `{"red": 3}`. By default bands are identified by their names.
     nodata
-        The value that means missing. By default what the file states.
+        Value of cells without data. By default what the file states.
     elevation_unit
         Unit of heights: m, ft, us-ft or another that `terrafine.raster.read.file` knows.
     vertical_datum
@@ -92,7 +92,7 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How a run goes; of these `device`, `precision`, `engine`, `threads` and `tile` can affect the bytes.
+    """How a run is executed; of these `device`, `precision`, `engine`, `threads` and `tile` can affect the bytes.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ class RunOptions:
 
     @property
     def reporter(self) -> Progress | None:
-        """What progress goes to: a bar for True, nothing for False."""
+        """The object that receives progress: a bar for True, None for False."""
         if self.progress is True:
             from terrafine.inference.progress import Bar
 
@@ -209,7 +209,13 @@ class TargetGrid:
         return self.resolution is not None or self.crs is not None
 
     def check(self) -> None:
-        """Refuse a CRS that cannot be written to, before anything is read; raises GridError."""
+        """Check before anything is read that the CRS can be written.
+
+        Raises
+        ------
+        GridError
+            If it cannot be read, or is not a horizontal CRS.
+        """
         if self.crs is not None:
             from terrafine.errors import GridError
             from terrafine.raster.grid import parse_crs
@@ -240,7 +246,7 @@ class Guidance:
     unit
         Unit of the radar: dB or linear power.
     sun
-        Azimuth of the images' sun, degrees from true north; by default found from how they light the relief.
+        Azimuth of the images' sun, degrees from true north; by default estimated from the relief.
 
     Raises
     ------
@@ -260,7 +266,25 @@ class Guidance:
 
 
 def parse_size(value: int | str, name: str = "") -> int:
-    """Bytes of `4GB` (powers of ten), `512MiB` (powers of two) or a number; UsageError names the argument `name`."""
+    """Return the bytes of `4GB` (powers of ten), `512MiB` (powers of two) or a number.
+
+    Parameters
+    ----------
+    value
+        The size.
+    name
+        The argument that messages name.
+
+    Returns
+    -------
+    int
+        Bytes.
+
+    Raises
+    ------
+    UsageError
+        If it is not a size.
+    """
     match = None
     if isinstance(value, str):
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", value, re.IGNORECASE)

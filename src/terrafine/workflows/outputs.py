@@ -1,10 +1,9 @@
-"""Where the output goes: on the source's grid subdivided, or warped from there to the grid that was asked for."""
+"""Write outputs on the subdivided grid of the source, or warped from there to a target grid."""
 
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terrafine.errors import OutputError, UsageError
+from terrafine.errors import UsageError
 from terrafine.inference.assemble import Residuals
 from terrafine.nn.spec import ModelSpec
-from terrafine.private import check_name
 from terrafine.raster.bands import band
 from terrafine.raster.grid import subdivided
 from terrafine.raster.read.source import open_source
@@ -23,21 +21,14 @@ from terrafine.workflows.options import TargetGrid
 
 __all__ = [
     "SCALES",
-    "check_destinations",
-    "check_names",
-    "check_suffix",
-    "follow",
-    "listed",
-    "outputs_for",
     "publish",
     "scale_for",
     "target_grid",
     "warped_shape",
 ]
 
-PathLike = str | os.PathLike[str]
 SCALES = (2, 3, 4)
-_SAME = 0.01  # cells that two grids of one corner may drift apart over their whole length and count as one
+_SAME = 0.01  # largest difference in cells, over their whole length, of two grids that count as equal
 _FINEST, _COARSEST = 100, 1000
 _WITH_OVERVIEWS = 1.4
 
@@ -52,7 +43,32 @@ def publish(
     residuals: Residuals,
     folder: Path,
 ) -> None:
-    """Write the output; where another grid is asked for, first the fine one into the job folder, then warped."""
+    """Write the output of a run; for a target grid, first on the fine grid in the job folder, then warped.
+
+    Parameters
+    ----------
+    source
+        The open input.
+    tags
+        Tags of the output.
+    spec
+        Spec of the model.
+    target
+        The target grid; false for the subdivided grid of the source.
+    destination
+        The GeoTIFF.
+    rows
+        Blocks (band, y, x) of the model's output, from the top.
+    residuals
+        Deviations of block means from the input, for the tags.
+    folder
+        The job folder.
+
+    Raises
+    ------
+    DiskError, OutputError
+        As `terrafine.raster.write.cog_writer.open_cog`.
+    """
     from terrafine.raster.write.cog_writer import write_cog
 
     write = partial(
@@ -89,10 +105,28 @@ def _consistency_tags(source: Any, spec: ModelSpec, target: TargetGrid, residual
 
 
 def target_grid(geobox: Any, spec: ModelSpec, target: TargetGrid) -> Any:
-    """The grid to warp to, snapped to whole multiples of its cells; None for the source's subdivided.
+    """Return the grid to warp to, with edges on whole multiples of its cells.
 
-    Raises UsageError for cells that are 100 times finer or 1,000 times coarser than the model's: degrees meant as
-    metres, or metres as degrees. GridError where there is no such grid.
+    Parameters
+    ----------
+    geobox
+        Grid of the source.
+    spec
+        Spec of the model.
+    target
+        The target grid as the user states it.
+
+    Returns
+    -------
+    GeoBox or None
+        None if the output is on the subdivided grid of the source.
+
+    Raises
+    ------
+    UsageError
+        If the cells are 100 times finer or 1,000 times coarser than the model's, as if degrees were meant as metres.
+    GridError
+        If the grid cannot be transformed to the target CRS.
     """
     from terrafine.raster.read.aligned import warp_grid
 
@@ -115,7 +149,31 @@ def target_grid(geobox: Any, spec: ModelSpec, target: TargetGrid) -> Any:
 
 
 def warped_shape(geobox: Any, spec: ModelSpec, target: TargetGrid, destination: Path) -> tuple[int, int] | None:
-    """Shape (y, x) of the grid to warp to, None without; DiskError where the disk is too small."""
+    """Return the shape of the grid to warp to, after a check of the free disk space.
+
+    Parameters
+    ----------
+    geobox
+        Grid of the source.
+    spec
+        Spec of the model.
+    target
+        The target grid as the user states it.
+    destination
+        The GeoTIFF.
+
+    Returns
+    -------
+    tuple of two ints or None
+        Rows and columns (y, x); None if the output is not warped.
+
+    Raises
+    ------
+    DiskError
+        If the disk is too small.
+    UsageError, GridError
+        As `target_grid`.
+    """
     from terrafine.raster.write.cog_writer import check_free_space
 
     grid = target_grid(geobox, spec, target)
@@ -128,7 +186,7 @@ def warped_shape(geobox: Any, spec: ModelSpec, target: TargetGrid, destination: 
 
 
 def _ground(grid: Any) -> NDArray[np.float64]:
-    """Metres of a cell in the middle row, along y and x."""
+    """Return the size in metres of a cell in the middle row, along y and x."""
     from terrafine.raster.grid import pixel_size_m
 
     middle = int(grid.shape[0]) // 2
@@ -151,7 +209,25 @@ def _row_blocks(source: Any, names: tuple[str, ...]) -> Iterator[NDArray[np.floa
 
 
 def scale_for(source: Any, target: TargetGrid) -> int:
-    """The smallest of 2, 3, 4 that makes cells at least as fine as the target's on the ground; 4 if none does."""
+    """Return the smallest of 2, 3 and 4 that makes cells at least as fine as the target's on the ground, else 4.
+
+    Parameters
+    ----------
+    source
+        The open input.
+    target
+        The target grid as the user states it.
+
+    Returns
+    -------
+    int
+        Output cells per side of an input cell.
+
+    Raises
+    ------
+    UsageError, GridError
+        As `terrafine.raster.read.aligned.warp_grid`.
+    """
     if target.resolution is None:
         return SCALES[-1]
     from terrafine.raster.read.aligned import warp_grid
@@ -160,112 +236,3 @@ def scale_for(source: Any, target: TargetGrid) -> int:
     middle = source.shape[0] // 2
     found = source.pixel_size_m(slice(middle, middle + 1)).max()
     return next((k for k in SCALES if found / k <= wanted * 1.01), SCALES[-1])
-
-
-def listed(source: PathLike | Sequence[PathLike]) -> list[str]:
-    """The paths of an input: one file, or several."""
-    return [os.fspath(p) for p in ([source] if isinstance(source, (str, os.PathLike)) else source)]
-
-
-def outputs_for(
-    source: PathLike | Sequence[PathLike],
-    destination: PathLike,
-    *,
-    preview: PathLike | None = None,
-    sidecars: Sequence[PathLike | None] = (),
-    inputs: Sequence[PathLike | None] = (),
-) -> tuple[Path, Path | None, list[Path | None]]:
-    """Where a GeoTIFF, its preview and its sidecar files are written, links followed, once nothing speaks against it.
-
-    Parameters
-    ----------
-    source
-        The input, none of whose files may be overwritten.
-    destination, preview, sidecars
-        The outputs as they were asked for; None for one that is not wanted.
-    inputs
-        Further files that are read.
-
-    Returns
-    -------
-    The GeoTIFF, the preview and the sidecar files.
-
-    Raises
-    ------
-    OutputError
-        For an output whose name states another format, that is an input, that is named twice or cannot be written.
-    """
-    paths = [*listed(source), *(os.fspath(p) for p in inputs if p is not None)]
-    out = follow(Path(destination))
-    picture, *others = (None if p is None else follow(Path(p)) for p in (preview, *sidecars))
-    check_destinations(paths, out, picture)
-    taken = {p.absolute() for p in (out, picture) if p is not None}
-    for other in others:
-        if other is None:
-            continue
-        check_destinations(paths, other, None)
-        if other.absolute() in taken:
-            raise OutputError(f"{other}: would be written twice, as two things; give another name")
-        taken.add(other.absolute())
-    check_names(Path(destination), None if preview is None else Path(preview))
-    return out, picture, others
-
-
-def check_destinations(paths: list[str], destination: Path, preview: Path | None) -> None:
-    """Raise OutputError for an output that is an input or its archive, is no plain file, or has no folder.
-
-    A device or a pipe is refused: publishing renames over its target, and would put a plain file in its place.
-    """
-    for out in (destination, *([] if preview is None else [preview])):
-        check_name(out)
-        for path in paths:
-            if out.exists() and any(file.exists() and out.samefile(file) for file in _on_disk(path)):
-                raise OutputError(f"{out}: is the input itself, which is never overwritten; give another output")
-        if out.is_dir():
-            raise OutputError(f"{out}: is a folder; expected the path of a file to write")
-        if out.exists() and not out.is_file():
-            raise OutputError(f"{out}: is a device or a pipe, not a plain file; expected the path of a file to write")
-        if not out.parent.is_dir():
-            raise OutputError(f"{out}: its folder {out.parent} does not exist; make it, or write elsewhere")
-        if shutil.disk_usage(out.parent).total == 0:
-            raise OutputError(
-                f"{out}: its folder {out.parent} is no place on a disk (/proc and its like); write elsewhere"
-            )
-        if not os.access(out.parent, os.W_OK):
-            raise OutputError(f"{out}: its folder {out.parent} is not writable; write elsewhere")
-    if preview is not None and preview.absolute() == destination.absolute():
-        raise OutputError(f"{preview}: is both output and preview; give two paths")
-
-
-def check_suffix(path: Path, suffixes: tuple[str, ...], kind: str) -> None:
-    """Raise OutputError for a name that states another format than the one that is written; no suffix states none."""
-    if path.suffix and path.suffix.lower() not in suffixes:
-        named = path.with_suffix(suffixes[0]).name
-        raise OutputError(f"{path}: is written as {kind}; expected a name that ends in {suffixes[0]}, as {named}")
-
-
-def check_names(destination: Path, preview: Path | None) -> None:
-    """Raise OutputError where an output is not named as a GeoTIFF or a preview not as a PNG."""
-    check_suffix(destination, (".tif", ".tiff"), "GeoTIFF")
-    if preview is not None:
-        if preview.absolute() == destination.absolute():
-            raise OutputError(f"{preview}: is both output and preview; give two paths")
-        check_suffix(preview, (".png",), "PNG")
-
-
-def follow(path: Path) -> Path:
-    """Where a symbolic link leads, so that publishing renames over the file and leaves the link; else the path."""
-    if not path.is_symlink():
-        return path
-    end = Path(os.path.realpath(path))
-    if end.is_symlink():  # realpath stops at a link of a loop
-        raise OutputError(f"{path}: is a symbolic link that leads back to itself; remove it, or write elsewhere")
-    return end
-
-
-def _on_disk(path: str) -> list[Path]:
-    """The files that may hold an input: itself, or each step of a path into an archive, /vsizip/a.zip/b.tif."""
-    if not path.startswith("/vsi"):
-        return [Path(path)]
-    inner = Path(path[1:].partition("/")[2].replace("{", "").replace("}", ""))
-    return [inner, *inner.parents]

@@ -1,4 +1,4 @@
-"""A small picture of a raster, read in strips and shrunk on the way, so that any size fits."""
+"""A small picture of a raster of any size, read in strips and shrunk while reading."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MOST_PIXELS = 1600
 _CAPTION_WIDTH = 320  # pixels, at least
 _LETTER = (7, 13)  # pixels of a letter of the built-in font, across and down
 _VOID = 255
-_STRIP_ROWS = 256  # rows read at a time: few enough for the memory, many enough to unpack each block once or twice
+_STRIP_ROWS = 256  # rows read together: few enough for the memory, enough to decode each block once or twice
 
 
 def write_preview(
@@ -42,12 +42,30 @@ def write_preview(
     publish: Publish = publish,
     caption: str = "",
 ) -> None:
-    """The source as PNG, its longer side at most `side` pixels; raises OutputError when not writable.
+    """Write a raster as a small PNG.
 
-    draw     makes uint8 (y, x) or (y, x, 3) of means of the bands (band, y, x), NaN where void, and of the cells' size
-             in metres (2, y); by default a hillshade of the first band
-    publish  brings the picture under its name
-    caption  printed below the picture, and kept in the PNG as its description
+    Parameters
+    ----------
+    path
+        The PNG file.
+    source
+        The open raster.
+    bands
+        Bands to read.
+    draw
+        Makes uint8 (y, x) or (y, x, 3) from means of the bands (band, y, x), NaN at nodata, and the cell size in metres
+        (2, y); None for a hillshade of the first band.
+    side
+        Largest side of the picture, pixels.
+    publish
+        Brings the finished file under its final name.
+    caption
+        Text below the picture, also stored in the PNG as its description.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
     """
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
@@ -69,7 +87,7 @@ def write_preview(
 
 
 def _captioned(picture: Image, caption: str) -> Image:
-    """The picture with the text below it, black on white, in lines that fit."""
+    """Return the picture with the text below it, black on white, in lines that fit."""
     import PIL.Image
     from PIL import ImageDraw
 
@@ -85,14 +103,19 @@ def _captioned(picture: Image, caption: str) -> Image:
 
 
 def shaded_relief(elevation: NDArray[np.float64], pixel_size_m: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Draw a surface lit from the north-west at 45°; voids are white.
+    """Draw a surface lit from the north-west at 45°; nodata is white.
 
     Parameters
     ----------
     elevation
-        (y, x) in metres, NaN where void.
+        Metres (y, x), NaN at nodata.
     pixel_size_m
         Metres along y and x of a cell in each row, (2, y).
+
+    Returns
+    -------
+    ndarray of uint8, (y, x)
+        Grey values.
     """
     y, x = elevation.shape
     padded = np.pad(elevation, 1, mode="edge")
@@ -108,7 +131,18 @@ def shaded_relief(elevation: NDArray[np.float64], pixel_size_m: NDArray[np.float
 
 
 def shares(low: Colour, high: Colour) -> Draw:
-    """Draws a share, 0 to 1, between two colours; void is white."""
+    """Return a function for `write_preview` that draws a share, 0 to 1, between two colours; nodata is white.
+
+    Parameters
+    ----------
+    low, high
+        Colours (red, green, blue) of 0 and 1.
+
+    Returns
+    -------
+    callable
+        A `draw` function.
+    """
 
     def draw(values: NDArray[np.float64], _: NDArray[np.float64]) -> NDArray[np.uint8]:
         share = values[0][..., None]
@@ -119,14 +153,27 @@ def shares(low: Colour, high: Colour) -> Draw:
 
 
 def true_colour(values: NDArray[np.float64], _: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Reflectance of red, green and blue as a picture, 0 black and 0.3 white with a gamma of 1.4; void is white."""
+    """Draw reflectance of red, green and blue, 0 black and 0.3 white with a gamma of 1.4; nodata is white.
+
+    Parameters
+    ----------
+    values
+        Reflectance (3, y, x), NaN at nodata.
+    _
+        Cell sizes, not used.
+
+    Returns
+    -------
+    ndarray of uint8, (y, x, 3)
+        Colours.
+    """
     lit = np.clip(values / 0.3, 0, 1) ** (1 / 1.4)
     void = np.isnan(lit).any(axis=0)
     return np.where(void, _VOID, np.nan_to_num(lit) * 250).transpose(1, 2, 0).astype(np.uint8)
 
 
 def _shrunk(source: Readable, band: str, factor: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Means of factor × factor cells, NaN where none is valid, and their size in metres."""
+    """Return means of factor × factor cells, NaN where none is valid, and their size in metres."""
     height, width = (-(-n // factor) for n in source.shape)
     out = np.full((height, width), np.nan)
     sizes = np.empty((2, height))

@@ -1,4 +1,4 @@
-"""What a run is: the request that a resumed run must agree with, and the tags that its output carries."""
+"""Provenance of a run: the request that a resumed run must match, and the tags of its output."""
 
 from __future__ import annotations
 
@@ -20,7 +20,22 @@ __all__ = ["bytes_per_cell", "product_tags", "request_of", "tags_of"]
 
 
 def request_of(ref: ModelRef, inputs: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """Everything that determines the output's bytes, as plain JSON; `inputs` is the source's identity."""
+    """Return everything that determines the bytes of the output, as plain JSON.
+
+    Parameters
+    ----------
+    ref
+        The model.
+    inputs
+        Identity of the source.
+    more
+        Further parts of the request.
+
+    Returns
+    -------
+    dict
+        The request.
+    """
     request = {
         "inputs": inputs,
         "model": {"spec": json.loads(ref.spec.to_json()), "weights_sha256": ref.sha256},
@@ -32,7 +47,22 @@ def request_of(ref: ModelRef, inputs: Mapping[str, Any], **more: Any) -> dict[st
 
 
 def tags_of(ref: ModelRef, inputs: Mapping[str, Any], **more: Any) -> dict[str, str]:
-    """Software, model and source of an output, and `more`; what is None or empty is left out."""
+    """Return the tags of an output that state software, model and source.
+
+    Parameters
+    ----------
+    ref
+        The model.
+    inputs
+        Identity of the source.
+    more
+        Further tags; None and empty values are left out.
+
+    Returns
+    -------
+    dict
+        Tag to text.
+    """
     covers = ref.spec.calibration if any(name.endswith("_sigma") for name in ref.spec.outputs) else {}
     tags = {
         "VERSION": __version__,
@@ -50,7 +80,18 @@ def tags_of(ref: ModelRef, inputs: Mapping[str, Any], **more: Any) -> dict[str, 
 
 
 def product_tags(resolved: Resolved) -> dict[str, str]:
-    """What an output states of the product of its input: key, how it was found, and the sensor model."""
+    """Return the tags of an output that state the product of its input: key, how it was found, and the sensor model.
+
+    Parameters
+    ----------
+    resolved
+        The product of the input.
+
+    Returns
+    -------
+    dict
+        Tag to text.
+    """
     sensor = dataclasses.asdict(resolved.product.sensor)
     return {
         "PRODUCT": resolved.product.key,
@@ -60,7 +101,20 @@ def product_tags(resolved: Resolved) -> dict[str, str]:
 
 
 def bytes_per_cell(ref: ModelRef, otherwise: int) -> int:
-    """Working memory for one input cell, as the weights state it, else as given."""
+    """Return the working memory per input cell that the weights state.
+
+    Parameters
+    ----------
+    ref
+        The model.
+    otherwise
+        Value for weights that state none.
+
+    Returns
+    -------
+    int
+        Bytes.
+    """
     return int(ref.spec.provenance.get("bytes_per_cell", otherwise))
 
 

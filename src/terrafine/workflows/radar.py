@@ -1,4 +1,4 @@
-"""`map_radar`: layover, shadow and simulated backscatter of an elevation model. `terrafine radar` calls it."""
+"""`map_radar`: map layover, shadow and simulated backscatter of an elevation model; `terrafine radar` calls it."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ PathLike = str | os.PathLike[str]
 
 BANDS = {"local_incidence": "degree", "layover": "1", "shadow": "1", "backscatter": "dB"}
 INCIDENCES = (10.0, 60.0)
-"""Degrees on the ellipsoid that are taken for a spaceborne radar's."""
+"""Plausible incidence angles of a spaceborne radar on the ellipsoid, degrees."""
 
 _TILE = (256, 1024)
-_MOST_HALO = 1024  # cells; higher ground farther away than this casts nothing
+_MOST_HALO = 1024  # cells; shadow of higher ground farther away is not followed
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class RadarReport:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """How the sensor sees the grid: azimuth from the grid's north, angles, halo in cells (y, x)."""
+    """Viewing geometry on the grid: azimuth from the grid's north, angles, halo in cells (y, x)."""
 
     azimuth: float
     incidence: AlignedSource | float
@@ -88,10 +88,10 @@ def map_radar(
 ) -> RadarReport:
     """Map layover, shadow and simulated backscatter of a DEM as Sentinel-1, which looks right, would observe it.
 
-    Bands on the DEM's own grid: `local_incidence`, degrees between the normal and the sensor; `layover` and `shadow`,
-    1 or 0, the ground's own and what it casts; `backscatter`, dB of uniform ground, without speckle. A cell that is
-    nodata or beside nodata, or without incidence, is nodata. The DEM is read in tiles with a halo as far as the relief
-    can cast (at most 1024 cells), so memory does not grow with the raster.
+    Bands on the DEM's own grid: `local_incidence`, degrees between the surface normal and the direction to the sensor;
+    `layover` and `shadow`, 1 or 0, both active and passive; `backscatter`, dB of uniform ground, without speckle. A
+    cell that is nodata, beside nodata or without incidence is nodata. The DEM is read in tiles with a halo as wide as
+    the relief can cast shadow (at most 1024 cells), so memory does not grow with the raster.
 
     Parameters
     ----------
@@ -122,16 +122,16 @@ def map_radar(
     Raises
     ------
     UsageError, SourceError, BandError, GridError, EmptyError
-        For arguments or an input that cannot serve.
+        If an argument or an input cannot be used.
     DiskError, OutputError
-        For an output that cannot be written.
+        If the output cannot be written.
     """
     reading, _ = merge_options(map_radar, RadarFields, read, None, fields)
     from terrafine.physics.backscatter import Backscatter
     from terrafine.physics.radar import MID_SWATH, ORBITS
     from terrafine.raster.read.source import open_source
     from terrafine.raster.write.cog_writer import check_free_space, write_cog
-    from terrafine.workflows.outputs import listed, outputs_for
+    from terrafine.workflows.destinations import listed, outputs_for
 
     if isinstance(reading.pixel_size_m, np.ndarray):
         raise UsageError("pixel_size_m by row is for numpy heights; for a file without CRS give one number, or (y, x)")
@@ -143,7 +143,7 @@ def map_radar(
     origin = Path(guides[0]).name if guides else "stated"
     if incidence is None:
         incidence, origin = MID_SWATH, "mid-swath, not given"
-        notes.append(f"no incidence was given: mid-swath, {MID_SWATH:g} degrees, is taken for every cell")
+        notes.append(f"no incidence was given: mid-swath, {MID_SWATH:g} degrees, is assumed for every cell")
     with contextlib.ExitStack() as files:
         dem = files.enter_context(
             open_source(
@@ -195,7 +195,7 @@ def _incidence(given: PathLike | float, dem: Source) -> AlignedSource | float:
 
 
 def _survey(dem: Source, angle: AlignedSource | float) -> tuple[float, float, float]:
-    """Least and greatest incidence, and relief in metres, from one pass over the files in strips."""
+    """Return the smallest and largest incidence, and the relief in metres, from one pass over the files."""
     low, high = (math.inf, -math.inf) if not isinstance(angle, float) else (angle, angle)
     bottom, top = math.inf, -math.inf
     for rows, cols in _tiles(dem.shape):
@@ -226,7 +226,7 @@ def _reach(relief: float, low: float, high: float) -> float:
 
 
 def _halo(dem: Source, azimuth: float, relief: float, angles: tuple[float, float]) -> tuple[tuple[int, int], float]:
-    """Cells along y and x that a ray may cross, and how far it goes in metres."""
+    """Return the cells along y and x that a ray may cross, and its length in metres."""
     size = dem.pixel_size_m(slice(0, dem.shape[0])).min(axis=1)
     cells = np.abs([math.cos(math.radians(azimuth)), math.sin(math.radians(azimuth))]) / size  # per metre, y and x
     reach = min(_reach(relief, *angles), _MOST_HALO / float(cells.max()))
@@ -253,7 +253,7 @@ def _rows(dem: Source, view: _View, tally: NDArray[np.float64]) -> Iterator[NDAr
 
 
 def _tile(dem: Source, view: _View, rows: slice, cols: slice) -> NDArray[np.float32]:
-    """The four bands of one window, NaN where missing; read with the halo, cut at the raster's edge."""
+    """Return the four bands of one window, NaN at nodata; read with the halo, cropped at the raster's edge."""
     import torch
 
     from terrafine.physics.backscatter import backscatter_db

@@ -1,4 +1,4 @@
-"""A 10 m image on its way through a model that makes it finer: opened, refused where it cannot serve, planned, run."""
+"""A 10 m image and the model that sharpens it: opened, checked, planned and run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["MAX_BRIGHT", "Scene", "open_scene", "require_clear"]
 
 PathLike = str | os.PathLike[str]
 MAX_BRIGHT = 0.3
-"""Share of an image that may look like cloud or snow, where no other is given."""
+"""Default of the largest share of an image that may look like cloud or snow."""
 _CELL_M, _CELLS_M = 10.0, (9.0, 11.0)
 _SHARD_PIXELS = 500_000  # some ten seconds of work on one core
 _WITH_OVERVIEWS = 1.4
@@ -37,7 +37,21 @@ _BYTES = 60_000  # live activations for one input cell where stage 2 is 24 featu
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """An image and the model that it goes through."""
+    """An open image and the model that sharpens it; a context manager.
+
+    Attributes
+    ----------
+    image
+        The open image.
+    ref
+        The model.
+    run
+        Options of the run.
+    plan
+        Division of the image into tiles and shards.
+    identity
+        Identity of the image.
+    """
 
     image: ImageSource
     ref: ModelRef
@@ -47,20 +61,20 @@ class Scene:
 
     @property
     def cell_m(self) -> float:
-        """Size of an output cell in the middle row, metres."""
+        """Size of an output cell in the middle row, in metres."""
         middle = self.image.shape[0] // 2
         return float(self.image.pixel_size_m(slice(middle, middle + 1)).mean()) / self.ref.spec.scale
 
     @property
     def grid(self) -> str:
-        """`1 m grid, effective resolution 4.2 m`: pixel size is not resolution, which is stated too."""
+        """Pixel size and effective resolution of the output, such as `1 m grid, effective resolution 4.2 m`."""
         known = self.ref.spec.provenance.get("effective_resolution_m")
         worth = f"effective resolution {float(known):.2g} m" if known else "effective resolution not measured"
         return f"{self.cell_m:.3g} m grid, {worth}"
 
     @property
     def tags(self) -> dict[str, str]:
-        """Software, model, source, sensor, and what the grid's cells are worth."""
+        """Tags of the output: software, model, source, sensor, grid and training data."""
         from terrafine.workflows.provenance import tags_of
 
         edge = self.ref.spec.halo * self.cell_m * self.ref.spec.scale
@@ -78,11 +92,11 @@ class Scene:
 
     @property
     def trained_on(self) -> str:
-        """What the weights saw in training, as they state it."""
+        """The training data of the weights, as they state it."""
         return str(self.ref.spec.provenance.get("seen", "not stated"))
 
     def domain_notes(self) -> tuple[str, ...]:
-        """A warning for each band whose reflectances are distributed otherwise than those that the weights saw."""
+        """Return a warning for each band whose distribution differs from that of the training data."""
         from terrafine.raster.read.image import sample
         from terrafine.systems import find_system
         from terrafine.workflows.domain import domain_notes
@@ -91,13 +105,24 @@ class Scene:
         return domain_notes(domain or {}, sample(self.image), self.ref.name)
 
     def consistency_tags(self, residuals: Residuals) -> dict[str, str]:
-        """How far the finer image, seen again at 10 m, is from the observation; empty where no image is made."""
+        """Return tags that state how far the image, simulated at 10 m by the sensor model, is from the input.
+
+        Parameters
+        ----------
+        residuals
+            The deviations.
+
+        Returns
+        -------
+        dict
+            Tag to text; empty if the model makes no image.
+        """
         if residuals.largest == 0.0:
             return {}
         tags = {
             "CONSISTENCY_LARGEST": f"{residuals.largest:.5f}",
             "CONSISTENCY_MEAN": f"{residuals.mean:.5f}",
-            "CONSISTENCY_WHAT": "reflectance, |observation - finer image seen again at the input's cells|",
+            "CONSISTENCY_WHAT": "reflectance, |input - finer image simulated at the input's cells by its sensor|",
         }
         largest = residuals.tiles[0]
         if largest.size <= _TAGGED_TILES:
@@ -110,7 +135,7 @@ class Scene:
         return tags
 
     def close(self) -> None:
-        """Give the image's file handles back."""
+        """Close the file handles of the image."""
         self.image.close()
 
     def __enter__(self) -> Self:
@@ -128,10 +153,27 @@ class Scene:
         findings: Callable[[], tuple[str, ...]] = tuple,
         **request: Any,
     ) -> None:
-        """Every tile through the model, or those that an earlier run left, then `publish`.
+        """Run the model on every tile that an earlier run has not finished, then publish the output.
 
-        bytes_each  of an output cell in the files that are published
-        findings    what the published output comes to, for the report
+        Parameters
+        ----------
+        destination
+            The output.
+        publish
+            Writes the output from its rows.
+        outputs
+            Bands of the model to keep.
+        bytes_each
+            Bytes per output cell in the published files.
+        findings
+            Lines about the published output, for the report.
+        request
+            Further parts of the request that a resumed run must match.
+
+        Raises
+        ------
+        ResourceError, DiskError, OutputError, JobError
+            As `terrafine.inference.engine.run_job`.
         """
         from terrafine.inference.engine import run_job
         from terrafine.systems import load_model
@@ -170,11 +212,42 @@ def open_scene(
     max_bright: float | None,
     more_written: int = 0,
 ) -> Scene:
-    """The image with the bands that the model asks for, and the plan of a run.
+    """Open an image with the bands that a model reads, check it, and plan the run.
 
-    `outputs` of the model, None for its inputs, made finer; `more_written` bands made of them. Raises UsageError for a
-    sensor that has no 10 m, GridError for cells that are not about 10 m or a raster too small to tell anything, and
-    what `find_model`, `open_image` and `make_plan` raise.
+    Parameters
+    ----------
+    source
+        The file, or several that are one mosaic.
+    destination
+        The output.
+    model
+        Name of a model, or path of a weights file.
+    scale
+        Output cells per side of an input cell.
+    outputs
+        Bands of the model to keep; None for its input bands, sharpened.
+    read, run
+        How the image is read, and how the run goes.
+    max_bright
+        Largest share that may look like cloud or snow; None for the default.
+    more_written
+        Number of further bands that are made from the outputs.
+
+    Returns
+    -------
+    Scene
+        The open scene.
+
+    Raises
+    ------
+    UsageError
+        If the sensor has no 10 m bands.
+    GridError
+        If cells are not about 10 m, or the image is smaller than the halo of the model.
+    SourceError, BandError, EmptyError
+        As `open_image`, or if the image looks like cloud.
+    NoModelError, WeightsError, ResourceError
+        As `find_model` and `make_plan`.
     """
     from terrafine.inference.job import engine_threads
     from terrafine.inference.planner import make_plan
@@ -182,7 +255,7 @@ def open_scene(
     from terrafine.raster.read.reflectance import open_image
     from terrafine.raster.write.georeference import stored_crs
     from terrafine.systems import find_model, load_model
-    from terrafine.workflows.outputs import listed
+    from terrafine.workflows.destinations import listed
     from terrafine.workflows.provenance import bytes_per_cell
 
     if read.sensor not in (None, *SENSORS_10M):
@@ -202,14 +275,14 @@ def open_scene(
         nodata=read.nodata,
     )
     with closed_on_error(image):
-        load_model(ref)  # what it cannot give is refused before anything is written
+        load_model(ref)  # refuses outputs that it does not have before anything is written
         image.require_valid()
         stored_crs(image.paths[0], image.geobox)
         image.require_cells(_CELL_M, *_CELLS_M, ref.name)
         if min(image.shape) < max(1, ref.spec.halo):
             raise GridError(
-                f"{image.paths[0]}: {image.shape[0]} × {image.shape[1]} cells; {ref.name} looks {ref.spec.halo} cells "
-                f"around each, so expected at least {ref.spec.halo} × {ref.spec.halo}. Take a larger piece of the scene"
+                f"{image.paths[0]}: {image.shape[0]} × {image.shape[1]} cells; {ref.name} reads {ref.spec.halo} cells "
+                f"around each, so expected at least {ref.spec.halo} × {ref.spec.halo}. Use a larger part of the scene"
             )
         require_clear(image, max_bright, read.sensor)
         wide = int(ref.spec.network.get("second", {}).get("features", 24))
@@ -227,9 +300,23 @@ def open_scene(
 
 
 def require_clear(image: ImageSource, max_bright: float | None, sensor: str | None) -> None:
-    """Refuse an image that looks like cloud; where its sensor is stated and no limit is, only note it.
+    """Check that an image does not look like cloud; if its sensor is stated and no limit is, only note it.
 
-    Raises UsageError for a limit that is no share, SourceError for more cloud than that.
+    Parameters
+    ----------
+    image
+        The open image.
+    max_bright
+        Largest share that may look like cloud or snow; None for MAX_BRIGHT.
+    sensor
+        The sensor that the user states, or None.
+
+    Raises
+    ------
+    UsageError
+        If the limit is not a share.
+    SourceError
+        If the share is larger.
     """
     if max_bright is not None and not 0 <= max_bright <= 1:
         raise UsageError(f"max_bright={max_bright:g}; expected a share of the image, 0 to 1")

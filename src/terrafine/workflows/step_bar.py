@@ -10,7 +10,7 @@ __all__ = ["StepBar", "step_progress"]
 
 
 class StepBar:
-    """Called with (step, steps) or (step, steps, values): a bar, with the values beside it."""
+    """A progress bar over steps: a function of (step, steps) or (step, steps, values), which shows the values."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -27,7 +27,7 @@ class StepBar:
             self.close()
 
     def close(self) -> None:
-        """Leave the bar as it stands: the last step, early stopping, a failure."""
+        """Leave the bar as it is, after the last step, early stopping or a failure."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -35,7 +35,18 @@ class StepBar:
 
 @contextmanager
 def step_progress(given: Callable[..., None] | bool | None) -> Iterator[Callable[..., None] | None]:
-    """What progress goes to: a bar for True, closed at the end; nothing for False or None; else the function given."""
+    """Give the function that receives progress: a progress bar that is closed at the end, a given function, or None.
+
+    Parameters
+    ----------
+    given
+        True for a bar, a function of (step, steps, ...), or False or None for no progress.
+
+    Yields
+    ------
+    callable or None
+        The function to call.
+    """
     if given is True:
         bar = StepBar()
         try:

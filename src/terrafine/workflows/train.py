@@ -1,4 +1,4 @@
-"""`train`: a recipe into weights. `terrafine train` calls it."""
+"""`train`: train the model of a recipe; `terrafine train` calls it."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ def train(
 ) -> TrainingResult:
     """Train the model that a recipe describes and write one safetensors file.
 
-    The same recipe, data and seed give the same weights on one CPU core. A run that was cut off is resumed from its
-    last checkpoint.
+    The same recipe, data and seed give the same weights on one CPU core. An interrupted run is resumed from its last
+    checkpoint.
 
     Parameters
     ----------
     recipe
-        A TOML file, or the name of a shipped recipe, as ridgeline-x4.toml, or of a variant of it.
+        A TOML file, or the name of a shipped recipe such as ridgeline-x4.toml, or of a variant of it.
     out
         Run folder; by default runs/RECIPE.
     data_root
-        Folder that the recipe's file names start from.
+        Folder of the data; file names in the recipe are relative to it.
     device
         auto, cpu, cuda, cuda:N or mps; auto takes CUDA where there is a GPU, else MPS, else the CPU.
     restart
@@ -70,7 +70,7 @@ def train(
     RecipeError
         For a recipe that is incomplete or contradicts itself.
     DataError
-        For data that cannot serve.
+        For data that cannot be used.
     WeightsError
         For weights to start from that do not fit.
     UsageError

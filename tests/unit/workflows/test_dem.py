@@ -284,7 +284,7 @@ def test_masked_cells_of_a_numpy_array_are_missing(tmp_path):
 def test_numpy_heights_out_of_range_are_refused(wrong):
     values = smooth()
     values[3, 4] = wrong
-    with pytest.raises(BandError, match="NaN where missing"):
+    with pytest.raises(BandError, match="NaN at nodata"):
         terrafine.sharpen_dem(values, model="bicubic", pixel_size_m=30.0)
 
 

@@ -1,8 +1,8 @@
-"""Which files may be read: local plain files that the user named, and what those name within allowed folders.
+"""Which files may be read: plain files that the user names, and what those name in turn within allowed folders.
 
 A raster can name further sources (a VRT its tiles, an archive its members), and GDAL would follow them anywhere, over
-the network too. So every name is classified here before GDAL sees it. Remote sources are read where the user gave a
-remote path himself, or allowed them.
+the network too. So every name is classified here before GDAL sees it. Remote sources are read if the user gives a
+remote path or allows them.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ _ACCESS: ContextVar[Access] = ContextVar("terrafine-access", default=_NOTHING)
 
 
 def allowed_access() -> Access:
-    """What the running verb may read."""
+    """Return what the running verb may read."""
     return _ACCESS.get()
 
 
 @contextmanager
 def access_scope() -> Iterator[None]:
-    """What is allowed inside ends with the block."""
+    """End with the block what is allowed inside it."""
     token = _ACCESS.set(_ACCESS.get())
     try:
         yield
@@ -70,7 +70,15 @@ def access_scope() -> Iterator[None]:
 
 
 def allow(folders: Sequence[str | os.PathLike[str]] = (), remote: bool = False) -> None:
-    """Allow sources of sources in further folders, or on other machines, until the scope ends."""
+    """Allow sources of sources in further folders, or on other machines, until the scope ends.
+
+    Parameters
+    ----------
+    folders
+        Folders in which the sources of a VRT may lie.
+    remote
+        Whether a local file may name remote sources.
+    """
     now = _ACCESS.get()
     real = tuple(os.path.realpath(folder) for folder in folders)
     _ACCESS.set(Access(now.remote or remote, tuple(dict.fromkeys((*now.folders, *real)))))
@@ -96,7 +104,23 @@ class Location:
 
 
 def classify(name: str) -> Location:
-    """Where a name leads that the user gave; raises SourceError for one that leads elsewhere."""
+    """Return where a name that the user gives leads.
+
+    Parameters
+    ----------
+    name
+        A path, a member of an archive, a subdataset of a local file, or a remote address.
+
+    Returns
+    -------
+    Location
+        The file behind the name.
+
+    Raises
+    ------
+    SourceError
+        If the name is not one of these.
+    """
     if any(ord(c) < 32 for c in name):
         raise SourceError(f"{name!r}: holds control characters; expected the path of a file")
     try:
@@ -123,7 +147,18 @@ def classify(name: str) -> Location:
 
 
 def is_remote(name: str) -> bool:
-    """Whether a name leads to another machine, through archives or not."""
+    """Return whether a name leads to another machine, directly or through archives.
+
+    Parameters
+    ----------
+    name
+        A path or an address.
+
+    Returns
+    -------
+    bool
+        True for an address such as https:// or a path such as /vsis3/.
+    """
     scheme = name.partition("://")[0].lower() if _SCHEME.match(name) else ""
     return bool({*scheme.split("+")} & _REMOTE_SCHEMES) or _REMOTE.search(name) is not None
 
@@ -168,7 +203,20 @@ def _archive(kind: str, rest: str) -> Path:
 
 
 def require_plain(path: Path, name: str) -> None:
-    """The path is a plain file with content, or a folder; raises SourceError for a pipe, a device, or none at all."""
+    """Check that a path is a plain file with content, or a folder.
+
+    Parameters
+    ----------
+    path
+        The path.
+    name
+        What messages call it.
+
+    Raises
+    ------
+    SourceError
+        If it does not exist, is empty, a pipe or a device, or may not be read.
+    """
     try:
         found = path.stat()
     except (OSError, ValueError) as error:

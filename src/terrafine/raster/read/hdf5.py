@@ -1,4 +1,4 @@
-"""HDF5 and netCDF-4 files can keep their numbers in other files, any file as raw bytes; such are refused."""
+"""Refuse HDF5 and netCDF-4 files that keep their numbers in other files, which could be any file read as raw bytes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,19 @@ _OBJECTS = 100_000
 
 
 def check_hdf5(path: Path) -> None:
-    """Every dataset holds its numbers itself and no link leads to another file.
+    """Check that every dataset holds its numbers itself, and that no link leads to another file.
 
-    Raises SourceError where one does, MissingExtraError where the extra that reads the format is not installed.
+    Parameters
+    ----------
+    path
+        The HDF5 or netCDF-4 file.
+
+    Raises
+    ------
+    SourceError
+        If not, or if the file cannot be read.
+    MissingExtraError
+        If the extra that reads the format is not installed.
     """
     try:
         h5py = importlib.import_module("h5py")

@@ -55,14 +55,32 @@ _DESCRIPTIONS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """How GDAL may open a raster: the name, the formats, and whether it lies on another machine."""
+    """How GDAL may open a raster.
+
+    Attributes
+    ----------
+    name
+        The name to give to GDAL.
+    formats
+        Names of the drivers that may be tried.
+    remote
+        Whether the raster is on another machine.
+    """
 
     name: str
     formats: tuple[str, ...]
     remote: bool = False
 
     def open(self) -> Any:
-        """The open dataset; raises RasterioError."""
+        """Open the dataset.
+
+        Raises
+        ------
+        SourceError
+            If its metadata name another file as its overviews.
+        RasterioError
+            If GDAL cannot open it.
+        """
         if self.remote:
             gdal.go_online()
         opened = _reader(self.name, self.formats)
@@ -78,19 +96,24 @@ def _reader(name: str, formats: tuple[str, ...]) -> Any:
 
 
 def vet(name: str, access: Access | None = None) -> Opening:
-    """How a raster that the user named may be opened.
+    """Return how a raster that the user names may be opened.
 
     Parameters
     ----------
     name
         A path, a member of an archive, a subdataset of a local file, or a remote address.
     access
-        What it may name in turn; by default what the running verb allows.
+        What it may name in turn; None for what the running verb allows.
+
+    Returns
+    -------
+    Opening
+        Name and formats for GDAL.
 
     Raises
     ------
     SourceError
-        For a name that leads to no plain file, a sidecar file that is not one, or a source that may not be read.
+        If the name leads to no plain file, or a sidecar file or source may not be read.
     """
     access = allowed_access() if access is None else access
     place = classify(name)
@@ -257,7 +280,20 @@ class _Walk:
 
 
 def check_parts(path: str, access: Access | None = None) -> None:
-    """Every source of a local VRT, nested ones included, is there and may be read; raises SourceError."""
+    """Check that every source of a local VRT exists and may be read, nested VRTs included.
+
+    Parameters
+    ----------
+    path
+        A VRT file.
+    access
+        What it may name; None for what the running verb allows.
+
+    Raises
+    ------
+    SourceError
+        If a source is missing or may not be read.
+    """
     vrt = Path(path)
     if vrt.is_file():
         _Walk(vrt, allowed_access() if access is None else access).into(vrt, 0)

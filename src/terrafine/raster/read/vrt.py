@@ -1,7 +1,10 @@
-"""The sources of a VRT, read as strictly as GDAL reads it loosely, so that no source is overlooked.
+"""Read the sources of a VRT more strictly than GDAL, so that no source is overlooked.
 
-GDAL takes attributes for elements, ignores case, and knows elements that read files as raw bytes, run code or name
-further files. Only the elements of plain mosaics, warps and built-in functions are accepted; each is listed here.
+GDAL accepts attributes in place of elements, ignores case, and has elements that read files as raw bytes, run code or
+name further files. Only the elements of plain mosaics, warps and built-in functions are accepted here; each is listed.
+
+References
+----------
 https://gdal.org/en/stable/drivers/raster/vrt.html
 """
 
@@ -48,7 +51,17 @@ _WHY = {
 
 @dataclass(frozen=True, slots=True)
 class VrtSource:
-    """A name in a VRT: as it stands there, the path that it leads to, and whether it is relative to the VRT."""
+    """A source that a VRT names.
+
+    Attributes
+    ----------
+    text
+        The name as the VRT has it.
+    path
+        The path that it leads to.
+    relative
+        Whether the name is relative to the VRT.
+    """
 
     text: str
     path: Path
@@ -117,7 +130,18 @@ class _Reader:
 
 
 def vrt_folder(vrt: Path) -> Path:
-    """The folder at which relative names begin: that of the file to which a chain of symbolic links leads."""
+    """Return the folder that relative names start from: that of the file to which symbolic links lead.
+
+    Parameters
+    ----------
+    vrt
+        The VRT file.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
     for _ in range(_LINKS):
         if not vrt.is_symlink():
             break
@@ -126,9 +150,22 @@ def vrt_folder(vrt: Path) -> Path:
 
 
 def vrt_sources(vrt: Path) -> list[VrtSource]:
-    """Every source that a VRT names, each once, in order.
+    """Return every source that a VRT names, each once, in order.
 
-    Raises SourceError for what is no whole VRT, or holds more than plain mosaics, warps and built-in functions.
+    Parameters
+    ----------
+    vrt
+        The VRT file.
+
+    Returns
+    -------
+    list of VrtSource
+        The sources.
+
+    Raises
+    ------
+    SourceError
+        If the VRT is too large or not well-formed, or holds more than plain mosaics, warps and built-in functions.
     """
     if os.stat(vrt).st_size > _LARGEST:  # noqa: PTH116
         raise SourceError(f"{vrt}: a VRT of more than {_LARGEST >> 20} MB; expected fewer sources in each")
