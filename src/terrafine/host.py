@@ -147,7 +147,18 @@ def import_engine(package: str) -> Any:
 
 
 def of_system(error: OSError | MemoryError) -> TerrafineError:
-    """An error of the operating system that nothing foresaw, as one of ours: disk, memory, or a path and its rights."""
+    """Return an unexpected error of the operating system as one of Terrafine's: disk, memory, path or permissions.
+
+    Parameters
+    ----------
+    error
+        The error.
+
+    Returns
+    -------
+    TerrafineError
+        The error to raise, with advice.
+    """
     if isinstance(error, MemoryError):
         return ResourceError("the machine's memory is used up; close other programs, or allow the run less of it")
     name = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "

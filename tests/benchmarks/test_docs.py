@@ -21,6 +21,17 @@ def test_every_mark_has_a_section_and_every_section_a_mark() -> None:
     assert marks == set(docs.SECTIONS)
 
 
+def typed_scores(text: str) -> list[str]:
+    """Ratios, scores and percentages outside the rendered sections of a page."""
+    return re.findall(r"(?<!Python )\b\d\.\d\d+\b|\b\d+ %", docs.MARK.sub("", text))
+
+
+def test_the_front_page_types_no_score() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert typed_scores(text) == []
+    assert typed_scores(f"{text}\n- its RMSE is 1.04 times bicubic's, and it gained 15 %\n") == ["1.04", "15 %"]
+
+
 def test_changed_numbers_are_found() -> None:
     text = (ROOT / "docs" / "benchmarks" / "dem_accuracy.md").read_text(encoding="utf-8")
     changed = re.sub(r"\| ridgeline \| 0\.\d+", "| ridgeline | 0.001", text)

@@ -22,6 +22,52 @@ CHECKED = (
     "cli",
     "datasets",
     "errors",
+    "evaluation.bootstrap",
+    "evaluation.classes.compare",
+    "evaluation.classes.options",
+    "evaluation.classes.points",
+    "evaluation.classes.record",
+    "evaluation.classes.sample",
+    "evaluation.classes.verdict",
+    "evaluation.elevation.accumulators",
+    "evaluation.elevation.blocks",
+    "evaluation.elevation.compare",
+    "evaluation.elevation.consistency",
+    "evaluation.elevation.coregistration",
+    "evaluation.elevation.drainage",
+    "evaluation.elevation.errors",
+    "evaluation.elevation.figures",
+    "evaluation.elevation.lines",
+    "evaluation.elevation.neighbours",
+    "evaluation.elevation.options",
+    "evaluation.elevation.record",
+    "evaluation.elevation.sources",
+    "evaluation.elevation.spectrum",
+    "evaluation.elevation.strata",
+    "evaluation.elevation.uncertainty",
+    "evaluation.elevation.verdict",
+    "evaluation.gate",
+    "evaluation.hydrology.d8",
+    "evaluation.hydrology.flood",
+    "evaluation.hydrology.streams",
+    "evaluation.images",
+    "evaluation.inputs",
+    "evaluation.metrics",
+    "evaluation.nice",
+    "evaluation.overview",
+    "evaluation.quantiles",
+    "evaluation.report.classes",
+    "evaluation.report.document",
+    "evaluation.report.elevation",
+    "evaluation.report.images",
+    "evaluation.report.maps",
+    "evaluation.report.payload",
+    "evaluation.report.pictures",
+    "evaluation.report.plates",
+    "evaluation.report.sheet",
+    "evaluation.report.tables",
+    "evaluation.results",
+    "evaluation.sensor_fit",
     "host",
     "inference",
     "nn",
@@ -104,7 +150,10 @@ def class_faults(cls: type) -> Iterator[str]:
 
 def method_faults(cls: type) -> Iterator[str]:
     """Faults of the public methods and properties that a class defines; inherited docstrings count."""
+    fields = {field.name for field in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else set()
     for name, member in vars(cls).items():
+        if name in fields:  # a default that is a function
+            continue
         doc = inspect.getdoc(getattr(cls, name)) or ""
         found: Iterator[str] = iter(())
         if name.startswith("_") or f"{cls.__module__}.{cls.__qualname__}.{name}" in EXEMPT:

@@ -1,6 +1,6 @@
-"""Spatial block bootstrap: how often each block of the grid is drawn, and intervals of what follows.
+"""Spatial block bootstrap: how often each block of the grid is drawn, and intervals of the resulting statistics.
 
-Blocks, not cells, are taken as independent, as long as they are longer than the range of correlation of the errors.
+Blocks, not cells, are taken as independent, as long as they are longer than the correlation range of the errors.
 
 References
 ----------
@@ -18,7 +18,20 @@ F64 = NDArray[np.float64]
 
 
 def block_side(shape: tuple[int, int], given: int | None = None) -> int:
-    """Cells along a side of a bootstrap block: `given`, else a sixteenth of the longer side of the grid, at least 8."""
+    """Return the cells along a side of a bootstrap block.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns (y, x) of the grid.
+    given
+        The side that the user states; None for a sixteenth of the longer side of the grid, at least 8.
+
+    Returns
+    -------
+    int
+        Cells.
+    """
     return given or max(8, -(-max(shape) // 16))
 
 
@@ -49,7 +62,20 @@ def resample_weights(occupied: NDArray[np.bool_], draws: int, seed: int) -> F64:
 
 
 def interval(samples: F64, level: float = 0.95) -> list[float] | None:
-    """Return the [lower, upper] percentiles that hold `level` of the finite samples; None for fewer than two."""
+    """Return the percentiles that hold a share of the finite samples.
+
+    Parameters
+    ----------
+    samples
+        Bootstrap samples (draw,).
+    level
+        The share.
+
+    Returns
+    -------
+    list of two floats or None
+        [lower, upper]; None for fewer than two finite samples.
+    """
     s = samples[np.isfinite(samples)]
     if s.size < 2:
         return None

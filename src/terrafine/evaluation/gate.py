@@ -34,14 +34,35 @@ _MOST = 1_000
 
 @dataclass(frozen=True)
 class Gate:
-    """One limit: `kind` is max, min or is; `key` leads through a candidate of `results.json`, joined by dots."""
+    """One limit on the results.
+
+    Attributes
+    ----------
+    kind
+        `max`, `min` or `is`.
+    key
+        Path of a number in a candidate of `results.json`, joined by dots.
+    limit
+        The largest, smallest or exact value.
+    """
 
     kind: str
     key: str
     limit: float | bool
 
     def passes(self, value: Any) -> bool:
-        """Whether a measured value may pass; None and what is no number never do."""
+        """Return whether a measured value passes.
+
+        Parameters
+        ----------
+        value
+            The value.
+
+        Returns
+        -------
+        bool
+            False for None and for what is not a number.
+        """
         if self.kind == "is":
             return value is not None and bool(value == self.limit)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -50,7 +71,25 @@ class Gate:
 
 
 def load_gates(path: str | os.PathLike[str]) -> list[Gate]:
-    """The gates of a TOML file, in its order; raises SourceError for no TOML, UsageError for what is no gate."""
+    """Read the gates of a TOML file, in its order.
+
+    Parameters
+    ----------
+    path
+        The file, with tables [max], [min] and [is].
+
+    Returns
+    -------
+    list of Gate
+        The gates.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read as TOML.
+    UsageError
+        If it holds no gate, or something else.
+    """
     tables = read_toml(path, SourceError, "a TOML file with tables [max], [min] and [is]")
     gates = []
     for kind, table in tables.items():
@@ -78,9 +117,24 @@ def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any
 
 
 def check(results: Mapping[str, Any], gates: Sequence[Gate]) -> list[dict[str, Any]]:
-    """Each gate on each candidate: candidate, kind, key, limit, value (None where not measured), passed.
+    """Check each gate on each candidate.
 
-    Raises UsageError for a key that no candidate has.
+    Parameters
+    ----------
+    results
+        Content of results.json.
+    gates
+        The gates.
+
+    Returns
+    -------
+    list of dict
+        candidate, kind, key, limit, value (None if not measured) and passed.
+
+    Raises
+    ------
+    UsageError
+        If a candidate lacks a key, or the key leads to a group of numbers.
     """
     found = []
     for candidate in results["candidates"]:
@@ -114,12 +168,34 @@ def _value(candidate: Mapping[str, Any], key: str) -> Any:
 
 
 def measured(value: float | bool | None) -> str:
-    """A measured value as messages and tables print it: four digits of a fraction."""
+    """Return a measured value of a gate as text with four digits.
+
+    Parameters
+    ----------
+    value
+        The value; None if not measured.
+
+    Returns
+    -------
+    str
+        The text.
+    """
     return "not measured" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def raise_unless_passed(checks: Sequence[Mapping[str, Any]]) -> None:
-    """Raise GateError naming every gate that was not passed."""
+    """Raise an error that names every gate that was not passed, if there is one.
+
+    Parameters
+    ----------
+    checks
+        What `check` returns.
+
+    Raises
+    ------
+    GateError
+        If a gate was not passed.
+    """
     failed = [c for c in checks if not c["passed"]]
     if failed:
         lines = [

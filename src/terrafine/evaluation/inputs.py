@@ -1,4 +1,4 @@
-"""What every comparison takes: candidates by name, one reference, and a callback for progress."""
+"""The inputs of every comparison: candidates by name, one reference, and a callback for progress."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ def named_candidates(candidates: Candidates, taken: Collection[str] = ()) -> dic
         where the stem is `taken`.
     taken : collection of str
         Names of what the candidates are compared with.
+
+    Returns
+    -------
+    dict
+        Name to path.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""What a metric of elevation models declares in one place: its key in results.json, its accumulator and its tables.
+"""The declaration of a metric of elevation models: its key in results.json, its accumulator and its tables.
 
 A new metric is one module in `elevation/metrics/` with a `METRIC`. The comparison feeds it, `results.json` holds it
-under its key, the report writes its tables as CSV and shows them; no other file changes.
+under its key, and the report writes its tables as CSV and shows them; no other file changes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,23 @@ class TableSpec:
 
 @dataclass(frozen=True)
 class Context:
-    """What an accumulator may depend on when a comparison starts."""
+    """What an accumulator may depend on when a comparison starts.
+
+    Attributes
+    ----------
+    options
+        Options of the comparison.
+    pixel_size_m
+        Metres (y, x) of a cell.
+    band_step_m
+        Width of an elevation band.
+    with_classes, with_coarse
+        Whether a class raster and a coarse input are given.
+    sigma_multiples
+        Half width over σ by nominal probability; None for a surface without a σ band.
+    window_cells
+        Cells along a side of the windows that metrics of `feed` "window" get.
+    """
 
     options: Any
     pixel_size_m: tuple[float, float]
@@ -62,7 +78,17 @@ class Context:
 
 @dataclass(frozen=True)
 class Final:
-    """What a record may depend on when a comparison ends."""
+    """What a record may depend on when a comparison ends.
+
+    Attributes
+    ----------
+    intervals
+        95 % intervals of bias, mae, rmse and sd by spatial block bootstrap.
+    class_names
+        Names of classes by number.
+    slope_method
+        Name of the slope method.
+    """
 
     intervals: Mapping[str, list[float]]
     """95 % intervals of bias, mae, rmse and sd by spatial block bootstrap."""

@@ -1,4 +1,4 @@
-"""The pictures of an evaluation, gathered while blocks stream by: a small mean of the extent, and where to look."""
+"""Pictures of an evaluation, gathered while blocks stream by: a small mean of the extent, and the window to show."""
 
 from __future__ import annotations
 
@@ -15,9 +15,21 @@ Mask = NDArray[np.bool_]
 
 
 class Overview:
-    """Means of surfaces over whole blocks of `factor` × `factor` cells, at most `max_side` of them along a side.
+    """Means of surfaces over blocks of `factor` × `factor` cells.
 
-    Rows and columns at the end that fill no block are left out. What is not finite has no weight.
+    Incomplete blocks at the end are left out. Values that are not finite have no weight.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns (y, x) of the grid.
+    max_side
+        Largest number of blocks along a side.
+
+    Attributes
+    ----------
+    factor
+        Cells per side of a block.
     """
 
     def __init__(self, shape: tuple[int, int], max_side: int = 512) -> None:
@@ -27,7 +39,17 @@ class Overview:
         self._counts: dict[str, NDArray[np.int64]] = {}
 
     def add(self, name: str, z: F64, at: tuple[int, int]) -> None:
-        """Add a block (y, x) whose first cell is `at`; blocks do not overlap and come in any order."""
+        """Add a block; blocks do not overlap and come in any order.
+
+        Parameters
+        ----------
+        name
+            Name of the surface.
+        z
+            Values (y, x).
+        at
+            Row and column of the first cell.
+        """
         seen = np.isfinite(z)
         sums = self._sums.setdefault(name, np.zeros(self.shape))
         counts = self._counts.setdefault(name, np.zeros(self.shape, np.int64))
@@ -38,12 +60,36 @@ class Overview:
             total[top : top + part.shape[0], left : left + part.shape[1]] += part
 
     def mean(self, name: str) -> F64:
-        """The picture of one surface, NaN where nothing was valid."""
+        """Return the picture of one surface.
+
+        Parameters
+        ----------
+        name
+            Name of the surface.
+
+        Returns
+        -------
+        ndarray of float64, (y, x)
+            NaN where nothing was valid.
+        """
         counts = self._counts[name]
         return np.where(counts > 0, self._sums[name] / np.maximum(counts, 1), np.nan)
 
     def liveliest(self, name: str, side: int) -> tuple[slice, slice] | None:
-        """Rows and columns of the side × side cells with the greatest spread of the mean; None where hardly larger."""
+        """Return the window with the largest spread of the mean.
+
+        Parameters
+        ----------
+        name
+            Name of the surface.
+        side
+            Cells along a side of the window.
+
+        Returns
+        -------
+        tuple of two slices or None
+            Rows and columns; None if the grid is hardly larger than the window.
+        """
         if min(self.shape) * self.factor < 1.5 * side:
             return None
         picture, small = self.mean(name), max(2, side // self.factor)
@@ -59,7 +105,18 @@ class Overview:
         return slice(top, top + side), slice(left, left + side)
 
     def box(self, rows: slice, cols: slice) -> tuple[float, float, float, float]:
-        """Left, top, right, bottom of a window as shares of the picture."""
+        """Return the position of a window as shares of the picture.
+
+        Parameters
+        ----------
+        rows, cols
+            The window.
+
+        Returns
+        -------
+        tuple of four floats
+            Left, top, right, bottom, 0 to 1.
+        """
         high, wide = (n * self.factor for n in self.shape)
         return cols.start / wide, rows.start / high, min(cols.stop / wide, 1.0), min(rows.stop / high, 1.0)
 
@@ -72,7 +129,20 @@ def _added(values: NDArray[Any], start: int, factor: int, axis: int) -> NDArray[
 
 
 def pooled(mask: Mask, overview: Overview) -> Mask:
-    """A mask on the overview's grid: true where any cell of the block is."""
+    """Reduce a mask to the blocks of an overview.
+
+    Parameters
+    ----------
+    mask
+        bool (y, x) on the grid.
+    overview
+        The overview.
+
+    Returns
+    -------
+    ndarray of bool, (y, x)
+        True where any cell of the block is.
+    """
     k, (rows, cols) = overview.factor, overview.shape
     cut = mask[: rows * k, : cols * k]
     cut = np.pad(cut, [(0, rows * k - cut.shape[0]), (0, cols * k - cut.shape[1])])

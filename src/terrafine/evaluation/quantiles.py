@@ -1,9 +1,9 @@
 """Order statistics of a stream of metres, from an integer histogram with bins of a tenth of a millimetre.
 
-bins       centres k × 0.1 mm up to 6.5536 m; beyond, 65,536 to each doubling (relative width 1.5e-5)
-error      a median or percentile is off by at most half a bin: 0.05 mm, or 7.7e-6 of its size beyond 6.5 m
-memory     counts are kept for bins that were met: at most 1.6 million (25 MB) for any stream within ±13 km
-merging    integer addition: associative, commutative, exact
+Bins have centres k × 0.1 mm up to 6.5536 m; beyond, there are 65,536 bins per doubling (relative width 1.5e-5). A
+median or percentile is off by at most half a bin: 0.05 mm, or 7.7e-6 of its size beyond 6.5 m. Counts are kept for bins
+that occur: at most 1.6 million (25 MB) for any stream within ±13 km. Merging is integer addition: associative,
+commutative and exact.
 """
 
 from __future__ import annotations
@@ -25,7 +25,18 @@ Keys = NDArray[np.int64]
 
 
 def key_of(values: NDArray[Any]) -> Keys:
-    """The bin of each finite value, as a signed integer that sorts as the values do."""
+    """Return the bin of each value, as a signed integer that sorts as the values do.
+
+    Parameters
+    ----------
+    values
+        Finite metres, any shape.
+
+    Returns
+    -------
+    ndarray of int64
+        Of the shape of `values`.
+    """
     scaled = np.abs(np.asarray(values, dtype=np.float64)) / UNIT_M
     mantissa, exponent = np.frexp(scaled)
     beyond = _OCTAVE * (exponent.astype(np.int64) - 16) + np.rint((mantissa - 0.5) * 2 * _OCTAVE).astype(np.int64)
@@ -34,7 +45,18 @@ def key_of(values: NDArray[Any]) -> Keys:
 
 
 def value_of(keys: Keys) -> NDArray[np.float64]:
-    """Centre of each bin."""
+    """Return the centre of each bin.
+
+    Parameters
+    ----------
+    keys
+        Bins.
+
+    Returns
+    -------
+    ndarray of float64
+        Metres.
+    """
     size = np.abs(keys)
     octave = np.maximum((size >> 16) - 1, 0)
     centre = np.where(size < _OCTAVE, size, (_OCTAVE + (size & (_OCTAVE - 1))) * np.exp2(octave)) * UNIT_M
@@ -64,27 +86,57 @@ def _order_statistics(centres: NDArray[np.float64], counts: Keys, q: NDArray[np.
 
 @dataclass(frozen=True)
 class Quantiles:
-    """Counts by bin; immutable: `add` and `merge` return new ones."""
+    """Counts by bin; immutable: `add` and `merge` return new ones.
+
+    Attributes
+    ----------
+    keys
+        Bins that occur, ascending.
+    counts
+        Number of values in each.
+    """
 
     keys: Keys = field(default_factory=lambda: np.zeros(0, np.int64))
     counts: Keys = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @cached_property
     def n(self) -> int:
-        """Values met."""
+        """Number of values."""
         return int(self.counts.sum())
 
     @cached_property
     def centres(self) -> NDArray[np.float64]:
-        """Centre of each bin that was met, ascending."""
+        """Centre of each bin that occurs, ascending, in metres."""
         return value_of(self.keys)
 
     def add(self, values: NDArray[Any]) -> Quantiles:
-        """Add finite values; any shape."""
+        """Add values.
+
+        Parameters
+        ----------
+        values
+            Finite metres, any shape.
+
+        Returns
+        -------
+        Quantiles
+            The stream with them.
+        """
         return self.merge(Quantiles(*_count(key_of(np.ravel(values)))))
 
     def merge(self, other: Quantiles) -> Quantiles:
-        """Both streams as one."""
+        """Merge two streams.
+
+        Parameters
+        ----------
+        other
+            The other stream.
+
+        Returns
+        -------
+        Quantiles
+            Both as one.
+        """
         if self.keys.size == 0:
             return other
         if other.keys.size == 0:
@@ -101,20 +153,36 @@ class Quantiles:
         return Quantiles(keys, np.insert(counts, at[fresh], small.counts[fresh]))
 
     def absolute(self) -> Quantiles:
-        """The same stream without its signs."""
+        """Return the stream of absolute values."""
         empty = Quantiles()
         negative = self.keys < 0
         mirrored = Quantiles(-self.keys[negative][::-1], self.counts[negative][::-1])
         return empty.merge(mirrored).merge(Quantiles(self.keys[~negative], self.counts[~negative]))
 
     def quantile(self, q: float) -> float | None:
-        """The q-quantile (0…1) with linear interpolation; None of an empty stream."""
+        """Return a quantile with linear interpolation.
+
+        Parameters
+        ----------
+        q
+            0 to 1.
+
+        Returns
+        -------
+        float or None
+            Metres; None for an empty stream.
+        """
         if not self.n:
             return None
         return float(_order_statistics(self.centres, self.counts, np.array([q]))[0])
 
     def nmad(self) -> float | None:
-        """1.4826 × median of |value − median| (Höhle & Höhle 2009, doi:10.1016/j.isprsjprs.2009.02.003)."""
+        """Return 1.4826 × the median of |value − median|, or None for an empty stream.
+
+        References
+        ----------
+        Höhle & Höhle 2009, https://doi.org/10.1016/j.isprsjprs.2009.02.003
+        """
         centre = self.quantile(0.5)
         if centre is None:
             return None
@@ -123,13 +191,35 @@ class Quantiles:
         return 1.4826 * float(_order_statistics(away[order], self.counts[order], np.array([0.5]))[0])
 
     def beyond(self, threshold: float) -> float | None:
-        """Fraction with |value| > threshold, to half a bin."""
+        """Return the fraction with an absolute value above a threshold, accurate to half a bin.
+
+        Parameters
+        ----------
+        threshold
+            Metres.
+
+        Returns
+        -------
+        float or None
+            None for an empty stream.
+        """
         if not self.n:
             return None
         return float(self.counts[np.abs(self.centres) > threshold + UNIT_M / 4].sum() / self.n)
 
     def histogram(self, edges: NDArray[np.float64]) -> tuple[list[int], int, int]:
-        """Counts between consecutive edges [a, b), the last one closed; then below the first and above the last."""
+        """Count values between consecutive edges [a, b), the last interval closed.
+
+        Parameters
+        ----------
+        edges
+            Ascending edges in metres.
+
+        Returns
+        -------
+        tuple of (list of int, int, int)
+            Counts between the edges, below the first and above the last.
+        """
         values = self.centres
         inside, _ = np.histogram(values, bins=edges, weights=self.counts)
         below = self.counts[values < edges[0]].sum()

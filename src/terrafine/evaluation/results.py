@@ -251,11 +251,22 @@ class Results(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Window:
-    """A piece of ground as the page shows it; arrays are (y, x) on one grid, NaN where nodata, at most ~640 a side.
+    """A part of the extent as the page shows it; arrays are (y, x) on one grid, NaN at nodata, at most 640 per side.
 
-    `title` reads under the picture ("The whole extent, 3 pixels averaged into one"). `surfaces` holds elevations in
-    metres by name: candidate names, and "bicubic" and "back_projected" where baselines exist. `streams` holds
-    boolean masks by the same names and "reference".
+    Attributes
+    ----------
+    title
+        Text under the picture.
+    pixel_size_m
+        Metres (x, y) of a cell.
+    reference
+        Elevations of the reference in metres.
+    surfaces
+        Elevations in metres by name: candidates, and "bicubic" and "back_projected" if there are baselines.
+    streams
+        Boolean masks by the same names and "reference".
+    streams_area_km2
+        Contributing area at which the streams begin.
     """
 
     title: str
@@ -268,7 +279,15 @@ class Window:
 
 @dataclass(frozen=True)
 class Figures:
-    """The pictures of one evaluation: the whole extent, averaged where large, and a detail at full resolution."""
+    """The pictures of one evaluation: the whole extent, averaged if large, and a detail at full resolution.
+
+    Attributes
+    ----------
+    overview, detail
+        The two windows; no detail for a small extent.
+    detail_box
+        Position of the detail in the overview: left, top, right, bottom as shares of its sides.
+    """
 
     overview: Window
     detail: Window | None = None
@@ -277,6 +296,17 @@ class Figures:
 
 
 def finite(value: Any) -> float | None:
-    """Return a float for strict JSON: None where it is not finite."""
+    """Return a float for strict JSON.
+
+    Parameters
+    ----------
+    value
+        A number.
+
+    Returns
+    -------
+    float or None
+        None if it is not finite.
+    """
     number = float(value)
     return number if math.isfinite(number) else None

@@ -31,8 +31,9 @@ def domain_notes(domain: Mapping[str, Any], found: NDArray[np.float64], model: s
 
     Returns
     -------
-    A sentence for each band that is distributed otherwise: at one of the quantiles, the share of the image's cells
-    below it differs by more than 0.35. One sentence more where the weights state nothing, or no distribution.
+    tuple of str
+        A sentence for each band that is distributed otherwise: at one of the quantiles, the share of the image's cells
+        below it differs by more than 0.35. One sentence more where the weights state nothing, or no distribution.
     """
     if not found.size:
         return ()

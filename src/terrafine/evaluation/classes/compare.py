@@ -81,7 +81,9 @@ def compare(
     figures : callable, optional
         Called once with the pictures that `report.write_report` takes; not for a sample of points.
     options : Options, optional
-        What shapes the numbers; `fields` override it by keyword.
+        Options of the comparison.
+    **fields
+        Fields of `Options`, which override `options`.
 
     Returns
     -------

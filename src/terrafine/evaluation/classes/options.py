@@ -1,4 +1,4 @@
-"""What shapes the numbers of a comparison of class maps."""
+"""The options of a comparison of class maps."""
 
 from __future__ import annotations
 

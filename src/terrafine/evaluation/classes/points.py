@@ -1,4 +1,4 @@
-"""Compare class maps with a probability sample of reference points: read at the points, and counted whole."""
+"""Compare class maps with a probability sample of reference points: the map is read at the points and counted."""
 
 from __future__ import annotations
 
@@ -34,10 +34,36 @@ def compare_sample(
     bands: Mapping[str, int] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Estimate accuracies and error-adjusted areas of class maps from a CSV of points (`read_sample`), best first.
+    """Estimate accuracies and error-adjusted areas of class maps from a CSV of points, best map first.
 
-    Points that fall on no known cell are left out with a note. Raises EmptyError where none is left, and what
-    `read_sample` and `stratum_sizes` raise.
+    Points on no known cell are left out with a note.
+
+    Parameters
+    ----------
+    candidates
+        Files by name.
+    sample
+        The CSV, as `read_sample` describes it.
+    class_names
+        Names of classes by number; by default those that a map states.
+    assume_crs
+        CRS of files that have none.
+    bands
+        Number of the band `class` in maps of several bands that do not name it.
+    progress
+        Called with (steps done, steps in all).
+
+    Returns
+    -------
+    dict
+        Content of results.json.
+
+    Raises
+    ------
+    EmptyError
+        If no point is on a known cell.
+    SourceError, DataError, BandError, GridError
+        As `read_sample`, `stratum_sizes` and `open_labels`.
     """
     points = read_sample(sample)
     records, notes, classes = [], [], set()

@@ -29,7 +29,17 @@ _OVERALL = ("overall_accuracy", "kappa")
 
 @dataclass(frozen=True)
 class ClassMap:
-    """One compared class map; `drawn` (draw, candidate, reference) are its bootstrapped confusion matrices."""
+    """One compared class map.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    confusion, boundaries
+        Its accumulators.
+    drawn
+        Bootstrapped confusion matrices (draw, candidate, reference).
+    """
 
     name: str
     confusion: Confusion
@@ -39,7 +49,17 @@ class ClassMap:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What was compared: the files as they were named, the reference's source, and names of classes."""
+    """What was compared.
+
+    Attributes
+    ----------
+    candidates, reference, masks, regions
+        The files as they were named.
+    truth
+        Source of the reference.
+    class_names
+        Names of classes by number.
+    """
 
     candidates: Mapping[str, PathLike]
     reference: PathLike
@@ -57,7 +77,28 @@ def results(
     bootstrap_side: int,
     notes: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the whole of results.json, candidates ranked by their score."""
+    """Return the content of results.json, candidates ranked by their score.
+
+    Parameters
+    ----------
+    maps
+        The compared maps.
+    inputs
+        What was compared.
+    distances_m
+        Distances of boundary IoU.
+    options
+        Options of the comparison.
+    bootstrap_side
+        Cells along a side of a bootstrap block.
+    notes
+        Sentences about the comparison.
+
+    Returns
+    -------
+    dict
+        The content.
+    """
     classes = sorted({c for one in maps for c in one.confusion.classes})
     records = record(maps, classes, inputs.class_names, distances_m)
     for entry in records:
@@ -91,7 +132,24 @@ def _score(found: Mapping[str, F64], classes: Sequence[int]) -> F64:
 def record(
     maps: Sequence[ClassMap], classes: Sequence[int], names: Mapping[int, str], distances_m: Sequence[float]
 ) -> list[dict[str, Any]]:
-    """The `candidates` of results.json, best first, each with its gap to the best in one paired bootstrap."""
+    """Return the `candidates` of results.json, best first, each with its gap to the best in a paired bootstrap.
+
+    Parameters
+    ----------
+    maps
+        The compared maps.
+    classes
+        All classes.
+    names
+        Names of classes by number.
+    distances_m
+        Distances of boundary IoU.
+
+    Returns
+    -------
+    list of dict
+        The records.
+    """
     rows = []
     for one in maps:
         found = measures(one.confusion.matrix(classes))

@@ -1,10 +1,14 @@
-"""Accuracy and area from a probability sample of reference points, as good practice asks for.
+"""Accuracy and area from a probability sample of reference points.
 
-Olofsson et al. 2014, doi:10.1016/j.rse.2014.02.015: accuracies and areas are estimated from the sample with the
-weight of each stratum, not counted on the map; the area of a class is that of the reference, not of the map's pixels.
-The estimators are those of Stehman 2014, doi:10.1080/01431161.2014.930207, which also serve where strata are not the
-map's classes: means over strata and ratios of them, with the variance of stratified random sampling. Where strata are
-the map's classes they are Olofsson's own.
+Accuracies and areas are estimated from the sample with the weight of each stratum, not counted on the map; the area of
+a class is that of the reference, not of the map's pixels. The estimators are those of Stehman, which also hold if
+strata are not the map's classes: means over strata and ratios of them, with the variance of stratified random sampling.
+If strata are the map's classes they equal Olofsson's.
+
+References
+----------
+Olofsson et al. 2014, https://doi.org/10.1016/j.rse.2014.02.015
+Stehman 2014, https://doi.org/10.1080/01431161.2014.930207
 """
 
 from __future__ import annotations
@@ -34,7 +38,17 @@ _NEEDED = ("x", "y", "class")
 
 @dataclass(frozen=True)
 class Sample:
-    """Points (n,): coordinates in the map's CRS, reference class, stratum or None, inclusion probability or None."""
+    """Reference points, arrays (n,).
+
+    Attributes
+    ----------
+    x, y
+        Coordinates in the map's CRS.
+    label
+        Class of the reference.
+    stratum, probability
+        Stratum and inclusion probability, or None.
+    """
 
     x: F64
     y: F64
@@ -44,10 +58,26 @@ class Sample:
 
 
 def read_sample(path: str | os.PathLike[str]) -> Sample:
-    """A CSV with columns x, y (the map's CRS), class (of the reference), and if it likes stratum and probability.
+    """Read a CSV with the columns x, y (in the map's CRS) and class, and optionally stratum and probability.
 
-    `probability` is each point's inclusion probability; without it strata are as large as the map shows them. Raises
-    SourceError for no readable CSV, DataError for columns or values that cannot serve.
+    `probability` is the inclusion probability of each point; without it the size of strata is taken from the map.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    Sample
+        The points.
+
+    Raises
+    ------
+    SourceError
+        If it cannot be read as CSV.
+    DataError
+        If columns are missing or values are not valid.
     """
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
@@ -92,9 +122,26 @@ def _numbers(path: str | os.PathLike[str], name: str, rows: Sequence[Mapping[str
 
 
 def stratum_sizes(sample: Sample, strata: I64, map_cells: Mapping[int, float]) -> dict[int, float]:
-    """Cells in each stratum: n / probability where that is given, else what the map counts of that class.
+    """Return the cells in each stratum: n / probability if that is given, else the map's count of that class.
 
-    Raises DataError for probabilities that differ inside a stratum, and for a stratum that the map does not have.
+    Parameters
+    ----------
+    sample
+        The points.
+    strata
+        Stratum of each point, (n,).
+    map_cells
+        Cells of each class on the map.
+
+    Returns
+    -------
+    dict
+        Stratum to cells.
+
+    Raises
+    ------
+    DataError
+        If probabilities differ inside a stratum, or the map lacks a stratum.
     """
     sizes: dict[int, float] = {}
     for h in np.unique(strata).tolist():
@@ -142,10 +189,25 @@ class _Strata:
 def estimate(
     mapped: I64, label: I64, strata: I64, sizes: Mapping[int, float], area_m2: float, classes: Sequence[int]
 ) -> dict[str, Any]:
-    """The `sample` part of results.json: accuracies and error-adjusted areas, with intervals of ± 1.96 standard errors.
+    """Return the `sample` part of results.json: accuracies and error-adjusted areas, ± 1.96 standard errors.
 
-    mapped, label, strata (n,): class on the map, class of the reference, stratum; sizes: cells of each stratum;
-    area_m2: ground area of all strata together. What cannot be estimated (a class without a point) is None.
+    What cannot be estimated (a class without a point) is None.
+
+    Parameters
+    ----------
+    mapped, label, strata
+        Class on the map, class of the reference and stratum of each point, (n,).
+    sizes
+        Cells of each stratum.
+    area_m2
+        Ground area of all strata together.
+    classes
+        All classes.
+
+    Returns
+    -------
+    dict
+        The record.
     """
     keys = sorted(sizes)
     design = _Strata(tuple(np.flatnonzero(strata == h) for h in keys), tuple(float(sizes[h]) for h in keys))

@@ -9,7 +9,18 @@ __all__ = ["sample_verdict", "verdict"]
 
 
 def verdict(records: Sequence[Mapping[str, Any]]) -> str:
-    """Return one sentence: which map agrees best, how well, and whether the interval supports it."""
+    """Return one sentence: which map agrees best, how well, and whether the interval supports it.
+
+    Parameters
+    ----------
+    records
+        The candidates of results.json, best first.
+
+    Returns
+    -------
+    str
+        The sentence.
+    """
     best = records[0]
     values = [row["value"] for row in best["classes"]]
     what = f"F1 of {_name(best['classes'][1])}" if values == [0, 1] else f"mean F1 of {len(values)} classes"
@@ -35,7 +46,18 @@ def _between(pair: Sequence[float] | None) -> str:
 
 
 def sample_verdict(best: Mapping[str, Any]) -> str:
-    """Return one sentence on the best map: its overall accuracy, estimated from a sample of points."""
+    """Return one sentence on the best map: its overall accuracy, estimated from a sample of points.
+
+    Parameters
+    ----------
+    best
+        The best candidate of results.json.
+
+    Returns
+    -------
+    str
+        The sentence.
+    """
     accuracy = best["sample"]["overall_accuracy"]
     return (
         f"{best['name']}: overall accuracy {accuracy['value']:.3f}{_between(accuracy['interval'])}, estimated from "

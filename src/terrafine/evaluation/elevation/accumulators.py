@@ -1,4 +1,4 @@
-"""The accumulators of one surface: one for each metric that applies, and the sums that the bootstrap resamples."""
+"""The accumulators of one surface: one for each metric that applies, and the sums for the bootstrap."""
 
 from __future__ import annotations
 
@@ -19,7 +19,17 @@ F64 = NDArray[np.float64]
 
 
 class Accumulators:
-    """Metrics of one surface; `add_block` takes blocks that do not overlap, in any order."""
+    """Metrics of one surface; blocks do not overlap and come in any order.
+
+    Parameters
+    ----------
+    blocks
+        Sums by bootstrap block.
+    metrics
+        All metrics of elevation models.
+    context
+        What they may depend on.
+    """
 
     def __init__(self, blocks: BlockSums, metrics: tuple[Metric, ...], context: Context) -> None:
         self.blocks = blocks
@@ -38,20 +48,46 @@ class Accumulators:
                 self._found[metric.key] = metric.start(context)
 
     def add_block(self, block: Block, at: tuple[int, int]) -> None:
-        """Add a block whose first inner cell is `at` (row, column)."""
+        """Add a block.
+
+        Parameters
+        ----------
+        block
+            Candidate and reference with halo.
+        at
+            Row and column of the first inner cell.
+        """
         self.blocks.add(block.error, block.compared, *at)
         self._add("block", block)
 
     def add_coarse(self, averaged: F64, observed: F64) -> None:
-        """Add coarse cells: block means of the surface, and the coarse input; both (y, x), NaN where nodata."""
+        """Add coarse cells.
+
+        Parameters
+        ----------
+        averaged, observed
+            Block means of the surface and the coarse input in metres (y, x), NaN at nodata.
+        """
         self._add("coarse", averaged, observed)
 
     def start_windows(self, context: Context) -> None:
-        """Start again with windows of `context.window_cells`."""
+        """Start the metrics that take windows again.
+
+        Parameters
+        ----------
+        context
+            States the side of the windows, `window_cells`.
+        """
         self._start(context, "window")
 
     def add_window(self, candidate: F64, reference: F64) -> None:
-        """Add a square window of both surfaces (y, x), finite everywhere."""
+        """Add a square window.
+
+        Parameters
+        ----------
+        candidate, reference
+            Finite metres (y, x).
+        """
         self._add("window", candidate, reference)
 
     def _add(self, feed: str, *values: Any) -> None:
@@ -61,7 +97,22 @@ class Accumulators:
                 self._found[metric.key] = accumulator.add(*values)
 
     def summary(self, weights: F64, slope_method: str, class_names: Mapping[int, str] | None = None) -> dict[str, Any]:
-        """Return the `Scores` part of results.json; `weights` (draw, block) are bootstrap weights of the blocks."""
+        """Return the `Scores` part of results.json.
+
+        Parameters
+        ----------
+        weights
+            Bootstrap weights of the blocks (draw, block).
+        slope_method
+            Name of the slope method.
+        class_names
+            Names of classes by number.
+
+        Returns
+        -------
+        dict
+            Metric key to its record.
+        """
         found = {name: interval(values) for name, values in self.blocks.statistics(weights).items()}
         intervals = {name: pair for name, pair in found.items() if pair is not None}
         final = Final(intervals, class_names or {}, slope_method)

@@ -24,7 +24,17 @@ BLOCK_HALO = max(HALO, LINE_HALO)
 
 @dataclass(frozen=True)
 class Derived:
-    """One block of one surface with its halo, NaN where not compared, and what is derived from it."""
+    """One block of one surface with its halo, and what is derived from it.
+
+    Attributes
+    ----------
+    z
+        Metres (y, x), NaN where not compared.
+    terrain
+        Derived surfaces by name.
+    valleys, ridges
+        Line cells, and the cells where that is known.
+    """
 
     z: F64
     terrain: Mapping[str, F64]
@@ -33,13 +43,36 @@ class Derived:
 
     @classmethod
     def of(cls, z: F64, pixel_size_m: F64, method: Method) -> Derived:
-        """Derive from elevation (y, x) in metres with NaN where not compared."""
+        """Derive terrain and lines from elevations.
+
+        Parameters
+        ----------
+        z
+            Metres (y, x), NaN where not compared.
+        pixel_size_m
+            Metres along y and x of a cell in each row, (2, y).
+        method
+            Slope method.
+
+        Returns
+        -------
+        Derived
+            The block with its derived surfaces.
+        """
         return cls(z, derive(z, pixel_size_m, method), *valleys_and_ridges(z))
 
 
 @dataclass(frozen=True)
 class Block:
-    """Candidate and reference with their halos; `classes` and `sigma` of the same cells, where given."""
+    """Candidate and reference with their halos.
+
+    Attributes
+    ----------
+    candidate, reference
+        The two surfaces.
+    classes, sigma
+        Class number and standard error of the same cells, if given.
+    """
 
     candidate: Derived
     reference: Derived
@@ -48,7 +81,7 @@ class Block:
 
     @property
     def inner(self) -> tuple[slice, slice]:
-        """The block without its halo."""
+        """The block without its halo, as rows and columns."""
         return slice(BLOCK_HALO, -BLOCK_HALO), slice(BLOCK_HALO, -BLOCK_HALO)
 
     @cached_property
@@ -67,6 +100,17 @@ class Block:
         return self.of_compared(self.candidate.z), self.of_compared(self.reference.z)
 
     def of_compared(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The values (n,) of an array of the block's shape with halo, on the compared cells."""
+        """Return the values of the compared cells.
+
+        Parameters
+        ----------
+        values
+            Array of the block's shape with halo.
+
+        Returns
+        -------
+        ndarray, (n,)
+            The values.
+        """
         inside: NDArray[Any] = values[self.inner]
         return inside[self.compared]

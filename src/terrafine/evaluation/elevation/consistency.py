@@ -1,4 +1,4 @@
-"""Does the fine surface, averaged back, return the coarse one it was made from? As an accumulator."""
+"""Consistency of a fine surface with its coarse input: block means against the input, as an accumulator."""
 
 from __future__ import annotations
 
@@ -16,14 +16,35 @@ __all__ = ["ConsistencyStats"]
 
 @dataclass(frozen=True)
 class ConsistencyStats:
-    """Block mean of the candidate minus the coarse input, metres; immutable, mergeable."""
+    """Block mean of the candidate minus the coarse input in metres; immutable, mergeable.
+
+    Attributes
+    ----------
+    departure
+        Moments of the difference.
+    within
+        Number of coarse cells within the tolerance.
+    tolerance_m
+        The tolerance.
+    """
 
     departure: Moments = field(default_factory=Moments)
     within: int = 0
     tolerance_m: float = 0.01
 
     def add(self, averaged: NDArray[Any], coarse: NDArray[Any]) -> ConsistencyStats:
-        """Add coarse cells: equal-shaped arrays, NaN where nodata. One nodata cell makes a mean nodata."""
+        """Add coarse cells; one nodata cell makes a block mean nodata.
+
+        Parameters
+        ----------
+        averaged, coarse
+            Metres, arrays of one shape, NaN at nodata.
+
+        Returns
+        -------
+        ConsistencyStats
+            The statistics with them.
+        """
         d = np.asarray(averaged, dtype=np.float64) - np.asarray(coarse, dtype=np.float64)
         d = d[np.isfinite(d)]
         # A tenth of a millimetre of float32 rounding is not the candidate's fault.
@@ -31,11 +52,22 @@ class ConsistencyStats:
         return self.merge(ConsistencyStats(Moments.of(d), within, self.tolerance_m))
 
     def merge(self, other: ConsistencyStats) -> ConsistencyStats:
-        """Both sets of cells as one."""
+        """Merge two sets of cells.
+
+        Parameters
+        ----------
+        other
+            The other set.
+
+        Returns
+        -------
+        ConsistencyStats
+            Both as one.
+        """
         return ConsistencyStats(self.departure.merge(other.departure), self.within + other.within, self.tolerance_m)
 
     def summary(self) -> dict[str, Any]:
-        """The `Consistency` part of results.json."""
+        """Return the `Consistency` part of results.json."""
         m = self.departure
         if not m.n:
             return {

@@ -1,7 +1,12 @@
-"""How far a candidate lies from its reference, by the method of Nuth & Kääb through xdem.
+"""Estimate the shift between a candidate and its reference by the method of Nuth & Kääb, through xdem.
 
-Nuth & Kääb 2011, doi:10.5194/tc-5-271-2011: elevation differences divided by the tangent of slope follow a cosine of
-aspect whose amplitude and phase are the horizontal shift. Implementation: https://xdem.readthedocs.io.
+Elevation differences divided by the tangent of slope follow a cosine of aspect whose amplitude and phase are the
+horizontal shift.
+
+References
+----------
+Nuth & Kääb 2011, https://doi.org/10.5194/tc-5-271-2011
+Implementation: https://xdem.readthedocs.io
 """
 
 from __future__ import annotations
@@ -24,28 +29,61 @@ _ENOUGH = 1_000
 
 @dataclass(frozen=True)
 class Shift:
-    """What must be added to a surface's position to lie on the reference: metres to the east, north and up."""
+    """The shift that moves a surface onto its reference, in metres.
+
+    Attributes
+    ----------
+    east, north, up
+        Its components.
+    """
 
     east: float = 0.0
     north: float = 0.0
     up: float = 0.0
 
     def record(self) -> dict[str, float]:
-        """The `shift_m` of results.json, to a tenth of a millimetre."""
+        """Return the `shift_m` of results.json, to a tenth of a millimetre."""
         return {"x": round(self.east, 4), "y": round(self.north, 4), "z": round(self.up, 4)}
 
     def cells(self, pixel_size_m: tuple[float, float]) -> tuple[float, float]:
-        """(rows south, columns east) for cells of that many metres (y, x)."""
+        """Return the shift in cells.
+
+        Parameters
+        ----------
+        pixel_size_m
+            Metres (y, x) of a cell.
+
+        Returns
+        -------
+        tuple of two floats
+            Rows to the south and columns to the east.
+        """
         return -self.north / pixel_size_m[0], self.east / pixel_size_m[1]
 
 
 def estimate_shift(
     reference: NDArray[Any], candidate: NDArray[Any], pixel_size_m: tuple[float, float], *, seed: int = 0
 ) -> Shift | None:
-    """The shift of `candidate` onto `reference`; two (y, x) in metres, north up, NaN where nodata.
+    """Estimate the shift that moves a candidate onto its reference.
 
-    None where it is not identifiable: fewer than 1,000 common cells, no relief, or no convergence within five cells.
-    Raises MissingExtraError where xdem is not installed.
+    Parameters
+    ----------
+    reference, candidate
+        Metres (y, x), north up, NaN at nodata.
+    pixel_size_m
+        Metres (y, x) of a cell.
+    seed
+        Seed of the subsample.
+
+    Returns
+    -------
+    Shift or None
+        None if it is not identifiable: fewer than 1,000 common cells, no relief, or no convergence within five cells.
+
+    Raises
+    ------
+    MissingExtraError
+        If xdem is not installed.
     """
     try:
         from affine import Affine

@@ -1,7 +1,7 @@
-"""Drainage comparison of whole surfaces: the one measure that cannot stream, because water flows to the border.
+"""Drainage comparison of whole surfaces: the only measure that cannot stream, because water flows to the border.
 
-All surfaces of a group are read into memory as float32. What that takes is known from the shape and the number of
-surfaces, and above the limit nothing is read: the caller gets a sentence with the reason.
+All surfaces of a group are read into memory as float32. The memory is known from the shape and the number of surfaces;
+above the limit nothing is read, and a sentence states the reason.
 """
 
 from __future__ import annotations
@@ -46,7 +46,22 @@ class Routed(Protocol):
 
 @dataclass(frozen=True)
 class DrainageOptions:
-    """Contributing areas of streams in km² (None: by the extent), flood stages in metres, and the memory allowed."""
+    """Options of the drainage comparison.
+
+    Attributes
+    ----------
+    areas_km2
+        Contributing areas at which streams begin; None to choose them by the extent.
+    stages_m
+        Flood heights above the streams in metres.
+    limit_bytes
+        Memory limit.
+
+    Raises
+    ------
+    UsageError
+        If a value is not positive, or no flood stage is given.
+    """
 
     areas_km2: tuple[float, ...] | None = None
     stages_m: tuple[float, ...] = DEFAULT_STAGES_M
@@ -63,7 +78,17 @@ class DrainageOptions:
 
 @dataclass(frozen=True)
 class DrainageComparison:
-    """Records by surface for `Scores.hydrology`, and the streams (y, x) by surface and "reference" at `area_km2`."""
+    """Result of the drainage comparison.
+
+    Attributes
+    ----------
+    records
+        `Scores.hydrology` by surface.
+    streams
+        Streams (y, x) by surface and "reference".
+    area_km2
+        Contributing area at which these streams begin.
+    """
 
     records: Mapping[str, dict[str, Any]]
     streams: Mapping[str, NDArray[np.bool_]]
@@ -71,17 +96,50 @@ class DrainageComparison:
 
 
 def memory_needed(shape: tuple[int, int], surfaces: int, references: int) -> int:
-    """Bytes at the peak: routing of two surfaces, the others waiting as float32, and one stream mask of each."""
+    """Return the peak memory: routing of two surfaces, the others as float32, and one stream mask each.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns (y, x).
+    surfaces, references
+        Numbers of surfaces and of references.
+
+    Returns
+    -------
+    int
+        Bytes.
+    """
     return hydrology_memory(shape) + shape[0] * shape[1] * (4 * (surfaces + references - 2) + surfaces + 1)
 
 
 def compare_all(
     routed: Sequence[Routed], read: Reader, shape: tuple[int, int], pixel_size_m: F64, options: DrainageOptions
 ) -> DrainageComparison | str:
-    """Drainage of every surface against that of its reference, or a sentence with the reason why there is none.
+    """Compare the drainage of every surface with that of its reference.
 
-    `read` gives windows of all surfaces and references, metres, NaN where any is nodata; `pixel_size_m` is (2, y),
-    metres along y and x of each row. Raises MissingExtraError where numba or pyflwdir is not installed.
+    Parameters
+    ----------
+    routed
+        The surfaces by name, and the key of their reference.
+    read
+        Reads windows of all surfaces and references in metres, NaN where any is nodata.
+    shape
+        Rows and columns (y, x).
+    pixel_size_m
+        Metres along y and x of a cell in each row, (2, y).
+    options
+        Options of the comparison.
+
+    Returns
+    -------
+    DrainageComparison or str
+        A sentence if hydrology was left out.
+
+    Raises
+    ------
+    MissingExtraError
+        If numba or pyflwdir is not installed.
     """
     keys = list(dict.fromkeys(one.key for one in routed))
     if min(shape) < _LEAST:

@@ -1,8 +1,12 @@
-"""Statistics of elevation errors as accumulators: add blocks in any split, merge, and read the summary.
+"""Statistics of elevation errors as accumulators: add blocks in any order, merge, and read the summary.
 
 Error is candidate minus reference. le90 and le95 are the 90th and 95th percentiles of |error| (linear interpolation),
-not p95 − p5. Definitions follow Höhle & Höhle 2009, doi:10.1016/j.isprsjprs.2009.02.003; PSNR is that of
-Jiao et al. 2020, doi:10.1515/geo-2020-0207: 10 log10(ΔS² / MSE) with ΔS = max − min of the reference.
+not p95 − p5. PSNR is 10 log10(ΔS² / MSE) with ΔS = max − min of the reference.
+
+References
+----------
+Höhle & Höhle 2009, https://doi.org/10.1016/j.isprsjprs.2009.02.003
+PSNR: Jiao et al. 2020, https://doi.org/10.1515/geo-2020-0207
 """
 
 from __future__ import annotations
@@ -25,7 +29,21 @@ THRESHOLDS_M = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 
 @dataclass(frozen=True)
 class Moments:
-    """Count, mean, sum of squared departures, extremes of a stream; merges by Chan et al. 1979 in float64."""
+    """Count, mean, sum of squared deviations and extremes of a stream, merged in float64.
+
+    Attributes
+    ----------
+    n
+        Number of values.
+    mean, m2
+        Mean, and sum of squared deviations from it.
+    low, high
+        Extremes.
+
+    References
+    ----------
+    Chan, Golub & LeVeque 1979, Updating Formulae and a Pairwise Algorithm for Computing Sample Variances
+    """
 
     n: int = 0
     mean: float = 0.0
@@ -35,7 +53,18 @@ class Moments:
 
     @classmethod
     def of(cls, values: NDArray[Any]) -> Moments:
-        """Of an array of finite values; any shape."""
+        """Return the moments of an array.
+
+        Parameters
+        ----------
+        values
+            Finite values, any shape.
+
+        Returns
+        -------
+        Moments
+            Its moments.
+        """
         if values.size == 0:
             return cls()
         v = np.asarray(values, dtype=np.float64)
@@ -43,7 +72,18 @@ class Moments:
         return cls(v.size, mean, float(np.square(v - mean).sum()), float(v.min()), float(v.max()))
 
     def merge(self, other: Moments) -> Moments:
-        """Both streams as one."""
+        """Merge two streams.
+
+        Parameters
+        ----------
+        other
+            The other stream.
+
+        Returns
+        -------
+        Moments
+            Both as one.
+        """
         if not self.n or not other.n:
             return other if not self.n else self
         n, step = self.n + other.n, other.mean - self.mean
@@ -57,15 +97,22 @@ class Moments:
 
     @property
     def sd(self) -> float | None:
-        """Standard deviation with n in the denominator; None of an empty stream."""
+        """Standard deviation with n in the denominator; None for an empty stream."""
         return math.sqrt(self.m2 / self.n) if self.n else None
 
 
 @dataclass(frozen=True)
 class ErrorStats:
-    """Everything about candidate − reference that needs no neighbours; metres; immutable.
+    """Statistics of candidate − reference that need no neighbours, in metres; immutable.
 
-    `add` takes two equal-shaped arrays of finite elevations; what is nodata must be left out before.
+    Attributes
+    ----------
+    error, candidate, reference
+        Moments of the error and of both surfaces.
+    absolute_sum
+        Sum of |error|.
+    quantiles
+        Order statistics of the error.
     """
 
     error: Moments = field(default_factory=Moments)
@@ -75,14 +122,36 @@ class ErrorStats:
     quantiles: Quantiles = field(default_factory=Quantiles)
 
     def add(self, candidate: NDArray[Any], reference: NDArray[Any]) -> ErrorStats:
-        """Add cells."""
+        """Add cells.
+
+        Parameters
+        ----------
+        candidate, reference
+            Finite metres, arrays of one shape.
+
+        Returns
+        -------
+        ErrorStats
+            The statistics with them.
+        """
         c, r = np.asarray(candidate, dtype=np.float64), np.asarray(reference, dtype=np.float64)
         e = c - r
         new = ErrorStats(Moments.of(e), Moments.of(c), Moments.of(r), float(np.abs(e).sum()), Quantiles().add(e))
         return self.merge(new)
 
     def merge(self, other: ErrorStats) -> ErrorStats:
-        """Both sets of cells as one: exact for counts and order statistics, to float64 rounding for sums."""
+        """Merge two sets of cells; exact for counts and order statistics, to float64 rounding for sums.
+
+        Parameters
+        ----------
+        other
+            The other set.
+
+        Returns
+        -------
+        ErrorStats
+            Both as one.
+        """
         return ErrorStats(
             self.error.merge(other.error),
             self.candidate.merge(other.candidate),
@@ -98,7 +167,20 @@ class ErrorStats:
         return e.m2 / e.n + e.mean**2 if e.n else None
 
     def summary(self, thresholds_m: Sequence[float] = THRESHOLDS_M, *, bins: int = 80) -> dict[str, Any]:
-        """The `Elevation` part of results.json; with n = 0 every statistic is None."""
+        """Return the `Elevation` part of results.json.
+
+        Parameters
+        ----------
+        thresholds_m
+            Thresholds of |error|.
+        bins
+            About how many bins the histogram has.
+
+        Returns
+        -------
+        dict
+            With n = 0 every statistic is None.
+        """
         e, q = self.error, self.quantiles
         if not e.n:
             return {"n": 0} | dict.fromkeys(

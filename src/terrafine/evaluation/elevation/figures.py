@@ -1,4 +1,4 @@
-"""The pictures of the report from a compared group: its overview as it was gathered, and one window read again."""
+"""The pictures of the report from a compared group: its overview, and one window that is read again."""
 
 from __future__ import annotations
 
@@ -14,9 +14,19 @@ _DETAIL = 224  # cells along the side of the detail
 
 
 def draw(group: Group) -> Figures | None:
-    """What the page shows; None where no overview was gathered or a side of it has fewer than three cells.
+    """Return the pictures of a compared group.
 
-    Reads one window of 224 × 224 cells; all else was kept while the blocks streamed by.
+    Reads one window of 224 × 224 cells; everything else was kept while the blocks streamed by.
+
+    Parameters
+    ----------
+    group
+        A group that has run.
+
+    Returns
+    -------
+    Figures or None
+        None if no overview was gathered or one of its sides has fewer than three cells.
     """
     view = group.overview
     if view is None or min(view.shape) < 3:

@@ -1,9 +1,13 @@
-"""Valleys and ridges taken from a surface by local rule, and their agreement.
+"""Valleys and ridges taken from a surface by a local rule, and their agreement.
 
-The rule is that of Peucker & Douglas 1975 (doi:10.1016/0146-664X(75)90005-2) after the 3×3 smoothing that TauDEM puts
-before it (weights 0.4, 0.1, 0.05; https://hydrology.usu.edu/taudem/taudem5/help53/PeukerDouglas.html): in every window
-of 2×2 cells the highest is flagged, and what is never flagged is valley; ridges likewise with the lowest. It needs no
-flow routing, so it streams; it draws more and shorter lines than a stream network does.
+The rule is that of Peucker & Douglas after the 3 × 3 smoothing that TauDEM applies first (weights 0.4, 0.1, 0.05): in
+every window of 2 × 2 cells the highest is flagged, and cells that are never flagged are valleys; ridges likewise with
+the lowest. It needs no flow routing, so it streams; it gives more and shorter lines than a stream network.
+
+References
+----------
+Peucker & Douglas 1975, https://doi.org/10.1016/0146-664X(75)90005-2
+https://hydrology.usu.edu/taudem/taudem5/help53/PeukerDouglas.html
 """
 
 from __future__ import annotations
@@ -39,20 +43,50 @@ def _smooth(z: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def valleys(z: NDArray[Any]) -> tuple[Mask, Mask]:
-    """Valley cells of elevation (y, x), NaN where nodata, and the cells where that is known; two (y, x).
+    """Find valley cells; flat windows flag all of their cells, so there are no lines on a lake.
 
-    It is known where the 5×5 cells around it are valid. Flat windows flag all of their cells: no lines on a lake.
+    Parameters
+    ----------
+    z
+        Metres (y, x), NaN at nodata.
+
+    Returns
+    -------
+    line, known : ndarrays of bool, (y, x)
+        Valley cells, and cells whose 5 × 5 neighbourhood is valid.
     """
     return _never_highest(_smooth(z))
 
 
 def ridges(z: NDArray[Any]) -> tuple[Mask, Mask]:
-    """Ridge cells, by the same rule upside down."""
+    """Find ridge cells, by the rule for valleys applied upside down.
+
+    Parameters
+    ----------
+    z
+        Metres (y, x), NaN at nodata.
+
+    Returns
+    -------
+    line, known : ndarrays of bool, (y, x)
+        Ridge cells, and cells whose 5 × 5 neighbourhood is valid.
+    """
     return _never_highest(-_smooth(z))
 
 
 def valleys_and_ridges(z: NDArray[Any]) -> tuple[tuple[Mask, Mask], tuple[Mask, Mask]]:
-    """Both, smoothing once."""
+    """Find valleys and ridges, smoothing once.
+
+    Parameters
+    ----------
+    z
+        Metres (y, x), NaN at nodata.
+
+    Returns
+    -------
+    valleys, ridges : pairs of ndarrays of bool
+        As `valleys` and `ridges`.
+    """
     s = _smooth(z)
     return _never_highest(s), _never_highest(-s)
 
@@ -70,7 +104,17 @@ def _never_highest(s: NDArray[np.float64]) -> tuple[Mask, Mask]:
 
 @dataclass(frozen=True)
 class LineStats:
-    """Line cells of both surfaces, and how many of them have one of the other within `tolerance` cells; mergeable."""
+    """Counts of line cells of both surfaces; mergeable.
+
+    Attributes
+    ----------
+    candidate, reference
+        Line cells of each surface.
+    candidate_met, reference_met
+        Those with a line cell of the other surface within the tolerance.
+    tolerance
+        Tolerance in cells.
+    """
 
     candidate: int = 0
     reference: int = 0
@@ -84,7 +128,20 @@ class LineStats:
         reference: tuple[Mask, Mask],
         inner: tuple[slice, slice],
     ) -> LineStats:
-        """Add the cells of `inner`; each pair is (line, known) as `valleys` gives it."""
+        """Add the cells of a block.
+
+        Parameters
+        ----------
+        candidate, reference
+            Pairs (line, known) as `valleys` returns them.
+        inner
+            Rows and columns that count.
+
+        Returns
+        -------
+        LineStats
+            The counts with them.
+        """
         known = candidate[1] & reference[1]
         c, r = candidate[0] & known, reference[0] & known
         side = 2 * self.tolerance + 1
@@ -99,7 +156,18 @@ class LineStats:
         return self.merge(new)
 
     def merge(self, other: LineStats) -> LineStats:
-        """Both sets of cells as one."""
+        """Merge two sets of cells.
+
+        Parameters
+        ----------
+        other
+            The other set.
+
+        Returns
+        -------
+        LineStats
+            Both as one.
+        """
         return LineStats(
             self.candidate + other.candidate,
             self.reference + other.reference,
@@ -109,7 +177,7 @@ class LineStats:
         )
 
     def summary(self) -> dict[str, float | None]:
-        """Precision, recall, F1 with the tolerance in cells; None where one side has no line."""
+        """Return precision, recall and F1 with the tolerance in cells; None where one side has no line."""
         precision = self.candidate_met / self.candidate if self.candidate else None
         recall = self.reference_met / self.reference if self.reference else None
         f1 = None

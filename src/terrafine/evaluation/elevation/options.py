@@ -1,4 +1,4 @@
-"""What shapes the numbers of a comparison of elevation models."""
+"""The options of a comparison of elevation models."""
 
 from __future__ import annotations
 

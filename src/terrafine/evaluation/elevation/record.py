@@ -21,7 +21,17 @@ __all__ = ["Inputs", "results"]
 
 @dataclass(frozen=True)
 class Inputs:
-    """What was compared: the files as they were named, and the sources of reference and coarse input."""
+    """What was compared.
+
+    Attributes
+    ----------
+    candidates, reference, coarse, masks, classes
+        The files as they were named.
+    truth, low
+        Sources of the reference and of the coarse input.
+    class_names
+        Names of classes by number.
+    """
 
     candidates: Mapping[str, PathLike]
     reference: PathLike
@@ -34,7 +44,24 @@ class Inputs:
 
 
 def results(groups: Sequence[Group], inputs: Inputs, options: Options, notes: Sequence[str]) -> dict[str, Any]:
-    """Return the whole of results.json, candidates ranked by RMSE; `groups` have run."""
+    """Return the content of results.json, candidates ranked by RMSE.
+
+    Parameters
+    ----------
+    groups
+        Groups that have run.
+    inputs
+        What was compared.
+    options
+        Options of the comparison.
+    notes
+        Sentences about the inputs.
+
+    Returns
+    -------
+    dict
+        The content.
+    """
     all_notes = list(notes)
     records, baselines = _records(groups, all_notes, options, inputs.class_names)
     records.sort(key=lambda r: (r["elevation"]["rmse"], r["name"]))

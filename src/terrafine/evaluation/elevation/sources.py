@@ -17,7 +17,15 @@ __all__ = ["Reading", "holds_relief", "open_surface", "unit_notes"]
 
 @dataclass(frozen=True)
 class Reading:
-    """What the caller states for files that do not state it themselves."""
+    """What the caller states about files that do not state it themselves.
+
+    Attributes
+    ----------
+    assume_crs, elevation_unit, vertical_datum
+        CRS, unit of heights and vertical datum.
+    bands
+        Band numbers by name.
+    """
 
     assume_crs: str | None = None
     elevation_unit: str | None = None
@@ -26,18 +34,43 @@ class Reading:
 
 
 def holds_relief(path: PathLike) -> bool:
-    """Whether a file holds `relief`, heights above an unstated level, as `estimate_height` writes without an anchor."""
+    """Return whether a file holds `relief`, as `estimate_height` writes without an anchor.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    bool
+        True if a band is described `relief` and none `elevation`.
+    """
     names = described_bands(path)
     return "relief" in names and "elevation" not in names
 
 
 def unit_notes(paths: Iterable[PathLike], reading: Reading) -> list[str]:
-    """Sentences on files whose own unit was kept although the caller stated another.
+    """Return sentences on files whose own unit was kept although the caller stated another.
+
+    Parameters
+    ----------
+    paths
+        The files.
+    reading
+        What the caller states.
+
+    Returns
+    -------
+    list of str
+        The sentences.
 
     Raises
     ------
     UsageError
-        If every file states a unit, so that the caller's, another one, serves none of them.
+        If every file states a unit, so that the stated one applies to none of them.
+    GridError
+        If the stated unit is unknown.
     """
     if reading.elevation_unit is None:
         return []
@@ -61,13 +94,18 @@ def open_surface(path: PathLike, reading: Reading, *, sigma: bool = False) -> So
 
     Parameters
     ----------
-    path : path
+    path
         The file.
-    reading : Reading
-        CRS, unit and datum where the file states none. A known unit that the file states is kept, because the
-        candidates and the reference of one comparison may be in different units.
-    sigma : bool
-        Open the band of standard errors as `elevation_sigma` too, where the file describes one.
+    reading
+        CRS, unit, datum and bands where the file states none. A known unit that the file states is kept, because the
+        candidates and the reference of one comparison may have different units.
+    sigma
+        Whether to open the band of standard errors as `elevation_sigma` too, if the file has one.
+
+    Returns
+    -------
+    Source
+        The open file.
 
     Raises
     ------

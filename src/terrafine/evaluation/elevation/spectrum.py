@@ -1,9 +1,13 @@
-"""How much detail, and how much of it is true: power spectra, their ratio, and coherence with the reference.
+"""Detail and its truth: power spectra, their ratio, and coherence with the reference.
 
-Welch's method in two dimensions (doi:10.1109/TAU.1967.1161901): square windows, each minus its least-squares plane and
-under a Hann taper; spectra and cross spectrum are summed over windows, then over rings of equal radial frequency in
-cycles per metre. Coherence is magnitude-squared: |Σ S_cr|² ÷ (Σ S_cc · Σ S_rr), 1 where the candidate holds the
-reference's detail, near 0 where it holds none or makes up its own.
+Welch's method in two dimensions: square windows, each minus its least-squares plane and under a Hann taper; spectra and
+cross spectrum are summed over windows, then over rings of equal radial frequency in cycles per metre. Coherence is
+magnitude-squared, |Σ S_cr|² ÷ (Σ S_cc · Σ S_rr): 1 where the candidate has the detail of the reference, near 0 where it
+has none or invents its own.
+
+References
+----------
+Welch 1967, https://doi.org/10.1109/TAU.1967.1161901
 """
 
 from __future__ import annotations
@@ -20,7 +24,22 @@ F64 = NDArray[np.float64]
 
 
 def window_starts(length: int, side: int, most: int) -> list[int]:
-    """Starts of at most `most` windows spread evenly over `length`, without overlap; a single one in the middle."""
+    """Return the starts of windows spread evenly over a length without overlap; a single one in the middle.
+
+    Parameters
+    ----------
+    length
+        Cells of the grid.
+    side
+        Cells of a window.
+    most
+        Largest number of windows.
+
+    Returns
+    -------
+    list of int
+        First cell of each window.
+    """
     count = min(most, length // side)
     if count < 1:
         return []
@@ -45,9 +64,20 @@ def _without_plane(z: F64) -> F64:
 
 @dataclass(frozen=True)
 class SpectrumStats:
-    """Ring sums over windows of `side` cells of `pixel_size_m` (y, x); immutable, mergeable.
+    """Ring sums over square windows; immutable, mergeable.
 
     Rings are one fundamental wide, from the first full wave in a window to the Nyquist frequency of the coarser axis.
+
+    Attributes
+    ----------
+    side
+        Cells along a side of a window.
+    pixel_size_m
+        Metres (y, x) of a cell.
+    windows
+        Number of windows.
+    candidate, reference, cross
+        Power of each and cross spectrum by ring.
     """
 
     side: int
@@ -68,7 +98,18 @@ class SpectrumStats:
         return np.where((ring >= 1) & (ring <= count), ring - 1, -1).astype(np.int64), frequencies
 
     def add(self, candidate: NDArray[Any], reference: NDArray[Any]) -> SpectrumStats:
-        """Add one window: two (side, side) arrays in metres, finite everywhere."""
+        """Add one window.
+
+        Parameters
+        ----------
+        candidate, reference
+            Finite metres (side, side).
+
+        Returns
+        -------
+        SpectrumStats
+            The sums with it.
+        """
         taper = _taper(self.side)
         c, r = (np.fft.fft2(_without_plane(np.asarray(z, np.float64)) * taper) for z in (candidate, reference))
         ring, frequencies = self._rings()
@@ -82,7 +123,18 @@ class SpectrumStats:
         return self.merge(SpectrumStats(self.side, self.pixel_size_m, 1, parts[0], parts[1], cross))
 
     def merge(self, other: SpectrumStats) -> SpectrumStats:
-        """Both sets of windows as one; sides and pixel sizes must be the same."""
+        """Merge two sets of windows of the same side and pixel size.
+
+        Parameters
+        ----------
+        other
+            The other set.
+
+        Returns
+        -------
+        SpectrumStats
+            Both as one.
+        """
         if not self.windows or not other.windows:
             return other if not self.windows else self
         return SpectrumStats(
@@ -95,13 +147,16 @@ class SpectrumStats:
         )
 
     def coherence(self) -> F64:
-        """Magnitude-squared coherence of each ring, NaN where either side has no power at all."""
+        """Return the magnitude-squared coherence of each ring, NaN where either side has no power."""
         product = self.candidate * self.reference
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(product > 0, np.abs(self.cross) ** 2 / product, np.nan)
 
     def effective_resolution(self) -> float | None:
-        """Wavelength where coherence first falls below 0.5, metres; between rings, linear in frequency."""
+        """Return the wavelength in metres where coherence first falls below 0.5, or None.
+
+        It is interpolated linearly in frequency.
+        """
         _, f = self._rings()
         g = self.coherence()
         below = np.flatnonzero(np.nan_to_num(g, nan=1.0) < 0.5)
@@ -114,9 +169,9 @@ class SpectrumStats:
         return float(1 / (f[i - 1] + part * (f[i] - f[i - 1])))
 
     def invented_fraction(self) -> float | None:
-        """Share of the candidate's energy, at wavelengths shorter than the effective resolution, that is not coherent.
+        """Return the share of the candidate's energy below the effective resolution that is not coherent.
 
-        Nothing where the resolution reaches the grid's own limit; None where there is no energy to speak of.
+        It is 0 if the resolution reaches the limit of the grid, and None if there is no energy.
         """
         limit = self.effective_resolution()
         if limit is None:
@@ -128,7 +183,10 @@ class SpectrumStats:
         return float((self.candidate[fine] * (1 - g[fine])).sum() / energy) if energy > 0 else None
 
     def summary(self) -> dict[str, Any] | None:
-        """The `Spectrum` part of results.json, longest wavelength first, power in m² a ring; None without windows."""
+        """Return the `Spectrum` part of results.json; None without windows.
+
+        The longest wavelength is first, and power is in m² per ring.
+        """
         if not self.windows:
             return None
         _, f = self._rings()

@@ -18,9 +18,24 @@ NOMINAL = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.68, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
 def stated_multiples(text: str, where: str) -> dict[float, float]:
-    """Parse a file's tag SIGMA_COVERS: "0.68:1 0.90:1.9" -> {0.68: 1.0, 0.9: 1.9}, probability to multiple of σ.
+    """Parse a file's tag SIGMA_COVERS, such as "0.68:1 0.90:1.9".
 
-    Raises BandError, naming the file, for what is no such list of probabilities within 0–1 and positive multiples.
+    Parameters
+    ----------
+    text
+        The tag.
+    where
+        The file, for messages.
+
+    Returns
+    -------
+    dict
+        Probability to multiple of σ, such as {0.68: 1.0, 0.9: 1.9}.
+
+    Raises
+    ------
+    BandError
+        If it is not a list of probabilities between 0 and 1 with positive multiples.
     """
     try:
         found = {float(p): float(k) for p, k in (part.split(":") for part in text.split())}
@@ -40,10 +55,21 @@ def _zeros() -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class CoverageStats:
-    """Cells whose |error| lies within the central interval of each nominal probability; immutable, mergeable.
+    """Cells whose |error| is inside the central interval of each nominal probability; immutable, mergeable.
 
     The half width is σ times the Gaussian multiplier of the probability (0.68: 0.994, 0.90: 1.645), unless
-    `multipliers` (for example, a model's calibration) gives another: {0.68: 1.0, 0.9: 1.7}.
+    `multipliers` states another.
+
+    Attributes
+    ----------
+    n
+        Number of cells.
+    sigma_sum
+        Sum of σ in metres.
+    within
+        Cells inside the interval, for each of NOMINAL.
+    multipliers
+        Half width over σ by probability, for example a model's calibration.
     """
 
     n: int = 0
@@ -52,12 +78,23 @@ class CoverageStats:
     multipliers: Mapping[float, float] = field(default_factory=dict)
 
     def half_widths(self) -> NDArray[np.float64]:
-        """Interval half width over σ for each of NOMINAL."""
+        """Return the half width of the interval over σ for each of NOMINAL."""
         normal = NormalDist()
         return np.array([self.multipliers.get(p, normal.inv_cdf((1 + p) / 2)) for p in NOMINAL])
 
     def add(self, error: NDArray[Any], sigma: NDArray[Any]) -> CoverageStats:
-        """Add cells: equal-shaped arrays in metres; cells without a positive finite σ are left out."""
+        """Add cells; those without a positive finite σ are left out.
+
+        Parameters
+        ----------
+        error, sigma
+            Metres, arrays of one shape.
+
+        Returns
+        -------
+        CoverageStats
+            The statistics with them.
+        """
         usable = np.isfinite(sigma) & (sigma > 0) & np.isfinite(error)
         s = sigma[usable].astype(np.float64)
         ratio = np.abs(error[usable].astype(np.float64)) / s
@@ -65,13 +102,24 @@ class CoverageStats:
         return self.merge(CoverageStats(s.size, float(s.sum()), within, self.multipliers))
 
     def merge(self, other: CoverageStats) -> CoverageStats:
-        """Both sets of cells as one; the multipliers must be the same."""
+        """Merge two sets of cells with the same multipliers.
+
+        Parameters
+        ----------
+        other
+            The other set.
+
+        Returns
+        -------
+        CoverageStats
+            Both as one.
+        """
         return CoverageStats(
             self.n + other.n, self.sigma_sum + other.sigma_sum, self.within + other.within, self.multipliers
         )
 
     def summary(self) -> dict[str, Any]:
-        """The `Uncertainty` part of results.json."""
+        """Return the `Uncertainty` part of results.json."""
         share = [float(w / self.n) if self.n else None for w in self.within]
         at = dict(zip(NOMINAL, share, strict=True))
         return {

@@ -22,10 +22,28 @@ def _metres(value: float) -> str:
 def verdict(
     name: str, own: BlockSums, baselines: dict[str, BlockSums], weights: Any, missing: str = "no coarse input was given"
 ) -> dict[str, Any]:
-    """The `Verdict` of one candidate against the stronger baseline on the same cells, in one paired bootstrap.
+    """Compare a candidate with the stronger baseline on the same cells, in one paired bootstrap.
 
-    "Better" or "worse" is stated only where the whole 95 % interval of the ratio of RMSEs lies on one side of 1 and the
+    "Better" or "worse" is stated only if the whole 95 % interval of the ratio of RMSEs is on one side of 1 and the
     ratio differs from 1 by 0.05 % or more.
+
+    Parameters
+    ----------
+    name
+        Name of the candidate.
+    own
+        Its sums by bootstrap block.
+    baselines
+        Sums of the baselines by name.
+    weights
+        Bootstrap weights of the blocks (draw, block).
+    missing
+        Why there is no baseline, for the sentence.
+
+    Returns
+    -------
+    dict
+        The `Verdict`.
     """
     n, _, _, squares = own.sums.sum(axis=1)
     rmse = math.sqrt(squares / n)

@@ -1,4 +1,4 @@
-"""Steepest-descent drainage of a surface: filled, directed, and handed to pyflwdir."""
+"""Steepest-descent drainage of a surface: filled, given flow directions, and passed to pyflwdir."""
 
 from __future__ import annotations
 
@@ -41,7 +41,15 @@ terrain, 114 on 900 x 900 and 1800 x 1800 cells of a rough surface with many sin
 
 @dataclass(frozen=True)
 class Sinks:
-    """Depressions of a surface: 8-connected groups of cells that filling raised."""
+    """Depressions of a surface: 8-connected groups of cells that filling raised.
+
+    Attributes
+    ----------
+    count, cells
+        Number of depressions and of their cells.
+    volume_m3, max_depth_m
+        Volume, and largest depth.
+    """
 
     count: int
     cells: int
@@ -51,11 +59,24 @@ class Sinks:
 
 @dataclass(frozen=True)
 class Drainage:
-    """Where the water of one surface goes; arrays are (y, x).
+    """The drainage of one surface; arrays are (y, x).
 
-    `filled` in metres; `code` uint8 ESRI directions (1 E, 2 SE, 4 S … 128 NE), OUTLET, NODATA; `area_km2` the
-    contributing area, the cell's own included, 0 where nodata; `network` the pyflwdir FlwdirRaster of `code`;
-    `pixel_size_m` float64 (2, y): metres in x and in y, by row.
+    Attributes
+    ----------
+    filled
+        Metres after filling.
+    valid
+        Cells that are not nodata.
+    code
+        ESRI directions as uint8 (1 E, 2 SE, 4 S … 128 NE), OUTLET or NODATA.
+    area_km2
+        Contributing area including the cell itself, 0 at nodata.
+    pixel_size_m
+        Metres along x and y of a cell in each row, (2, y).
+    sinks
+        Depressions that were filled.
+    network
+        The pyflwdir FlwdirRaster of `code`.
     """
 
     filled: Surface
@@ -68,12 +89,29 @@ class Drainage:
 
 
 def hydrology_memory(shape: tuple[int, int]) -> int:
-    """Bytes that comparing two float32 surfaces of this (y, x) shape takes at its peak: flow routing is global."""
+    """Return the peak memory of comparing two float32 surfaces; flow routing is global.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns (y, x).
+
+    Returns
+    -------
+    int
+        Bytes.
+    """
     return int(shape[0]) * int(shape[1]) * BYTES_PER_CELL
 
 
 def kernels() -> ModuleType:
-    """The compiled loops; raises MissingExtraError where numba is absent."""
+    """Return the module of compiled loops.
+
+    Raises
+    ------
+    MissingExtraError
+        If numba is not installed.
+    """
     return _optional("terrafine.evaluation.hydrology.kernels")
 
 
@@ -116,7 +154,18 @@ def _sizes(pixel_size_m: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
 
 
 def cell_area_km2(pixel_size_m: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Area of one cell by row, (y,), from metres per pixel (2, y)."""
+    """Return the area of a cell in each row.
+
+    Parameters
+    ----------
+    pixel_size_m
+        Metres per cell, (2, y).
+
+    Returns
+    -------
+    ndarray of float64, (y,)
+        Square kilometres.
+    """
     return np.asarray(pixel_size_m[0] * pixel_size_m[1] * 1e-6, dtype=np.float64)
 
 
@@ -126,10 +175,34 @@ def _work(shape: tuple[int, ...]) -> NDArray[np.signedinteger[Any]]:
 
 
 def fill(surface: Surface, valid: Mask | None = None) -> Surface:
-    """A copy with every depression raised to its spill level; shape (y, x), metres, unchanged where nodata.
+    """Return a copy with every depression raised to its spill level.
 
-    Water leaves over the border of the array and over the border of any nodata. Raises EmptyError, GridError,
-    UsageError, MissingExtraError. Priority-flood, Barnes et al. 2014, doi:10.1016/j.cageo.2013.04.024.
+    Water leaves over the border of the array and over the border of any nodata.
+
+    Parameters
+    ----------
+    surface
+        Metres (y, x).
+    valid
+        Cells that are not nodata; None for all finite cells.
+
+    Returns
+    -------
+    ndarray, (y, x)
+        Metres, unchanged at nodata.
+
+    Raises
+    ------
+    EmptyError
+        If no cell is valid.
+    GridError, UsageError
+        If shape or type does not fit.
+    MissingExtraError
+        If numba is not installed.
+
+    References
+    ----------
+    Priority-flood: Barnes et al. 2014, https://doi.org/10.1016/j.cageo.2013.04.024
     """
     surface, seen = _checked(surface, valid)
     filled = np.array(surface, order="C")
@@ -138,12 +211,34 @@ def fill(surface: Surface, valid: Mask | None = None) -> Surface:
 
 
 def d8(filled: Surface, valid: Mask | None, pixel_size_m: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """The steepest of eight ways down from each cell of a filled surface, as ESRI codes; shape (y, x).
+    """Return the steepest of eight directions down from each cell of a filled surface.
 
-    Distances use each row's own metres per pixel, (2, y) or (2,). Ties go to the first of E, SE, S, SW, W, NW, N,
-    NE. Flats are drained away from higher and toward lower ground (Barnes et al. 2014,
-    doi:10.1016/j.cageo.2013.01.009). A cell on the border of the extent or of nodata with no way down is OUTLET.
-    Steepest descent: O'Callaghan & Mark 1984, doi:10.1016/S0734-189X(84)80011-0.
+    Ties go to the first of E, SE, S, SW, W, NW, N, NE. Flats are drained away from higher and toward lower ground. A
+    cell on the border of the extent or of nodata with no direction down is OUTLET.
+
+    Parameters
+    ----------
+    filled
+        Metres (y, x).
+    valid
+        Cells that are not nodata; None for all finite cells.
+    pixel_size_m
+        Metres along x and y of a cell, (2,) or for each row (2, y).
+
+    Returns
+    -------
+    ndarray of uint8, (y, x)
+        ESRI codes, OUTLET or NODATA.
+
+    Raises
+    ------
+    EmptyError, GridError, UsageError, MissingExtraError
+        As `fill`.
+
+    References
+    ----------
+    O'Callaghan & Mark 1984, https://doi.org/10.1016/S0734-189X(84)80011-0
+    Flats: Barnes et al. 2014, https://doi.org/10.1016/j.cageo.2013.01.009
     """
     surface, seen = _checked(filled, valid)
     sizes = _sizes(pixel_size_m, surface.shape[0])
@@ -166,9 +261,28 @@ def _sinks(raised: Mask, depth: Surface, cell_m2: NDArray[np.float64]) -> Sinks:
 
 
 def drainage(surface: Surface, valid: Mask | None, pixel_size_m: NDArray[np.float64]) -> Drainage:
-    """Fill, direct and accumulate one (y, x) surface in metres; nodata where `valid` is False or not finite.
+    """Fill a surface, find flow directions and accumulate the contributing area.
 
-    The directions are our own (`d8`) and are handed to `pyflwdir.from_array`. Raises as `fill` does.
+    Directions are from `d8` and are passed to `pyflwdir.from_array`.
+
+    Parameters
+    ----------
+    surface
+        Metres (y, x).
+    valid
+        Cells that are not nodata; None for all finite cells.
+    pixel_size_m
+        Metres along x and y of a cell, (2,) or for each row (2, y).
+
+    Returns
+    -------
+    Drainage
+        The drainage.
+
+    Raises
+    ------
+    EmptyError, GridError, UsageError, MissingExtraError
+        As `fill`.
     """
     surface, seen = _checked(surface, valid)
     sizes = _sizes(pixel_size_m, surface.shape[0])

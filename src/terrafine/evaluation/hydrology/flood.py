@@ -22,10 +22,28 @@ def _basins(drained: Drainage) -> NDArray[np.uint32]:
 
 
 def hand(drained: Drainage, area_km2: float) -> NDArray[np.float32]:
-    """Height above the stream cell to which each cell drains, metres (y, x); NaN for nodata or without a stream.
+    """Return the height of each cell above the stream cell to which it drains (HAND), on the filled surface.
 
-    On the filled surface, so never negative. Streams are cells of at least `area_km2` contributing area. Rennó et al.
-    2008, doi:10.1016/j.rse.2008.03.018.
+    Parameters
+    ----------
+    drained
+        The drainage of the surface.
+    area_km2
+        Contributing area at which streams begin.
+
+    Returns
+    -------
+    ndarray of float32, (y, x)
+        Metres, never negative; NaN at nodata or without a stream.
+
+    Raises
+    ------
+    UsageError
+        If the area is not positive.
+
+    References
+    ----------
+    Rennó et al. 2008, https://doi.org/10.1016/j.rse.2008.03.018
     """
     drain = streams(drained, area_km2)
     # pyflwdir's own HAND counts from the outlet where no stream is met, and is not compiled.
@@ -36,7 +54,20 @@ def hand(drained: Drainage, area_km2: float) -> NDArray[np.float32]:
 
 
 def compare_hand(mine: NDArray[np.float32], theirs: NDArray[np.float32], area_km2: float) -> dict[str, Any]:
-    """Error of HAND in metres over cells where both have one; `coverage` is their share of the reference's cells."""
+    """Compare two HAND maps where both are defined.
+
+    Parameters
+    ----------
+    mine, theirs
+        Candidate and reference in metres (y, x).
+    area_km2
+        Contributing area at which their streams begin.
+
+    Returns
+    -------
+    dict
+        n, coverage (share of the reference's cells), and bias, mae, rmse and le90 in metres.
+    """
     both = np.isfinite(mine) & np.isfinite(theirs)
     wanted = int(np.isfinite(theirs).sum())
     count = int(both.sum())
@@ -57,10 +88,33 @@ def compare_hand(mine: NDArray[np.float32], theirs: NDArray[np.float32], area_km
 def compare_flood(
     mine: NDArray[np.float32], theirs: NDArray[np.float32], stage_m: float, cell_km2: NDArray[np.float64]
 ) -> dict[str, Any]:
-    """A flood that fills each valley to `stage_m` above its stream: extent and depth, from two HAND maps (y, x).
+    """Compare a flood that fills each valley to a height above its stream: extent and depth.
 
-    Depth is stage − HAND where positive (Nobre et al. 2016, doi:10.1002/hyp.10581). `csi` is intersection over
-    union of the wet areas; depth errors, in metres, are over that union, with 0 where one side is dry.
+    Depth is stage − HAND where positive. `csi` is intersection over union of the wet areas; depth errors are over that
+    union, with 0 where one side is dry.
+
+    Parameters
+    ----------
+    mine, theirs
+        HAND of candidate and reference in metres (y, x).
+    stage_m
+        Height above the streams.
+    cell_km2
+        Area of a cell in each row, (y,).
+
+    Returns
+    -------
+    dict
+        Areas in km², csi, hit rate, false alarms and depth errors in metres.
+
+    Raises
+    ------
+    UsageError
+        If the stage is not positive.
+
+    References
+    ----------
+    Nobre et al. 2016, https://doi.org/10.1002/hyp.10581
     """
     if not stage_m > 0:
         raise UsageError(f"a flood stage must be positive metres, not {stage_m}")
@@ -87,10 +141,21 @@ def compare_flood(
 
 
 def compare_watersheds(candidate: Drainage, reference: Drainage, largest: int = 5) -> dict[str, Any]:
-    """Intersection over union of the reference's largest watersheds with the candidate's that overlap them most.
+    """Compare the largest watersheds of the reference with those of the candidate that overlap them most.
 
-    A watershed is all that drains to one outlet cell on the border of the extent or of nodata. `iou_mean` weights
-    by the reference's area. Areas in km².
+    A watershed is everything that drains to one outlet cell on the border of the extent or of nodata.
+
+    Parameters
+    ----------
+    candidate, reference
+        Drainages of one grid.
+    largest
+        Number of watersheds.
+
+    Returns
+    -------
+    dict
+        `iou_mean`, weighted by the reference's area, and `largest`, with areas in km².
     """
     cell = np.broadcast_to(cell_area_km2(reference.pixel_size_m)[:, None], reference.code.shape).ravel()
     mine, theirs = _basins(candidate).ravel(), _basins(reference).ravel()
@@ -118,7 +183,18 @@ def compare_watersheds(candidate: Drainage, reference: Drainage, largest: int = 
 
 
 def compare_sinks(candidate: Drainage, reference: Drainage) -> dict[str, dict[str, float | int]]:
-    """Depressions of both surfaces: number, cells, volume in m³, greatest depth in m; they are artefacts or lakes."""
+    """Describe the depressions of both surfaces; they are artefacts or lakes.
+
+    Parameters
+    ----------
+    candidate, reference
+        The drainages.
+
+    Returns
+    -------
+    dict
+        Number, cells, volume in m³ and largest depth in metres of each.
+    """
     return {
         name: {
             "count": drained.sinks.count,

@@ -1,10 +1,12 @@
-"""The loops of flow routing, compiled by numba: filling, steepest descent, flats, and the order of the cells.
+"""The loops of flow routing, compiled by numba: filling, steepest descent, flats, and the order of cells.
 
-Import this module lazily (`hydrology.d8` does): numba is part of the extra `evaluate`.
+Import this module lazily, as `hydrology.d8` does: numba is part of the extra `evaluate`.
 
-Priority-flood: Barnes, Lehman & Mulla 2014, doi:10.1016/j.cageo.2013.04.024 (algorithm 2).
-Flats: Barnes, Lehman & Mulla 2014, doi:10.1016/j.cageo.2013.01.009, after Garbrecht & Martz 1997,
-doi:10.1016/S0022-1694(96)03138-1: away from higher ground, twice as strongly toward lower ground.
+References
+----------
+Priority-flood (algorithm 2): Barnes, Lehman & Mulla 2014, https://doi.org/10.1016/j.cageo.2013.04.024
+Flats: Barnes, Lehman & Mulla 2014, https://doi.org/10.1016/j.cageo.2013.01.009, after Garbrecht & Martz 1997,
+https://doi.org/10.1016/S0022-1694(96)03138-1
 """
 
 from __future__ import annotations

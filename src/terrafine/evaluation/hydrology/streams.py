@@ -1,4 +1,4 @@
-"""Streams of two surfaces compared: where they run, how far apart, how dense, how they join."""
+"""Streams of two surfaces compared: their position, distance, density and order."""
 
 from __future__ import annotations
 
@@ -21,10 +21,22 @@ LEAST_SHARE = 20
 
 
 def default_areas_km2(valid: Mask, pixel_size_m: NDArray[np.float64]) -> list[float]:
-    """The three least powers of ten, in km², that hold 50 cells or more and at most a twentieth of the extent.
+    """Return the three smallest powers of ten, in km², of at least 50 cells and at most a twentieth of the extent.
 
     Below 50 cells a stream head is noise; above a twentieth of the extent hardly a stream remains. An extent that
     allows none gets a twentieth of itself.
+
+    Parameters
+    ----------
+    valid
+        Cells that are not nodata, (y, x).
+    pixel_size_m
+        Metres per cell, (2, y).
+
+    Returns
+    -------
+    list of float
+        Square kilometres.
     """
     cell = cell_area_km2(pixel_size_m)
     extent = float((valid.sum(axis=1) * cell).sum())
@@ -34,7 +46,25 @@ def default_areas_km2(valid: Mask, pixel_size_m: NDArray[np.float64]) -> list[fl
 
 
 def streams(drained: Drainage, area_km2: float) -> Mask:
-    """Cells to which at least `area_km2` drains; (y, x)."""
+    """Return the stream cells.
+
+    Parameters
+    ----------
+    drained
+        The drainage.
+    area_km2
+        Contributing area at which streams begin.
+
+    Returns
+    -------
+    ndarray of bool, (y, x)
+        True for stream cells.
+
+    Raises
+    ------
+    UsageError
+        If the area is not positive.
+    """
     if not area_km2 > 0:
         raise UsageError(f"a contributing area must be positive km², not {area_km2}")
     # One part in 1e9 of slack: sums of many cell areas must not decide by their last bits.
@@ -42,9 +72,21 @@ def streams(drained: Drainage, area_km2: float) -> Mask:
 
 
 def overlap(candidate: Mask, reference: Mask, tolerance_cells: int) -> dict[str, float | int | None]:
-    """Precision, recall and F1 of stream cells, each a match where the other has a stream within the tolerance.
+    """Return precision, recall and F1 of stream cells within a tolerance.
 
-    The distance is Chebyshev's, in cells: tolerance 1 is the 3 x 3 neighbourhood. None where a side has no stream.
+    The distance is Chebyshev's: tolerance 1 is the 3 × 3 neighbourhood.
+
+    Parameters
+    ----------
+    candidate, reference
+        Stream cells (y, x).
+    tolerance_cells
+        The tolerance.
+
+    Returns
+    -------
+    dict
+        None where a side has no stream.
     """
     near_reference, near_candidate = _near(reference, tolerance_cells), _near(candidate, tolerance_cells)
     found, wanted = int(candidate.sum()), int(reference.sum())
@@ -62,11 +104,26 @@ def _near(mask: Mask, cells: int) -> Mask:
 
 
 def offsets(candidate: Mask, reference: Mask, pixel_size_m: NDArray[np.float64]) -> dict[str, float | None]:
-    """Metres between two sets of streams: the mean of the two directed means, and the 95 % Hausdorff distance.
+    """Return the distance between two sets of streams.
 
-    Each stream cell is measured to the nearest of the other side; `hd95` is the greater of the two directed 95th
-    percentiles (Huttenlocher et al. 1993, doi:10.1109/34.232073, with a percentile for the maximum). Distances use
-    the mean pixel size over the rows. None where a side has no stream.
+    The mean offset is the mean of the two directed means; `hd95` is the larger of the two directed 95th percentiles.
+    Distances use the mean pixel size over the rows.
+
+    Parameters
+    ----------
+    candidate, reference
+        Stream cells (y, x).
+    pixel_size_m
+        Metres along x and y of a cell in each row, (2, y).
+
+    Returns
+    -------
+    dict
+        `offset_mean_m` and `offset_hd95_m`; None where a side has no stream.
+
+    References
+    ----------
+    Huttenlocher et al. 1993, https://doi.org/10.1109/34.232073 (here with a percentile instead of the maximum)
     """
     if not candidate.any() or not reference.any():
         return {"offset_mean_m": None, "offset_hd95_m": None}
@@ -95,9 +152,23 @@ def stream_length_m(drained: Drainage, mask: Mask) -> float:
 
 
 def strahler(drained: Drainage, mask: Mask) -> dict[str, int]:
-    """Number of streams of each Strahler order ("1", "2", …); a stream runs until its order rises.
+    """Count the streams of each Strahler order; a stream ends where its order rises.
 
-    Strahler 1957, doi:10.1029/TR038i006p00913. Orders from pyflwdir.
+    Parameters
+    ----------
+    drained
+        The drainage.
+    mask
+        Stream cells (y, x).
+
+    Returns
+    -------
+    dict
+        Order ("1", "2", …) to the number of streams.
+
+    References
+    ----------
+    Strahler 1957, https://doi.org/10.1029/TR038i006p00913
     """
     order = np.asarray(drained.network.stream_order(type="strahler", mask=mask.ravel())).ravel()
     order = np.where(mask.ravel(), order, 0)
@@ -111,9 +182,17 @@ def strahler(drained: Drainage, mask: Mask) -> dict[str, int]:
 
 
 def direction_agreement(candidate: Drainage, reference: Drainage) -> dict[str, float | int | None]:
-    """How often two D8 directions are the same, or within 45°, and the mean angle between them in degrees.
+    """Compare the D8 directions of two drainages where both have one.
 
-    Over cells where both have a direction: nodata and outlet cells have none.
+    Parameters
+    ----------
+    candidate, reference
+        The drainages.
+
+    Returns
+    -------
+    dict
+        n, share of equal directions, share within 45°, and mean angle in degrees.
     """
     flowing = (candidate.code != OUTLET) & (reference.code != OUTLET) & candidate.valid & reference.valid
     count = int(flowing.sum())
@@ -134,7 +213,29 @@ def direction_agreement(candidate: Drainage, reference: Drainage) -> dict[str, f
 def compare_streams(
     candidate: Drainage, reference: Drainage, area_km2: float, tolerances: tuple[int, ...] = (0, 1, 2)
 ) -> dict[str, Any]:
-    """Streams at one contributing area: overlap, offsets in metres, density in km per km², Strahler counts."""
+    """Compare the streams at one contributing area.
+
+    Parameters
+    ----------
+    candidate, reference
+        The drainages.
+    area_km2
+        Contributing area at which streams begin.
+    tolerances
+        Tolerances of the overlap in cells.
+
+    Returns
+    -------
+    dict
+        Overlap, offsets in metres, density in km per km² and Strahler counts.
+
+    Raises
+    ------
+    GridError
+        If the grids differ.
+    UsageError
+        If the area is not positive.
+    """
     if candidate.code.shape != reference.code.shape:
         raise GridError(f"candidate is {candidate.code.shape}, reference {reference.code.shape}; use one grid")
     mine, theirs = streams(candidate, area_km2), streams(reference, area_km2)

@@ -33,9 +33,18 @@ _FULL_SCALE = {"uint8": 255.0, "int16": 10_000.0, "uint16": 10_000.0}
 
 
 def full_scale(source: Source) -> float:
-    """Return what a file holds for a reflectance of 1: 255 for bytes, 10,000 for 16-bit integers, 1 for floats.
+    """Return the number that stands for a reflectance of 1 in a file.
 
-    It is 1 as well where the file states a scale, because that is applied when it is read.
+    Parameters
+    ----------
+    source
+        The open image.
+
+    Returns
+    -------
+    float
+        255 for bytes, 10,000 for 16-bit integers, 1 for floats and for files that state a scale, which is applied when
+        they are read.
     """
     first = next(iter(source.describe()["bands"].values()))
     return 1.0 if source.scaled else _FULL_SCALE.get(str(first["dtype"]), 1.0)
@@ -72,7 +81,9 @@ def compare(
     figures : callable, optional
         Called once with {name: (band, y, x)} of one window.
     options : Options, optional
-        What shapes the numbers; `fields` override it by keyword.
+        Options of the comparison.
+    **fields
+        Fields of `Options`, which override `options`.
 
     Returns
     -------

@@ -34,14 +34,39 @@ _TINY = 1e-8
 
 
 def psnr(squared_error: float, peak: float = 1.0) -> float:
-    """10 log10(peak² / mean squared error), in dB; infinite where nothing differs."""
+    """Return the peak signal-to-noise ratio 10 log10(peak² / mean squared error).
+
+    Parameters
+    ----------
+    squared_error
+        Mean squared error.
+    peak
+        Largest value.
+
+    Returns
+    -------
+    float
+        dB; infinite if nothing differs.
+    """
     return math.inf if squared_error == 0 else 10 * math.log10(peak**2 / squared_error)
 
 
 def reduced(sr: F64, k: int) -> F64:
-    """The fine image on the coarse grid by a triangle of 2k cells, as opensr-test does; (band, y·k, x·k) -> (…, y, x).
+    """Resample a fine image to the coarse grid by a triangle of 2k cells, as opensr-test does.
 
-    At the edge the triangle is cut and its weights made to add up to one.
+    At the edge the triangle is cropped and its weights are normalised.
+
+    Parameters
+    ----------
+    sr
+        The image (band, y·k, x·k).
+    k
+        Fine cells per side of a coarse one.
+
+    Returns
+    -------
+    ndarray of float64, (band, y, x)
+        The coarse image.
     """
     return _triangle(_triangle(sr, k, -1), k, -2)
 
@@ -55,14 +80,36 @@ def _triangle(values: F64, k: int, axis: int) -> F64:
 
 
 def spectral_angle(a: F64, b: F64) -> F64:
-    """Angle in degrees between the spectra of two images (band, y, x): (y, x), NaN where either is black."""
+    """Return the angle between the spectra of two images.
+
+    Parameters
+    ----------
+    a, b
+        Images (band, y, x).
+
+    Returns
+    -------
+    ndarray of float64, (y, x)
+        Degrees; NaN where either is black.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         cosine = (a * b).sum(axis=0) / (np.linalg.norm(a, axis=0) * np.linalg.norm(b, axis=0))
     return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
 
 def matched(image: F64, like: F64) -> F64:
-    """The image with the histogram of another, band by band; (band, y, x), of any two sizes."""
+    """Match the histogram of an image to that of another, band by band.
+
+    Parameters
+    ----------
+    image, like
+        Images (band, y, x) of any two sizes.
+
+    Returns
+    -------
+    ndarray of float64, (band, y, x)
+        The matched image.
+    """
     out = np.empty_like(image)
     for i, (band, other) in enumerate(zip(image, like, strict=True)):
         _, rank, count = np.unique(band, return_inverse=True, return_counts=True)
@@ -73,10 +120,20 @@ def matched(image: F64, like: F64) -> F64:
 
 
 def harmonised(sr: F64, hr: F64) -> F64:
-    """The super-resolved image without its systematic errors: the histogram and the position of the truth.
+    """Remove systematic errors of a super-resolved image: its histogram and position are matched to the truth.
 
-    opensr-test finds the shift by phase correlation; here it is `register.estimate_offset`, at most 4 cells, and an
-    image that cannot be placed stays where it is.
+    opensr-test estimates the shift by phase correlation; here it is `estimate_offset`, at most 4 cells, and an image
+    whose shift is not identifiable stays in place.
+
+    Parameters
+    ----------
+    sr, hr
+        The image and the truth (band, y, x).
+
+    Returns
+    -------
+    ndarray of float64, (band, y, x)
+        The harmonised image.
     """
     image = matched(sr, hr)
     dy, dx = _offset(image, hr)
@@ -100,10 +157,21 @@ def _distance(a: F64, b: F64) -> F64:
 
 
 def correctness(lr_up: F64, sr: F64, hr: F64) -> tuple[float, float, float, float]:
-    """Improvement, omission and hallucination of a harmonised image, which add up to 1, and the share of cells used.
+    """Return improvement, omission and hallucination of a harmonised image, which add up to 1.
 
-    Of the cells where the input, the output and the truth differ by more than the threshold: d_im and d_om are how far
-    the output is from the truth and from the input, in units of how far the input is from the truth. NaN where none is.
+    They are measured on cells where the input, the output and the truth differ by more than the threshold: d_im and
+    d_om are the distances of the output from the truth and from the input, in units of the distance between input and
+    truth.
+
+    Parameters
+    ----------
+    lr_up, sr, hr
+        Upsampled input, output and truth (band, y, x).
+
+    Returns
+    -------
+    tuple of four floats
+        Improvement, omission, hallucination (NaN if no cell qualifies), and the share of cells used.
     """
     ref, im, om = _distance(lr_up, hr), _distance(sr, hr), _distance(sr, lr_up)
     limit = np.partition(ref.ravel(), (k := max(int(QUANTILE * ref.size) - 1, 0)))[k]
@@ -120,7 +188,29 @@ def correctness(lr_up: F64, sr: F64, hr: F64) -> tuple[float, float, float, floa
 
 @dataclass(frozen=True)
 class Measured:
-    """Sums over one window that add up over windows: `n` cells of the fine grid, `coarse` cells of the coarse one."""
+    """Sums over one window; those of several windows add up.
+
+    Attributes
+    ----------
+    n, coarse
+        Cells of the fine and of the coarse grid.
+    squared
+        Squared error.
+    similarity, similarity_n
+        SSIM, and its cells.
+    reflectance
+        Absolute difference of the reduced image from the input.
+    kept, kept_max
+        Absolute difference of block means from the input, and its maximum.
+    angle, angle_n
+        Spectral angle in degrees, and its cells.
+    shift_px
+        Shift against the input in coarse cells, or None.
+    synthesis
+        Absolute difference of the harmonised image from the bilinear input.
+    correctness
+        As `correctness` returns it.
+    """
 
     n: int
     coarse: int
@@ -138,7 +228,22 @@ class Measured:
 
 
 def measure(lr: F64, sr: F64, hr: F64, k: int, peak: float = 1.0) -> Measured:
-    """Everything of one window; see the module."""
+    """Measure one window.
+
+    Parameters
+    ----------
+    lr, sr, hr
+        Input, output and truth (band, y, x); `sr` and `hr` are k times as large as `lr`.
+    k
+        Fine cells per side of a coarse one.
+    peak
+        Largest value, for PSNR and SSIM.
+
+    Returns
+    -------
+    Measured
+        The sums.
+    """
     down = reduced(sr, k)
     up = np.asarray(upsample(lr, k, "bilinear"), np.float64)
     kept = np.abs(block_mean(sr, None, k)[0] - lr)

@@ -1,4 +1,4 @@
-"""What shapes the numbers of a comparison of images."""
+"""The options of a comparison of images."""
 
 from __future__ import annotations
 

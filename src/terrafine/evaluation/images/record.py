@@ -24,7 +24,23 @@ __all__ = ["Inputs", "results", "summary"]
 
 @dataclass(frozen=True)
 class Inputs:
-    """What was compared: files as they were named, their sources, bands, scale, full scales, and windows in all."""
+    """What was compared.
+
+    Attributes
+    ----------
+    candidates, reference, coarse
+        The files as they were named.
+    opened, truth, low
+        Their sources.
+    bands
+        Names of the bands.
+    scale
+        Fine cells per side of a coarse one.
+    full_scale
+        Number that stands for a reflectance of 1, by image.
+    windows
+        Number of windows in all.
+    """
 
     candidates: Mapping[str, PathLike]
     opened: Mapping[str, Source]
@@ -39,7 +55,22 @@ class Inputs:
 
 
 def results(parts: Mapping[str, Sequence[Measured]], inputs: Inputs, options: Options) -> dict[str, Any]:
-    """Return the whole of results.json, candidates ranked by PSNR; `parts` are the measures of each window."""
+    """Return the content of results.json, candidates ranked by PSNR.
+
+    Parameters
+    ----------
+    parts
+        Measures of each window by name.
+    inputs
+        What was compared.
+    options
+        Options of the comparison.
+
+    Returns
+    -------
+    dict
+        The content.
+    """
     named = inputs.candidates
     records = [{"name": n, "path": Path(named[n]).name} | summary(parts[n], options.peak) for n in named]
     records.sort(key=lambda r: (-float(r["psnr"] or np.inf), r["name"]))
@@ -70,7 +101,22 @@ def results(parts: Mapping[str, Sequence[Measured]], inputs: Inputs, options: Op
 
 
 def summary(parts: Sequence[Measured], peak: float) -> dict[str, Any]:
-    """The measures of all windows together: sums over cells, shifts as their mean, correctness by cells compared."""
+    """Return the measures of all windows together.
+
+    Sums are divided by cells, shifts are averaged, and correctness is weighted by the cells compared.
+
+    Parameters
+    ----------
+    parts
+        Measures of each window.
+    peak
+        Largest value, for PSNR.
+
+    Returns
+    -------
+    dict
+        The record.
+    """
     n, coarse = sum(p.n for p in parts), sum(p.coarse for p in parts)
     weighted = [(p.correctness, p.correctness[3] * p.n) for p in parts if p.correctness[3] > 0]
     weight = sum(w for _, w in weighted)

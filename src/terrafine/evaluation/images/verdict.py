@@ -9,7 +9,20 @@ __all__ = ["verdict"]
 
 
 def verdict(best: Mapping[str, Any], baselines: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return one sentence: PSNR of the best image, its gain over interpolation, and its consistency."""
+    """Return one sentence: PSNR of the best image, its gain over interpolation, and its consistency.
+
+    Parameters
+    ----------
+    best
+        The best candidate of results.json.
+    baselines
+        Records of the baselines by name.
+
+    Returns
+    -------
+    str
+        The sentence.
+    """
     base = baselines["back_projected"]
     if best["psnr"] is None or base["psnr"] is None:
         return f"{best['name']} equals the reference."

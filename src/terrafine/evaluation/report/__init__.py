@@ -31,12 +31,22 @@ _TEXTS: Mapping[str, Callable[[Any, Any], dict[str, str]]] = {
 
 
 def results_text(results: Results | Mapping[str, Any]) -> str:
-    """Return the strict JSON of `results.json`: keys in their given order, no NaN; the same bytes for the same results.
+    """Return the strict JSON of `results.json`, with keys in their given order and the same bytes for the same results.
+
+    Parameters
+    ----------
+    results
+        The results.
+
+    Returns
+    -------
+    str
+        The text.
 
     Raises
     ------
     DataError
-        If a number is NaN or infinite; what is undefined is None.
+        If a number is not finite.
     """
     try:
         return json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

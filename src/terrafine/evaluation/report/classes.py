@@ -19,7 +19,20 @@ Rows = tuple[tuple[Cell, ...], ...]
 
 
 def texts(results: Mapping[str, Any], figures: Mapping[str, Any] | None) -> dict[str, str]:
-    """The files of the report by name: index.html and a CSV for each table."""
+    """Return the files of the report.
+
+    Parameters
+    ----------
+    results
+        The results.
+    figures
+        The pictures, or None.
+
+    Returns
+    -------
+    dict
+        File name to text: index.html and a CSV for each table.
+    """
     title = "Class map, evaluated against " + ("a sample" if results["kind"] == "sample" else "a reference")
     sections = _sample(results) if results["kind"] == "sample" else _wall(results, figures)
     return sheet_texts(results, title, sections)

@@ -25,9 +25,25 @@ _BY_NAME = {"full_scale"}  # settings whose keys are names of candidates
 def document(
     results: Mapping[str, Any], title: str, header_html: str, sections: Iterable[str], data: str | None = None
 ) -> str:
-    """Return the whole page as HTML; it loads nothing, and its content security policy forbids it to.
+    """Return the whole page as HTML; it loads nothing, and its content security policy forbids loading.
 
-    `data` is JSON for the page's script; without it the page has no script.
+    Parameters
+    ----------
+    results
+        The results.
+    title
+        Title of the page.
+    header_html
+        The header.
+    sections
+        The sections as HTML.
+    data
+        JSON for the script of the page; without it the page has no script.
+
+    Returns
+    -------
+    str
+        HTML.
     """
     script = "" if data is None else f'<script type="application/json" id="data">{data}</script>{_script()}'
     allowed = "" if data is None else "; script-src 'unsafe-inline'"
@@ -52,7 +68,24 @@ def _resource(name: str) -> str:
 
 
 def header(results: Mapping[str, Any], heading: str, stamp: str = "", more: Mapping[str, str] | None = None) -> str:
-    """Return the header: heading, stamp ("better", "worse", "open" or none), verdict, and facts of the inputs."""
+    """Return the header of the page: heading, verdict and facts of the inputs.
+
+    Parameters
+    ----------
+    results
+        The results.
+    heading
+        The heading.
+    stamp
+        "better", "worse", "open" or empty.
+    more
+        Further facts by name.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     reference = results["reference"]
     size = reference.get("pixel_size_m")
     facts = {
@@ -73,7 +106,24 @@ def header(results: Mapping[str, Any], heading: str, stamp: str = "", more: Mapp
 
 
 def section(key: str, title: str, lead: str, body: str) -> str:
-    """Return a section with its heading and a sentence under it; nothing where the body is empty."""
+    """Return a section with its heading and a sentence under it.
+
+    Parameters
+    ----------
+    key
+        Unique id of the section.
+    title
+        The heading.
+    lead
+        The sentence.
+    body
+        HTML of the content.
+
+    Returns
+    -------
+    str
+        HTML; empty if the body is.
+    """
     if not body:
         return ""
     return (
@@ -83,7 +133,20 @@ def section(key: str, title: str, lead: str, body: str) -> str:
 
 
 def scroll_box(body: str, label: str) -> str:
-    """Return a box that scrolls sideways by touch, wheel and keyboard where its content is wider than the page."""
+    """Return a box that scrolls sideways by touch, wheel and keyboard if its content is wider than the page.
+
+    Parameters
+    ----------
+    body
+        HTML of the content.
+    label
+        Accessible name of the box.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{escape(label)}">{body}</div>'
         '<p class="hint">Scroll the chart sideways to see all of it.</p>'
@@ -91,7 +154,22 @@ def scroll_box(body: str, label: str) -> str:
 
 
 def method(results: Mapping[str, Any], caption: str, inputs: Sequence[tuple[str, str | None]] = ()) -> str:
-    """Return the last section: notes, inputs and settings."""
+    """Return the last section: notes, inputs and settings.
+
+    Parameters
+    ----------
+    results
+        The results.
+    caption
+        Caption of the table of settings.
+    inputs
+        Names of the inputs and their values.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     notes = "".join(f"<li>{escape(note)}</li>" for note in results.get("notes") or [])
     body = f'<ul class="notes">{notes}</ul>' if notes else ""
     rows = [(name, value) for name, value in inputs if value] + setting_rows(results.get("settings") or {})
@@ -100,7 +178,18 @@ def method(results: Mapping[str, Any], caption: str, inputs: Sequence[tuple[str,
 
 
 def setting_rows(settings: Mapping[str, Any]) -> list[tuple[Cell, ...]]:
-    """Return rows of a table of settings: words for keys, and plain text for lists and nested values."""
+    """Return the rows of a table of settings: words for keys, and plain text for lists and nested values.
+
+    Parameters
+    ----------
+    settings
+        The settings of results.json.
+
+    Returns
+    -------
+    list of tuple
+        Name and value.
+    """
     return [
         (_words(key.removesuffix("_m")) + (", metres" if key.endswith("_m") else ""), _plain(value, key in _BY_NAME))
         for key, value in settings.items()

@@ -24,7 +24,20 @@ _ELSEWHERE = {"summary", "gates", "histogram", "spectrum", "streams", "flood", "
 
 
 def texts(results: Results, figures: Figures | None) -> dict[str, str]:
-    """The files of the report by name: index.html and a CSV for each table."""
+    """Return the files of the report.
+
+    Parameters
+    ----------
+    results
+        The results.
+    figures
+        The pictures, or None.
+
+    Returns
+    -------
+    dict
+        File name to text: index.html and a CSV for each table.
+    """
     tables = all_tables(results)
     return {"index.html": _page(results, figures, tables)} | {f"{t.name}.csv": to_csv(t) for t in tables.values()}
 

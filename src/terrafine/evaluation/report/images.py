@@ -21,7 +21,20 @@ _SIDE = 512
 
 
 def texts(results: Mapping[str, Any], figures: Mapping[str, Any] | None) -> dict[str, str]:
-    """The files of the report by name: index.html and a CSV for each table."""
+    """Return the files of the report.
+
+    Parameters
+    ----------
+    results
+        The results.
+    figures
+        The pictures, or None.
+
+    Returns
+    -------
+    dict
+        File name to text: index.html and a CSV for each table.
+    """
     sections = [
         Section(
             "How good they are",

@@ -14,7 +14,18 @@ __all__ = ["maps", "profiles", "windows_of"]
 
 
 def windows_of(figures: Figures | None) -> dict[str, Window]:
-    """The windows of the pictures by place: overview, and detail where there is one."""
+    """Return the windows of the pictures.
+
+    Parameters
+    ----------
+    figures
+        The pictures, or None.
+
+    Returns
+    -------
+    dict
+        `overview`, and `detail` if there is one.
+    """
     if figures is None:
         return {}
     windows = {"overview": figures.overview}
@@ -24,7 +35,24 @@ def windows_of(figures: Figures | None) -> dict[str, Window]:
 
 
 def maps(results: Results, windows: dict[str, Window], found: dict[str, list[Plate]], figures: Figures | None) -> str:
-    """The section of maps: two pictures under a seam, then every picture with its caption."""
+    """Return the section of maps: two pictures under a movable seam, then every picture with its caption.
+
+    Parameters
+    ----------
+    results
+        The results.
+    windows
+        The windows by place.
+    found
+        The pictures of each window.
+    figures
+        The pictures as arrays, or None.
+
+    Returns
+    -------
+    str
+        HTML; empty without pictures.
+    """
     if figures is None:
         return ""
     place = "detail" if "detail" in windows else "overview"
@@ -89,7 +117,20 @@ def _option(value: str, text: str, chosen: bool) -> str:
 
 
 def profiles(results: Results, windows: dict[str, Window]) -> str:
-    """The section of profiles: a line on a map, and the heights along it; two fixed lines without a script."""
+    """Return the section of profiles: a line on a map and the heights along it; two fixed lines without a script.
+
+    Parameters
+    ----------
+    results
+        The results.
+    windows
+        The windows by place.
+
+    Returns
+    -------
+    str
+        HTML; empty without windows.
+    """
     if not windows:
         return ""
     place = "detail" if "detail" in windows else "overview"

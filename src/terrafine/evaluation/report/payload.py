@@ -1,4 +1,4 @@
-"""What the page's script must know: where pictures lie, the lines on offer, and heights packed for profiles."""
+"""Data for the script of the page: positions of pictures, lines to choose from, and packed heights for profiles."""
 
 from __future__ import annotations
 
@@ -24,7 +24,22 @@ LINES = (
 
 
 def payload(results: Results, windows: dict[str, Window], found: dict[str, list[Plate]]) -> str:
-    """JSON for a script element: no `<` in it, so it cannot end that element; windows and plates by place."""
+    """Return JSON for a script element; it contains no `<`, so that it cannot end that element.
+
+    Parameters
+    ----------
+    results
+        The results.
+    windows
+        The windows by place.
+    found
+        The pictures of each window.
+
+    Returns
+    -------
+    str
+        JSON.
+    """
     look = charts.styles(results)
     grids: dict[str, Any] = {}
     for place, window in windows.items():

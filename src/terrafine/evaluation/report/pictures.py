@@ -28,7 +28,22 @@ NODATA_INDEX = 255
 
 
 def illumination(elevation: Floats, pixel_size_m: tuple[float, float], exaggeration: float) -> Floats:
-    """Light 0–1 from the north-west at 45° on a surface (y, x) in metres; NaN where nodata."""
+    """Return the illumination of a surface from the north-west at 45°.
+
+    Parameters
+    ----------
+    elevation
+        Metres (y, x), NaN at nodata.
+    pixel_size_m
+        Metres (x, y) of a cell.
+    exaggeration
+        Vertical exaggeration.
+
+    Returns
+    -------
+    ndarray, (y, x)
+        0 to 1, NaN at nodata.
+    """
     south, east = np.gradient(elevation.astype(np.float64) * exaggeration, pixel_size_m[1], pixel_size_m[0])
     return np.asarray(hillshade(east, -south))
 
@@ -65,12 +80,34 @@ def _grey(light: Floats, levels: int) -> Bytes:
 
 
 def shade(light: Floats) -> str:
-    """A hillshade as a PNG data URI, nodata transparent."""
+    """Draw a hillshade as a PNG data URI; nodata is transparent.
+
+    Parameters
+    ----------
+    light
+        Illumination (y, x).
+
+    Returns
+    -------
+    str
+        Data URI.
+    """
     return _png(_grey(light, 128), [*_between(INK, PAPER, 128), *[PAPER] * 128])
 
 
 def error_limit(window: Window) -> float:
-    """One colour limit for all error maps of a window: the largest 95th percentile of |error|, rounded up."""
+    """Return one colour limit for all error maps of a window: the largest 95th percentile of |error|, rounded up.
+
+    Parameters
+    ----------
+    window
+        The window.
+
+    Returns
+    -------
+    float
+        Metres.
+    """
     found = [0.0]
     for surface in window.surfaces.values():
         error = np.abs(surface.astype(np.float64) - window.reference)
@@ -82,7 +119,20 @@ def error_limit(window: Window) -> float:
 
 
 def error_map(error: Floats, limit_m: float) -> str:
-    """Error in metres as a PNG data URI: blue too low, red too high, white at 0, saturated at the limit."""
+    """Draw errors as a PNG data URI: blue too low, red too high, white at 0, saturated at the limit.
+
+    Parameters
+    ----------
+    error
+        Metres (y, x), NaN at nodata.
+    limit_m
+        The limit.
+
+    Returns
+    -------
+    str
+        Data URI.
+    """
     half = 127
     scaled = np.clip(np.nan_to_num(error) / limit_m, -1, 1) * (half - 1) + half - 0.5
     index = np.where(np.isfinite(error), scaled, NODATA_INDEX).astype(np.uint8)
@@ -91,7 +141,20 @@ def error_map(error: Floats, limit_m: float) -> str:
 
 
 def stream_map(light: Floats, candidate: NDArray[np.bool_], reference: NDArray[np.bool_]) -> str:
-    """Streams over a pale hillshade: dark where both have one within a cell, else the side that has it alone."""
+    """Draw streams over a pale hillshade: dark where both have one within a cell, else in the colour of one side.
+
+    Parameters
+    ----------
+    light
+        Illumination (y, x).
+    candidate, reference
+        Stream cells (y, x).
+
+    Returns
+    -------
+    str
+        Data URI.
+    """
     index = _grey(light * 0.5 + 0.5, 128)
     wide = np.ones((3, 3), dtype=bool)
     near_candidate, near_reference = (ndimage.binary_dilation(m, wide) for m in (candidate, reference))
@@ -104,9 +167,19 @@ def stream_map(light: Floats, candidate: NDArray[np.bool_], reference: NDArray[n
 
 
 def pack(elevation: Floats) -> dict[str, Any]:
-    """Elevations as {rows, cols, base, step, data}: steps of at least 1 cm above base, 65535 where nodata.
+    """Pack elevations for the script of the page: steps of at least 1 cm above a base.
 
-    `data` is base64 of zlib of the row-wise differences (mod 65536), low bytes first, then high bytes.
+    `data` is base64 of zlib of the row-wise differences (modulo 65536), low bytes first, then high bytes.
+
+    Parameters
+    ----------
+    elevation
+        Metres (y, x), NaN at nodata.
+
+    Returns
+    -------
+    dict
+        rows, cols, base, step and data; 65535 marks nodata.
     """
     seen = np.isfinite(elevation)
     base = float(elevation[seen].min()) if seen.any() else 0.0

@@ -1,4 +1,4 @@
-"""The maps of the page: each picture once, as a captioned plate; swipe and profile drawers borrow them by id."""
+"""The maps of the page: each picture once, as a captioned plate; the swipe and profile drawers refer to them by id."""
 
 from __future__ import annotations
 
@@ -39,7 +39,19 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Plate:
-    """One picture: `key` names it within its window ("reference", "shade:NAME", "error:NAME", "streams:NAME")."""
+    """One picture of a window.
+
+    Attributes
+    ----------
+    key
+        Its name in the window: "reference", "shade:NAME", "error:NAME" or "streams:NAME".
+    id
+        Unique id in the page.
+    name, alt
+        Caption and alternative text.
+    uri
+        PNG data URI.
+    """
 
     key: str
     id: str
@@ -49,13 +61,37 @@ class Plate:
 
 
 def aspect(window: Window) -> str:
-    """CSS aspect ratio of the ground, not of the pixels."""
+    """Return the CSS aspect ratio of a window on the ground, not in pixels.
+
+    Parameters
+    ----------
+    window
+        The window.
+
+    Returns
+    -------
+    str
+        Such as "4 / 3".
+    """
     rows, cols = window.reference.shape
     return f"{cols * window.pixel_size_m[0]:.6g} / {rows * window.pixel_size_m[1]:.6g}"
 
 
 def plates(window: Window, place: str) -> list[Plate]:
-    """All pictures of a window: reference, hillshade of each surface, error of each, streams of each."""
+    """Draw all pictures of a window: reference, and hillshade, error and streams of each surface.
+
+    Parameters
+    ----------
+    window
+        The window.
+    place
+        Prefix of the ids.
+
+    Returns
+    -------
+    list of Plate
+        The pictures.
+    """
     factor = exaggeration_for(window.reference, window.pixel_size_m)
     limit = error_limit(window)
     light = illumination(window.reference, window.pixel_size_m, factor)
@@ -95,7 +131,20 @@ def _spread(error: Floats) -> str:
 
 
 def scale_bar(width_m: float, key: str = "") -> str:
-    """A bar of round length, at most a third of the width of a picture in metres."""
+    """Return a scale bar of round length, at most a third of the width of a picture.
+
+    Parameters
+    ----------
+    width_m
+        Width of the picture in metres.
+    key
+        Unique id of the bar, or empty.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     length = nice_length(width_m / 3)
     text = f"{short(length / 1000)} km" if length >= 1000 else f"{short(length)} m"
     name = f' id="{key}"' if key else ""
@@ -104,7 +153,18 @@ def scale_bar(width_m: float, key: str = "") -> str:
 
 
 def box_html(box: tuple[float, float, float, float] | None) -> str:
-    """A frame over a picture, from shares of its sides."""
+    """Return a frame over a picture.
+
+    Parameters
+    ----------
+    box
+        Left, top, right, bottom as shares of the picture, or None.
+
+    Returns
+    -------
+    str
+        HTML; empty for None.
+    """
     if box is None:
         return ""
     left, top, right, bottom = (100 * side for side in box)
@@ -113,7 +173,24 @@ def box_html(box: tuple[float, float, float, float] | None) -> str:
 
 
 def plate_html(plate: Plate, window: Window, bar_key: str = "", over: str = "") -> str:
-    """A figure with its picture and caption, a scale bar where that gets an id, and what lies over the picture."""
+    """Return a figure with a picture and its caption.
+
+    Parameters
+    ----------
+    plate
+        The picture.
+    window
+        Its window.
+    bar_key
+        Unique id of its scale bar; empty for no bar.
+    over
+        HTML over the picture.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     bar = scale_bar(width_m(window), bar_key) if bar_key else ""
     return (
         f'<figure><div class="map"><div class="ground" style="aspect-ratio:{aspect(window)}">'
@@ -123,17 +200,50 @@ def plate_html(plate: Plate, window: Window, bar_key: str = "", over: str = "") 
 
 
 def width_m(window: Window) -> float:
-    """Metres on the ground across a window."""
+    """Return the width of a window on the ground.
+
+    Parameters
+    ----------
+    window
+        The window.
+
+    Returns
+    -------
+    float
+        Metres.
+    """
     return float(window.reference.shape[1] * window.pixel_size_m[0])
 
 
 def ramp_limit(window: Window) -> str:
-    """Where the colours of the error maps end, as text."""
+    """Return the limit of the colours of the error maps as text.
+
+    Parameters
+    ----------
+    window
+        The window.
+
+    Returns
+    -------
+    str
+        Metres.
+    """
     return short(error_limit(window))
 
 
 def ramp_html(window: Window) -> str:
-    """The legend of the error maps."""
+    """Return the legend of the error maps.
+
+    Parameters
+    ----------
+    window
+        The window.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     limit = ramp_limit(window)
     return ramp(
         f"{limit} m too low", f"{limit} m too high", "Colours run from blue, too low, over white to red, too high"
@@ -141,7 +251,22 @@ def ramp_html(window: Window) -> str:
 
 
 def ramp(low: str, high: str, label: str, kind: str = "") -> str:
-    """A legend: a bar of colours between two texts; `kind` is "shades" for dark to light, else blue to red."""
+    """Return a legend: a bar of colours between two texts.
+
+    Parameters
+    ----------
+    low, high
+        The texts.
+    label
+        Accessible name of the bar.
+    kind
+        "shades" for dark to light; otherwise blue to red.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     return (
         f'<div class="ramp {kind}"><span>{escape(low)}</span><i role="img" aria-label="{escape(label)}"></i>'
         f"<span>{escape(high)}</span></div>"
@@ -149,5 +274,16 @@ def ramp(low: str, high: str, label: str, kind: str = "") -> str:
 
 
 def index(found: list[Plate]) -> dict[str, Any]:
-    """What the page's script must know of the plates: id, name and alternative text by key."""
+    """Return what the script of the page needs of pictures.
+
+    Parameters
+    ----------
+    found
+        The pictures.
+
+    Returns
+    -------
+    dict
+        Key to id, name and alternative text.
+    """
     return {plate.key: {"id": plate.id, "name": plate.name, "alt": plate.alt} for plate in found}

@@ -1,4 +1,4 @@
-"""A plain sheet, for class maps and images: verdict, tables, pictures and notes on one self-contained page."""
+"""A plain page for class maps and images: verdict, tables, pictures and notes on one self-contained sheet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,19 @@ __all__ = ["Picture", "Section", "render_sheet", "sheet_texts"]
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG data URI with its caption, its width over height on the ground, and its width in metres."""
+    """A picture with its caption.
+
+    Attributes
+    ----------
+    uri
+        PNG data URI.
+    caption, alt
+        Caption and alternative text.
+    aspect
+        CSS aspect ratio on the ground.
+    width_m
+        Width in metres; 0 for no scale bar.
+    """
 
     uri: str
     caption: str
@@ -27,9 +39,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, a sentence under it, and what it shows; left out of the page where it shows nothing.
+    """A heading, a sentence under it and its content; left out of the page if it has none.
 
-    `legend` is HTML under the pictures.
+    Attributes
+    ----------
+    title, lead
+        The heading and the sentence.
+    tables, pictures
+        The content.
+    legend
+        HTML under the pictures.
     """
 
     title: str
@@ -40,13 +59,43 @@ class Section:
 
 
 def render_sheet(results: Mapping[str, Any], title: str, sections: Sequence[Section]) -> str:
-    """The whole page as HTML text, without a script."""
+    """Return the whole page as HTML, without a script.
+
+    Parameters
+    ----------
+    results
+        The results.
+    title
+        Title of the page.
+    sections
+        The sections.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     body = [_section(str(i), content) for i, content in enumerate(sections)]
     return document(results, title, header(results, title), [*body, method(results, "Settings")])
 
 
 def sheet_texts(results: Mapping[str, Any], title: str, sections: Sequence[Section]) -> dict[str, str]:
-    """The report's files by name: index.html and a CSV for each table."""
+    """Return the files of the report.
+
+    Parameters
+    ----------
+    results
+        The results.
+    title
+        Title of the page.
+    sections
+        The sections.
+
+    Returns
+    -------
+    dict
+        File name to text: index.html and a CSV for each table.
+    """
     texts = {"index.html": render_sheet(results, title, sections)}
     return texts | {f"{t.name}.csv": to_csv(t) for content in sections for t in content.tables if t.rows}
 

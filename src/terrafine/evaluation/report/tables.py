@@ -1,4 +1,4 @@
-"""Every table of an evaluation, once as rows: written as CSV, and shown as HTML."""
+"""Every table of an evaluation as rows: written as CSV, and shown as HTML."""
 
 from __future__ import annotations
 
@@ -21,9 +21,20 @@ BASELINES = ("back_projected", "bicubic")
 
 @dataclass(frozen=True)
 class Table:
-    """Named columns and rows of plain cells; `name` is the CSV's file name without its ending.
+    """Named columns and rows of plain cells.
 
-    `verbatim` tables have names of the user's as columns: they are shown as they are.
+    Attributes
+    ----------
+    name
+        File name of the CSV without its suffix.
+    caption
+        Caption with units.
+    columns
+        Names of the columns.
+    rows
+        The cells.
+    verbatim
+        Whether the columns are the user's names, to be shown unchanged.
     """
 
     name: str
@@ -34,12 +45,34 @@ class Table:
 
 
 def display_name(name: str) -> str:
-    """The name of a surface as the page writes it."""
+    """Return the name of a surface as the page shows it.
+
+    Parameters
+    ----------
+    name
+        Name in results.json.
+
+    Returns
+    -------
+    str
+        The name.
+    """
     return NAMES.get(name, name)
 
 
 def scored(results: Results) -> Iterator[tuple[str, Scores]]:
-    """Candidates in their order, then the baselines, by name."""
+    """Yield all surfaces: candidates in their order, then the baselines.
+
+    Parameters
+    ----------
+    results
+        The results.
+
+    Yields
+    ------
+    tuple of (str, Scores)
+        Name and scores.
+    """
     for candidate in results["candidates"]:
         yield candidate["name"], candidate
     baselines = cast(dict[str, Scores], results.get("baselines") or {})
@@ -81,13 +114,39 @@ def _said(value: float | bool) -> str:
 
 
 def all_tables(results: Results) -> dict[str, Table]:
-    """The tables that have rows, by name: those of every metric, and the gates."""
+    """Return the tables that have rows: those of every metric, and the gates.
+
+    Parameters
+    ----------
+    results
+        The results.
+
+    Returns
+    -------
+    dict
+        Name to table.
+    """
     tables = [_table(results, metric, spec) for metric in elevation_metrics() for spec in metric.tables]
     return {table.name: table for table in (*tables, _gates(results)) if table.rows}
 
 
 def to_csv(table: Table) -> str:
-    """RFC 4180 text with a header row; undefined cells are empty."""
+    """Return a table as CSV with a header row; undefined cells are empty.
+
+    Parameters
+    ----------
+    table
+        The table.
+
+    Returns
+    -------
+    str
+        CSV.
+
+    References
+    ----------
+    RFC 4180, https://www.rfc-editor.org/rfc/rfc4180
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(table.columns)
@@ -130,7 +189,22 @@ _SHORT = 12  # rows of a table that a printed page does not cut
 
 
 def to_html(table: Table, columns: Sequence[str] = (), best: str = "") -> str:
-    """An accessible table: caption, column and row headers; `best` names a column whose least value is marked."""
+    """Return an accessible HTML table with caption, column and row headers.
+
+    Parameters
+    ----------
+    table
+        The table.
+    columns
+        Names of the columns to show; all by default.
+    best
+        Column whose smallest value is marked, or empty.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     shown = [table.columns.index(name) for name in (columns or table.columns)]
     named = table.columns if table.verbatim else [_heading(column) for column in table.columns]
     heads = "".join(f'<th scope="col">{escape(named[i])}</th>' for i in shown)

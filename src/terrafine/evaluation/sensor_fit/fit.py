@@ -1,8 +1,8 @@
-"""Point spread, noise and correlation of a sensor from the residuals of a registered pair, with a block bootstrap.
+"""Fit point spread, noise and correlation of a sensor to the residuals of a registered pair, with a block bootstrap.
 
-The blur is the one that leaves the smallest squares: noise does not depend on the ground, so that it cannot choose it.
-What is left is noise: its spread over slope is a line, its correlation that of white noise smoothed by a Gaussian.
-Both are corrected for the high-pass, the rounding, and the noise of a reference whose own product is known.
+The blur is the one that leaves the smallest squares; noise does not depend on the ground, so it cannot bias that
+choice. What remains is noise: its spread is linear in the slope, and its correlation that of white noise smoothed by a
+Gaussian. Both are corrected for the high-pass, the rounding, and the noise of a reference whose own product is known.
 """
 
 from __future__ import annotations
@@ -30,13 +30,32 @@ _SIGMAS = np.round(np.arange(0.0, 2.51, 0.05), 2)
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Reference noise: its sensor model and how many of its cells (y, x) lie along a coarse cell; None for no noise."""
+    """The noise of the reference.
+
+    Attributes
+    ----------
+    sensor
+        Its sensor model; None for no noise.
+    ratio
+        Its cells (y, x) per coarse cell.
+    """
 
     sensor: SensorModel | None
     ratio: tuple[float, float]
 
     def variance(self, slope: F64) -> F64:
-        """Variance of the reference's noise in a coarse cell."""
+        """Return the variance of the reference's noise in a coarse cell.
+
+        Parameters
+        ----------
+        slope
+            Tangent of the slope.
+
+        Returns
+        -------
+        ndarray of float64
+            Square metres, of the shape of `slope`.
+        """
         if self.sensor is None:
             return np.zeros_like(slope)
         one = self.sensor.noise_flat_m + self.sensor.noise_slope_m * slope
@@ -44,7 +63,7 @@ class Known:
 
     @property
     def sigma(self) -> tuple[float, float]:
-        """Correlation of the reference's noise, in coarse cells (y, x)."""
+        """Return the correlation of the reference's noise in coarse cells (y, x)."""
         own = 0.0 if self.sensor is None else self.sensor.correlation_cells
         return own / max(self.ratio[0], 1.0), own / max(self.ratio[1], 1.0)
 
@@ -53,8 +72,18 @@ class Known:
 class SensorSamples:
     """One value for the whole sample and one for each bootstrap draw: float64 (1 + draw,).
 
-    `blur` is the variance of the blur relative to the reference, in cells²; it may be negative. `claimed` is the share
-    of the variance of the differences that the reference's own noise makes.
+    Attributes
+    ----------
+    blur
+        Variance of the blur relative to the reference, in cells²; may be negative.
+    flat, slope
+        Noise on flat ground in metres, and its increase with the slope.
+    correlation
+        Correlation of the noise in cells.
+    cells, blocks
+        Cells and bootstrap blocks compared.
+    claimed
+        Share of the variance of the differences that the reference's own noise explains.
     """
 
     blur: F64
@@ -67,12 +96,28 @@ class SensorSamples:
 
 
 def fit_sensor(found: Residuals, reference: Known, draws: int, seed: int) -> SensorSamples:
-    """The sensor of a pair, and of as many resamplings of its blocks.
+    """Fit the sensor of a pair, and of resamplings of its blocks.
+
+    Parameters
+    ----------
+    found
+        The residuals.
+    reference
+        Noise of the reference.
+    draws
+        Bootstrap samples.
+    seed
+        Their seed.
+
+    Returns
+    -------
+    SensorSamples
+        The fitted values.
 
     Raises
     ------
     EmptyError
-        For fewer than 2,000 cells.
+        If the pair shares fewer than 2,000 cells.
     """
     flat_cells = found.cells.ravel()
     if flat_cells.sum() < _ENOUGH:

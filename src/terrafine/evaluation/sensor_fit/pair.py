@@ -31,7 +31,21 @@ _ENOUGH = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A window with its margin: coarse heights (y, x), ground (y·k, x·k), cells valid in both, metres of a cell."""
+    """A window of both DEMs with its margin.
+
+    Attributes
+    ----------
+    coarse
+        Coarse heights in metres (y, x).
+    ground
+        Reference heights in metres (y·k, x·k).
+    valid
+        Cells valid in both.
+    size
+        Metres (y, x) of a coarse cell.
+    corner
+        Row and column of the first cell.
+    """
 
     coarse: F64
     ground: F64
@@ -43,8 +57,15 @@ class Window:
 class Pair:
     """A coarse source and a reference that is resampled to k × k parts of each coarse cell, moved by a shift.
 
-    Interpolating the means over the reference's cells blurs them by such a cell once more; unless its heights are those
-    of `points`, that blur is taken back to first order, 2 z - G z with G a Gaussian of the cell's variance.
+    Interpolating means over the reference's cells blurs them by one such cell again; unless its heights are those of
+    `points`, that blur is removed to first order, 2 z - G z with G a Gaussian of the cell's variance.
+
+    Parameters
+    ----------
+    coarse, reference
+        The open DEMs.
+    points
+        Whether heights of the reference are samples at points, not means over cells.
     """
 
     def __init__(self, coarse: RasterSource, reference: RasterSource, *, points: bool = False) -> None:
@@ -90,7 +111,23 @@ class Pair:
         yield from (found[i] for i in sorted(set(pick.tolist())))
 
     def read(self, shift: tuple[float, float]) -> Iterator[Window]:
-        """Every window, the reference under a shift of the coarse grid by (rows, columns)."""
+        """Read every window.
+
+        Parameters
+        ----------
+        shift
+            Rows and columns by which the coarse grid is moved.
+
+        Yields
+        ------
+        Window
+            Both DEMs.
+
+        Raises
+        ------
+        SourceError, BandError
+            As the `read` of a source.
+        """
         source = self._ground(shift)
         for top, left in self.windows:
             outer = [slice(v - MARGIN, v + self.side + MARGIN) for v in (top, left)]

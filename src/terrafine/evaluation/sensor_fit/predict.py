@@ -1,4 +1,4 @@
-"""What a sensor without noise would state: the ground blurred, averaged over cells; and what is left after it."""
+"""Predict what a noise-free sensor would state, the ground blurred and averaged over cells; high-pass filtering."""
 
 from __future__ import annotations
 
@@ -15,7 +15,20 @@ HIGH_PASS = 5.0
 
 
 def blurred(values: F64, sigma: tuple[float, float]) -> F64:
-    """Blur (y, x) by a Gaussian of that many cells (y, x); exact in variance, also far below one cell."""
+    """Blur an array by a Gaussian; exact in variance, also far below one cell.
+
+    Parameters
+    ----------
+    values
+        Values (y, x).
+    sigma
+        Standard deviation in cells (y, x).
+
+    Returns
+    -------
+    ndarray of float64, (y, x)
+        The blurred values.
+    """
     out = values
     for axis, s in enumerate(sigma):
         if s >= 1.0:
@@ -28,19 +41,56 @@ def blurred(values: F64, sigma: tuple[float, float]) -> F64:
 
 
 def cell_means(fine: F64, k: int) -> F64:
-    """Mean over k×k cells; (y·k, x·k) to (y, x)."""
+    """Average over k × k cells.
+
+    Parameters
+    ----------
+    fine
+        Values (y·k, x·k).
+    k
+        Fine cells per side of a coarse one.
+
+    Returns
+    -------
+    ndarray of float64, (y, x)
+        Means.
+    """
     rows, cols = fine.shape[0] // k, fine.shape[1] // k
     return np.asarray(fine.reshape(rows, k, cols, k).mean(axis=(1, 3)))
 
 
 def gradient(surface: F64, size: tuple[float, float]) -> tuple[F64, F64]:
-    """Central differences (down, right) of (y, x) for cells of that many units (y, x)."""
+    """Return central differences.
+
+    Parameters
+    ----------
+    surface
+        Values (y, x).
+    size
+        Size (y, x) of a cell.
+
+    Returns
+    -------
+    down, right : ndarrays of float64, (y, x)
+        Differences per unit.
+    """
     down, right = (np.asarray(np.gradient(surface, axis=axis), np.float64) for axis in (0, 1))
     return down / size[0], right / size[1]
 
 
 def high_passed(values: F64, valid: Mask) -> F64:
-    """Values minus their Gaussian mean over the valid cells around; 0 where not valid."""
+    """Subtract the Gaussian mean over the valid cells around each cell.
+
+    Parameters
+    ----------
+    values, valid
+        Values (y, x) and where they are valid.
+
+    Returns
+    -------
+    ndarray of float64, (y, x)
+        0 where not valid.
+    """
     weight = gaussian_filter(valid.astype(np.float64), HIGH_PASS, mode="constant", truncate=3.0)
     total = gaussian_filter(np.where(valid, values, 0.0), HIGH_PASS, mode="constant", truncate=3.0)
     return np.where(valid, values - total / np.maximum(weight, 1e-9), 0.0)

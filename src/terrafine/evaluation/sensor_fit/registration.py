@@ -1,4 +1,4 @@
-"""One sub-pixel shift of a coarse DEM against its reference, by least squares on the interpolated reference."""
+"""Register a coarse DEM to its reference by one sub-pixel shift, by least squares on the interpolated reference."""
 
 from __future__ import annotations
 
@@ -25,9 +25,14 @@ _ALIKE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """Cells (rows down, columns right) that the coarse grid must move to lie on the reference, and the correlation.
+    """The shift that moves a coarse grid onto its reference.
 
-    The correlation is that of the high-passed coarse heights and what the reference predicts.
+    Attributes
+    ----------
+    rows, cols
+        Cells down and right.
+    correlation
+        Correlation of the high-passed coarse heights with those that the reference predicts.
     """
 
     rows: float
@@ -36,7 +41,18 @@ class Registration:
 
 
 def compared(window: Window) -> NDArray[np.bool_]:
-    """Cells inside the margin that are valid in both and not levelled: water that was edited flat has no noise."""
+    """Return the cells inside the margin that are valid in both and not levelled: edited flat water has no noise.
+
+    Parameters
+    ----------
+    window
+        The window.
+
+    Returns
+    -------
+    ndarray of bool, (y, x)
+        Cells to compare.
+    """
     flat = maximum_filter(window.coarse, 3) == minimum_filter(window.coarse, 3)
     inside = np.zeros(window.valid.shape, np.bool_)
     inside[MARGIN:-MARGIN, MARGIN:-MARGIN] = True
@@ -44,12 +60,22 @@ def compared(window: Window) -> NDArray[np.bool_]:
 
 
 def register(pair: Pair) -> Registration:
-    """The shift by Gauss-Newton: differences regressed on the gradient of the predicted surface, steep cells damped.
+    """Estimate the shift by Gauss-Newton: differences are regressed on the gradient, steep cells damped.
+
+    Parameters
+    ----------
+    pair
+        The two DEMs.
+
+    Returns
+    -------
+    Registration
+        The shift.
 
     Raises
     ------
     GridError
-        Where it is not identifiable: no relief, other ground, or more than three cells.
+        If it is not identifiable: no relief, other ground, or more than three cells.
     """
     at = np.zeros(2)
     alike = 0.0

@@ -51,7 +51,20 @@ class Residuals:
 
 
 def collect(pair: Pair, shift: Registration) -> Residuals:
-    """The differences of a registered pair, blur after blur."""
+    """Compute the differences of a registered pair for a series of blurs.
+
+    Parameters
+    ----------
+    pair
+        The two DEMs.
+    shift
+        Their registration.
+
+    Returns
+    -------
+    Residuals
+        The differences.
+    """
     cell = float(np.sqrt(pair.size[0] * pair.size[1]))
     stretch = cell / pair.size[0], cell / pair.size[1]
     inside = np.s_[MARGIN:-MARGIN, MARGIN:-MARGIN]

@@ -78,6 +78,7 @@ def fit_pair(
     Returns
     -------
     FittedSensor
+        The sensor model with its uncertainty.
 
     Raises
     ------

@@ -32,7 +32,8 @@ def high_passed_covariance(
 
     Returns
     -------
-    float64 (lag,)
+    ndarray of float64, (lag,)
+        Covariances.
     """
     f = np.fft.fftfreq(_N).astype(np.float64)
     own = [_axis_spectrum(s, f) * np.exp(-4.0 * (np.pi * b * f) ** 2) for s, b in zip(sigma, blur, strict=True)]
