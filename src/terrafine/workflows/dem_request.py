@@ -58,7 +58,8 @@ class DemRequest:
 
         Returns
         -------
-        Request whose `model` and `product` are set.
+        DemRequest
+            The same request with `model` and `product` set.
         """
         product = resolved.product
         noisy = not product.sensor.exact and resolved.known
