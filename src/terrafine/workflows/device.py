@@ -1,4 +1,4 @@
-"""Where the model of a run computes: the name a user gives, checked without torch, then resolved once."""
+"""The device of a run: the name that a user gives, checked without torch, then resolved once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,20 @@ _NAME = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 
 
 def check_device(device: str, engine: str = "torch") -> None:
-    """Refuse a name that is no device, and a GPU for an engine that runs on the CPU; raises UsageError."""
+    """Check the name of a device, and that the engine can run on it.
+
+    Parameters
+    ----------
+    device
+        A name such as `cuda:0`.
+    engine
+        Library that runs the network.
+
+    Raises
+    ------
+    UsageError
+        If it is not the name of a device, or is a GPU and the engine runs on the CPU.
+    """
     if not isinstance(device, str) or not _NAME.fullmatch(device):
         raise UsageError(f"device {device!r}: expected {DEVICES}")
     if engine != "torch" and device not in ("auto", "cpu"):
@@ -30,12 +43,22 @@ def check_device(device: str, engine: str = "torch") -> None:
 def on_device(run: RunOptions) -> RunOptions:
     """Resolve the device of a run: of this machine, or of the workers of a Dask cluster.
 
+    Parameters
+    ----------
+    run
+        Options of the run.
+
+    Returns
+    -------
+    RunOptions
+        The same options with the name of one device.
+
     Raises
     ------
     UsageError
-        For a device that is not there.
+        If there is no such device.
     JobError
-        Where no Dask scheduler answers.
+        If no Dask scheduler answers.
     """
     if run.engine != "torch":
         return dataclasses.replace(run, device="cpu")
@@ -49,7 +72,18 @@ def on_device(run: RunOptions) -> RunOptions:
 
 
 def device_bytes(device: str) -> int | None:
-    """Free memory that bounds the tiles of a run on that resolved device; None where it is the machine's own."""
+    """Return the free memory of a device that bounds the tiles of a run.
+
+    Parameters
+    ----------
+    device
+        The resolved device.
+
+    Returns
+    -------
+    int or None
+        Bytes; None if the device uses the memory of the machine, or is that of a Dask worker.
+    """
     if not device.startswith("cuda:"):  # the CPU, Apple's GPU, or the GPUs of Dask workers, which are not known here
         return None
     import torch
@@ -60,7 +94,18 @@ def device_bytes(device: str) -> int | None:
 
 
 def device_label(device: str) -> str:
-    """`cuda (NVIDIA A100)`: the resolved device as tags and the summary state it."""
+    """Return a device as tags and the summary state it, such as `cuda (NVIDIA A100)`.
+
+    Parameters
+    ----------
+    device
+        The resolved device.
+
+    Returns
+    -------
+    str
+        Its kind, and its model if it is known.
+    """
     if device == "cpu":
         return device
     from terrafine.nn.device import found_devices
