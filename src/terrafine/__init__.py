@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from terrafine.workflows.radar import map_radar as map_radar
     from terrafine.workflows.train import pack_terrain as pack_terrain
     from terrafine.workflows.train import train as train
+    from terrafine.workflows.view import view as view
 
 _HOME = {
     "Evaluation": "terrafine.workflows.evaluate",
@@ -48,6 +49,7 @@ _HOME = {
     "sharpen_dem": "terrafine.workflows.dem",
     "sharpen_image": "terrafine.workflows.image",
     "train": "terrafine.workflows.train",
+    "view": "terrafine.workflows.view",
 }
 
 __all__ = [
@@ -69,6 +71,7 @@ __all__ = [
     "sharpen_dem",
     "sharpen_image",
     "train",
+    "view",
 ]
 
 

@@ -23,6 +23,7 @@ VERBS = (
     "measure",
     "dataset",
     "export",
+    "view",
 )
 HEAVY = ("torch", "rasterio", "numpy", "scipy", "odc", "tqdm", "PIL", "matplotlib", "xarray", "distributed")
 

@@ -22,14 +22,15 @@ import pytest
 OPTIONS = (
     "--headless",
     "--no-sandbox",
-    "--disable-gpu",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
     "--hide-scrollbars",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--remote-debugging-pipe",
 )
 
@@ -124,7 +125,11 @@ class Page:
 
     def open(self, path: Path) -> None:
         """Load a file and wait until it is drawn."""
-        self._call("Page.navigate", url=path.as_uri())
+        self.visit(path.as_uri())
+
+    def visit(self, address: str) -> None:
+        """Load an address and wait until its documents are there."""
+        self._call("Page.navigate", url=address)
         self.wait("document.readyState === 'complete'")
 
     def wait(self, expression: str, seconds: float = 20.0) -> None:

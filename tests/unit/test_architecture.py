@@ -36,7 +36,9 @@ ALLOWED: dict[str, set[str]] = {
     "training": {"systems", "nn", "physics", "raster"},
     "evaluation": {"raster", "physics"},
     "datasets": {"raster", "physics"},
+    "viewer": {"raster", "physics", "evaluation.nice"},
     "workflows": {
+        "viewer",
         "raster",
         "physics",
         "nn",

@@ -27,6 +27,7 @@ from terrafine.cli.measure import measure
 from terrafine.cli.models import models
 from terrafine.cli.radar import radar
 from terrafine.cli.train import train
+from terrafine.cli.view import view
 from terrafine.errors import TerrafineError
 from terrafine.host import go_offline, of_system
 from terrafine.version import __version__
@@ -104,5 +105,5 @@ def main(debug: bool) -> None:
     go_offline()
 
 
-for _verb in (dem, height, map_, image, radar, models, info, doctor, train, evaluate, measure, dataset, export):
+for _verb in (dem, height, map_, image, radar, models, info, doctor, train, evaluate, measure, dataset, export, view):
     main.add_command(_verb)
