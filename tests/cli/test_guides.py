@@ -11,13 +11,12 @@ import torch
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from tests.support.rasters import write_raster
+from tests.support.weights import write_weights
 
 from terrafine.cli import main
-from terrafine.nn.weights import save
 from terrafine.physics.backscatter import simulate_db
 from terrafine.physics.radar import look_azimuth
 from terrafine.physics.shading import shade_db
-from terrafine.systems import find_system
 
 SIDE, K, CELL = 60, 4, 120.0
 NETWORK = {
@@ -46,14 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder / "elsewhere.tif", db, CELL / K, "vv", west=900_000)
     write(folder / "void.tif", np.full_like(db, np.nan), CELL / K, "vv")
     write(folder / "incidence.tif", np.full_like(db, 38.5), CELL / K, "incidence")
-    system = find_system("pimsr")
-    assert system.build is not None
-    torch.manual_seed(0)
-    net = system.build(NETWORK, K)
-    with torch.no_grad():
-        for p in net.parameters():
-            p.add_(0.05 * torch.randn_like(p))
-    save(folder / "small.safetensors", net.state_dict(), system.describe(net, NETWORK, K))
+    write_weights(folder / "small.safetensors", "pimsr", NETWORK, K, spread=0.05)
     return folder
 
 

@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-import torch
 from click.testing import CliRunner
 from rasterio.transform import from_origin
 from tests.support.rasters import write_raster
+from tests.support.weights import write_weights
 
 from terrafine.cli import main
-from terrafine.nn.weights import save
-from terrafine.systems import find_system
 
 LOCAL = {"width": 4, "depth": 3, "norm": "none", "up": "resize", "head": "linear", "sees": "log", "outputs": 2}
 WHOLE = {"width": 4, "depth": 4, "tile": 32, "normalisation": "shift"}
@@ -40,12 +38,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder / "image.tif", numbers(), ("red", "green", "blue"))
     y, x = np.indices((32, 39))
     write(folder / "coarse.tif", (900 + 20.0 * y + 5 * x).astype(np.float32)[None], ("elevation",), 90.0)
-    system = find_system("sat2dem")
-    assert system.build is not None
     for name, network in (("local", LOCAL | {"normalisation": "relief"}), ("whole", WHOLE)):
-        torch.manual_seed(0)
-        net = system.build(network, 1)
-        save(folder / f"{name}.safetensors", net.state_dict(), system.describe(net, network, 1))
+        write_weights(folder / f"{name}.safetensors", "sat2dem", network, 1)
     return folder
 
 

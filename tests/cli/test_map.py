@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-import torch
 from click.testing import Result
 from tests.support.cli import Run
 from tests.support.rasters import write_raster
+from tests.support.weights import write_weights
 
 import terrafine.systems
 from terrafine.errors import UsageError
 from terrafine.nn.model import RESIDUAL, Tiles
 from terrafine.nn.weights import load, save
 from terrafine.raster.read.content_type import kind_of
-from terrafine.systems import ModelRef, find_system
+from terrafine.systems import ModelRef
 
 NAMES = ("red", "green", "blue", "nir")
 SIZE = {"blocks": 1, "features": 4, "growth": 2}
@@ -82,13 +82,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder / "s2.tif", scene())
     write(folder / "small.tif", scene()[:, :20, :28])
     write(folder / "nir.tif", scene(4)[:, :20, :28], NAMES)
-    system = find_system("jointseg")
     for bands in (3, 4):
-        torch.manual_seed(0)
-        network = {**TINY, "bands": bands}
-        assert system.build is not None
-        net = system.build(network, 10)
-        save(folder / f"{bands}.safetensors", net.state_dict(), system.describe(net, network, 10))
+        write_weights(folder / f"{bands}.safetensors", "jointseg", {**TINY, "bands": bands}, 10)
     return folder
 
 
@@ -262,10 +257,7 @@ def test_the_networks_own_map_and_image_go_through_the_same_door(run: Run, files
 
 
 def test_a_model_without_an_image_of_its_own_makes_none(run: Run, files: Path, tmp_path: Path) -> None:
-    system, network = find_system("jointseg"), {**TINY, "through": "bilinear"}
-    assert system.build is not None
-    net = system.build(network, 10)
-    save(tmp_path / "m.safetensors", net.state_dict(), system.describe(net, network, 10))
+    write_weights(tmp_path / "m.safetensors", "jointseg", {**TINY, "through": "bilinear"}, 10)
     done = run("image", files / "small.tif", tmp_path / "f.tif", "--model", tmp_path / "m.safetensors")
     assert done.exit_code == 2 and "makes no image" in done.output
     assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]

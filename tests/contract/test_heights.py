@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from tests.support.weights import write_weights
 
 from terrafine.errors import NoModelError
 from terrafine.nn.model import Model, Tiles
 from terrafine.nn.system import Options
-from terrafine.nn.weights import save
 from terrafine.systems import find_model, find_system, load_model, system_names
 
 LOCAL = {"width": 4, "depth": 3, "norm": "none", "up": "resize", "head": "linear", "normalisation": "relief"}
@@ -85,12 +87,8 @@ def test_a_network_that_sees_its_whole_tile_says_that_it_is_blended_and_relative
     assert (spec.tiling, spec.relative, spec.tile, spec.halo) == ("blend", True, 32, 16)
 
 
-def test_a_model_of_another_verb_is_refused_by_name(tmp_path: object) -> None:
-    path = f"{tmp_path}/small.safetensors"
-    system = find_system("sat2dem")
-    assert system.build is not None
-    net = system.build(LOCAL, 1)
-    save(path, net.state_dict(), system.describe(net, LOCAL, 1))
+def test_a_model_of_another_verb_is_refused_by_name(tmp_path: Path) -> None:
+    path = write_weights(tmp_path / "small.safetensors", "sat2dem", LOCAL, 1)
     assert load_model(find_model(path, 1, verb="height"))(image(32))["relief"].shape == (1, 32, 32)
     with pytest.raises(NoModelError, match="terrafine dem"):
         find_model("ridgeline", 4, verb="height")

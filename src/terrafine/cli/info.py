@@ -90,9 +90,10 @@ def _pairs(mapping: Mapping[str, Any]) -> str:
 def _raster(path: str) -> str:
     from terrafine.raster.products import resolve_product
     from terrafine.raster.read.content_type import kind_of, open_any
+    from terrafine.raster.read.opened import open_raster
 
-    with open_any(path) as source:
-        kind = kind_of(path)
+    with open_raster(path) as raster, open_any(raster) as source:
+        kind = kind_of(raster)
         lines = [f"kind: {kind}", *_tree(source.describe(), "")]
         if kind == "elevation":
             known = resolve_product(source)

@@ -21,6 +21,14 @@ Mask = NDArray[np.bool_]
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
+class Closable(Protocol):
+    """What holds files open."""
+
+    def close(self) -> None:
+        """Close them."""
+        ...
+
+
 @runtime_checkable
 class Readable(Protocol):
     """Masked windows of named bands on one north-up grid: what statistics, pictures and comparisons need."""
@@ -160,13 +168,13 @@ class RasterSource(Readable, Protocol):
 
 
 @contextlib.contextmanager
-def closed_on_error(source: RasterSource) -> Iterator[None]:
-    """Close a source if the block that prepares it fails.
+def closed_on_error(source: Closable) -> Iterator[None]:
+    """Close a source or an open file if the block that prepares it fails.
 
     Parameters
     ----------
     source
-        A source that is about to be handed on.
+        A source or file that is about to be handed on.
 
     Yields
     ------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from dataclasses import fields as fields_of
 from pathlib import Path
@@ -17,6 +18,7 @@ from terrafine.workflows.step_bar import step_progress
 
 if TYPE_CHECKING:
     from terrafine.evaluation.inputs import Candidates
+    from terrafine.raster.read.opened import OpenRaster
 
 __all__ = ["KINDS", "Evaluation", "evaluate"]
 
@@ -131,26 +133,37 @@ def evaluate(
     named = _named(candidates)
     from terrafine.evaluation.gate import check, load_gates
     from terrafine.evaluation.report import write_report
+    from terrafine.raster.read.content_type import kind_of
+    from terrafine.raster.read.opened import open_raster
 
     gates = load_gates(gate) if gate else []
     if out is not None and Path(out).exists() and not Path(out).is_dir():
         raise OutputError(f"{out}: is a file; expected a folder for the report, or a name that is free")
-    held = _kind(named, reference, kind)
+    if kind not in (None, *KINDS):
+        raise UsageError(f"kind {kind!r}: expected one of {', '.join(KINDS)}")
     drawn: list[Any] = []
-    read_as = _check_bands(held, reading.bands, [*named.values(), reference, *([] if coarse is None else [coarse])])
-    _check_labels([*masks, *([] if classes is None else [classes])], reading.assume_crs)
-    with step_progress(progress) as stepped:
+    with ExitStack() as opened:
+        rasters = {name: opened.enter_context(open_raster(path)) for name, path in named.items()}
+        held = kind or kind_of(next(iter(rasters.values())))
+        truth = [] if Path(reference).suffix.lower() == ".csv" else [opened.enter_context(open_raster(reference))]
+        if kind is None:
+            _refuse_probability([*rasters.values(), *truth])
+        low = None if coarse is None else opened.enter_context(open_raster(coarse))
+        read_as = _check_bands(held, reading.bands, [*rasters.values(), *truth, *([] if low is None else [low])])
+        hidden = [opened.enter_context(open_raster(path)) for path in masks]
+        strata = None if classes is None else opened.enter_context(open_raster(classes))
+        _check_labels([*hidden, *([] if strata is None else [strata])], reading.assume_crs)
         asked = _Asked(
-            named,
-            reference,
-            coarse,
-            masks,
-            classes,
+            rasters,
+            truth[0] if truth else reference,
+            low,
+            hidden,
+            strata,
             class_names,
             given,
             bands=reading.bands,
             heights={"elevation_unit": reading.elevation_unit, "vertical_datum": reading.vertical_datum},
-            common={"assume_crs": reading.assume_crs, "progress": stepped},
+            common={"assume_crs": reading.assume_crs, "progress": opened.enter_context(step_progress(progress))},
             figures=None if out is None else drawn.append,
         )
         results: Any = {"elevation": _elevation, "classes": _classes, "image": _images}[held](asked)
@@ -174,25 +187,18 @@ def _named(candidates: Candidates) -> dict[str, PathLike]:
     return named_candidates(candidates, {"reference", *BASELINE_NAMES})
 
 
-def _kind(named: Mapping[str, PathLike], reference: PathLike, kind: str | None) -> str:
-    """What the files hold: as stated, else as the first candidate's header has it."""
+def _refuse_probability(rasters: Sequence[OpenRaster]) -> None:
     from terrafine.raster.read.content_type import kind_of
 
-    if kind is not None:
-        if kind not in KINDS:
-            raise UsageError(f"kind {kind!r}: expected one of {', '.join(KINDS)}")
-        return kind
-    held = kind_of(next(iter(named.values())))
-    for path in (*named.values(), reference):
-        if Path(path).suffix.lower() != ".csv" and kind_of(path) == "probability":
+    for raster in rasters:
+        if kind_of(raster) == "probability":
             raise UsageError(
-                f"{path}: holds a probability, which cannot be compared; give the class map that was made of it, or "
+                f"{raster}: holds a probability, which cannot be compared; give the class map that was made of it, or "
                 "state what the files are with kind=KIND"
             )
-    return held
 
 
-def _check_bands(held: str, bands: Mapping[str, int] | None, paths: Sequence[PathLike]) -> list[str]:
+def _check_bands(held: str, bands: Mapping[str, int] | None, rasters: Sequence[OpenRaster]) -> list[str]:
     """Notes on the bands read by number; UsageError for a name that is not compared, or that serves no file."""
     from terrafine.raster.read.content_type import unnamed_bands
 
@@ -200,7 +206,7 @@ def _check_bands(held: str, bands: Mapping[str, int] | None, paths: Sequence[Pat
         return []
     if strange := [name for name in bands if name not in _BANDS[held]]:
         raise UsageError(f"band {', '.join(strange)}: {_PLURAL[held]} are compared by {', '.join(_BANDS[held])}")
-    read = {Path(path).name: unnamed_bands(path, bands) for path in paths}
+    read = {Path(path).name: unnamed_bands(path, bands) for path in rasters}
     if not any(read.values()):
         raise UsageError(
             "bands=BANDS is for files of several bands that do not name them, and none of these is one; leave it out"
@@ -212,13 +218,13 @@ def _check_bands(held: str, bands: Mapping[str, int] | None, paths: Sequence[Pat
     ]
 
 
-def _check_labels(paths: Sequence[PathLike], assume_crs: str | None) -> None:
+def _check_labels(rasters: Sequence[OpenRaster], assume_crs: str | None) -> None:
     """Masks and classes open as one band of integers each; bands= is not for them, so no message advises it."""
     from terrafine.raster.read.content_type import open_labels
 
     with advice_for(arguments_of(evaluate) - {"bands"}):
-        for path in paths:
-            open_labels(path, assume_crs).close()
+        for raster in rasters:
+            open_labels(raster, assume_crs)  # it shares the handle of the raster, which its opener closes
 
 
 def _refuse(held: str, given: Mapping[str, Any], **more: Any) -> None:

@@ -6,29 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from affine import Affine
 from tests.support.cases import assert_refused, ground
 from tests.support.cli import terrafine
 from tests.support.rasters import read_band, write_raster
 from tests.support.surfaces import block_means
-
-from terrafine.nn.weights import save
-from terrafine.systems import find_system
-
-
-def foreign(path: Path, system: str, network: dict[str, object], spread: float, scale: int = 2) -> Path:
-    """Weights of a network that nobody trained, far from its first state."""
-    found = find_system(system)
-    assert found.build is not None
-    torch.manual_seed(0)
-    net = found.build(network, scale)
-    with torch.no_grad():
-        for p in net.parameters():
-            p.add_(spread * torch.randn_like(p))
-    save(path, net.state_dict(), found.describe(net, network, scale))
-    return path
-
+from tests.support.weights import write_weights
 
 SMALL = {"channels": 8, "blocks": [1, 0], "deep_channels": 0, "deep_blocks": 0}
 # A share of the relief in metres; block means of float32 heights of 9,000 m have steps of 0.001 m.
@@ -53,7 +36,7 @@ def test_block_means_are_kept_on_any_cell_size_or_nothing_is_published(
 
 @pytest.mark.parametrize("spread", [0.01, 0.3, 3.0, 100.0])
 def test_foreign_weights_keep_block_means_or_publish_nothing(spread: float, tmp_path: Path) -> None:
-    weights = foreign(tmp_path / "w.safetensors", "ridgeline", SMALL, spread)
+    weights = write_weights(tmp_path / "w.safetensors", "ridgeline", SMALL, 2, spread)
     z = ground().astype(np.float32)
     source, out = write_raster(tmp_path / "a.tif", z), tmp_path / "o.tif"
     result = terrafine("dem", source, out, "--scale", 2, "--model", weights, "--quiet")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.paths import open_files
 from tests.support.rasters import heights, write_raster
 
 from terrafine.errors import BandError
@@ -57,12 +58,6 @@ def array(folder: Path) -> RasterSource:
 SOURCES = (dem, mosaic, aligned, image, guided, array)
 
 
-def handles(folder: Path) -> list[str]:
-    """Files below a folder that this process holds open."""
-    links = Path("/proc/self/fd").iterdir()
-    return [to for link in links if link.is_symlink() and (to := str(link.readlink())).startswith(str(folder))]
-
-
 @pytest.mark.parametrize("opened", SOURCES)
 def test_every_source_offers_the_protocol(opened: Callable[[Path], RasterSource], tmp_path: Path) -> None:
     with opened(tmp_path) as source:
@@ -87,8 +82,8 @@ def test_leaving_the_block_gives_every_handle_back(opened: Callable[[Path], Rast
         source.read(next(iter(source.bands)), slice(0, 4), slice(0, 4))
         for name in source.guides:
             source.read_guide(name, slice(0, 4), slice(0, 4))
-        assert bool(handles(tmp_path)) == (opened is not array)
-    assert handles(tmp_path) == []
+        assert bool(open_files(tmp_path)) == (opened is not array)
+    assert open_files(tmp_path) == []
 
 
 @pytest.mark.parametrize("opened", SOURCES)
@@ -113,16 +108,16 @@ def test_other_bands_of_open_files_are_read_without_opening_them_again(tmp_path:
     stack = np.stack([heights((40, 40)), np.full((40, 40), 2.0, np.float32)])
     path = write_raster(tmp_path / "two.tif", stack, names=("elevation", "elevation_sigma"))
     with open_source(path) as source:
-        before = handles(tmp_path)
+        before = open_files(tmp_path)
         with source.with_bands(("elevation", "elevation_sigma")) as both:
-            assert len(handles(tmp_path)) == len(before) == 1
+            assert len(open_files(tmp_path)) == len(before) == 1
             assert both.read("elevation_sigma", slice(0, 2), slice(0, 2))[0].tolist() == [[2, 2], [2, 2]]
             assert both.shape == source.shape and both.geobox == source.geobox
-        assert handles(tmp_path) == []
+        assert open_files(tmp_path) == []
         assert source.read("elevation", slice(0, 2), slice(0, 2))[1].all()
         with pytest.raises(BandError, match="vv"):
             source.with_bands(("elevation", "vv"))
-    assert handles(tmp_path) == []
+    assert open_files(tmp_path) == []
 
 
 def test_a_source_that_is_refused_is_closed(tmp_path: Path) -> None:
@@ -142,4 +137,4 @@ def test_a_source_that_is_refused_is_closed(tmp_path: Path) -> None:
             source, 2, {"vv": [write_raster(tmp_path / "vv.tif", heights((40, 40)))]}, azimuth=1.0, incidence=38.5
         )
     source.close()
-    assert handles(tmp_path) == []
+    assert open_files(tmp_path) == []

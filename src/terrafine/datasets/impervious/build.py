@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -17,12 +17,12 @@ import numpy as np
 
 from terrafine.datasets.impervious.fine_image import FineImage
 from terrafine.datasets.impervious.index import FORMAT, UnlistedColours, image_folders, index_of, notes_of, write_index
-from terrafine.datasets.impervious.inputs import Regions, histograms, open_images
+from terrafine.datasets.impervious.inputs import histograms, open_images
 from terrafine.datasets.impervious.options import SCALE, STORED, DatasetFields, DatasetOptions, merged
 from terrafine.datasets.impervious.sites import SampleSite, choose_sites, split_sites
 from terrafine.errors import DataError, OutputError, UsageError
 from terrafine.raster.read.content_type import open_labels
-from terrafine.raster.read.labels import UNKNOWN
+from terrafine.raster.read.labels import UNKNOWN, LabelRaster
 from terrafine.raster.read.source import open_source
 from terrafine.raster.write.small_image import write_patch
 
@@ -103,7 +103,7 @@ def _prepared(images: list[Path], labels: list[Path], options: DatasetOptions, s
     """Every image opened, its histogram matched and its coarse image registered."""
     real = None
     if options.coarse is not None:
-        real = sources.enter_context(closing(open_source(options.coarse, want=tuple(options.bands), check_range=False)))
+        real = sources.enter_context(open_source(options.coarse, want=tuple(options.bands), check_range=False))
     like = None if options.histogram_of is None else histograms(options)
     fine = open_images(images, labels, options, sources)
     for image in fine:
@@ -120,7 +120,7 @@ def _selected(
     """Sites that are sampled, the split of each, the spacing reached in each region, and notes."""
     strata = None
     if options.regions is not None:
-        strata = Regions(sources.enter_context(closing(open_labels(options.regions))))
+        strata = sources.enter_context(LabelRaster(open_labels(options.regions), (), ()))
     candidates = [s for i, image in enumerate(fine) for s in image.sites(i, options.side, options.block_m, strata)]
     if not candidates:
         raise DataError(

@@ -17,7 +17,7 @@ from terrafine.physics.histogram import match_histogram, matching_curve
 from terrafine.physics.sensor_model import Sensor, psf_sigma, simulate
 from terrafine.raster.metric_grid import coarser, earth_position
 from terrafine.raster.read.aligned import align_to
-from terrafine.raster.read.labels import UNKNOWN
+from terrafine.raster.read.labels import UNKNOWN, LabelRaster
 from terrafine.raster.read.source import Source
 from terrafine.raster.warp.registration import Offset, estimate_offset
 from terrafine.raster.warp.resample import block_mean, fill_voids
@@ -115,7 +115,7 @@ class FineImage:
     def __post_init__(self) -> None:
         self._aligned = align_to(self.source, self.grid)
 
-    def sites(self, index: int, side: int, block_m: float, regions: Any) -> list[SampleSite]:
+    def sites(self, index: int, side: int, block_m: float, regions: LabelRaster | None) -> list[SampleSite]:
         """Find the squares of a lattice from the grid's corner where image and labels are known.
 
         Parameters
@@ -158,8 +158,8 @@ class FineImage:
         label = self.label(self.grid[rows, cols])
         return bool((label != UNKNOWN).mean() >= 0.5)
 
-    def _region(self, regions: Any, here: Any) -> str:
-        values = regions.burn(here)
+    def _region(self, regions: LabelRaster, here: Any) -> str:
+        values = regions.numbers(here)
         return str(int(values[values.shape[0] // 2, values.shape[1] // 2]))
 
     def label(self, grid: Any) -> NDArray[np.uint8]:

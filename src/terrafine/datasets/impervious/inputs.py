@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,43 +13,15 @@ from terrafine.datasets.impervious.label_folder import LabelFolder
 from terrafine.datasets.impervious.options import SCALE, DatasetOptions
 from terrafine.errors import DataError
 from terrafine.raster.metric_grid import metre_grid
-from terrafine.raster.read.labels import LabelRaster, open_label_raster
+from terrafine.raster.read.labels import open_label_raster
 from terrafine.raster.read.rasterize import read_shapes
-from terrafine.raster.read.source import Source, open_source
+from terrafine.raster.read.source import open_source
 
-__all__ = ["Regions", "histograms", "open_images"]
+__all__ = ["histograms", "open_images"]
 
 _VECTORS = {".geojson", ".json", ".gpkg", ".shp", ".fgb", ".parquet"}
 _FULL_SCALE = {"uint8": 255.0, "uint16": 10_000.0, "int16": 10_000.0}
 _HISTOGRAM_SIDE = 4096  # cells along the window of an image whose histogram is taken
-
-
-class Regions:
-    """Strata from the integers of a raster.
-
-    Parameters
-    ----------
-    source
-        The raster.
-    """
-
-    def __init__(self, source: Source) -> None:
-        self._raster = LabelRaster(source, (), ())
-
-    def burn(self, geobox: Any) -> Any:
-        """Resample the strata to a grid.
-
-        Parameters
-        ----------
-        geobox
-            Grid.
-
-        Returns
-        -------
-        Any
-            int64 (y, x), −1 where nodata.
-        """
-        return self._raster.numbers(geobox)
 
 
 def open_images(images: list[Path], labels: list[Path], options: DatasetOptions, sources: ExitStack) -> list[FineImage]:
@@ -82,8 +54,9 @@ def open_images(images: list[Path], labels: list[Path], options: DatasetOptions,
 
 def _open_image(path: Path, labels: list[Path | LabelFolder], options: DatasetOptions, sources: ExitStack) -> FineImage:
     size, bands = options.pixel_size_m, tuple(options.bands)
-    source = open_source(path, want=bands, bands=options.band_numbers, check_range=False, pixel_size_m=size)
-    sources.enter_context(closing(source))
+    source = sources.enter_context(
+        open_source(path, want=bands, bands=options.band_numbers, check_range=False, pixel_size_m=size)
+    )
     grid = metre_grid(source)
     found: list[Labels] = []
     for label in labels:
@@ -91,9 +64,7 @@ def _open_image(path: Path, labels: list[Path | LabelFolder], options: DatasetOp
             found.append(read_shapes(label, None if grid.crs is None else grid.crs.to_wkt(), options.road_widths))
         else:
             file = label.raster_of(path) if isinstance(label, LabelFolder) else label
-            raster = open_label_raster(file, options.impervious, options.unknown, size)
-            sources.enter_context(closing(raster.source))
-            found.append(raster)
+            found.append(sources.enter_context(open_label_raster(file, options.impervious, options.unknown, size)))
     full_scale = options.full_scale
     if full_scale is None:
         dtype = str(next(iter(source.describe()["bands"].values()))["dtype"])
@@ -126,7 +97,7 @@ def histograms(options: DatasetOptions) -> dict[str, Any]:
     path, out = options.histogram_of, {}
     if path is None:
         return {}
-    with closing(open_source(path, want=tuple(options.bands), check_range=False)) as source:
+    with open_source(path, want=tuple(options.bands), check_range=False) as source:
         size = [min(n, _HISTOGRAM_SIDE) for n in source.shape]
         for band in options.bands:
             values, valid = source.read(band, slice(0, size[0]), slice(0, size[1]))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from terrafine.errors import DataError
-from terrafine.raster.read.content_type import is_raster
+from terrafine.raster.read.opened import OpenRaster, open_if_raster
 
 __all__ = ["LabelFolder"]
 
@@ -44,8 +45,8 @@ class LabelFolder:
         if not self._files:
             raise DataError(f"{folder}: holds no file besides the images; expected rasters named as the images are")
 
-    def raster_of(self, image: Path) -> Path:
-        """Find the raster with the image's stem that shares the deepest folder with it.
+    def raster_of(self, image: Path) -> OpenRaster:
+        """Open the raster with the image's stem that shares the deepest folder with it.
 
         Parameters
         ----------
@@ -54,8 +55,8 @@ class LabelFolder:
 
         Returns
         -------
-        Path
-            Path of the raster.
+        OpenRaster
+            The open raster.
 
         Raises
         ------
@@ -63,7 +64,17 @@ class LabelFolder:
             Where there is none, there are several, or it is nearer to another image of that stem.
         """
         named = sorted(self._files.get(image.stem, []))
-        found = [path for path in named if is_raster(path)]
+        with ExitStack() as opened:
+            rasters = {path: opened.enter_context(raster) for path in named if (raster := open_if_raster(path))}
+            chosen = self._nearest(image, named, list(rasters))
+            opened.pop_all()
+        for path, raster in rasters.items():
+            if path != chosen:
+                raster.close()
+        return rasters[chosen]
+
+    def _nearest(self, image: Path, named: Sequence[Path], found: Sequence[Path]) -> Path:
+        """Which of the rasters `found`, among all files `named` so, is meant; raises DataError."""
         wanted = f"expected a raster of labels named {image.stem}, as {image} is"
         if not found:
             seen = f"{_listed(named)}, none of which GDAL opens as a raster" if named else "nothing of that name"

@@ -26,6 +26,7 @@ from terrafine.evaluation.results import Figures
 from terrafine.evaluation.surfaces import Readable, same_grid
 from terrafine.raster import vertical
 from terrafine.raster.read.content_type import open_labels
+from terrafine.raster.read.opened import open_raster
 from terrafine.raster.read.source import Source
 
 __all__ = ["Options", "compare"]
@@ -100,8 +101,11 @@ def compare(
     chosen = replace(options or Options(), **fields)
     named = named_candidates(candidates, {"reference", *BASELINE_NAMES})
     reading = Reading(assume_crs, elevation_unit, vertical_datum, bands)
-    units = unit_notes([*named.values(), reference, *([] if coarse is None else [coarse])], reading)
     with ExitStack() as stack:
+        named = {name: stack.enter_context(open_raster(path)) for name, path in named.items()}
+        reference = stack.enter_context(open_raster(reference))
+        coarse = None if coarse is None else stack.enter_context(open_raster(coarse))
+        units = unit_notes([*named.values(), reference, *([] if coarse is None else [coarse])], reading)
         truth = stack.enter_context(open_surface(reference, reading))
         opened = {
             name: stack.enter_context(open_surface(path, reading, sigma=chosen.uncertainty))

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from terrafine.errors import UsageError
 from terrafine.evaluation.inputs import PathLike
-from terrafine.raster.read.content_type import described_bands, stated_unit_m, unnamed_bands
+from terrafine.raster.protocol import closed_on_error
+from terrafine.raster.read.content_type import stated_unit_m, unnamed_bands
+from terrafine.raster.read.opened import open_raster, read_header
 from terrafine.raster.read.source import Source, open_source
 from terrafine.raster.units import unit_factor
 
@@ -46,7 +48,7 @@ def holds_relief(path: PathLike) -> bool:
     bool
         True if a band is described `relief` and none `elevation`.
     """
-    names = described_bands(path)
+    names = read_header(path).descriptions
     return "relief" in names and "elevation" not in names
 
 
@@ -112,23 +114,25 @@ def open_surface(path: PathLike, reading: Reading, *, sigma: bool = False) -> So
     SourceError, BandError, GridError, DatumError
         As `open_source`; GridError for heights of unstated unit under a CRS that is not in metres.
     """
-    names = described_bands(path)
-    heights = "relief" if holds_relief(path) else "elevation"
-    want = ["elevation"]
-    if sigma and {heights, f"{heights}_sigma"} <= set(names):
-        want.append("elevation_sigma")
-    numbers: dict[str, int] | None = None
-    if heights == "relief":
-        numbers = {name: names.index(name.replace("elevation", "relief")) + 1 for name in want}
-    elif stated := unnamed_bands(path, reading.bands):
-        numbers = stated
-        want += [name for name in ("elevation_sigma",) if sigma and name in stated]
-    unit = reading.elevation_unit if stated_unit_m(path, heights) is None else None
-    return open_source(
-        path,
-        bands=numbers,
-        want=want,
-        assume_crs=reading.assume_crs,
-        elevation_unit=unit,
-        vertical_datum=reading.vertical_datum,
-    )
+    raster = open_raster(path)
+    with closed_on_error(raster):
+        names = raster.header.descriptions
+        heights = "relief" if holds_relief(raster) else "elevation"
+        want = ["elevation"]
+        if sigma and {heights, f"{heights}_sigma"} <= set(names):
+            want.append("elevation_sigma")
+        numbers: dict[str, int] | None = None
+        if heights == "relief":
+            numbers = {name: names.index(name.replace("elevation", "relief")) + 1 for name in want}
+        elif stated := unnamed_bands(raster, reading.bands):
+            numbers = stated
+            want += [name for name in ("elevation_sigma",) if sigma and name in stated]
+        unit = reading.elevation_unit if stated_unit_m(raster, heights) is None else None
+        return open_source(
+            raster,
+            bands=numbers,
+            want=want,
+            assume_crs=reading.assume_crs,
+            elevation_unit=unit,
+            vertical_datum=reading.vertical_datum,
+        )

@@ -21,7 +21,9 @@ from terrafine.evaluation.images.options import Options
 from terrafine.evaluation.images.record import Inputs, results
 from terrafine.evaluation.inputs import Candidates, PathLike, Progress, named_candidates
 from terrafine.evaluation.surfaces import Readable, aligned, scale_between
+from terrafine.raster.read.choose import has_band
 from terrafine.raster.read.content_type import unnamed_bands
+from terrafine.raster.read.opened import OpenRaster, open_raster
 from terrafine.raster.read.source import Source, open_source
 from terrafine.raster.warp.resample import back_project, upsample
 
@@ -103,10 +105,12 @@ def compare(
     """
     chosen = replace(options or Options(), **fields)
     named = named_candidates(candidates, ("reference", "coarse", "bicubic", "back_projected"))
-    bands = _common_bands([*named.values(), reference, coarse], assume_crs, numbers)
-    opener = partial(_open, bands=bands, assume_crs=assume_crs, numbers=numbers)
     with ExitStack() as stack:
-        opened = {name: stack.enter_context(opener(path)) for name, path in named.items()}
+        files = {name: stack.enter_context(open_raster(path)) for name, path in named.items()}
+        reference, coarse = (stack.enter_context(open_raster(path)) for path in (reference, coarse))
+        bands = _common_bands([*files.values(), open_raster(reference), open_raster(coarse)], numbers)
+        opener = partial(_open, bands=bands, assume_crs=assume_crs, numbers=numbers)
+        opened = {name: stack.enter_context(opener(file)) for name, file in files.items()}
         truth = stack.enter_context(opener(reference))
         low = stack.enter_context(opener(coarse))
         k = _scale(opened, low, named, coarse)
@@ -134,18 +138,13 @@ def compare(
         return results(parts, inputs, chosen)
 
 
-def _common_bands(paths: list[PathLike], assume_crs: str | None, numbers: Mapping[str, int] | None) -> tuple[str, ...]:
-    found = []
-    for band in _COLOURS:
-        try:
-            for path in paths:
-                _open(path, (band,), assume_crs, numbers).close()
-        except BandError:
-            continue
-        found.append(band)
+def _common_bands(rasters: list[OpenRaster], numbers: Mapping[str, int] | None) -> tuple[str, ...]:
+    found = [
+        band for band in _COLOURS if all(has_band(raster, band, unnamed_bands(raster, numbers)) for raster in rasters)
+    ]
     if len(found) < 2:
         raise BandError(
-            f"{', '.join(map(str, paths))}: found {len(found)} of red, green, blue and nir named in all; expected at "
+            f"{', '.join(map(str, rasters))}: found {len(found)} of red, green, blue and nir named in all; expected at "
             'least two. Say which they are with bands={"red": 1, "green": 2}, or name them as band descriptions'
         )
     return tuple(found)

@@ -14,8 +14,9 @@ from rasterio.enums import ColorInterp, MaskFlags
 from terrafine.errors import BandError
 from terrafine.raster.bands import BANDS
 from terrafine.raster.read import integrity
+from terrafine.raster.read.opened import OpenRaster
 
-__all__ = ["BandFacts", "choose_bands", "physical_values"]
+__all__ = ["BandFacts", "choose_bands", "has_band", "physical_values"]
 
 _LISTED = 8  # largest number of bands that a message names
 
@@ -81,6 +82,30 @@ def choose_bands(
     """
     index = _choose(handle, name, want, bands)
     return {band: _facts(handle, name, i, nodata, index.values()) for band, i in index.items()}
+
+
+def has_band(raster: OpenRaster, band: str, bands: Mapping[str, int] | None = None) -> bool:
+    """Return whether a file offers a band of that name.
+
+    Parameters
+    ----------
+    raster
+        The open file.
+    band
+        Name of the band.
+    bands
+        Name to band number where descriptions do not identify them.
+
+    Returns
+    -------
+    bool
+        True by number, by description or by colour, and for the only band of a file.
+    """
+    try:
+        choose_bands(raster.dataset, raster.path, (band,), bands, None)
+    except BandError:
+        return False
+    return True
 
 
 def physical_values(

@@ -10,14 +10,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from pyproj import CRS
-from rasterio.enums import ColorInterp
-from rasterio.errors import RasterioError
 
-from terrafine.errors import BandError, GridError, SourceError
-from terrafine.raster import gdal
+from terrafine.errors import BandError, GridError
 from terrafine.raster.bands import BANDS
 from terrafine.raster.crs import vertical_unit
-from terrafine.raster.read.file import open_quietly
+from terrafine.raster.protocol import closed_on_error
+from terrafine.raster.read.opened import Header, open_raster, read_header
 from terrafine.raster.read.source import Source, open_source
 from terrafine.raster.units import height_unit, is_unstated
 
@@ -26,8 +24,6 @@ __all__ = [
     "Kind",
     "class_names",
     "colour_table",
-    "described_bands",
-    "is_raster",
     "kind_of",
     "open_any",
     "open_labels",
@@ -69,47 +65,20 @@ def kind_of(path: PathLike) -> Kind:
     SourceError
         If GDAL cannot open the file.
     """
-    try:
-        with gdal.environment(), open_quietly(os.fspath(path)) as file:
-            said = [(d or "").strip().lower() for d in file.descriptions]
-            colours = list(file.colorinterp)
-            if "class" in said or ColorInterp.palette in colours or CLASS_NAMES in file.tags(ns="TERRAFINE"):
-                return "classes"
-            if "elevation" in said:
-                return "elevation"
-            if _SHARE in said:
-                at = said.index(_SHARE)
-                stated = (file.units[at] or "").strip() == "1" or file.dtypes[at].startswith("float")
-                return "probability" if stated else "classes"
-            seen = {c.name for c in colours} | set(said)
-            if len(_COLOURS & seen) >= 2:
-                return "image"
-            bare = said[0] not in BANDS and not (file.units[0] or "").strip()
-            return "classes" if file.count == 1 and file.dtypes[0] in ("uint8", "int8") and bare else "elevation"
-    except RasterioError as error:
-        raise SourceError(
-            f"{path}: not a raster that GDAL can open ({error}); expected for example a GeoTIFF"
-        ) from None
-
-
-def described_bands(path: PathLike) -> tuple[str, ...]:
-    """Return the band descriptions of a file in lower case.
-
-    Parameters
-    ----------
-    path
-        A raster file.
-
-    Returns
-    -------
-    tuple of str
-        "" for a band without description; empty if GDAL cannot open the file.
-    """
-    try:
-        with gdal.environment(), open_quietly(os.fspath(path)) as file:
-            return tuple((d or "").strip().lower() for d in file.descriptions)
-    except RasterioError:
-        return ()
+    header = read_header(path)
+    said = header.descriptions
+    if "class" in said or "palette" in header.colours or CLASS_NAMES in header.tags:
+        return "classes"
+    if "elevation" in said:
+        return "elevation"
+    if _SHARE in said:
+        at = said.index(_SHARE)
+        stated = header.units[at] == "1" or header.dtypes[at].startswith("float")
+        return "probability" if stated else "classes"
+    if len(_COLOURS & {*header.colours, *said}) >= 2:
+        return "image"
+    bytes_alone = header.count == 1 and header.dtypes[0] in ("uint8", "int8")
+    return "classes" if bytes_alone and said[0] not in BANDS and not header.units[0] else "elevation"
 
 
 def unnamed_bands(path: PathLike, bands: Mapping[str, int] | None) -> dict[str, int]:
@@ -132,7 +101,7 @@ def unnamed_bands(path: PathLike, bands: Mapping[str, int] | None) -> dict[str, 
     SourceError
         If the file may not be read.
     """
-    names = described_bands(path) if bands else ()
+    names = read_header(path).descriptions if bands else ()
     return {name: n for name, n in (bands or {}).items() if len(names) > 1 and name not in names}
 
 
@@ -149,15 +118,16 @@ def stated_unit_m(path: PathLike, band: str = "elevation") -> float | None:
     Returns
     -------
     float or None
-        None if the file states no unit, an unknown one or two that contradict each other, and if GDAL cannot open it.
+        None if the file states no unit, an unknown one or two that contradict each other.
+
+    Raises
+    ------
+    SourceError
+        If the file may not be read, or GDAL cannot open it.
     """
-    try:
-        with gdal.environment(), open_quietly(os.fspath(path)) as file:
-            names = [(d or "").strip().lower() for d in file.descriptions]
-            unit = file.units[names.index(band) if band in names else 0] or ""
-            crs = None if file.crs is None else CRS.from_user_input(file.crs.to_wkt())
-    except RasterioError:
-        return None
+    header = read_header(path)
+    unit = header.units[header.descriptions.index(band) if band in header.descriptions else 0]
+    crs = None if header.crs is None else CRS.from_user_input(header.crs)
     if is_unstated(unit) and (crs is None or vertical_unit(crs) is None):
         return None
     try:
@@ -195,10 +165,16 @@ def open_labels(
     SourceError, BandError, GridError
         As `open_source`.
     """
-    number = unnamed_bands(path, bands) or ({"class": 1} if len(described_bands(path)) == 1 else None)
-    return open_source(
-        path, want=("class",), bands=number, check_range=False, assume_crs=assume_crs, pixel_size_m=pixel_size_m
-    )
+    raster = open_raster(path)
+    with closed_on_error(raster):
+        return open_source(
+            raster,
+            want=("class",),
+            bands=unnamed_bands(raster, bands) or ({"class": 1} if raster.header.count == 1 else None),
+            check_range=False,
+            assume_crs=assume_crs,
+            pixel_size_m=pixel_size_m,
+        )
 
 
 def whole_numbers(path: PathLike, values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -232,51 +208,26 @@ def whole_numbers(path: PathLike, values: NDArray[np.float32], valid: NDArray[np
     return whole.astype(np.int64)
 
 
-def colour_table(path: PathLike) -> NDArray[np.int64] | None:
+def colour_table(header: Header) -> NDArray[np.int64] | None:
     """Return the colours of a file with a colour table.
 
     Parameters
     ----------
-    path
-        A raster file; `open_labels` opens its numbers.
+    header
+        The header of the file; `open_labels` opens its numbers.
 
     Returns
     -------
     ndarray of int64, (number,) or None
-        The colour 0xRRGGBB of each number, -1 where it is transparent or absent. None if the file has no colour table,
-        or GDAL cannot open it.
+        The colour 0xRRGGBB of each number, -1 where it is transparent or absent. None if the file has no colour table.
     """
-    try:
-        with gdal.environment(), open_quietly(os.fspath(path)) as file:
-            if file.count != 1 or file.colorinterp[0] != ColorInterp.palette or file.dtypes[0] not in _PAINTED:
-                return None
-            table = np.full(np.iinfo(file.dtypes[0]).max + 1, -1, np.int64)
-            for number, (red, green, blue, alpha) in file.colormap(1).items():
-                if alpha:
-                    table[number] = (red << 16) | (green << 8) | blue
-            return table
-    except RasterioError:
-        return None  # opening the file for reading reports the error
-
-
-def is_raster(path: PathLike) -> bool:
-    """Return whether GDAL opens a file as a raster with bands.
-
-    Parameters
-    ----------
-    path
-        Any file.
-
-    Returns
-    -------
-    bool
-        False also for a file without bands.
-    """
-    try:
-        with gdal.environment(), open_quietly(os.fspath(path)) as file:
-            return bool(file.count)
-    except RasterioError:
-        return False
+    if header.palette is None or header.dtypes[0] not in _PAINTED:
+        return None
+    table = np.full(np.iinfo(header.dtypes[0]).max + 1, -1, np.int64)
+    for number, (red, green, blue, alpha) in header.palette.items():
+        if alpha:
+            table[number] = (red << 16) | (green << 8) | blue
+    return table
 
 
 def open_any(path: PathLike) -> Source:
@@ -297,15 +248,15 @@ def open_any(path: PathLike) -> Source:
     SourceError, BandError, GridError, DatumError
         As `open_source`.
     """
-    kind = kind_of(path)
-    with gdal.environment(), open_quietly(os.fspath(path)) as file:
-        said = [(d or "").strip().lower() for d in file.descriptions]
-    want = tuple(dict.fromkeys(d for d in said if d in BANDS))
-    if kind == "classes" and not want:
-        return open_labels(path)
-    if not want:
-        want = ("red", "green", "blue") if kind == "image" else ("elevation",)
-    return open_source(path, want=want, check_range=kind == "elevation", unit_required=False)
+    raster = open_raster(path)
+    with closed_on_error(raster):
+        kind = kind_of(raster)
+        want = tuple(dict.fromkeys(d for d in raster.header.descriptions if d in BANDS))
+        if kind == "classes" and not want:
+            return open_labels(raster)
+        if not want:
+            want = ("red", "green", "blue") if kind == "image" else ("elevation",)
+        return open_source(raster, want=want, check_range=kind == "elevation", unit_required=False)
 
 
 def class_names(source: Source) -> dict[int, str]:

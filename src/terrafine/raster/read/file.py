@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,21 +11,20 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from terrafine.errors import GridError, SourceError
-from terrafine.raster import gdal, grid
+from terrafine.raster import grid
 from terrafine.raster.crs import horizontal
-from terrafine.raster.read import integrity
 from terrafine.raster.read.choose import BandFacts, choose_bands, physical_values
-from terrafine.raster.read.vet import Opening, vet
+from terrafine.raster.read.opened import OpenRaster, open_raster
 from terrafine.raster.units import height_unit
 
 HEIGHTS = ("elevation", "relief")
 """Bands in a unit of height; their standard errors begin with the same words."""
 
-__all__ = ["RasterFile", "Stated", "open_file", "open_quietly"]
+__all__ = ["RasterFile", "Stated", "open_file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +54,12 @@ class Stated:
 
 @dataclass(slots=True)
 class RasterFile:
-    """The description of one file and its handle, opened on demand; windows are north-up whatever the file's row order.
-
-    Pickled without its handle.
+    """The description of bands of one open file; windows are north-up whatever the file's row order.
 
     Attributes
     ----------
-    path, opening
-        The file, and how it is opened.
+    path
+        The file.
     transform, shape, crs
         Its grid, north-up; CRS may be None.
     facts
@@ -79,14 +74,13 @@ class RasterFile:
         Name of the GDAL driver.
     area_or_point
         `Area` or `Point`: what a pixel value refers to.
-    parts
-        All files that GDAL reads for it.
     stated
         What the caller states about it.
+    raster
+        The open file, shared by all that read bands of it.
     """
 
     path: str
-    opening: Opening
     transform: Affine
     shape: tuple[int, int]
     crs: CRS | None
@@ -97,28 +91,17 @@ class RasterFile:
     tags: dict[str, str]
     driver: str
     area_or_point: str
-    parts: tuple[str, ...]
     stated: Stated
-    _handle: Any = None
-    _lock: Any = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = {name: getattr(self, name) for name in self.__slots__}
-        return {**state, "_handle": None, "_lock": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
-            setattr(self, name, value)
-        self._lock = threading.Lock()
+    raster: OpenRaster
 
     def close(self) -> None:
         """Close the handle; a later read opens the file again."""
-        if self._handle is not None:
-            self._handle.close()
-            self._handle = None
+        self.raster.close()
 
-    def with_bands(self, want: Sequence[str], bands: Mapping[str, int] | None) -> RasterFile:
-        """Return the same open file with other bands; it takes over the handle.
+    def with_bands(
+        self, want: Sequence[str], bands: Mapping[str, int] | None, nodata: float | None = None
+    ) -> RasterFile:
+        """Return the same open file with other bands; both share the handle.
 
         Parameters
         ----------
@@ -126,6 +109,8 @@ class RasterFile:
             Names of the bands.
         bands
             Name to band number.
+        nodata
+            Nodata value that overrides the file's own; by default as this one has it.
 
         Returns
         -------
@@ -139,17 +124,9 @@ class RasterFile:
         GridError
             If the unit of its heights is not identifiable.
         """
-        with self._lock:
-            handle = self._open()
-            facts, unit, factor = _bands(handle, self.path, want, bands, self.crs, self.stated)
-            self._handle = None
-        return replace(self, facts=facts, unit=unit, factor=factor, _handle=handle, _lock=threading.Lock())
-
-    def _open(self) -> Any:
-        if self._handle is None:
-            with gdal.environment():  # takes milliseconds, so not around every read
-                self._handle = _open(self.opening)
-        return self._handle
+        stated = self.stated if nodata is None else replace(self.stated, nodata=nodata)
+        facts, unit, factor = _bands(self.raster.dataset, self.path, want, bands, self.crs, stated)
+        return replace(self, facts=facts, unit=unit, factor=factor, stated=stated)
 
     def read(self, name: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Read a window inside the file.
@@ -177,10 +154,7 @@ class RasterFile:
         top = height - rows.stop if self.south_up else rows.start
         window = Window(cols.start, top, cols.stop - cols.start, rows.stop - rows.start)
         try:
-            with self._lock:
-                handle = self._open()
-                raw = handle.read(fact.index, window=window)
-                mask = handle.read_masks(fact.index, window=window) if fact.mask_band else None
+            raw, mask = self.raster.read(fact.index, window, masked=fact.mask_band)
         except (RasterioError, OSError) as error:
             cause = error.__cause__ or error
             raise SourceError(
@@ -190,35 +164,6 @@ class RasterFile:
         if self.south_up:
             raw, mask = raw[::-1], None if mask is None else mask[::-1]
         return physical_values(raw, mask, fact, self.factor if name.startswith(HEIGHTS) else 1.0)
-
-
-def open_quietly(path: str) -> Any:
-    """Open a file with rasterio after the checks of `vet`, without a warning if it is not georeferenced.
-
-    Parameters
-    ----------
-    path
-        The file.
-
-    Returns
-    -------
-    rasterio.DatasetReader
-        The open dataset.
-
-    Raises
-    ------
-    SourceError
-        If it may not be read.
-    RasterioError
-        If GDAL cannot open it.
-    """
-    return _open(vet(path))
-
-
-def _open(opening: Opening) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return opening.open()
 
 
 def open_file(
@@ -232,7 +177,7 @@ def open_file(
     Parameters
     ----------
     path
-        Anything that GDAL opens.
+        Anything that GDAL opens, or a file that is open.
     want
         Names of the bands to read.
     bands
@@ -254,37 +199,16 @@ def open_file(
     BandError
         If a band is absent, ambiguous or of an unsuitable type.
     """
-    name = os.fspath(path)
-    opening = vet(name)
-    integrity.check_whole(name)
+    raster = open_raster(path)
     try:
-        with gdal.environment():
-            handle = _open(opening)
-            parts = tuple(handle.files)
-            for part in parts:
-                if part != name:
-                    integrity.check_whole(part)
-            integrity.check_blocks(handle, name)
-    except RasterioError as error:
-        raise SourceError(
-            f"{name}: not a raster that GDAL can open ({error}); expected for example a GeoTIFF, VRT or .hgt"
-        ) from None
-    try:
-        return _describe(handle, name, opening, parts, want, bands, stated)
+        return _describe(raster, want, bands, stated)
     except BaseException:
-        handle.close()
+        raster.close()
         raise
 
 
-def _describe(
-    handle: Any,
-    name: str,
-    opening: Opening,
-    parts: tuple[str, ...],
-    want: Sequence[str],
-    bands: Mapping[str, int] | None,
-    stated: Stated,
-) -> RasterFile:
+def _describe(raster: OpenRaster, want: Sequence[str], bands: Mapping[str, int] | None, stated: Stated) -> RasterFile:
+    name, handle = raster.path, raster.dataset
     if handle.count == 0:
         raise SourceError(
             f"{name}: holds {len(handle.subdatasets)} subdatasets and no bands of its own; name one of the subdatasets"
@@ -307,10 +231,8 @@ def _describe(
     shape = (int(handle.height), int(handle.width))
     grid.check_grid(name, transform, shape, None if crs is None else horizontal(crs), stated.metres_known)
     facts, unit, factor = _bands(handle, name, want, bands, crs, stated)
-    tags = {**handle.tags(), **dict(handle.tags(ns="TERRAFINE"))}
     return RasterFile(
         path=name,
-        opening=opening,
         transform=transform,
         shape=shape,
         crs=crs,
@@ -318,13 +240,11 @@ def _describe(
         factor=factor,
         unit=unit,
         south_up=south_up,
-        tags=tags,
+        tags=dict(raster.header.tags),
         driver=str(handle.driver),
         area_or_point=str(handle.tags().get("AREA_OR_POINT", "Area")),
-        parts=parts,
         stated=stated,
-        _handle=handle,
-        _lock=threading.Lock(),
+        raster=raster,
     )
 
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 
 import numpy as np
-from rasterio.errors import RasterioError
 
 from terrafine.errors import BandError, UsageError
-from terrafine.raster import gdal
 from terrafine.raster.grid import subdivided
 from terrafine.raster.read.aligned import AlignedSource, align_to
-from terrafine.raster.read.file import open_quietly
 from terrafine.raster.read.guided_source import GuidedSource
+from terrafine.raster.read.opened import OpenRaster, open_raster
 from terrafine.raster.read.source import Source, open_source
 
 __all__ = ["OPTICAL", "RADAR", "open_guides"]
@@ -84,10 +82,11 @@ def open_guides(
     # If neither the DEM nor the guide has a CRS, both lie in one plane, and the guide's cell size is not needed.
     opened = partial(open_source, pixel_size_m=1.0 if dem.geobox.crs is None else None)
     with contextlib.ExitStack() as files_open:
+        once = cache(lambda path: files_open.enter_context(open_raster(path)))
         dates: dict[str, list[AlignedSource]] = {}
         images: list[tuple[str, AlignedSource]] = []
         for name, paths in files.items():
-            for file, number in (part for path in paths for part in _dates(os.fspath(path), name)):
+            for file, number in (part for path in paths for part in _dates(os.fspath(path), name, once)):
                 chosen = None if number is None else {name: number}
                 source = files_open.enter_context(opened(file, want=(name,), bands=chosen, check_range=False))
                 if name in RADAR:
@@ -112,24 +111,18 @@ def open_guides(
         return GuidedSource(dem, scale, dates, images, azimuth=azimuth, incidence=angle, linear=unit == "linear")
 
 
-def _dates(path: str, name: str) -> list[tuple[str, int | None]]:
-    """Return the file and a band number for each date: every band for `file.tif#*` and for an unnamed radar stack."""
-    file, number = (path.removesuffix("#*"), None) if path.endswith("#*") else _numbered(path)
-    if number is not None:
-        return [(file, number)]
-    try:
-        with gdal.environment(), open_quietly(file) as opened:
-            said = [(d or "").strip().lower() for d in opened.descriptions]
-    except RasterioError:
-        return [(file, None)]  # opening the file for reading reports the error
-    stack = name in RADAR and len(said) > 1 and (set(said) == {name} or not {*RADAR, *OPTICAL} & set(said))
-    return [(file, i + 1) for i in range(len(said))] if path.endswith("#*") or stack else [(file, None)]
-
-
-def _numbered(path: str) -> tuple[str, int | None]:
-    """Split `file.tif#4` into the file and its band number, None without a number."""
+def _dates(path: str, name: str, opened: Callable[[str], OpenRaster]) -> list[tuple[OpenRaster, int | None]]:
+    """Return file and band number of each date: every band for `file.tif#*` and for an unnamed radar stack."""
+    if path.endswith("#*"):
+        raster = opened(path.removesuffix("#*"))
+        return [(raster, i + 1) for i in range(raster.header.count)]
     file, mark, number = path.rpartition("#")
-    return (file, int(number)) if mark and number.isdigit() else (path, None)
+    if mark and number.isdigit():
+        return [(opened(file), int(number))]
+    raster = opened(path)
+    said = raster.header.descriptions
+    stack = name in RADAR and len(said) > 1 and (set(said) == {name} or not {*RADAR, *OPTICAL} & set(said))
+    return [(raster, i + 1) for i in range(len(said))] if stack else [(raster, None)]
 
 
 def _check_unit(source: Source, name: str, unit: str) -> None:

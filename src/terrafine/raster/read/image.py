@@ -69,8 +69,6 @@ class ImageSource(SourceBase):
     def close(self) -> None:
         """Close the file handles."""
         self._source.close()
-        for band in self._quality:
-            band.source.close()
 
     def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
         """Return the ground size of the cells of each row.

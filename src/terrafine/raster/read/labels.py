@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from terrafine.errors import GridError, UsageError
+from terrafine.raster.protocol import closed_on_error
 from terrafine.raster.read.content_type import colour_table, open_labels
+from terrafine.raster.read.opened import open_raster
 from terrafine.raster.read.source import Source, open_source
 
 __all__ = ["UNKNOWN", "LabelRaster", "open_label_raster"]
@@ -44,6 +47,16 @@ class LabelRaster:
     unknown: tuple[int, ...]
     painted: bool = False
     table: NDArray[np.int64] | None = None
+
+    def close(self) -> None:
+        """Give the file handle back."""
+        self.source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def burn(self, geobox: GeoBox) -> NDArray[np.uint8]:
         """Return the labels on a grid of the same CRS; each cell takes the label at its centre.
@@ -174,11 +187,13 @@ def open_label_raster(
             "expected class numbers, or colours as #RRGGBB, for both, and at least one that is impervious"
         )
     here, not_here = tuple(map(_number, impervious)), tuple(map(_number, unknown))
-    table = colour_table(path) if colours else None
-    if colours and table is None:
-        source = open_source(path, want=("red", "green", "blue"), check_range=False, pixel_size_m=pixel_size_m)
-    else:
-        source = open_labels(path, pixel_size_m=pixel_size_m)
+    raster = open_raster(path)
+    with closed_on_error(raster):
+        table = colour_table(raster.header) if colours else None
+        if colours and table is None:
+            source = open_source(raster, want=("red", "green", "blue"), check_range=False, pixel_size_m=pixel_size_m)
+        else:
+            source = open_labels(raster, pixel_size_m=pixel_size_m)
     return LabelRaster(source, here, not_here, bool(colours), table)
 
 

@@ -12,7 +12,7 @@ https://www.usgs.gov/landsat-missions/landsat-collection-2-quality-assessment-ba
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from terrafine.errors import BandError
 from terrafine.raster.read.sensors import Sensor
-from terrafine.raster.read.source import Source, open_source
+from terrafine.raster.read.source import Source
 
 __all__ = ["Census", "QualityBand", "open_quality", "saturated_values"]
 
@@ -101,21 +101,13 @@ class QualityBand:
         return np.asarray((values.astype(np.int64) & self.bits) != 0)
 
 
-def open_quality(
-    paths: Sequence[str], described: Sequence[str], bands: Iterable[str], assume_crs: str | None
-) -> tuple[list[QualityBand], list[str]]:
+def open_quality(image: Source) -> tuple[list[QualityBand], list[str]]:
     """Open the quality bands that the first file describes by name.
 
     Parameters
     ----------
-    paths
-        Files of the mosaic.
-    described
-        Band descriptions of the first file, in lower case.
-    bands
-        Names of the bands of the image.
-    assume_crs
-        CRS that overrides the files' own.
+    image
+        The image; its files are read through the same handles.
 
     Returns
     -------
@@ -129,25 +121,23 @@ def open_quality(
     SourceError, GridError
         As `open_source`.
     """
-    saturation = sum(1 << (_OLI[name] - 1) for name in bands if name in _OLI)
+    first = image.paths[0]
+    saturation = sum(1 << (_OLI[name] - 1) for name in image.bands if name in _OLI)
     bits = {"qa_pixel": 1, "qa_radsat": saturation}
     found, notes = [], []
     for kind in _KINDS:
-        at = [i + 1 for i, name in enumerate(described) if name == kind]
+        at = [i + 1 for i, name in enumerate(image.header.descriptions) if name == kind]
         if len(at) != 1:
             continue
         try:
             # Without a nodata value: 0 in QA_RADSAT means not saturated, whatever nodata value the file declares.
-            source = open_source(
-                paths, want=("class",), bands={"class": at[0]}, assume_crs=assume_crs, nodata=float("nan")
-            )
+            source = image.with_bands(("class",), {"class": at[0]}, nodata=float("nan"), check_range=True)
         except BandError:
-            notes.append(f"{paths[0]}: band {kind.upper()} is not in every file of the mosaic; it was not used.")
+            notes.append(f"{first}: band {kind.upper()} is not in every file of the mosaic; it was not used.")
             continue
         band = QualityBand(kind, source, bits.get(kind, 0))
         if kind == "scl" and not _plausible(source):
-            source.close()
-            notes.append(f"{paths[0]}: band SCL holds values above {_SCL_CLASSES}, not scene classes; it was not used.")
+            notes.append(f"{first}: band SCL holds values above {_SCL_CLASSES}, not scene classes; it was not used.")
             continue
         found.append(band)
     return found, notes

@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 
 from terrafine.errors import BandError, UsageError
-from terrafine.raster import gdal
 from terrafine.raster.protocol import closed_on_error
-from terrafine.raster.read.file import open_quietly
 from terrafine.raster.read.image import ImageSource, sample, stated
+from terrafine.raster.read.opened import open_raster
 from terrafine.raster.read.quality import QualityBand, open_quality
 from terrafine.raster.read.sensors import BAND_NAMES, COLOURS, SENSORS, Sensor
 from terrafine.raster.read.source import Source, open_source
@@ -84,13 +82,26 @@ def open_image(
         raise UsageError(f"no sensor is called {sensor!r}; known are {', '.join(allowed)}")
     if strange := sorted(set(bands or ()) - set(want)):
         raise UsageError(f"band {', '.join(strange)}: not read here; expected only {', '.join(want)}")
-    first = os.fspath(paths if isinstance(paths, (str, os.PathLike)) else paths[0])
-    described = _descriptions(first)
-    named = {**_numbered(described), **(bands or {})}
-    source = open_source(paths, want=want, bands=named or None, check_range=False, assume_crs=assume_crs, nodata=nodata)
+    listed = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    raster = open_raster(listed[0])
+    with closed_on_error(raster):
+        first, described = raster.path, raster.header.descriptions
+        if raster.header.count < len(COLOURS):
+            raise BandError(
+                f"{first}: holds {raster.header.count} band{'s' * (raster.header.count > 1)}; expected red, green and "
+                "blue of an optical image"
+            )
+        named = {**_numbered(described), **(bands or {})}
+        source = open_source(
+            [raster, *listed[1:]],
+            want=want,
+            bands=named or None,
+            check_range=False,
+            assume_crs=assume_crs,
+            nodata=nodata,
+        )
     with closed_on_error(source):
-        listed = [first] if isinstance(paths, (str, os.PathLike)) else [os.fspath(path) for path in paths]
-        quality, notes = open_quality(listed, described, source.bands, assume_crs)
+        quality, notes = open_quality(source)
         image = _as_image(source, first, described, sensor, allowed, unless, quality)
     image.notes = (*image.notes, *notes)
     return image
@@ -99,7 +110,7 @@ def open_image(
 def _as_image(
     source: Source,
     first: str,
-    described: list[str],
+    described: Sequence[str],
     sensor: str | None,
     allowed: Sequence[str],
     unless: str | None,
@@ -185,7 +196,7 @@ def _fitting(source: Source) -> list[str]:
 
 
 def _found(
-    source: Source, path: str, described: list[str], allowed: Sequence[str], quality: Sequence[QualityBand]
+    source: Source, path: str, described: Sequence[str], allowed: Sequence[str], quality: Sequence[QualityBand]
 ) -> Sensor:
     """Return the one sensor that band names and values identify, if it is allowed."""
     fit = _candidates(source, described, quality)
@@ -197,7 +208,7 @@ def _found(
     )
 
 
-def _candidates(source: Source, described: list[str], quality: Sequence[QualityBand]) -> list[str]:
+def _candidates(source: Source, described: Sequence[str], quality: Sequence[QualityBand]) -> list[str]:
     if any(d.startswith("sr_b") for d in described):
         return ["landsat-l2"]
     whole = ImageSource(source, SENSORS["sentinel2"], quality=quality)  # reads 0 as nodata, declared or not
@@ -222,21 +233,7 @@ def _range(values: NDArray[np.float64]) -> str:
     return f"{low:.3g} to {high:.3g}"
 
 
-def _descriptions(path: str) -> list[str]:
-    """Return band descriptions in lower case; empty if GDAL cannot open the file, which `open_source` reports."""
-    try:
-        with gdal.environment(), open_quietly(path) as file:
-            if file.count < len(COLOURS):
-                raise BandError(
-                    f"{path}: holds {file.count} band{'s' * (file.count > 1)}; expected red, green and blue of an "
-                    "optical image"
-                )
-            return [(d or "").strip().lower() for d in file.descriptions]
-    except (RasterioError, OSError):
-        return []
-
-
-def _numbered(described: list[str]) -> dict[str, int]:
+def _numbered(described: Sequence[str]) -> dict[str, int]:
     """Return band numbers by the names that products use: B4, B04 and SR_B4 are red."""
     found = {}
     for colour, names in BAND_NAMES.items():

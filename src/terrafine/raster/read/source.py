@@ -20,12 +20,15 @@ from terrafine.raster.crs import horizontal
 from terrafine.raster.protocol import SourceBase
 from terrafine.raster.read import identity, mosaic, value_range
 from terrafine.raster.read.datum import datum_and_surface
+from terrafine.raster.read.description import describe_source
 from terrafine.raster.read.file import RasterFile, Stated, open_file
+from terrafine.raster.read.opened import Header
 from terrafine.raster.vertical import VerticalDatum
 
 __all__ = ["Source", "open_source"]
 
 PathLike = str | os.PathLike[str]
+KEPT_OPEN = 16  # files of a mosaic; a larger one opens each file at its first read
 
 
 class Source(SourceBase):
@@ -80,13 +83,29 @@ class Source(SourceBase):
         for file in self._files:
             file.close()
 
-    def with_bands(self, want: Sequence[str], bands: Mapping[str, int] | None = None) -> Source:
-        """Return the same open files with other bands; it takes over the handles, and this source opens them again.
+    @property
+    def header(self) -> Header:
+        """What the first file states about itself."""
+        return self._files[0].raster.header
+
+    def with_bands(
+        self,
+        want: Sequence[str],
+        bands: Mapping[str, int] | None = None,
+        *,
+        nodata: float | None = None,
+        check_range: bool | None = None,
+    ) -> Source:
+        """Return the same open files with other bands, read through the same handles.
+
+        Closing either source closes the files.
 
         Parameters
         ----------
         want, bands
             Names of the bands, and band numbers by name.
+        nodata, check_range
+            As `open_source`; by default as this source has them.
 
         Returns
         -------
@@ -100,10 +119,13 @@ class Source(SourceBase):
         """
         for name in want:
             band_of(name)
-        files = [file.with_bands(want, bands) for file in self._files]
-        return Source(
-            files, self._places, self.geobox, self._crs, self.vertical, self.surface, self._stated, self._check_range
-        )
+        files: list[RasterFile] = []
+        for file in self._files:
+            files.append(file.with_bands(want, bands, nodata))
+            if len(self._files) > KEPT_OPEN:
+                file.close()
+        checked = self._check_range if check_range is None else check_range
+        return Source(files, self._places, self.geobox, self._crs, self.vertical, self.surface, self._stated, checked)
 
     def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Read a window, inside the raster or reaching beyond it.
@@ -227,8 +249,7 @@ class Source(SourceBase):
         It holds the files with size, time and digest, the grid and the bands. `sha256` covers content and grid alone,
         not path or time; local files of 64 MB and more are sampled.
         """
-        listed = [path for file in self._files for path in (file.path, *file.parts)]
-        files = identity.file_entries(listed, self)
+        files = identity.file_entries((p for f in self._files for p in (f.path, *f.raster.parts)), self)
         facts = {
             "shape": list(self.shape),
             "transform": [float(v) for v in tuple(self.geobox.affine)[:6]],
@@ -244,26 +265,7 @@ class Source(SourceBase):
 
     def describe(self) -> dict[str, Any]:
         """Return what `terrafine info` shows of a raster; JSON-safe, reads only headers."""
-        middle = self.shape[0] // 2
-        size = self.pixel_size_m(slice(middle, middle + 1))[:, 0]
-        box = self.geobox.boundingbox
-        return {
-            "paths": list(self.paths),
-            "driver": self._files[0].driver,
-            "shape": list(self.shape),
-            "bands": {n: {"index": f.index, "dtype": f.dtype} for n, f in self._files[0].facts.items()},
-            "crs": None if self._crs is None else (f"EPSG:{c}" if (c := self._crs.to_epsg()) else self._crs.name),
-            "bounds": [float(box.left), float(box.bottom), float(box.right), float(box.top)],
-            "pixel": [float(self.geobox.affine.a), float(self.geobox.affine.e)],
-            "pixel_size_m": {"y": float(size[0]), "x": float(size[1])},
-            "nodata": self.nodata,
-            "unit": self._files[0].unit,
-            "vertical": None if self.vertical is None else str(self.vertical),
-            "surface": self.surface,
-            "area_or_point": self.area_or_point,
-            "south_up": self._files[0].south_up,
-            "tags": dict(sorted(self._files[0].tags.items())),
-        }
+        return describe_source(self, self._files[0], self._crs)
 
 
 def open_source(
@@ -337,8 +339,8 @@ def open_source(
         for path in listed:
             file = open_file(path, want, bands, options)
             files.append(file)
-            if len(listed) > 1:
-                file.close()  # a mosaic of thousands of files must not hold thousands of handles
+            if len(listed) > KEPT_OPEN:
+                file.close()
         transform, shape, places = mosaic.lay_out(files)
         datum, surface = datum_and_surface(files, vertical_datum)
     except BaseException:

@@ -17,7 +17,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from terrafine.atomic import written
 from terrafine.errors import DataError, OutputError
 from terrafine.raster import gdal
-from terrafine.raster.read.file import open_quietly
+from terrafine.raster.read.opened import open_quietly
 from terrafine.raster.write.georeference import stored_crs
 from terrafine.raster.write.verify import verify_georeference
 
