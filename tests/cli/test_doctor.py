@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.support.cli import Run
 
-from terrafine.cli import checks
-from terrafine.cli.checks import Check
+from terrafine.cli.checks import run_checks
+from terrafine.workflows import doctor
+from terrafine.workflows.doctor import Check
 
 
 def test_a_whole_installation_is_0(run: Run) -> None:
@@ -25,7 +26,7 @@ def planted(*found: Check) -> Callable[[str], Iterator[Check]]:
 
 
 def test_something_broken_is_1_with_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "_CHECKS", (("disk", planted(Check("disk", "broken", "read-only", "set TMPDIR"))),))
+    monkeypatch.setattr(doctor, "CHECKS", (("disk", planted(Check("disk", "broken", "read-only", "set TMPDIR"))),))
     result = run("doctor")
     assert result.exit_code == 1
     assert "disk: set TMPDIR" in result.stdout
@@ -33,7 +34,7 @@ def test_something_broken_is_1_with_what_to_do(run: Run, monkeypatch: pytest.Mon
 
 
 def test_a_note_is_no_defect(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "_CHECKS", (("onnx", planted(Check("onnx", "note", "without onnx", "pip install"))),))
+    monkeypatch.setattr(doctor, "CHECKS", (("onnx", planted(Check("onnx", "note", "without onnx", "pip install"))),))
     assert run("doctor").exit_code == 0
 
 
@@ -42,16 +43,16 @@ def test_a_check_that_fails_itself_is_broken_and_the_others_still_run(monkeypatc
         raise RuntimeError("no such flag")
         yield
 
-    monkeypatch.setattr(checks, "_CHECKS", (("CPU", crash), ("disk", planted(Check("disk", "ok", "9 GB")))))
-    first, second = checks.run_checks()
+    monkeypatch.setattr(doctor, "CHECKS", (("CPU", crash), ("disk", planted(Check("disk", "ok", "9 GB")))))
+    first, second = run_checks()
     assert (first.name, first.state) == ("CPU", "broken")
     assert "no such flag" in first.found
     assert second.state == "ok"
 
 
 def test_a_missing_extra_is_a_note_that_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(checks.EXTRAS, "dask", ("no_such_module_anywhere",))
-    found = {c.name: c for c in checks._engines("")}
+    monkeypatch.setitem(doctor.EXTRAS, "dask", ("no_such_module_anywhere",))
+    found = {c.name: c for c in doctor._engines("")}
     assert found["dask"].state == "note"
     assert "terrafine[dask]" in found["dask"].advice
 
@@ -61,12 +62,12 @@ def test_a_full_temporary_folder_is_broken(monkeypatch: pytest.MonkeyPatch) -> N
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tempfile.TemporaryFile", full)
-    found = {c.name: c for c in checks._disk("disk")}
+    found = {c.name: c for c in doctor._disk("disk")}
     assert found["temporary files"].state == "broken"
     assert "No space left" in found["temporary files"].found
 
 
 def test_little_memory_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "available_memory_bytes", lambda: 200_000_000)
-    (found,) = checks._memory("memory")
+    monkeypatch.setattr(doctor, "available_memory_bytes", lambda: 200_000_000)
+    (found,) = doctor._memory("memory")
     assert (found.state, found.found) == ("note", "0.2 GB free")
