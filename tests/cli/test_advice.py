@@ -14,7 +14,7 @@ import terrafine
 from terrafine.cli import main
 from terrafine.cli.advice import FLAGS, as_options
 from terrafine.errors import GridError
-from terrafine.workflows.advice import INSTEAD, adapted, advice_for, arguments_in, arguments_of
+from terrafine.workflows.advice import INSTEAD, adapted, advice_for, arguments_of, rewritten
 from terrafine.workflows.fields import GUIDANCE_FIELDS
 
 ROOT = Path(terrafine.__file__).parent
@@ -52,6 +52,13 @@ def texts(source: str) -> Iterator[str]:
 
 def flags_in(source: str) -> set[str]:
     return {name for text in texts(source) for name in FLAG.findall(text)}
+
+
+def arguments_in(text: str) -> list[str]:
+    """The names of the arguments that a message names."""
+    found: list[str] = []
+    rewritten(text, lambda name, value: found.append(name) or value)
+    return found
 
 
 LIBRARY = [p for p in sorted(ROOT.rglob("*.py")) if "cli" not in p.parts]

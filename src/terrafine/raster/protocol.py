@@ -188,7 +188,22 @@ def closed_on_error(source: Closable) -> Iterator[None]:
         raise
 
 
-class SourceBase:
+class Closing:
+    """What is closed at the end of a `with` block."""
+
+    def close(self) -> None:
+        """Close what is open; by default nothing is."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class SourceBase(Closing):
     """The members that most sources share: no guides, no notes, closed at the end of a `with` block."""
 
     geobox: GeoBox
@@ -235,17 +250,6 @@ class SourceBase:
         raise BandError(
             f"{', '.join(self.paths[:1])}: has no guide {name!r}; it has {', '.join(self.guides) or 'none'}"
         )
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _described_as(self, source: RasterSource) -> None:
         """Take over what another source states of itself: files, bands, datum, tags and notes, but not its grid."""

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from terrafine.atomic import written
-from terrafine.errors import MissingExtraError
+from terrafine.training.sheet import figure_of
 
-__all__ = ["check_extras", "draw_curve"]
+__all__ = ["draw_curve"]
 
 _NOT_LOSSES = ("step", "rate", "to_bicubic", "to_consistent", "slope_to_bicubic")
 _WEIGHT = "weight_"
-
-
-def check_extras() -> None:
-    """Check that the package for plots is installed.
-
-    Raises
-    ------
-    MissingExtraError
-        Where it is not.
-    """
-    if find_spec("matplotlib") is None:
-        raise MissingExtraError("the loss curve needs matplotlib: pip install 'terrafine[train]'")
 
 
 def draw_curve(
@@ -49,28 +35,21 @@ def draw_curve(
     MissingExtraError
         Without matplotlib.
     """
-    check_extras()
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     found = sorted({k for line in log for k in line})
     weights = [k for k in found if k.startswith(_WEIGHT)]
     losses = [k for k in found if k not in (*_NOT_LOSSES, *scores) and k not in weights]
     label = "held-out error, ratio" if tuple(scores) == _NOT_LOSSES[2:] else "held-out score"
     scores = [k for k in scores if k in found]
     panels = [("loss", losses), (label, scores)] + ([("weight of a term", weights)] * bool(weights))
-    figure = Figure(figsize=(4.5 * len(panels), 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    for axis, (label, names) in zip(figure.subplots(1, len(panels)), panels, strict=True):
-        for name in names:
-            points = [(line["step"], line[name]) for line in log if name in line]
-            style: dict[str, Any] = {"marker": ".", "lw": 1} if names is scores else {"lw": 0.8}
-            axis.plot(*zip(*points, strict=True), label=name.removeprefix(_WEIGHT).replace("_", " "), **style)
-        axis.set_xlabel("step")
-        axis.set_ylabel(label)
-        axis.grid(alpha=0.3)
-        if axis.has_data():
-            axis.legend(fontsize=7)
-    figure.suptitle(title, fontsize=10)
-    with written(path) as part:
-        figure.savefig(part, dpi=110, format="png")
+    with figure_of(path, (1, len(panels)), (4.5 * len(panels), 3.6), dpi=110) as (figure, axes):
+        for axis, (label, names) in zip(axes[0], panels, strict=True):
+            for name in names:
+                points = [(line["step"], line[name]) for line in log if name in line]
+                style: dict[str, Any] = {"marker": ".", "lw": 1} if names is scores else {"lw": 0.8}
+                axis.plot(*zip(*points, strict=True), label=name.removeprefix(_WEIGHT).replace("_", " "), **style)
+            axis.set_xlabel("step")
+            axis.set_ylabel(label)
+            axis.grid(alpha=0.3)
+            if axis.has_data():
+                axis.legend(fontsize=7)
+        figure.suptitle(title, fontsize=10)

@@ -16,12 +16,12 @@ from terrafine.schema.types import shown
 from terrafine.systems import find_system, recipe_folders, system_names
 from terrafine.training.balance import Balance
 from terrafine.training.checkpoint import averaged, read_checkpoint, start_state
-from terrafine.training.curve import check_extras
 from terrafine.training.data_record import data_record, require_unchanged
 from terrafine.training.folder import RunFolder, open_folder, writing
 from terrafine.training.recipe import base_recipe, read_recipe, read_tables
 from terrafine.training.result import write_result
 from terrafine.training.runner import Progress, fit
+from terrafine.training.sheet import check_extras
 from terrafine.training.task import Task, task_class
 from terrafine.training.workers import join_workers
 

@@ -19,7 +19,7 @@ from terrafine.errors import TerrafineError
 from terrafine.host import of_system
 from terrafine.raster.read.access import access_scope
 
-__all__ = ["INSTEAD", "adapted", "advice_for", "arguments_in", "arguments_of", "names_own_arguments", "rewritten"]
+__all__ = ["INSTEAD", "adapted", "advice_for", "arguments_of", "names_own_arguments", "rewritten"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -84,22 +84,6 @@ INSTEAD = {
 
 _VALUE = r'"[^"]*"(?: \| "[^"]*")*|\'[^\']*\'|\{[^{}]*\}|\([^()]*\)|[A-Za-z0-9_+-]*(?:\.[0-9]+)?'
 _ARGUMENT = re.compile(rf"(?<![\w./#=-])({'|'.join(sorted(INSTEAD))})=({_VALUE})")
-
-
-def arguments_in(text: str) -> list[str]:
-    """Return the names of the arguments that a message names.
-
-    Parameters
-    ----------
-    text
-        The message.
-
-    Returns
-    -------
-    list of str
-        Names in order, repeated where the message repeats them.
-    """
-    return [match[1] for match in _ARGUMENT.finditer(text)]
 
 
 def rewritten(text: str, write: Callable[[str, str], str]) -> str:

@@ -31,7 +31,7 @@ from terrafine.nn.precision import fixed_correlation
 from terrafine.nn.system import TrainingBatch
 from terrafine.nn.weights import digest, load
 from terrafine.systems import find_system, recipe_folders, system_names
-from terrafine.training import curve, folder
+from terrafine.training import folder, sheet
 from terrafine.training.dem.recipe import DemRecipe
 from terrafine.training.dem.task import DemTask
 from terrafine.training.folder import open_folder
@@ -86,7 +86,7 @@ def test_a_device_that_is_not_there_is_found_before_anything_is_read(device: str
 
 
 def test_a_missing_extra_is_found_before_anything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(curve, "find_spec", lambda name: None)
+    monkeypatch.setattr(sheet, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match="matplotlib"):
         train(write_recipe(tmp_path / "r.toml"), data_root=tmp_path / "nowhere", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["axis_correlation", "correlation_of", "mean_variance", "rounding_step"]
+__all__ = ["axis_correlation", "mean_variance", "rounding_step"]
 
 F64 = NDArray[np.float64]
 _STEPS = (10.0, 5.0, 2.0, 1.0, 0.5, 0.25, 0.2, 0.1, 0.05)
-_GRID = np.linspace(0.2, 2.5, 116)
 
 
 def axis_correlation(sigma: float, lags: NDArray[np.integer]) -> F64:
@@ -36,12 +35,6 @@ def axis_correlation(sigma: float, lags: NDArray[np.integer]) -> F64:
     middle = full.size // 2
     padded = np.concatenate([full[middle:] / full[middle], np.zeros(int(lags.max(initial=0)) + 1)])
     return np.asarray(padded[lags])
-
-
-def correlation_of(neighbour: float) -> float:
-    """The Gaussian, in cells, that gives neighbours along an axis that correlation; from 0 to 2.5."""
-    table = np.array([float(axis_correlation(s, np.array([1]))[0]) for s in _GRID])
-    return 0.0 if neighbour <= table[0] else float(np.interp(neighbour, table, _GRID))
 
 
 def mean_variance(sigma: float, cells: tuple[float, float]) -> float:

@@ -8,8 +8,7 @@ import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
@@ -18,6 +17,7 @@ from rasterio.windows import Window
 
 from terrafine.errors import SourceError
 from terrafine.raster import gdal
+from terrafine.raster.protocol import Closing
 from terrafine.raster.read import integrity
 from terrafine.raster.read.vet import Opening, vet
 
@@ -58,7 +58,7 @@ class Header:
         return len(self.dtypes)
 
 
-class OpenRaster(os.PathLike[str]):
+class OpenRaster(Closing, os.PathLike[str]):
     """An open raster file that is accepted wherever its path is.
 
     Sources of several bands of the file share it. After `close`, the next read opens the file again. Pickled without
@@ -104,14 +104,6 @@ class OpenRaster(os.PathLike[str]):
 
     def __str__(self) -> str:
         return self.path
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_handle": None, "_lock": None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ from terrafine.errors import BandError, EmptyError, UsageError
 from terrafine.raster import grid
 from terrafine.raster.bands import band as band_of
 from terrafine.raster.crs import horizontal
-from terrafine.raster.protocol import SourceBase
+from terrafine.raster.protocol import SourceBase, closed_on_error
 from terrafine.raster.read import identity, mosaic, value_range
 from terrafine.raster.read.datum import datum_and_surface
 from terrafine.raster.read.description import describe_source
@@ -335,18 +336,15 @@ def open_source(
         band_of(name)
     options = Stated(assume_crs, elevation_unit, nodata, stated is not None, unit_required)
     files: list[RasterFile] = []
-    try:
+    with contextlib.ExitStack() as guards:
         for path in listed:
             file = open_file(path, want, bands, options)
+            guards.enter_context(closed_on_error(file))
             files.append(file)
             if len(listed) > KEPT_OPEN:
                 file.close()
         transform, shape, places = mosaic.lay_out(files)
         datum, surface = datum_and_surface(files, vertical_datum)
-    except BaseException:
-        for file in files:
-            file.close()
-        raise
     crs = None if files[0].crs is None else horizontal(files[0].crs)
     geobox = GeoBox(shape, transform, None if crs is None else crs.to_wkt())
     return Source(files, places, geobox, crs, datum, surface, stated, check_range)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,12 +19,11 @@ from terrafine.raster.read.reflectance import COLOURS, open_image
 from terrafine.raster.read.source import open_source
 from terrafine.training.dem.terrain import Terrain, check_leak, split
 
-__all__ = ["MIRRORS", "ImageSampler", "Mirror", "Scene", "all_tiles", "load_scenes", "split_scenes"]
+__all__ = ["ImageSampler", "Mirror", "Scene", "all_tiles", "load_scenes", "split_scenes"]
 
 F32 = NDArray[np.float32]
 NODATA = -32768.0
 Mirror = Literal["none", "sun", "all"]
-MIRRORS = get_args(Mirror)
 _TRIES = 200
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from terrafine.atomic import written
-from terrafine.errors import MissingExtraError
 from terrafine.physics.ssim import ssim
+from terrafine.training.sheet import image_sheet
 
 __all__ = ["draw_tiles", "level_of", "mean_ssim", "score_tiles"]
 
@@ -109,25 +107,10 @@ def draw_tiles(rows: Sequence[tuple[Tensor, Tensor, Tensor]], path: Path) -> Non
     MissingExtraError
         Without matplotlib.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as e:
-        raise MissingExtraError("pictures of tiles need matplotlib: pip install 'terrafine[train]'") from e
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure = Figure(figsize=(7.2, 2.4 * len(rows)), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(len(rows), 3, squeeze=False)
-    for axes, (image, truth, predicted) in zip(panels, rows, strict=True):
-        low, high = (float(v) for v in np.nanquantile(truth.numpy(), (0.01, 0.99)))
-        picture = (image / image.quantile(0.98)).clamp(0, 1).permute(1, 2, 0).numpy()
-        axes[0].imshow(picture)
-        style: dict[str, Any] = {"cmap": "terrain", "vmin": low, "vmax": high}
-        for axis, surface in zip(axes[1:], (truth, predicted), strict=True):
-            axis.imshow(surface.numpy(), **style)
-    for axis, title in zip(panels[0], ("image", "truth", "predicted"), strict=True):
-        axis.set_title(title, fontsize=9)
-    for axis in panels.flat:
-        axis.set_axis_off()
-    with written(path) as part:
-        figure.savefig(part, dpi=80, format="png")
+    with image_sheet(path, len(rows), ("image", "truth", "predicted"), (7.2, 2.4)) as panels:
+        for axes, (image, truth, predicted) in zip(panels, rows, strict=True):
+            low, high = (float(v) for v in np.nanquantile(truth.numpy(), (0.01, 0.99)))
+            picture = (image / image.quantile(0.98)).clamp(0, 1).permute(1, 2, 0).numpy()
+            axes[0].imshow(picture)
+            for axis, surface in zip(axes[1:], (truth, predicted), strict=True):
+                axis.imshow(surface.numpy(), cmap="terrain", vmin=low, vmax=high)

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from terrafine.atomic import written
-from terrafine.errors import MissingExtraError
+from terrafine.training.sheet import image_sheet
 
 __all__ = ["draw_samples"]
 
@@ -31,25 +30,11 @@ def draw_samples(rows: Sequence[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]], 
     MissingExtraError
         Without matplotlib.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as e:
-        raise MissingExtraError("pictures of samples need matplotlib: pip install 'terrafine[train]'") from e
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure = Figure(figsize=(11, 2.3 * len(rows)), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(len(rows), len(_TITLES), squeeze=False)
-    for axes, (coarse, predicted, truth, chance, label) in zip(panels, rows, strict=True):
-        low, high = np.quantile(truth[:3].cpu().numpy(), (0.01, 0.99))
-        for axis, image in zip(axes, (coarse, predicted, truth), strict=False):
-            axis.imshow(((image[:3].cpu().permute(1, 2, 0).numpy() - low) / max(high - low, 1e-6)).clip(0, 1))
-        axes[3].imshow(chance.cpu().numpy(), cmap="magma", vmin=0, vmax=1)
-        shown = label.cpu().numpy().astype(np.float32)
-        axes[4].imshow(np.where(shown > 1, np.nan, shown), cmap="magma", vmin=0, vmax=1)
-    for axis, title in zip(panels[0], _TITLES, strict=True):
-        axis.set_title(title, fontsize=9)
-    for axis in panels.flat:
-        axis.set_axis_off()
-    with written(path) as part:
-        figure.savefig(part, dpi=80, format="png")
+    with image_sheet(path, len(rows), _TITLES, (11, 2.3)) as panels:
+        for axes, (coarse, predicted, truth, chance, label) in zip(panels, rows, strict=True):
+            low, high = np.quantile(truth[:3].cpu().numpy(), (0.01, 0.99))
+            for axis, image in zip(axes, (coarse, predicted, truth), strict=False):
+                axis.imshow(((image[:3].cpu().permute(1, 2, 0).numpy() - low) / max(high - low, 1e-6)).clip(0, 1))
+            axes[3].imshow(chance.cpu().numpy(), cmap="magma", vmin=0, vmax=1)
+            shown = label.cpu().numpy().astype(np.float32)
+            axes[4].imshow(np.where(shown > 1, np.nan, shown), cmap="magma", vmin=0, vmax=1)
