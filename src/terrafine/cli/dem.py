@@ -12,6 +12,7 @@ from terrafine.cli.options import running
 from terrafine.cli.parameter_types import GUIDE, at_most
 from terrafine.errors import UsageError
 from terrafine.workflows.dem import sharpen_dem
+from terrafine.workflows.dem_request import DemRequest
 from terrafine.workflows.options import ENGINES, PRECISIONS, Guidance, RunOptions
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _residual(report: RunReport) -> str:
     "noise of the product; none: as the model predicts.  [default: product for a product with noise, else hard]",
 )
 @option_of(
-    sharpen_dem,
+    DemRequest,
     "tolerance_m",
     "--tolerance",
     type=float,

@@ -36,7 +36,6 @@ def sharpen_dem(
     scale: int | None = None,
     model: PathLike | None = None,
     consistency: str | None = None,
-    tolerance_m: float = 1.0,
     uncertainty: bool = False,
     self_ensemble: bool = False,
     preview: PathLike | None = None,
@@ -64,11 +63,9 @@ def sharpen_dem(
         A name from `terrafine models`, or a .safetensors file. By default ridgeline2 for a product with noise, such as
         SRTM, else ridgeline; pimsr with `guidance`.
     consistency
-        `hard`: block means equal the input; `soft`: within `tolerance_m`; `product`: the cells as the product would see
-        the output equal the input within its noise; `none`: as the model gives. By default `product` for ridgeline2 on
-        a product with noise, else `hard`.
-    tolerance_m
-        Metres that a block mean may differ from the input with consistency `soft`.
+        `hard`: block means equal the input; `soft`: within the keyword `tolerance_m`, by default 1 m; `product`: the
+        cells as the product would see the output equal the input within its noise; `none`: as the model gives. By
+        default `product` for ridgeline2 on a product with noise, else `hard`.
     uncertainty
         Add a second band, `elevation_sigma`, the standard error in metres; arrays are then (band, y, x).
     self_ensemble
@@ -84,7 +81,8 @@ def sharpen_dem(
     read, run
         How the input is read and how the run goes.
     **fields
-        Fields of `ReadOptions` but `sensor`, and of `RunOptions`; `target_resolution` and `target_crs` of `target`.
+        Fields of `ReadOptions` but `sensor`, and of `RunOptions`; `target_resolution` and `target_crs` of `target`;
+        `tolerance_m`, the metres that a block mean may differ from the input with consistency `soft`.
 
     Returns
     -------
@@ -117,7 +115,9 @@ def sharpen_dem(
         raise UsageError(f"scale={scale!r}; expected 2, 3 or 4")
     known = None if reading.product is None else find_product(reading.product)
     chosen = None if model is None else os.fspath(model)
-    asked = DemRequest(scale, chosen, consistency, tolerance_m, uncertainty, self_ensemble, running, known)
+    asked = DemRequest(scale, chosen, consistency, uncertainty, self_ensemble, running, known)
+    if "tolerance_m" in fields:
+        asked = dataclasses.replace(asked, tolerance_m=fields["tolerance_m"])
     if isinstance(source, np.ndarray):
         _only_for_files(destination=destination, preview=preview, dask=running.dask, guidance=guidance)
         _only_for_files(target_crs=grid.crs, target_resolution=grid.resolution, bands=reading.bands)

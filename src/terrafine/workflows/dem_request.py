@@ -40,11 +40,11 @@ class DemRequest:
     scale: int | None
     model: str | None
     consistency: str | None
-    tolerance_m: float
     uncertainty: bool
     self_ensemble: bool
     run: RunOptions
     product: Product | None = None
+    tolerance_m: float = 1.0
 
     def settled(self, resolved: Resolved, *, guided: bool) -> DemRequest:
         """The request with the product of the opened input, and the model that follows from it.

@@ -1,17 +1,12 @@
-"""The device of a run: the name that a user gives, checked without torch, then resolved once."""
+"""The device of a run: the name that a user gives, checked without torch; memory and label of the resolved one."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from typing import TYPE_CHECKING
 
 from terrafine.errors import UsageError
 
-if TYPE_CHECKING:
-    from terrafine.workflows.options import RunOptions
-
-__all__ = ["DEVICES", "check_device", "device_bytes", "device_label", "on_device"]
+__all__ = ["DEVICES", "check_device", "device_bytes", "device_label"]
 
 DEVICES = "auto, cpu, cuda, cuda:N or mps"
 _NAME = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
@@ -38,37 +33,6 @@ def check_device(device: str, engine: str = "torch") -> None:
         raise UsageError(
             f'device {device!r}: the engine {engine} runs on the CPU; choose device="cpu", or engine="torch"'
         )
-
-
-def on_device(run: RunOptions) -> RunOptions:
-    """Resolve the device of a run: of this machine, or of the workers of a Dask cluster.
-
-    Parameters
-    ----------
-    run
-        Options of the run.
-
-    Returns
-    -------
-    RunOptions
-        The same options with the name of one device.
-
-    Raises
-    ------
-    UsageError
-        If there is no such device.
-    JobError
-        If no Dask scheduler answers.
-    """
-    if run.engine != "torch":
-        return dataclasses.replace(run, device="cpu")
-    if run.dask is not None:
-        from terrafine.inference.executors.dask import cluster_device
-
-        return dataclasses.replace(run, device=cluster_device(run.dask, run.device))
-    from terrafine.nn.device import find_device
-
-    return dataclasses.replace(run, device=str(find_device(run.device)))
 
 
 def device_bytes(device: str) -> int | None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from terrafine.errors import UsageError
 from terrafine.raster.read.access import allow
-from terrafine.workflows.device import on_device
 from terrafine.workflows.options import Guidance, ReadOptions, RunOptions
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ __all__ = [
     "ReadFields",
     "RunFields",
     "merge_options",
+    "on_device",
 ]
 
 GUIDANCE_FIELDS = tuple(field.name for field in dataclasses.fields(Guidance))
@@ -89,6 +89,7 @@ class DemFields(RadarFields, RunFields, total=False):
     product: str | os.PathLike[str] | Product | None
     engine: str
     precision: str
+    tolerance_m: float
     target_resolution: tuple[float, float] | None
     target_crs: str | None
 
@@ -172,6 +173,37 @@ def merge_options(
     allow(merged[0].allow_folders, merged[0].allow_remote)
     _require_extras(merged[1])
     return merged[0], on_device(merged[1]) if "device" in known else merged[1]
+
+
+def on_device(run: RunOptions) -> RunOptions:
+    """Resolve the device of a run: of this machine, or of the workers of a Dask cluster.
+
+    Parameters
+    ----------
+    run
+        Options of the run.
+
+    Returns
+    -------
+    RunOptions
+        The same options with the name of one device.
+
+    Raises
+    ------
+    UsageError
+        If there is no such device.
+    JobError
+        If no Dask scheduler answers.
+    """
+    if run.engine != "torch":
+        return dataclasses.replace(run, device="cpu")
+    if run.dask is not None:
+        from terrafine.inference.executors.dask import cluster_device
+
+        return dataclasses.replace(run, device=cluster_device(run.dask, run.device))
+    from terrafine.nn.device import find_device
+
+    return dataclasses.replace(run, device=str(find_device(run.device)))
 
 
 def _replaced(part: Part, given: Mapping[str, Any]) -> Part:

@@ -19,7 +19,8 @@ from terrafine.inference.executors import dask as on_dask
 from terrafine.inference.job import Job
 from terrafine.inference.planner import make_plan
 from terrafine.systems import find_model
-from terrafine.workflows.device import device_label, on_device
+from terrafine.workflows.device import device_label
+from terrafine.workflows.fields import on_device
 from terrafine.workflows.options import RunOptions
 from terrafine.workflows.provenance import request_of, tags_of
 

@@ -15,7 +15,7 @@ from terrafine.workflows.fields import DemFields, ImageFields, merge_options
 from terrafine.workflows.options import parse_size
 
 TAKE_FIELDS = ("estimate_height", "evaluate", "map_impervious", "map_radar", "sharpen_dem", "sharpen_image")
-VERBS = (*TAKE_FIELDS, "build_dataset", "train")
+VERBS = (*TAKE_FIELDS, "build_dataset", "measure_product", "pack_terrain", "train")
 ARGUMENTS: dict[str, dict[str, Any]] = {"map_radar": {"orbit": "ascending"}}
 
 
@@ -25,9 +25,8 @@ def verb(name: str) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("name", VERBS)
-def test_a_verb_has_at_most_13_named_parameters(name: str) -> None:
-    named = [p for p in inspect.signature(verb(name)).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    assert 0 < len(named) <= 13
+def test_a_verb_has_at_most_13_parameters(name: str) -> None:
+    assert 0 < len(inspect.signature(verb(name)).parameters) <= 13
 
 
 @pytest.mark.parametrize("name", VERBS)
