@@ -13,7 +13,7 @@ __all__ = ["doctor"]
 @click.pass_context
 def doctor(ctx: click.Context) -> None:
     """Check packages, GDAL, engines, memory, disk and weights; the exit code is 1 if something is broken."""
-    from terrafine.workflows.doctor import run_checks
+    from terrafine.cli.checks import run_checks
 
     checks = list(run_checks())
     click.echo(columns(("what", "state", "found"), [(c.name, c.state, c.found) for c in checks]))

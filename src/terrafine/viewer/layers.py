@@ -16,6 +16,7 @@ from PIL import Image
 from terrafine.errors import EmptyError
 from terrafine.physics.hillshade import hillshade
 from terrafine.raster.read.content_type import CLASS_NAMES, colour_table, kind_of, stated_unit_m
+from terrafine.raster.read.opened import read_header
 from terrafine.raster.read.web_tiles import WebTiles, ground_metres
 from terrafine.viewer.colours import CIVIDIS, LAND, SHARE, Classes, Ramp
 
@@ -247,7 +248,7 @@ def _layer(key: str, label: str, kind: str, tiles: WebTiles, band: int, path: st
 
 def _classes(tiles: WebTiles, band: int, path: str) -> Classes:
     """Colours of the file's table, else a distinct one for each number that is found."""
-    table, names = colour_table(path), _names(tiles)
+    table, names = colour_table(read_header(path)), _names(tiles)
     if table is not None:
         given = {i: int(v) for i, v in enumerate(table) if v >= 0}
         keep = given if len(given) <= _MOST_CLASSES else {i: v for i, v in given.items() if i in _present(tiles, band)}

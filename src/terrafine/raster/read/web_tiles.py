@@ -20,7 +20,7 @@ from rasterio.windows import Window
 
 from terrafine.errors import BandError, GridError, SourceError
 from terrafine.raster import gdal
-from terrafine.raster.read.file import open_quietly
+from terrafine.raster.read.opened import open_quietly
 
 __all__ = ["TILE", "WebTiles", "ground_metres"]
 
