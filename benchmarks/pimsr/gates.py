@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.common import F64, Dem, coarse_of, crop, read_dem
 from benchmarks.pimsr.guides import POLARISATIONS, Guides, myanmar, only, simulated
 from benchmarks.pimsr.world import write_coarse
+from terrafine.physics.hillshade import hillshade
 
 WINDOW = (slice(200, 520), slice(400, 880))  # fine cells of the mountains that are shown
 
@@ -66,7 +67,7 @@ def mountains(data: Path, net: Any, looks: float) -> tuple[str, F64, list[str], 
     coarse, size = coarse_of(dem, 4)
     names, found = shares(net, coarse, size, guides)
     cut = tuple(slice(s.start // 4, s.stop // 4) for s in WINDOW)
-    return f"simulated, {looks:g} looks", hillshade(dem, WINDOW), names, found[:, cut[0], cut[1]]
+    return f"simulated, {looks:g} looks", shaded(dem, WINDOW), names, found[:, cut[0], cut[1]]
 
 
 def real(data: Path, ref: Any, net: Any) -> tuple[str, F64, list[str], F64]:
@@ -85,11 +86,10 @@ def real(data: Path, ref: Any, net: Any) -> tuple[str, F64, list[str], F64]:
     guides = {n: np.stack((np.where(seen, v, 0), seen)).astype(np.float32) for n, (v, seen) in read.items()}
     coarse, size = coarse_of(dem, 4)
     names, found = shares(net, coarse, size, only(guides, POLARISATIONS))
-    return f"real, {len(series.days)} dates", hillshade(dem, whole), names, found
+    return f"real, {len(series.days)} dates", shaded(dem, whole), names, found
 
 
-def hillshade(dem: Dem, window: Any) -> F64:
+def shaded(dem: Dem, window: Any) -> F64:
     """Brightness from 0 to 1 of terrain lit from the north-west at 45°."""
-    dy, dx = np.gradient(dem.z, float(dem.pixel_size_m[0].mean()), float(dem.pixel_size_m[1].mean()))
-    up = 1 / np.sqrt(1 + dx**2 + dy**2)
-    return np.clip((up * (1 + dx * 0.7071 + dy * 0.7071)) * 0.7071, 0, 1)[window]
+    down, right = np.gradient(dem.z, float(dem.pixel_size_m[0].mean()), float(dem.pixel_size_m[1].mean()))
+    return np.asarray(hillshade(right, -down)[window])

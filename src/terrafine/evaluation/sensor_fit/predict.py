@@ -1,4 +1,4 @@
-"""Predict what a noise-free sensor would state, the ground blurred and averaged over cells; high-pass filtering."""
+"""Predict what a noise-free sensor would state: the blur of the ground; slopes and high-pass filtering."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, gaussian_filter, gaussian_filter1d
 
-__all__ = ["HIGH_PASS", "blurred", "cell_means", "gradient", "high_passed"]
+__all__ = ["HIGH_PASS", "blurred", "gradient", "high_passed"]
 
 F64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -38,25 +38,6 @@ def blurred(values: F64, sigma: tuple[float, float]) -> F64:
             for _ in range(2):
                 out = correlate1d(out, np.array([w, 1.0 - 2.0 * w, w]), axis=axis, mode="nearest")
     return np.asarray(out)
-
-
-def cell_means(fine: F64, k: int) -> F64:
-    """Average over k × k cells.
-
-    Parameters
-    ----------
-    fine
-        Values (y·k, x·k).
-    k
-        Fine cells per side of a coarse one.
-
-    Returns
-    -------
-    ndarray of float64, (y, x)
-        Means.
-    """
-    rows, cols = fine.shape[0] // k, fine.shape[1] // k
-    return np.asarray(fine.reshape(rows, k, cols, k).mean(axis=(1, 3)))
 
 
 def gradient(surface: F64, size: tuple[float, float]) -> tuple[F64, F64]:

@@ -11,7 +11,8 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from terrafine.errors import GridError
 from terrafine.evaluation.sensor_fit.pair import MARGIN, Pair, Window
-from terrafine.evaluation.sensor_fit.predict import blurred, cell_means, gradient, high_passed
+from terrafine.evaluation.sensor_fit.predict import blurred, gradient, high_passed
+from terrafine.raster.warp.resample import block_mean
 
 __all__ = ["Registration", "compared", "register"]
 
@@ -102,7 +103,7 @@ def register(pair: Pair) -> Registration:
 
 
 def _accumulate(k: int, window: Window, normal: F64, right: F64, sums: F64) -> None:
-    surface = cell_means(blurred(window.ground, (_GUESS * k, _GUESS * k)), k)
+    surface = block_mean(blurred(window.ground, (_GUESS * k, _GUESS * k)), None, k)[0]
     cells = compared(window)
     if not cells.any():
         return

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.evaluation.sensor_fit.pair import MARGIN, Pair
-from terrafine.evaluation.sensor_fit.predict import blurred, cell_means, gradient, high_passed
+from terrafine.evaluation.sensor_fit.predict import blurred, gradient, high_passed
 from terrafine.evaluation.sensor_fit.registration import Registration, compared
 from terrafine.raster.products.noise import rounding_step
+from terrafine.raster.warp.resample import block_mean
 
 __all__ = ["BLOCK", "BLURS", "Residuals", "collect"]
 
@@ -74,7 +75,7 @@ def collect(pair: Pair, shift: Registration) -> Residuals:
         for i, variance in enumerate(BLURS.tolist()):
             sigma = float(np.sqrt(variance - before)) * pair.k
             ground, before = blurred(ground, (sigma * stretch[0], sigma * stretch[1])), variance
-            surface = cell_means(ground, pair.k)
+            surface = block_mean(ground, None, pair.k)[0]
             row.append(high_passed(window.coarse - surface, window.valid)[inside])
             if i == _MIDDLE:
                 slope.append(np.hypot(*gradient(surface, window.size))[inside])

@@ -311,8 +311,8 @@ def _pairs(batch: ImageBatch, output: Tensor, settings: Settings) -> tuple[Tenso
 def _region(logits: Tensor, networks: Discriminators, batch: ImageBatch) -> tuple[Tensor, int]:
     """Corners and side of the proposed regions; the side is the receptive field of a logit, at most half the tile."""
     side = batch.image.shape[-1]
-    field = getattr(networks["patch"], "receptive_field", side)
-    region = min(int(field), side // 2)
+    patch = networks["patch"]
+    region = min(patch.receptive_field if isinstance(patch, PatchGan) else side, side // 2)
     return propose(logits, side, region), region
 
 
