@@ -168,6 +168,22 @@ def maps_of(ground: Ground, fine: NDArray[Any]) -> dict[str, F64]:
     return found | {"d8": np.where(inner, same, np.nan), "absolute": np.abs(error)}
 
 
+def streams_f1(ground: Ground, surfaces: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+    """F1 of each surface's streams against the reference's, within one cell; contributing area by the extent."""
+    from terrafine.evaluation.hydrology import compare_drainage, drainage
+
+    valid = ground.cells & np.isfinite(ground.reference)
+    size = np.ascontiguousarray(ground.size[::-1])  # hydrology takes x before y
+    truth = drainage(np.where(valid, ground.reference, np.nan).astype(np.float32), valid, size)
+    found = {}
+    for name, fine in surfaces.items():
+        routed = drainage(np.where(valid, ground.sampled(fine), np.nan).astype(np.float32), valid, size)
+        streams = compare_drainage(routed, truth)["streams"]
+        middle = streams[len(streams) // 2]
+        found[name] = next(o["f1"] for o in middle["overlap"] if o["tolerance_cells"] == 1)
+    return found
+
+
 def summary(maps: Mapping[str, F64]) -> dict[str, float]:
     """RMSE and NMAD in metres, slope RMSE in degrees, curvature RMSE in 1/100 m, share of equal D8 directions."""
     return {
@@ -236,10 +252,11 @@ def run_pair(data: Path, pair: Pair) -> dict[str, Any]:
         "ridgeline2": modelled(data / pair.coarse, pair, "ridgeline2", pair.product),
     }
     base = maps_of(ground, surfaces["bicubic"][0])
+    streams = streams_f1(ground, {name: fine for name, (fine, _, _) in surfaces.items()})
     methods = {}
     for name, (fine, sigma, spec) in surfaces.items():
         maps = maps_of(ground, fine)
-        row: dict[str, Any] = summary(maps)
+        row: dict[str, Any] = summary(maps) | {"streams_f1": streams[name]}
         row["ratios"] = {key: row[key] / summary(base)[key] for key in ("rmse", "nmad", "slope_rmse", "curvature_rmse")}
         row["intervals"] = {f"{n}": interval(maps, base, n) for n in ("height", "slope")}
         if sigma is not None:
@@ -269,7 +286,8 @@ def show(name: str, found: Mapping[str, Any]) -> None:
         covered = "".join(f"  {100 * row[c]:.0f} %" for c in ("coverage_68", "coverage_90") if c in row)
         print(
             f"{method:26} RMSE {row['rmse']:7.2f} m  {r['rmse']:.3f} [{low:.3f}, {high:.3f}]  NMAD {r['nmad']:.3f}  "
-            f"slope {r['slope_rmse']:.3f}  curvature {r['curvature_rmse']:.3f}  D8 {row['d8_same']:.3f}{covered}"
+            f"slope {r['slope_rmse']:.3f}  curvature {r['curvature_rmse']:.3f}  D8 {row['d8_same']:.3f}  "
+            f"streams {row['streams_f1']:.3f}{covered}"
         )
 
 

@@ -28,6 +28,7 @@ def _rows(pairs: dict[str, Any]) -> list[list[str]]:
                     f"{ratios['rmse']:.3f} ({low:.3f} to {high:.3f})",
                     *(f"{ratios[m]:.3f}" for m in ("nmad", "slope_rmse", "curvature_rmse")),
                     f"{100 * row['d8_same']:.1f} %",
+                    f"{row['streams_f1']:.3f}",
                     *covered,
                 ]
             )
@@ -37,7 +38,7 @@ def _rows(pairs: dict[str, Any]) -> list[list[str]]:
 def full() -> str:
     """Every method on every pair, the one for tuning last."""
     head = ["pair", "method", "RMSE, m", "RMSE / bicubic (95 %)", "NMAD / bicubic", "slope / bicubic"]
-    head += ["curvature / bicubic", "same D8 direction", "within 68 %", "within 90 %"]
+    head += ["curvature / bicubic", "same D8 direction", "streams F1", "within 68 %", "within 90 %"]
     return table(head, _rows(_pairs(tuning=False)) + _rows(_pairs(tuning=True)))
 
 

@@ -30,7 +30,9 @@ CONDITIONS = ("psf_cells", "noise_share", "correlation_cells", "noise_growth", "
 
 _SLOPES = 2 + len(WINDOWS)
 _FEATURES = 2 * _SLOPES + 1
-_LARGEST = 16.0  # features are below 4 on terrain; without a bound they can grow from block to block on unusual input
+_LARGEST = 16.0  # of a feature before the blocks; below 4 on terrain
+_QUIET = 1e-2  # mean square of features below which the norm does not amplify them
+_GAIN = 0.25  # root mean square of the features that enter a block, at first
 _SIGMA_RANGE = (-6.0, 5.0)  # natural logarithm of σ over 0.3 × unit
 _SMALLEST = 1e-4  # of the cell size: noise and rounding below it are none
 
@@ -65,7 +67,7 @@ class ProductNet(nn.Module):
         context = [on_differences(context_kernel(w), context_kernel(w), RADIUS) for w in WINDOWS]
         self.register_buffer("context", _tensor(np.concatenate(context)), persistent=False)
         self.head = nn.Conv2d(_FEATURES + len(CONDITIONS), channels, 3, padding=1)
-        self.body = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
+        self.body = nn.Sequential(*(_BoundedBlock(channels) for _ in range(blocks)))
         last = nn.Conv2d(64, 2 * channels, 1)
         tails = {str(k): nn.Conv2d(channels, k * k + 1, 3, padding=1) for k in self.scales}
         for branch in (last, *tails.values()):
@@ -112,9 +114,7 @@ class ProductNet(nn.Module):
         maps = given.expand(-1, -1, *heights.shape[2:])
         x = self.head(torch.cat((slopes, torch.asinh(slopes / rough), torch.log(rough), maps), dim=1))
         gain, shift = self.film(given).chunk(2, dim=1)
-        x = x * (1 + gain) + shift
-        for block in self.body:
-            x = block(x).clamp(-_LARGEST, _LARGEST)
+        x = self.body((x * (1 + gain) + shift).clamp(-_LARGEST, _LARGEST))
         out = self.tail[str(k)](x).float()
         unit = size * rough
         relief = surface + out[:, : k * k] * unit
@@ -125,6 +125,24 @@ class ProductNet(nn.Module):
     def receptive_radius(self) -> int:
         """Coarse cells around a cell on which its subcells depend."""
         return RADIUS + 2 + 2 * len(self.body) + 1
+
+
+class _BoundedBlock(ResidualBlock):
+    """Residual block on the features of each cell divided by their root mean square over the channels.
+
+    Its branch is bounded on any input, so features cannot grow from block to block. The norm is that of one cell, so
+    the output does not depend on the tile.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.gain = nn.Parameter(torch.full((1,), _GAIN))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the bounded branch to the features, (n, c, y, x)."""
+        size = (x.float().square().mean(dim=1, keepdim=True) + _QUIET).rsqrt()
+        out: Tensor = x + self.second(self.act(self.first(x * (self.gain * size).to(x.dtype))))
+        return out
 
 
 def _scaled(sensor: Tensor) -> Tensor:

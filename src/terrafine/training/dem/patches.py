@@ -121,6 +121,8 @@ class Sampler:
             heights = heights * np.exp(rng.uniform(-self.exaggerate, self.exaggerate))
         turn = int(rng.integers(COUNT)) if self.mirror else 0
         product = self.family.draw(rng)
+        if isinstance(product, ProductDegradation):
+            heights = product.ground(heights)
         coarse = transform(product(heights, self.scale, rng, pixel), turn)
         sensor = np.asarray(product.conditions(pixel), np.float32) if isinstance(product, ProductDegradation) else None
         if turn & 1:  # a transpose exchanges rows and columns, and so the pixel sizes

@@ -20,6 +20,7 @@ __all__ = ["ProductDegradation", "ProductFamily"]
 
 F64 = NDArray[np.float64]
 _Step = Annotated[str, Matches(r"\d{1,3}(\.\d{1,3})?", "a step in metres")]
+_LAKE = (0.1, 1.2)  # share of a patch below the level of a lake; from 1 on, nothing but water
 _MARGIN = 6  # coarse cells of margin: three deviations of the widest point spread and of the widest correlation
 
 
@@ -41,6 +42,10 @@ class ProductDegradation:
         Step of the stored heights, metres; 0 for none.
     exact
         Exact block means: nothing else applies.
+    lake
+        Share of the fine heights that lie below the level of a lake; 0 for none.
+    edited
+        Whether cells wholly in the lake have its level, as edited water bodies do, and not the noise of the product.
     """
 
     psf_cells: float = 0.0
@@ -49,6 +54,23 @@ class ProductDegradation:
     noise_growth: float = 0.0
     rounding_m: float = 0.0
     exact: bool = True
+    lake: float = 0.0
+    edited: bool = False
+
+    def ground(self, fine: F64) -> F64:
+        """Flood the ground up to the level of the lake.
+
+        Parameters
+        ----------
+        fine
+            Heights in metres, (y, x).
+
+        Returns
+        -------
+        ndarray
+            Heights in metres, (y, x).
+        """
+        return np.maximum(fine, np.quantile(fine, self.lake)) if self.lake else fine
 
     def __call__(self, fine: F64, k: int, rng: np.random.Generator, pixel_size_m: tuple[float, float]) -> F64:
         """Degrade heights.
@@ -69,12 +91,16 @@ class ProductDegradation:
         ndarray
             (y, x) metres, without the margin.
         """
+        level = fine.min() if self.lake and self.edited else None
+        water = fine == level
         if self.psf_cells:
             fine = gaussian_filter(fine, self.psf_cells * k, mode="nearest", truncate=3.0)
         y, x = fine.shape[0] // k, fine.shape[1] // k
         coarse = block_mean(fine, None, k)[0].astype(np.float64).reshape(y, x)
         if self.noise_share:
             coarse = coarse + self._noise(coarse, rng, pixel_size_m)
+        if level is not None:
+            coarse = np.where(water[: y * k, : x * k].reshape(y, k, x, k).all(axis=(1, 3)), level, coarse)
         if self.rounding_m:
             coarse = np.round(coarse / self.rounding_m) * self.rounding_m
         return np.asarray(coarse[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN])
@@ -128,6 +154,9 @@ class ProductFamily:
         Ranges, drawn uniformly.
     rounding_m
         Step of the stored heights in metres, as text -> weight.
+    lakes, edited
+        Probability that the lowest heights of a patch are a lake of one level, and that its cells have exactly that
+        level in a product with noise.
 
     Raises
     ------
@@ -145,6 +174,9 @@ class ProductFamily:
     rounding_m: Annotated[Mapping[_Step, Weight], Items(1, 16)] = field(
         default_factory=lambda: {"0": 0.25, "1": 0.5, "0.25": 0.25}
     )
+
+    lakes: Share = 0.0
+    edited: Share = 0.8
 
     def __post_init__(self) -> None:
         if not sum(self.rounding_m.values()) > 0:
@@ -168,9 +200,10 @@ class ProductFamily:
         ProductDegradation
             One product.
         """
-        exact, sharp, psf, clean, noise, correlation, growth, step = rng.random(8)
+        exact, sharp, psf, clean, noise, correlation, growth, step, flooded, share, edited = rng.random(11)
+        lake = min(1.0, _LAKE[0] + share * (_LAKE[1] - _LAKE[0])) if flooded < self.lakes else 0.0
         if exact < self.exact:
-            return ProductDegradation()
+            return ProductDegradation(lake=lake)
         low, high = self.noise_share
         steps = list(self.rounding_m)
         edges = np.cumsum([self.rounding_m[s] for s in steps])
@@ -182,6 +215,8 @@ class ProductFamily:
             noise_growth=_between(self.noise_growth, growth),
             rounding_m=float(steps[i]),
             exact=False,
+            lake=lake,
+            edited=bool(edited < self.edited),
         )
 
 
