@@ -15,11 +15,11 @@ from rasterio.warp import Resampling, calculate_default_transform, reproject
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.jointseg.cost import multiply_adds
 from benchmarks.jointseg.picture import draw_city
 from benchmarks.jointseg.score import network_of
 from terrafine.evaluation.images.measures import psnr
 from terrafine.physics.sensor_model import back_project
-from terrafine.systems.jointseg.cost import multiply_adds
 from terrafine.systems.jointseg.pretrained import load_exactly, real_esrgan_x4
 from terrafine.systems.jointseg.rrdb import COMPACT, FULL, SLIM, RrdbNet
 from terrafine.training.segmentation.data import Sample, SampleSampler

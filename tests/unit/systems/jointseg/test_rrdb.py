@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from benchmarks.jointseg.cost import multiply_adds
 from torch.nn import functional
 
 from terrafine.errors import UsageError
 from terrafine.physics.sensor_model import Sensor, back_project, downsample, point_spread, simulate
-from terrafine.systems.jointseg.cost import multiply_adds
 from terrafine.systems.jointseg.rrdb import COMPACT, FULL, ProgEsrgan, RrdbNet
 from terrafine.systems.jointseg.unet_discriminator import UnetDiscriminator
 
