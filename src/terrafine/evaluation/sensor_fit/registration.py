@@ -103,7 +103,7 @@ def register(pair: Pair) -> Registration:
 
 
 def _accumulate(k: int, window: Window, normal: F64, right: F64, sums: F64) -> None:
-    surface = block_mean(blurred(window.ground, (_GUESS * k, _GUESS * k)), None, k)[0]
+    surface = block_mean(blurred(window.ground, (_GUESS * k, _GUESS * k)), None, k)[0].astype(np.float64)
     cells = compared(window)
     if not cells.any():
         return

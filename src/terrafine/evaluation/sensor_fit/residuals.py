@@ -75,7 +75,7 @@ def collect(pair: Pair, shift: Registration) -> Residuals:
         for i, variance in enumerate(BLURS.tolist()):
             sigma = float(np.sqrt(variance - before)) * pair.k
             ground, before = blurred(ground, (sigma * stretch[0], sigma * stretch[1])), variance
-            surface = block_mean(ground, None, pair.k)[0]
+            surface = block_mean(ground, None, pair.k)[0].astype(np.float64)
             row.append(high_passed(window.coarse - surface, window.valid)[inside])
             if i == _MIDDLE:
                 slope.append(np.hypot(*gradient(surface, window.size))[inside])
