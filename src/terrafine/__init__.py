@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from terrafine.workflows.dem import sharpen_dem as sharpen_dem
     from terrafine.workflows.evaluate import Evaluation as Evaluation
     from terrafine.workflows.evaluate import evaluate as evaluate
+    from terrafine.workflows.fetch import AreaOfInterest as AreaOfInterest
+    from terrafine.workflows.fetch import fetch as fetch
     from terrafine.workflows.height import estimate_height as estimate_height
     from terrafine.workflows.image import sharpen_image as sharpen_image
     from terrafine.workflows.impervious import map_impervious as map_impervious
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from terrafine.workflows.view import view as view
 
 _HOME = {
+    "AreaOfInterest": "terrafine.workflows.fetch",
     "Evaluation": "terrafine.workflows.evaluate",
     "Guidance": "terrafine.workflows.options",
     "Measurement": "terrafine.workflows.measure",
@@ -42,6 +45,7 @@ _HOME = {
     "build_dataset": "terrafine.workflows.dataset",
     "estimate_height": "terrafine.workflows.height",
     "evaluate": "terrafine.workflows.evaluate",
+    "fetch": "terrafine.workflows.fetch",
     "map_impervious": "terrafine.workflows.impervious",
     "map_radar": "terrafine.workflows.radar",
     "measure_product": "terrafine.workflows.measure",
@@ -53,6 +57,7 @@ _HOME = {
 }
 
 __all__ = [
+    "AreaOfInterest",
     "Evaluation",
     "Guidance",
     "Measurement",
@@ -64,6 +69,7 @@ __all__ = [
     "build_dataset",
     "estimate_height",
     "evaluate",
+    "fetch",
     "map_impervious",
     "map_radar",
     "measure_product",

@@ -16,7 +16,8 @@
     ├── RecipeError                       14      a recipe that is incomplete or contradicts itself
     ├── DataError                         15      training or evaluation data that cannot serve
     ├── MissingExtraError                 16      an optional dependency that is not installed
-    └── GateError                         17      a surface that was judged and did not pass a gate
+    ├── GateError                         17      a surface that was judged and did not pass a gate
+    └── NetworkError                      18      a service that cannot be reached, refuses, or answers wrongly
 
 A message names the file, what was found, what was expected and what to do. What to do is an argument of Python,
 `name=value`, where a noun may stand: `state it with elevation_unit="ft"`, never a `--flag`. A function that lacks the
@@ -36,6 +37,7 @@ __all__ = [
     "GridError",
     "JobError",
     "MissingExtraError",
+    "NetworkError",
     "NoModelError",
     "OutputError",
     "RecipeError",
@@ -153,3 +155,9 @@ class GateError(TerrafineError):
     """A surface that was judged and did not pass a gate set for it."""
 
     exit_code = 17
+
+
+class NetworkError(TerrafineError):
+    """A service on the network that cannot be reached, refuses the request, or answers wrongly."""
+
+    exit_code = 18

@@ -21,6 +21,7 @@ VERBS = (
     "train",
     "evaluate",
     "measure",
+    "fetch",
     "dataset",
     "export",
     "view",

@@ -19,6 +19,7 @@ from terrafine.cli.dem import dem
 from terrafine.cli.doctor import doctor
 from terrafine.cli.evaluate import evaluate
 from terrafine.cli.export import export
+from terrafine.cli.fetch import fetch
 from terrafine.cli.height import height
 from terrafine.cli.image import image
 from terrafine.cli.info import info
@@ -42,6 +43,7 @@ _RESUME = {
     "dem": ": run the same command again and it resumes where it stopped",
     "map": ": run the same command again and it resumes where it stopped",
     "image": ": run the same command again and it resumes where it stopped",
+    "fetch": ": run the same command again and it resumes where it stopped",
     "train": ": run the same command again and it resumes from its last checkpoint",
 }
 
@@ -100,10 +102,12 @@ def main(debug: bool) -> None:
 
     Exit codes: 0 done, 1 defect, 2 usage, 3-7 input (file, band, grid, datum, empty), 8-9 weights, 10-11 memory and
     disk, 12 output, 13 job folder, 14-15 recipe and training data, 16 missing extra, 17 gate not passed,
-    130 interrupted.
+    18 network, 130 interrupted.
     """
     go_offline()
 
 
-for _verb in (dem, height, map_, image, radar, models, info, doctor, train, evaluate, measure, dataset, export, view):
+for _verb in (
+    *(dem, height, map_, image, radar, models, info, doctor, train, evaluate, measure, fetch, dataset, export, view),
+):
     main.add_command(_verb)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+from collections.abc import Iterator
 from typing import Any
 
 # GDAL's own block cache is 5 % of memory, however large that is. It reads this once, at its first use; a user's own
@@ -15,12 +17,23 @@ import rasterio
 import rasterio.crs
 from pyproj.exceptions import CRSError
 from rasterio import _env
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import CRSError as RasterioCRSError
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
 
 from terrafine.errors import GridError
 from terrafine.host import ALLOWED_REMOTE, NO_FILE
 
-__all__ = ["environment", "foreign_proj", "go_online"]
+__all__ = [
+    "REMOTE_ERRORS",
+    "RemoteFile",
+    "chain_text",
+    "environment",
+    "foreign_proj",
+    "go_online",
+    "remote_environment",
+]
 
 _FETCHING = (
     *("WMS", "WCS", "WMTS", "HTTP", "EEDA", "EEDAI", "PLMOSAIC", "DAAS", "STACIT", "STACTA"),
@@ -129,3 +142,111 @@ def go_online() -> None:
     """Let GDAL fetch from the network, where `terrafine.host.go_offline` forbade it."""
     if os.environ.get(ALLOWED_REMOTE) == NO_FILE:
         del os.environ[ALLOWED_REMOTE]
+
+
+REMOTE_ERRORS = (RasterioError, CPLE_BaseError)
+"""What GDAL's failures to open or read a remote file are raised as."""
+_REMOTE_FORMATS = ("GTiff", "JP2OpenJPEG")
+
+
+class RemoteFile:
+    """Checks a remote file before it is read, and makes GDAL forget what it knows of one."""
+
+    def check(self, address: str, stated: object) -> None:
+        """Open the file as a GeoTIFF or JPEG 2000, and as no other format, and compare its CRS with what is stated.
+
+        Parameters
+        ----------
+        address
+            The file, http, https or s3.
+        stated
+            EPSG code as a number or as `EPSG:n`; None if there is none.
+
+        Raises
+        ------
+        GridError
+            If the file has no CRS, or another one than is stated.
+        RasterioError
+            If it cannot be opened.
+        """
+        with DatasetReader(_vsi(address), driver=list(_REMOTE_FORMATS)) as file:
+            code = int(str(stated).rpartition(":")[2]) if str(stated).rpartition(":")[2].isdigit() else None
+            if file.crs is None:
+                raise GridError("is not on a map grid (it states no CRS)")
+            found = file.crs.to_epsg()
+            if code is not None and found is not None and found != code:
+                raise GridError(f"lies in EPSG:{found}, and its catalogue entry states EPSG:{code}: the wrong zone")
+
+    def forget(self, address: str) -> None:
+        """Make the next attempt ask the server again; GDAL remembers failures too.
+
+        Parameters
+        ----------
+        address
+            The file.
+        """
+        with contextlib.suppress(*REMOTE_ERRORS), environment(CPL_VSIL_CURL_NON_CACHED=_vsi(address)):
+            DatasetReader(_vsi(address), driver=list(_REMOTE_FORMATS)).close()
+
+
+@contextlib.contextmanager
+def remote_environment(address: str, timeout_s: float, **more: Any) -> Iterator[RemoteFile]:
+    """Give an environment in which GDAL may read one remote file; everywhere else the network stays forbidden.
+
+    Parameters
+    ----------
+    address
+        The file, http, https or s3.
+    timeout_s
+        Longest wait for an answer.
+    more
+        Further GDAL configuration options.
+
+    Yields
+    ------
+    RemoteFile
+        Checks of the file.
+
+    References
+    ----------
+    https://gdal.org/en/stable/user/virtual_file_systems.html#network-based-file-systems
+    """
+    options = {
+        ALLOWED_REMOTE: _vsi(address),
+        "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+        "GDAL_HTTP_TIMEOUT": max(1, round(timeout_s)),
+        "GDAL_HTTP_CONNECTTIMEOUT": max(1, round(timeout_s)),
+        "GDAL_HTTP_MAX_RETRY": 0,
+        "GDAL_INGESTED_BYTES_AT_OPEN": 32768,
+        "GDAL_PAM_ENABLED": "NO",
+        "CPL_VSIL_CURL_USE_HEAD": "NO",
+        "GDAL_MAX_DATASET_POOL_SIZE": 20,
+        **more,
+    }
+    with environment(**options):
+        yield RemoteFile()
+
+
+def _vsi(address: str) -> str:
+    return f"/vsis3/{address.removeprefix('s3://')}" if address.startswith("s3://") else f"/vsicurl/{address}"
+
+
+def chain_text(error: BaseException) -> str:
+    """Return the messages of an error and of all that it was raised from, as one text.
+
+    Parameters
+    ----------
+    error
+        The error.
+
+    Returns
+    -------
+    str
+        Messages, outermost first.
+    """
+    texts: list[str] = []
+    seen: BaseException | None = error
+    while seen is not None and len(texts) < 8:
+        texts.append(str(seen))
+        seen = seen.__cause__ or seen.__context__
+    return "; ".join(dict.fromkeys(texts))

@@ -22,7 +22,7 @@ from terrafine.schema.check import conform
 from terrafine.schema.files import read_json
 from terrafine.schema.types import Matches, shown
 
-__all__ = ["ROAD_WIDTHS_M", "Shapes", "read_features", "read_shapes"]
+__all__ = ["ROAD_WIDTHS_M", "Shapes", "parse_features", "read_features", "read_shapes"]
 
 PathLike = str | os.PathLike[str]
 
@@ -194,6 +194,34 @@ def _geojson(path: str) -> tuple[Iterable[tuple[Any, Mapping[str, Any]]], CRS]:
         text = read_json(path, SourceError, expected, _MOST_BYTES)
     except SourceError as e:
         raise SourceError(unreadable + str(e).removeprefix(f"{path}: ")) from e
+    return parse_features(text, path)
+
+
+def parse_features(text: Any, path: str) -> tuple[Iterable[tuple[Any, Mapping[str, Any]]], CRS]:
+    """Return the geometries of a GeoJSON FeatureCollection with their fields, and its CRS.
+
+    Parameters
+    ----------
+    text
+        The collection, as JSON gives it.
+    path
+        Where it comes from, for messages.
+
+    Returns
+    -------
+    features : iterable of tuple
+        Shapely geometry and its fields.
+    crs : pyproj.CRS
+        CRS of the geometries.
+
+    Raises
+    ------
+    SourceError
+        If it is none.
+    GridError
+        If its CRS cannot be read.
+    """
+    unreadable, expected = f"{path}: not a readable GeoJSON: ", "a FeatureCollection"
     listed = text.get("features") if isinstance(text, dict) else None
     if not isinstance(listed, list):
         raise SourceError(f"{unreadable}no `features` in it; expected {expected}")

@@ -1,0 +1,1 @@
+"""Free satellite data of a place, from STAC catalogues: the only part that opens network connections."""

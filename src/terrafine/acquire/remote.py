@@ -1,0 +1,163 @@
+"""Read a window of a scene's asset on a grid, in an environment that can open this one file and nothing else.
+
+Attempts are repeated with growing waits where the network or the server may recover, an expired signature is renewed,
+and what the archive does not hold, or holds damaged, is told apart from that.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.acquire.catalogue import Scene
+from terrafine.acquire.options import FetchOptions
+from terrafine.acquire.signing import Signer, bare
+from terrafine.errors import GridError, MissingExtraError, NetworkError, SourceError
+from terrafine.raster import gdal
+
+__all__ = ["AssetError", "AssetReader", "Resampling"]
+
+F32 = NDArray[np.float32]
+Resampling = Literal["nearest", "bilinear", "cubic", "average"]
+_LONGEST_WAIT = 60.0
+_CODE = re.compile(r"(?:HTTP|response) (?:response )?code:? ?(?:on [^:]*: )?(\d{3})", re.IGNORECASE)
+_REFUSED = (401, 403)
+_ABSENT = (404, 410)
+_DAMAGED_ATTEMPTS = 2  # for what reads as damaged: a cut transfer looks the same once
+logging.getLogger("odc.loader").setLevel(logging.CRITICAL)
+
+
+class AssetError(SourceError):
+    """An asset that the archive does not hold, or holds damaged."""
+
+
+class AssetReader:
+    """Reads assets of scenes on grids; safe to call from several threads.
+
+    Parameters
+    ----------
+    signer
+        Turns addresses into names to open.
+    options
+        Timeouts and attempts.
+    pause
+        Waits for some seconds.
+    """
+
+    def __init__(self, signer: Signer, options: FetchOptions, pause: Callable[[float], None] = time.sleep) -> None:
+        self._signer, self._options, self._pause = signer, options, pause
+
+    def read(self, scene: Scene, asset: str, geobox: Any, resampling: Resampling, nodata: float | None) -> F32:
+        """Read an asset on a grid.
+
+        Parameters
+        ----------
+        scene, asset
+            The scene, and the name of the asset.
+        geobox
+            The grid.
+        resampling
+            Where the grids differ; cells of equal grids are copied.
+        nodata
+            Number that means no data in a file that does not state one.
+
+        Returns
+        -------
+        ndarray of float32, (y, x)
+            The stored numbers, NaN where there are none.
+
+        Raises
+        ------
+        AssetError
+            If the asset is missing, damaged, or not where the item states.
+        NetworkError
+            If the server does not answer, or refuses.
+        """
+        found = scene.asset(asset)
+        if found is None or not isinstance(found.get("href"), str):
+            raise AssetError(f"{scene.id}: has no asset {asset!r}; expected one")
+        attempt, renewed, damaged = 0, False, 0
+        while True:
+            attempt += 1
+            try:
+                return self._once(scene, asset, str(found["href"]), geobox, resampling, nodata)
+            except _AttemptError as failure:
+                where = f"{scene.id}, {asset}, {bare(str(found['href']))}"
+                if failure.code in _REFUSED and not renewed and self._signer.renew():
+                    renewed = True
+                    continue
+                if failure.code in _ABSENT:
+                    raise AssetError(f"{where}: is not there (HTTP {failure.code})") from None
+                if failure.code in _REFUSED:
+                    raise NetworkError(
+                        f"{where}: the server refused it (HTTP {failure.code}); check the service's keys or "
+                        "signature, and run again"
+                    ) from None
+                damaged += failure.damaged
+                if damaged >= _DAMAGED_ATTEMPTS:
+                    raise AssetError(f"{where}: is damaged ({failure.text})") from None
+                if attempt >= self._options.attempts:
+                    raise NetworkError(
+                        f"{where}: could not be read in {attempt} attempts ({failure.text}); run the same "
+                        "again later, and it resumes"
+                    ) from None
+                self._pause(min(_LONGEST_WAIT, self._options.backoff_s * 2 ** (attempt - 1)))
+
+    def _once(
+        self, scene: Scene, asset: str, href: str, geobox: Any, resampling: Resampling, nodata: float | None
+    ) -> F32:
+        try:
+            import odc.stac
+            import pystac
+        except ImportError:
+            raise MissingExtraError("fetching scenes needs odc-stac: pip install 'terrafine[acquire]'") from None
+        address = self._signer.address(href)
+        item = pystac.Item.from_dict(_only(scene, asset, address), preserve_dict=False)
+        config = {"*": {"assets": {"*": {"nodata": nodata}} if nodata is not None else {}}}
+        with gdal.remote_environment(address, self._options.timeout_s, **self._signer.gdal_options()) as probe:
+            try:
+                probe.check(address, scene.properties.get("proj:code") or scene.properties.get("proj:epsg"))
+                loaded = odc.stac.load(
+                    [item],
+                    bands=[asset],
+                    geobox=geobox,
+                    resampling=resampling,
+                    dtype="float32",
+                    stac_cfg=config,
+                    fail_on_error=True,
+                )
+                return np.asarray(loaded[asset].values[0], np.float32)
+            except gdal.REMOTE_ERRORS as error:
+                text = gdal.chain_text(error)
+                probe.forget(address)
+                raise _AttemptError(text, _CODE.search(text)) from None
+            except GridError as error:
+                raise AssetError(f"{scene.id}, {asset}: {error}") from None
+
+
+class _AttemptError(Exception):
+    """One attempt that failed."""
+
+    def __init__(self, text: str, match: re.Match[str] | None) -> None:
+        super().__init__(text)
+        self.text = bare_text(text)
+        self.code = int(match[1]) if match else None
+        network = self.code is not None or "CURL error" in text or "timed out" in text.lower()
+        self.damaged = not network
+
+
+def bare_text(text: str) -> str:
+    """A message without what follows `?` in its addresses, on one line."""
+    return " ".join(re.sub(r"\?\S+", "", text).split())[:200]
+
+
+def _only(scene: Scene, asset: str, address: str) -> dict[str, Any]:
+    """The item with that asset alone, at the address."""
+    found = dict(scene.asset(asset) or {}) | {"href": address}
+    return {**scene.item, "assets": {asset: found}, "links": []}

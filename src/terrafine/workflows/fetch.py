@@ -1,0 +1,231 @@
+"""`fetch`: free satellite data of a place as a composite. `terrafine fetch` calls it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from terrafine.acquire.options import FetchOptions
+from terrafine.errors import OutputError, UsageError
+from terrafine.raster.area import AreaOfInterest
+from terrafine.workflows.advice import names_own_arguments
+
+if TYPE_CHECKING:
+    from terrafine.acquire.fetch import Fetched
+    from terrafine.acquire.projection import Projection
+    from terrafine.acquire.request import Request
+    from terrafine.acquire.service import Service
+    from terrafine.inference.progress import Progress
+
+__all__ = ["AreaOfInterest", "FetchFields", "FetchOptions", "fetch", "fetch_requests"]
+
+PathLike = str | os.PathLike[str]
+_DEFAULT_SERVICE = {"sentinel-1": "planetary-computer", "landsat": "planetary-computer"}
+
+
+class FetchFields(TypedDict, total=False):
+    """Keywords of `fetch` that are fields of `FetchOptions`."""
+
+    max_cloud: float
+    min_clear: float
+    offset: str
+    mask: str
+    timeout_s: float
+    attempts: int
+    backoff_s: float
+    connections: int
+    memory: int
+    orbit: str | None
+    max_scenes: int
+
+
+@names_own_arguments(FetchFields)
+def fetch(
+    collection: str,
+    out: PathLike,
+    *,
+    aoi: Any = None,
+    grid: Any = None,
+    dates: str | None = None,
+    service: PathLike | Service | None = None,
+    composite: str | None = None,
+    bands: Sequence[str] | None = None,
+    cell_m: float | None = None,
+    target_crs: str | None = None,
+    restart: bool = False,
+    progress: Progress | None = None,
+    announce: Callable[[Projection], None] | None = None,
+    **fields: Unpack[FetchFields],
+) -> tuple[Fetched, ...]:
+    """Fetch the scenes of a place, and write them as one verified GeoTIFF with its lineage beside it.
+
+    An unfinished run of the same request is resumed. Everything that can be wrong with the request is refused before
+    the first pixel is read.
+
+    Parameters
+    ----------
+    collection
+        `sentinel-2`, `sentinel-1`, `landsat`, `copernicus-dem`, or another collection of the service.
+    out
+        A GeoTIFF, or a folder (made if it does not exist) in which the file is named after what it holds.
+    aoi
+        The ground: an `AreaOfInterest`, a vector file, `(west, south, east, north)` in degrees, or a GeoJSON object.
+    grid
+        The grid to write, a GeoBox. By default the cells of `cell_m` that cover the area, in the UTM zone of its
+        centre; of a DEM its own cells.
+    dates
+        FROM/TO, as `2023-04/2023-10`. Not of a DEM.
+    service
+        `earth-search`, `planetary-computer`, `cdse`, or the TOML file of another STAC API.
+    composite
+        `median` (the default), `geomedian` or `best-clear` of reflectance.
+    bands
+        Bands to write; by default all that the service's file lists.
+    cell_m, target_crs
+        Cell size and CRS of the grid.
+    restart
+        Start from scratch instead of resuming.
+    progress
+        Told of finished cells.
+    announce
+        Called with what will be read and written, before it is.
+    **fields
+        Fields of `FetchOptions`.
+
+    Returns
+    -------
+    tuple of Fetched
+        One for each file.
+
+    Raises
+    ------
+    UsageError, SourceError, GridError
+        For an area, dates or a service that cannot serve.
+    EmptyError
+        If there is no scene, or none shows clear ground.
+    NetworkError
+        If a service does not answer; the same call again resumes.
+    DiskError, ResourceError
+        If disk or memory would not suffice.
+    MissingExtraError
+        Without the extra `acquire`.
+
+    Examples
+    --------
+    >>> terrafine.fetch("sentinel-2", "cube", aoi="town.geojson", dates="2023-04/2023-10")  # doctest: +SKIP
+    """
+    from terrafine.acquire.fetch import fetch_raster
+
+    requests = fetch_requests(
+        collection,
+        aoi=aoi,
+        grid=grid,
+        dates=dates,
+        service=service,
+        composite=composite,
+        bands=bands,
+        cell_m=cell_m,
+        target_crs=target_crs,
+        options=_options(fields),
+    )
+    target = Path(out)
+    if len(requests) > 1 and target.suffix.lower() in (".tif", ".tiff"):
+        raise UsageError(
+            f"{target}: {len(requests)} files are written, one for each orbit; give a folder, or one orbit"
+        )
+    paths = [_path(target, collection, request) for request in requests]
+    return tuple(
+        fetch_raster(request, path, restart=restart, progress=progress, announce=announce)
+        for request, path in zip(requests, paths, strict=True)
+    )
+
+
+def fetch_requests(
+    collection: str,
+    *,
+    aoi: Any = None,
+    grid: Any = None,
+    dates: str | None = None,
+    service: PathLike | Service | None = None,
+    composite: str | None = None,
+    bands: Sequence[str] | None = None,
+    cell_m: float | None = None,
+    target_crs: str | None = None,
+    options: FetchOptions | None = None,
+) -> list[Request]:
+    """Return what `fetch` fetches, checked, without a connection; each request makes one file.
+
+    Parameters
+    ----------
+    collection, aoi, grid, dates, service, composite, bands, cell_m, target_crs
+        As in `fetch`.
+    options
+        Limits.
+
+    Returns
+    -------
+    list of Request
+        Two for radar without an orbit.
+
+    Raises
+    ------
+    UsageError, SourceError, GridError
+        As `fetch`.
+    """
+    from terrafine.acquire.dates import parse_dates
+    from terrafine.acquire.request import Request
+    from terrafine.acquire.service import find_collection, find_service
+    from terrafine.raster.area import grid_area
+
+    options = options or FetchOptions()
+    found = find_service(service if service is not None else _DEFAULT_SERVICE.get(collection, "earth-search"))
+    held = find_collection(found, collection)
+    if (aoi is None) == (grid is None):
+        raise UsageError("state the ground by aoi or by grid; expected one of the two")
+    area = AreaOfInterest.parse(aoi) if aoi is not None else grid_area(grid)
+    is_dem, is_radar = held.kind == "dem", held.kind.startswith("sentinel-1")
+    if dates is None and not is_dem:
+        raise UsageError(f"{collection}: needs dates, as 2023-04/2023-10")
+    method = composite or ("mosaic" if is_dem else "mean-db" if is_radar else "median")
+    first = Request(
+        found,
+        held,
+        grid if grid is not None else area.grid(cell_m or held.cell_m, target_crs),
+        area,
+        tuple(bands or held.assets),
+        None if dates is None else parse_dates(dates),
+        method,
+        options=options,
+    )
+    if not is_radar:
+        return [first]
+    orbits = [options.orbit] if options.orbit else ["ascending", "descending"]
+    return [dataclasses.replace(first, orbit=orbit) for orbit in orbits]
+
+
+def _options(fields: Mapping[str, Any]) -> FetchOptions:
+    known = set(FetchFields.__annotations__)
+    if unknown := sorted(set(fields) - known):
+        raise UsageError(f"fetch has no argument {unknown[0]!r}; expected one of {', '.join(sorted(known))}")
+    return FetchOptions(**fields)
+
+
+def _path(out: Path, collection: str, request: Request) -> Path:
+    """The file to write; a folder is made."""
+    if out.suffix.lower() in (".tif", ".tiff"):
+        if not out.parent.is_dir():
+            raise OutputError(f"{out}: there is no folder {out.parent}; make it first")
+        return out
+    if out.suffix:
+        raise UsageError(f"{out}: expected a folder, or a name that ends in .tif")
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out}: is a file; expected a folder, or a name that ends in .tif")
+    out.mkdir(parents=True, exist_ok=True)
+    dates = [] if request.dates is None else [f"{request.dates[0]:%Y%m%d}-{request.dates[1]:%Y%m%d}"]
+    parts = [collection.replace("/", "-"), *dates, *filter(None, [request.orbit])]
+    if request.composite not in ("mosaic", "mean-db"):
+        parts.append(request.composite)
+    return out / ("_".join(parts) + ".tif")
