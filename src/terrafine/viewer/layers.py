@@ -144,6 +144,11 @@ class Layer:
         ----------
         longitude, latitude
             Degrees.
+
+        Returns
+        -------
+        str
+            For people to read.
         """
         found = self.tiles.value(longitude, latitude, self.bands)
         if found is None:

@@ -102,6 +102,16 @@ class WebTiles:
     def number(self, name: str) -> int:
         """Return the number of a band by its description.
 
+        Parameters
+        ----------
+        name
+            The description.
+
+        Returns
+        -------
+        int
+            From 1.
+
         Raises
         ------
         BandError
