@@ -101,7 +101,7 @@ def fetch_raster(
     restart
         Start from scratch.
     progress
-        Told of finished cells.
+        Receives the number of finished cells.
     announce
         Called with the projection before pixels are read.
 

@@ -1,7 +1,7 @@
 """Read a window of a scene's asset on a grid, in an environment that can open this one file and nothing else.
 
 Attempts are repeated with growing waits where the network or the server may recover, an expired signature is renewed,
-and what the archive does not hold, or holds damaged, is told apart from that.
+and what the archive does not hold, or holds damaged, is a separate error.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def _look(reader: AssetReader, request: Request, scene: Scene, geobox: Any) -> t
 
 
 def _resolve(found: Survey, request: Request, scenes: Sequence[Scene], darkest: dict[str, float]) -> None:
-    """The offset of each Sentinel-2 item; those of which it cannot be told are left out."""
+    """The offset of each Sentinel-2 item; those whose offset is not identifiable are left out."""
     if request.collection.kind != "sentinel-2-l2a":
         return
     stated = request.options.offset
@@ -131,7 +131,7 @@ def _resolve(found: Survey, request: Request, scenes: Sequence[Scene], darkest: 
     for scene, decision in zip(scenes, checked, strict=True):
         found.decisions[scene.id] = decision
         if decision.refused:
-            found.failed[scene.id] = f"{scene.id}: its offset cannot be told: {decision.warning}"
+            found.failed[scene.id] = f"{scene.id}: its offset is not identifiable: {decision.warning}"
         elif decision.warning:
             found.notes.append(f"{scene.id}: {decision.subtract:g} is subtracted, by {decision.by}: {decision.warning}")
 

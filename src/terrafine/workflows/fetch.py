@@ -89,7 +89,7 @@ def fetch(
     restart
         Start from scratch instead of resuming.
     progress
-        Told of finished cells.
+        Receives the number of finished cells.
     announce
         Called with what will be read and written, before it is.
     **fields
