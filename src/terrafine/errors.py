@@ -11,7 +11,7 @@
     │   └── NoModelError                   9      no shipped or named weights serve the request
     ├── ResourceError                     10      more memory than allowed
     │   └── DiskError                     11      a disk that is, or would become, full
-    ├── OutputError                       12      an output that exists as input, or did not verify after writing
+    ├── OutputError                       12      an output equal to an input, not to be replaced, or not verified
     ├── JobError                          13      a job folder of another run, or one in use
     ├── RecipeError                       14      a recipe that is incomplete or contradicts itself
     ├── DataError                         15      training or evaluation data that cannot serve
@@ -122,7 +122,7 @@ class DiskError(ResourceError):
 
 
 class OutputError(TerrafineError):
-    """An output equal to an input, not writable, or different from what was written."""
+    """An output equal to an input, not to be replaced, not writable, or different from what was written."""
 
     exit_code = 12
 

@@ -20,9 +20,11 @@ from terrafine.cli.doctor import doctor
 from terrafine.cli.evaluate import evaluate
 from terrafine.cli.export import export
 from terrafine.cli.fetch import fetch
+from terrafine.cli.front import EXIT_CODES, INTERRUPTED, UNEXPECTED, first_steps
 from terrafine.cli.height import height
 from terrafine.cli.image import image
 from terrafine.cli.info import info
+from terrafine.cli.log import add_log_options, log_error
 from terrafine.cli.map import map_
 from terrafine.cli.measure import measure
 from terrafine.cli.models import models
@@ -36,8 +38,6 @@ from terrafine.version import __version__
 __all__ = ["main"]
 
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # a file's name may hold anything
-INTERRUPTED = 130
-UNEXPECTED = 1
 _RESUME = {
     "height": ": run the same command again and it resumes where it stopped",
     "dem": ": run the same command again and it resumes where it stopped",
@@ -51,18 +51,33 @@ _RESUME = {
 class _Verbs(click.Group):
     """The group of all verbs, and the one place where an exception becomes a message and an exit code."""
 
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        add_log_options(cmd)
+        super().add_command(cmd, name)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta["terrafine.words"] = list(args)
+        return super().parse_args(ctx, args)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Exit codes"):
+            formatter.write_dl(EXIT_CODES)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # in the order of use, not of the alphabet
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except click.exceptions.ClickException:
+        except click.exceptions.ClickException as e:
+            log_error(e.format_message())
             raise
         except (click.exceptions.Exit, click.exceptions.Abort):
             raise
         except KeyboardInterrupt:
-            click.echo("\ninterrupted" + _RESUME.get(ctx.invoked_subcommand or "", ""), err=True)
+            advice = "interrupted" + _RESUME.get(ctx.invoked_subcommand or "", "")
+            click.echo(f"\n{advice}", err=True)
+            log_error(advice)
             raise click.exceptions.Exit(INTERRUPTED) from None
         except TerrafineError as e:
             _tell(ctx, f"error: {as_options(str(e), self.commands[ctx.invoked_subcommand or ''])}")
@@ -81,6 +96,7 @@ class _Verbs(click.Group):
 def _tell(ctx: click.Context, message: str) -> None:
     if ctx.params.get("debug"):
         traceback.print_exc(file=sys.stderr)
+    log_error(message)
     click.echo(_STEERING.sub("?", message), err=True)
 
 
@@ -91,20 +107,23 @@ def _how_to_report(ctx: click.Context) -> str:
 
 
 @click.group(
-    "terrafine", cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+    "terrafine",
+    cls=_Verbs,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(__version__, prog_name="terrafine")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def main(debug: bool) -> None:
+@click.pass_context
+def main(ctx: click.Context, debug: bool) -> None:
     """Turn free, coarse satellite data into finer maps of the Earth.
 
-    `terrafine COMMAND --help` explains a command; `terrafine doctor` checks the installation.
-
-    Exit codes: 0 done, 1 defect, 2 usage, 3-7 input (file, band, grid, datum, empty), 8-9 weights, 10-11 memory and
-    disk, 12 output, 13 job folder, 14-15 recipe and training data, 16 missing extra, 17 gate not passed,
-    18 network, 130 interrupted.
+    `terrafine COMMAND --help` explains a command; `terrafine doctor` checks the installation. Every command names its
+    output last, or with -o.
     """
     go_offline()
+    if ctx.invoked_subcommand is None:
+        click.echo(first_steps())
 
 
 for _verb in (

@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from terrafine.cli.defaults import LibraryOption
+from terrafine.cli.messages import say
+from terrafine.cli.output import inputs_and_output
 from terrafine.cli.parameter_types import BAND
 from terrafine.errors import UsageError
 
@@ -24,7 +26,7 @@ def dataset() -> None:
 
 
 @dataset.command(short_help="Samples of impervious surface: fine image, 10 m image and 1 m label.")
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
+@inputs_and_output("IMAGE", "DIR", into="images", name="out", overwrite=False)
 @click.option(
     "--labels",
     multiple=True,
@@ -33,14 +35,6 @@ def dataset() -> None:
     metavar="FILE",
     help="A vector file of buildings and roads, a label raster, or a folder of label rasters with the names of the "
     "images; may be repeated.",
-)
-@click.option(
-    "-o",
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="A new or empty folder.",
 )
 @click.option(
     "--impervious",
@@ -136,7 +130,7 @@ def dataset() -> None:
 @click.option("--seed", cls=LibraryOption, owner=_OPTIONS, type=int, help="Random seed.")
 @click.option("--quiet", is_flag=True, help="Print nothing.")
 def impervious(
-    images: tuple[Path, ...],
+    images: tuple[str, ...],
     labels: tuple[Path, ...],
     out: Path,
     nir: bool,
@@ -145,7 +139,7 @@ def impervious(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Cut samples of impervious surface from fine IMAGEs and labels into a new folder.
+    """Cut samples of impervious surface from fine IMAGEs and labels into DIR, a new folder.
 
     Each sample is a 1 m image, a 10 m image, real or made by a stated sensor, and a 1 m label: 1 impervious, 0 other,
     255 unknown. index.json states the origin and the split of each.
@@ -159,15 +153,15 @@ def impervious(
     options["bands"] = ("red", "green", "blue", "nir") if nir else None
     given = {name: value for name, value in options.items() if value not in (None, (), {})}
     sensor = Sensor(**{name: value for name, value in (("mtf", mtf), ("noise", noise)) if value is not None})
-    index = build_dataset(images, labels, out, sensor=sensor, **given)
+    index = build_dataset([Path(p) for p in images], labels, out, sensor=sensor, **given)
     if quiet:
         return
     splits = [s["split"] for s in index["samples"]]
     parts = ", ".join(f"{splits.count(name)} {name}" for name in sorted(set(splits)))
     share = sum(s["impervious"] for s in index["samples"]) / len(splits)
-    click.echo(f"{out}: {len(splits)} samples of {index['side']} m ({parts}), {100 * share:.1f} % impervious")
+    say(f"{out}: {len(splits)} samples of {index['side']} m ({parts}), {100 * share:.1f} % impervious")
     for note in index["notes"]:
-        click.echo(note)
+        say(note)
 
 
 def _listed(text: str | None) -> list[str] | None:

@@ -9,6 +9,7 @@ import click
 
 from terrafine.cli.defaults import option_of
 from terrafine.cli.options import running
+from terrafine.cli.output import inputs_and_output
 from terrafine.cli.parameter_types import GUIDE, at_most
 from terrafine.errors import UsageError
 from terrafine.workflows.dem import sharpen_dem
@@ -30,8 +31,7 @@ def _residual(report: RunReport) -> str:
 
 
 @click.command(short_help="Super-resolve a coarse elevation model (DEM).")
-@click.argument("sources", nargs=-1, required=True, metavar="SRC...")
-@click.argument("destination", metavar="DST", type=click.Path(path_type=Path))
+@inputs_and_output("SRC", "DST")
 @click.option("--scale", type=int, help="Output cells per side of an input cell: 2, 3 or 4.  [default: 4]")
 @click.option(
     "--model",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import click
 
 from terrafine.cli.defaults import LibraryOption
+from terrafine.cli.messages import json_option, print_json
 from terrafine.cli.options import reading
+from terrafine.cli.output import FLAGS
 from terrafine.cli.parameter_types import BAND, BYTES
 from terrafine.errors import UsageError
 
@@ -18,7 +21,7 @@ _OPTIONS = "terrafine.evaluation.elevation.options:Options"
 
 
 @click.command(short_help="Compare elevation models, class maps or images with a reference.")
-@click.argument("surfaces", nargs=-1, required=True, metavar="CANDIDATE... [REFERENCE]")
+@click.argument("surfaces", nargs=-1, required=True, type=click.Path(), metavar="CANDIDATE... [REFERENCE] [DIR/]")
 @click.option("--reference", metavar="FILE", help="The truth.  [default: the last file named]")
 @click.option(
     "--coarse",
@@ -26,7 +29,11 @@ _OPTIONS = "terrafine.evaluation.elevation.options:Options"
     help="Input that the candidates were made from: adds bicubic baselines and the consistency with it.",
 )
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path), metavar="DIR", help="Write results.json, index.html and CSVs here."
+    *FLAGS,
+    "out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write results.json, index.html and CSVs here, over those of an earlier report.",
 )
 @click.option("--gate", metavar="TOML", help="Limits that the results must keep, else exit code 17.")
 @click.option(
@@ -123,9 +130,14 @@ _OPTIONS = "terrafine.evaluation.elevation.options:Options"
 @click.option("--vertical-datum", metavar="NAME", help="Vertical datum of files that do not state it.")
 @click.option("--assume-crs", metavar="CRS", help="CRS of files that have none.")
 @reading
+@json_option
 @click.option("--quiet", is_flag=True, help="Print no progress and no table.")
-def evaluate(surfaces: tuple[str, ...], reference: str | None, quiet: bool, **options: Any) -> None:
-    """Compare one or several CANDIDATE files with a REFERENCE, the last file named.
+def evaluate(
+    surfaces: tuple[str, ...], reference: str | None, out: Path | None, quiet: bool, as_json: bool, **options: Any
+) -> None:
+    """Compare one or several CANDIDATE files with a REFERENCE, the last file named, and report into DIR.
+
+    DIR is named last, with a slash at its end, or with -o.
 
     Elevation models are compared on the same cells and ranked by RMSE. With --coarse, bicubic and back-projected
     bicubic interpolation of that file are compared too, and the first line states whether the best candidate beats
@@ -137,11 +149,14 @@ def evaluate(surfaces: tuple[str, ...], reference: str | None, quiet: bool, **op
     from terrafine.cli.evaluation_table import print_evaluation
     from terrafine.workflows.evaluate import evaluate as compare
 
+    surfaces, options["out"] = _folder(surfaces, out)
     candidates, truth = _split(surfaces, reference)
     options["bands"] = dict(options["bands"])
     given = {name: value for name, value in options.items() if value not in (None, (), {})}
     done = compare(candidates, truth, progress=not quiet, **given)
-    if not quiet:
+    if as_json:
+        print_json({"kind": done.kind, **done.results, "files": list(done.files)})
+    elif not quiet:
         print_evaluation(done)
     done.raise_unless_passed()
 
@@ -163,6 +178,19 @@ def _class_names(given: tuple[str, ...]) -> dict[int, str]:
     if not all(number.strip().isdigit() and name.strip() for number, _, name in pairs):
         raise click.BadParameter(f"{' '.join(given)!r}: expected for example 1=impervious")
     return {int(number): name.strip() for number, _, name in pairs}
+
+
+def _folder(surfaces: tuple[str, ...], named: Path | None) -> tuple[tuple[str, ...], Path | None]:
+    """The files, and the folder of the report: named with -o, or last, where it ends in a slash or holds a report."""
+    last = Path(surfaces[-1])
+    is_folder = surfaces[-1].endswith(("/", os.sep)) or (last.is_dir() and (last / "results.json").is_file())
+    if is_folder and named is not None:
+        raise UsageError(f"the output is named twice, {surfaces[-1]} and -o {named}; name one")
+    if is_folder and len(surfaces) > 1:
+        return surfaces[:-1], last
+    if len(surfaces) > 1 and named is None and not last.suffix and not last.exists() and ":" not in surfaces[-1]:
+        raise UsageError(f"{last}: no such file. A folder for the report is named {last}/ or -o {last}")
+    return surfaces, named
 
 
 def _split(surfaces: tuple[str, ...], reference: str | None) -> tuple[tuple[str, ...], str]:

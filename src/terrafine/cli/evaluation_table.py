@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from terrafine.cli.messages import say
 from terrafine.cli.table import columns
 
 if TYPE_CHECKING:
@@ -44,17 +43,17 @@ def print_evaluation(done: Evaluation) -> None:
     results = done.results
     rows_of = {"classes": _class_rows, "sample": _sample_rows, "image": _image_rows}
     header, rows = rows_of.get(results.get("kind", ""), _elevation_rows)(results)
-    click.echo(done.sentence)
-    click.echo(columns(header, rows))
+    say(done.sentence)
+    say(columns(header, rows))
     for note in results["notes"]:
-        click.echo(note)
+        say(note)
     for gate in results.get("gates", []):
         state = "passed" if gate["passed"] else "FAILED"
-        click.echo(f"{state}  {gate['candidate']}: {gate['key']} {measured(gate['value'])}")
+        say(f"{state}  {gate['candidate']}: {gate['key']} {measured(gate['value'])}")
     if done.files:
         pages = [path for path in done.files if path.suffix != ".csv"]
         tables = len(done.files) - len(pages)
-        click.echo(f"{', '.join(map(str, pages))} and {tables} tables as CSV beside them")
+        say(f"{', '.join(map(str, pages))} and {tables} tables as CSV beside them")
 
 
 Printed = tuple[Sequence[str], list[tuple[str, ...]]]

@@ -9,6 +9,8 @@ import click
 
 from terrafine.cli.advice import as_options
 from terrafine.cli.defaults import LibraryOption
+from terrafine.cli.messages import note, say
+from terrafine.cli.output import output
 
 __all__ = ["fetch"]
 
@@ -17,9 +19,9 @@ _OPTIONS = "terrafine.acquire.options:FetchOptions"
 
 @click.command(short_help="Fetch satellite data of a place from a STAC catalogue.")
 @click.argument("collection", metavar="COLLECTION")
+@output("DIR|TIF", name="out", overwrite=False)
 @click.option("--aoi", required=True, metavar="FILE|W,S,E,N", help="The ground: a vector file, or a box in degrees.")
 @click.option("--dates", metavar="FROM/TO", help="As 2023-04/2023-10; not of a DEM.")
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR|TIF", help="Where to write.")
 @click.option(
     "--service",
     metavar="NAME|FILE",
@@ -85,6 +87,6 @@ def fetch(collection: str, out: Path, quiet: bool, **options: Any) -> None:
         given |= {"progress": Bar(disable=None), "announce": lambda p: click.echo(p.sentence(), err=True)}
     for done in run(collection, out, **given):
         if not quiet:
-            click.echo(f"{done.path}: {done.scenes} scenes; {done.lineage.name} states what it was made from")
-        for note in done.notes:
-            click.echo(f"note: {as_options(note, click.get_current_context().command)}", err=True)
+            say(f"{done.path}: {done.scenes} scenes; {done.lineage.name} states what it was made from")
+        for remark in done.notes:
+            note(f"note: {as_options(remark, click.get_current_context().command)}")

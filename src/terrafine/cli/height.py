@@ -9,6 +9,7 @@ import click
 
 from terrafine.cli.defaults import option_of
 from terrafine.cli.options import optical, running
+from terrafine.cli.output import inputs_and_output
 from terrafine.raster.read.sensors import SENSORS
 from terrafine.workflows.height import estimate_height
 
@@ -16,8 +17,7 @@ __all__ = ["height"]
 
 
 @click.command(short_help="Estimate relief from one optical image.")
-@click.argument("sources", nargs=-1, required=True, metavar="IMAGE...")
-@click.argument("destination", metavar="DST", type=click.Path(path_type=Path))
+@inputs_and_output("IMAGE", "DST")
 @click.option(
     "--anchor", metavar="DEM", help="Coarse elevation model of the same ground; the output is then heights, not relief."
 )

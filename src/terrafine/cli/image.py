@@ -9,6 +9,7 @@ import click
 
 from terrafine.cli.defaults import option_of
 from terrafine.cli.options import optical, running
+from terrafine.cli.output import inputs_and_output
 from terrafine.raster.read.sensors import SENSORS_10M
 
 if TYPE_CHECKING:
@@ -23,8 +24,7 @@ def _residual(report: RunReport) -> str:
 
 
 @click.command(short_help="Sharpen a Sentinel-2 image; reflectance stays reflectance.")
-@click.argument("sources", nargs=-1, required=True, metavar="IMAGE...")
-@click.argument("destination", metavar="DST", type=click.Path(path_type=Path))
+@inputs_and_output("IMAGE", "DST")
 @option_of(sharpen_image, "scale", "--scale", type=int, help="Output cells per side of an input cell.")
 @option_of(sharpen_image, "model", "--model", metavar="NAME|FILE", help="A name from `terrafine models`, or a file.")
 @click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Also write a small picture.")

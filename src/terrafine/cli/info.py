@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from terrafine.cli.messages import json_option, print_json, say
+from terrafine.cli.model_text import described, described_spec, model_text, spec_text, tree
 from terrafine.cli.options import reading
 from terrafine.errors import NoModelError, SourceError
 
 if TYPE_CHECKING:
-    from terrafine.nn.spec import ModelSpec
     from terrafine.systems import ModelRef
 
 __all__ = ["info"]
@@ -22,19 +22,25 @@ WEIGHTS = {".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl"}
 
 
 @click.command(short_help="Describe a model, a weights file or a raster.")
-@click.argument("path", metavar="PATH|NAME")
+@click.argument("path", metavar="PATH|NAME", type=click.Path())
 @reading
-def info(path: str, allow_folders: tuple[str, ...], allow_remote: bool) -> None:
+@json_option
+def info(path: str, allow_folders: tuple[str, ...], allow_remote: bool, as_json: bool) -> None:
     """Describe PATH: a model of `terrafine models`, a weights file or a raster. Code in a file is never run."""
     from terrafine.raster.read.access import allow
 
     allow(allow_folders, allow_remote)
     if Path(path).suffix in WEIGHTS:
-        click.echo(_weights(Path(path)))
+        found, text = _weights(Path(path))
     elif Path(path).suffix or os.sep in path or Path(path).exists() or ":" in path:
-        click.echo(_raster(path))
+        found, text = _raster(path)
     else:
-        click.echo("\n\n".join(_model(ref) for ref in _named(path)))
+        refs = _named(path)
+        found, text = {"models": [described(r) for r in refs]}, "\n\n".join(map(model_text, refs))
+    if as_json:
+        print_json(found)
+    else:
+        say(text)
 
 
 def _named(name: str) -> list[ModelRef]:
@@ -47,55 +53,23 @@ def _named(name: str) -> list[ModelRef]:
         raise SourceError(f"{name}: there is no such file, and {e}") from None
 
 
-def _model(ref: ModelRef) -> str:
-    return _described(ref.spec, "none: a formula" if ref.path is None else ref.sha256)
-
-
-def _weights(path: Path) -> str:
+def _weights(path: Path) -> tuple[dict[str, Any], str]:
     from terrafine.nn.weights import digest, read_spec
 
-    return _described(read_spec(path), digest(path))
+    spec, sha256 = read_spec(path), digest(path)
+    return described_spec(spec, sha256), spec_text(spec, sha256)
 
 
-def _described(spec: ModelSpec, sha256: str) -> str:
-    lines = [
-        f"{spec.name} {spec.version} ×{spec.scale}, system {spec.system}",
-        f"inputs      {', '.join(spec.inputs)}",
-        f"outputs     {', '.join(spec.outputs)}",
-        f"tiling      {spec.tiling}: tile {spec.tile}, halo {spec.halo}, multiple of {spec.multiple} (input cells)",
-        f"network     {_pairs(spec.network)}",
-        f"tolerance   {spec.tolerance_m:g} m RMS when mirrored or rotated",
-        f"calibration {_pairs(spec.calibration)}",
-        f"sha256      {sha256}",
-        "provenance",
-        *_tree(spec.provenance),
-    ]
-    return "\n".join(lines)
-
-
-def _tree(mapping: Mapping[str, Any], indent: str = "  ") -> Iterator[str]:
-    """One line for each value, folders of values indented below their name."""
-    for key, value in mapping.items():
-        if isinstance(value, dict) and value:
-            yield f"{indent}{key}"
-            yield from _tree(value, indent + "  ")
-        else:
-            yield f"{indent}{key}: {value}"
-
-
-def _pairs(mapping: Mapping[str, Any]) -> str:
-    return ", ".join(f"{k}={v}" for k, v in mapping.items()) or "none"
-
-
-def _raster(path: str) -> str:
+def _raster(path: str) -> tuple[dict[str, Any], str]:
     from terrafine.raster.products import resolve_product
     from terrafine.raster.read.content_type import kind_of, open_any
     from terrafine.raster.read.opened import open_raster
 
     with open_raster(path) as raster, open_any(raster) as source:
-        kind = kind_of(raster)
-        lines = [f"kind: {kind}", *_tree(source.describe(), "")]
-        if kind == "elevation":
+        found: dict[str, Any] = {"kind": kind_of(raster), **source.describe()}
+        lines = list(tree(found, ""))
+        if found["kind"] == "elevation":
             known = resolve_product(source)
+            found["product"] = {"key": known.product.key, "how": known.how, "note": known.note}
             lines += [known.line.replace("product ", "product: ", 1), *([f"note: {known.note}"] if known.note else [])]
-        return "\n".join(lines)
+        return found, "\n".join(lines)

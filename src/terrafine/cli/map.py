@@ -9,6 +9,7 @@ import click
 
 from terrafine.cli.defaults import option_of
 from terrafine.cli.options import optical, running
+from terrafine.cli.output import inputs_and_output
 from terrafine.raster.read.sensors import SENSORS_10M
 from terrafine.workflows.impervious import map_impervious
 
@@ -16,8 +17,7 @@ __all__ = ["map_"]
 
 
 @click.command("map", short_help="Map impervious surface on a 1 m grid from a Sentinel-2 image.")
-@click.argument("sources", nargs=-1, required=True, metavar="IMAGE...")
-@click.argument("destination", metavar="DST", type=click.Path(path_type=Path))
+@inputs_and_output("IMAGE", "DST")
 @option_of(map_impervious, "model", "--model", metavar="NAME|FILE", help="A name from `terrafine models`, or a file.")
 @option_of(
     map_impervious, "threshold", "--threshold", type=float, help="Probability from which a cell counts as impervious."

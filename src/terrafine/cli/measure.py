@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from terrafine.cli.advice import as_options
 from terrafine.cli.defaults import option_of
+from terrafine.cli.messages import note, say
+from terrafine.cli.output import output
 from terrafine.workflows.measure import measure_product
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ __all__ = ["measure"]
 
 
 @click.command(short_help="Measure the sensor model of a DEM on a finer reference.")
-@click.argument("coarse")
-@click.argument("reference")
-@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="PRODUCT.toml", help="Product file to write.")
+@click.argument("coarse", type=click.Path())
+@click.argument("reference", type=click.Path())
+@output("PRODUCT.toml", name="out", required=False, otherwise="none is written")
 @click.option("--name", metavar="NAME", help="Name of the product.  [default: that of the product file]")
 @click.option(
     "--reference-product",
@@ -53,8 +54,8 @@ def measure(coarse: str, reference: str, quiet: bool, **options: Any) -> None:
 def _print(done: Measurement) -> None:
     product = done.product
     if done.path is not None:
-        click.echo(f"{done.path}: product {product.key}")
-    click.echo(
+        say(f"{done.path}: product {product.key}")
+    say(
         f"{done.cells:,} cells in {done.blocks} blocks; moved {-done.shift_m[0]:+.1f} m east and "
         f"{-done.shift_m[1]:+.1f} m north, relief correlation {done.correlation:.3f}"
     )
@@ -62,6 +63,6 @@ def _print(done: Measurement) -> None:
         value = getattr(product.sensor, field.name)
         error = getattr(product.uncertainty, field.name, None)
         shown = ("yes" if value else "no") if isinstance(value, bool) else f"{value:.3g}"
-        click.echo(f"{field.name:<18} {shown}" + ("" if error is None else f" ± {error:.2g}"))
-    for note in done.notes:
-        click.echo(f"note: {as_options(note, click.get_current_context().command)}", err=True)
+        say(f"{field.name:<18} {shown}" + ("" if error is None else f" ± {error:.2g}"))
+    for remark in done.notes:
+        note(f"note: {as_options(remark, click.get_current_context().command)}")

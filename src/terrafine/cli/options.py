@@ -12,6 +12,7 @@ import click
 
 from terrafine.cli.advice import as_options
 from terrafine.cli.defaults import option_of
+from terrafine.cli.messages import note, say
 from terrafine.cli.parameter_types import BAND, BYTES, DEVICE, human_bytes
 from terrafine.workflows.options import RunOptions
 
@@ -167,12 +168,12 @@ def print_summary(destination: Path, extra: tuple[Callable[[RunReport], str], ..
     rows, columns = report.warped_to or (rows, columns)
     where = "" if report.device == "cpu" else f" on {report.device}"
     resumed = f", {report.shards_resumed} shards taken over from an earlier run" if report.shards_resumed else ""
-    click.echo(
+    say(
         f"{destination}: {rows:,} × {columns:,} cells, {human_bytes(destination.stat().st_size)}\n"
         f"{report.seconds_total:.1f} s, {rate:.2f} Mpx/s{of_model}, {report.seconds_model:.1f} s of it in the model"
         f"{where}, peak memory {human_bytes(report.peak_memory_bytes)}{resumed}"
     )
     for line in (*(f(report) for f in extra), *report.findings):
-        click.echo(line)
-    for note in report.notes:
-        click.echo(f"note: {as_options(note, click.get_current_context().command)}", err=True)
+        say(line)
+    for remark in report.notes:
+        note(f"note: {as_options(remark, click.get_current_context().command)}")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from terrafine.cli.messages import note, say
 from terrafine.cli.options import reading
+from terrafine.cli.output import inputs_and_output
 from terrafine.cli.parameter_types import BAND, human_bytes
 
 if TYPE_CHECKING:
@@ -18,16 +20,7 @@ __all__ = ["radar"]
 
 
 @click.command(short_help="Map layover, shadow and simulated backscatter of a DEM.")
-@click.argument("sources", nargs=-1, required=True, metavar="DEM...")
-@click.option(
-    "-o",
-    "--out",
-    "destination",
-    required=True,
-    metavar="OUT.tif",
-    type=click.Path(path_type=Path),
-    help="The GeoTIFF to write.",
-)
+@inputs_and_output("DEM", "OUT.tif")
 @click.option(
     "--orbit",
     required=True,
@@ -98,8 +91,8 @@ def radar(
         allow_folders=allow_folders,
         allow_remote=allow_remote,
     )
-    for note in report.notes:
-        click.echo(f"warning: {note}", err=True)
+    for remark in report.notes:
+        note(f"warning: {remark}")
     if not quiet:
         _tell(destination, report)
 
@@ -117,7 +110,7 @@ def _number_or_file(text: str | None) -> float | str | None:
 def _tell(destination: Path, report: RadarReport) -> None:
     low, high = report.incidence
     angle = f"{low:g}" if low == high else f"{low:.1f} to {high:.1f}"
-    click.echo(
+    say(
         f"{destination}: {human_bytes(destination.stat().st_size)}\n"
         f"sensor at {report.sensor_azimuth:.1f}° from north, incidence {angle}°\n"
         f"layover {100 * report.layover_share:.1f} %, shadow {100 * report.shadow_share:.1f} % of the valid cells"

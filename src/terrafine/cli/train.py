@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from terrafine.cli.defaults import option_of
+from terrafine.cli.messages import say
+from terrafine.cli.output import output
 from terrafine.cli.parameter_types import BYTES, DEVICE, human_bytes
 from terrafine.errors import UsageError
 from terrafine.workflows.train import pack_terrain
@@ -18,9 +20,9 @@ __all__ = ["train"]
 
 @click.command(short_help="Train a model from a recipe.")
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE.toml")
-@click.option("--restart", is_flag=True, help="Start from scratch even if --out holds a checkpoint.")
+@output("DIR", name="out", required=False, overwrite=False, otherwise="runs/RECIPE")
+@click.option("--restart", is_flag=True, help="Start from scratch even if DIR holds a checkpoint.")
 @option_of(run, "device", "--device", type=DEVICE, metavar="NAME", help="Where it trains: cpu, cuda, cuda:N, mps.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Run folder.  [default: runs/RECIPE]")
 @option_of(
     run,
     "data_root",
@@ -45,7 +47,7 @@ __all__ = ["train"]
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads.  [default: all]")
 @click.option("--quiet", is_flag=True, help="Print no progress and no summary.")
 def train(recipe: Path, quiet: bool, pack: Path | None, limit: int | None, **options: Any) -> None:
-    """Train the model that RECIPE describes and write one safetensors file.
+    """Train the model that RECIPE describes and write one safetensors file into DIR.
 
     RECIPE is a TOML file, or the name of a shipped recipe such as ridgeline-x4.toml or of a variant such as
     jointseg-region.toml. The same recipe, data and seed give the same weights on one CPU core. After an interruption,
@@ -54,12 +56,12 @@ def train(recipe: Path, quiet: bool, pack: Path | None, limit: int | None, **opt
     if pack is not None:
         size = pack_terrain(recipe, pack, data_root=options["data_root"], limit=limit)
         if not quiet:
-            click.echo(f"{pack}: {human_bytes(size)}; train from it with --packed")
+            say(f"{pack}: {human_bytes(size)}; train from it with --packed")
         return
     if limit is not None:
         raise UsageError("--pack-limit is of --pack, which is not given; add it, or leave --pack-limit out")
     result = run(recipe, progress=not quiet, **options)
     if not quiet:
-        click.echo(f"{result.weights}: {result.steps:,} steps")
+        say(f"{result.weights}: {result.steps:,} steps")
         for name, value in result.scores.items():
-            click.echo(f"  {name.replace('_', ' ')}: {value:.4f}")
+            say(f"  {name.replace('_', ' ')}: {value:.4f}")

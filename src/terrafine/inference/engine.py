@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ PublishOutput = Callable[[Iterator[NDArray[np.float32]], Residuals, Path], None]
 It publishes the whole output or raises; in the job folder it may keep files called `scratch-*`.
 """
 
+_log = logging.getLogger(__name__)
 _OUTPUT_SHARE = 1.4  # output file with overviews, if nothing can be compressed, per byte of pixels
 
 
@@ -176,6 +178,14 @@ def run_job(
         check_free_space(destination, needed)
     with Job.claim(destination, request, plan, restart=restart) as job, _removed_where_useless(job):
         done = job.finished()
+        _log.info(
+            "%s: %s, %d shards of tiles of %s cells, %d of them finished by an earlier run",
+            destination,
+            spec.name,
+            plan.shards,
+            " × ".join(map(str, plan.tile)),
+            len(done),
+        )
         check_free_space(destination, needed - plan.shard_bytes * len(done) // plan.shards)
         context = JobContext(plan, spec, source, open_model, outputs, job.folder.absolute(), job.key, residual_limit)
         try:
@@ -186,6 +196,7 @@ def run_job(
             job.remove()
             raise
         publishing = time.perf_counter()
+        _log.info("%s: the model is done; largest residual %.3g; writing", destination, residual.largest)
         _publish(context, residual, publish, progress)
         job.remove()
     end = time.perf_counter()

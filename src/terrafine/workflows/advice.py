@@ -60,6 +60,7 @@ INSTEAD = {
     "nodata": "`gdal_edit -a_nodata VALUE FILE`",
     "orbit": "the direction of the pass",
     "out": "another folder",
+    "overwrite": "another output",
     "packed": "terrain of this version",
     "precision": "another precision",
     "pixel_size_m": "a georeference in the file (`gdal_edit -a_srs EPSG:xxxx -a_ullr ...`)",

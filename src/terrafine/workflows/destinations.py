@@ -10,7 +10,15 @@ from pathlib import Path
 from terrafine.errors import OutputError
 from terrafine.private import check_name
 
-__all__ = ["check_destinations", "check_names", "check_suffix", "follow", "listed", "outputs_for"]
+__all__ = [
+    "check_destinations",
+    "check_names",
+    "check_suffix",
+    "follow",
+    "listed",
+    "outputs_for",
+    "require_replaceable",
+]
 
 PathLike = str | os.PathLike[str]
 
@@ -110,6 +118,37 @@ def check_destinations(paths: list[str], destination: Path, preview: Path | None
             raise OutputError(f"{out}: its folder {out.parent} is not writable; write elsewhere")
     if preview is not None and preview.absolute() == destination.absolute():
         raise OutputError(f"{preview}: is both output and preview; give two paths")
+
+
+def require_replaceable(out: Path, overwrite: bool | None, inputs: Sequence[PathLike] = ()) -> None:
+    """Check that a file may be replaced by an output; one that is an input is refused by `check_destinations`.
+
+    Parameters
+    ----------
+    out
+        The output.
+    overwrite
+        True to replace any file, False to replace none, None to replace any but a raster that Terrafine did not write:
+        the last of several inputs, where the output was forgotten, would be one.
+    inputs
+        The inputs.
+
+    Raises
+    ------
+    OutputError
+        If the file may not be replaced.
+    """
+    from terrafine.raster.write.existing import is_foreign_raster
+
+    if overwrite or not out.is_file() or any(f.exists() and out.samefile(f) for p in inputs for f in _on_disk(str(p))):
+        return
+    if overwrite is False:
+        raise OutputError(f"{out}: exists and is not replaced; give another output, or allow it with overwrite=True")
+    if is_foreign_raster(out):
+        raise OutputError(
+            f"{out}: exists, and is a raster that Terrafine did not write: an input, if the output was forgotten. Give "
+            "another output, or replace it with overwrite=True"
+        )
 
 
 def check_suffix(path: Path, suffixes: tuple[str, ...], kind: str) -> None:

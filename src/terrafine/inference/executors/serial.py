@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -18,6 +19,7 @@ from terrafine.inference.shardfile import ShardWriter
 
 __all__ = ["run_serial"]
 
+_log = logging.getLogger(__name__)
 _READ_AHEAD = 1  # shards read while the model works
 _WRITE_BEHIND = 2  # batches that may wait to be written
 
@@ -71,6 +73,7 @@ def run_serial(context: JobContext, todo: Iterable[int], progress: Progress | No
                     _wait_for(writes, _WRITE_BEHIND)
                 writes.append(committer.submit(writer.commit))
                 count += 1
+                _log.debug("shard %d has been through the model", index)
                 _wait_for(writes, _WRITE_BEHIND)
                 progress.advance(shard_pixels(context, index))
             _wait_for(writes, 0)

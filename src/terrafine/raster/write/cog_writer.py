@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import math
 import os
 import shutil
@@ -33,6 +34,7 @@ __all__ = ["CogWriter", "Published", "check_free_space", "open_cog", "write_cog"
 
 Rows = NDArray[np.float32]
 
+_log = logging.getLogger(__name__)
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _SOFTWARE = "Terrafine"
 _LINEAGE = "TERRAFINE"
@@ -214,6 +216,7 @@ def open_cog(
         verify_description(whole, meant, target, _LINEAGE)
         publish(Path(whole), target)
     writer.published = Published(target, sha256, size)
+    _log.info("%s: verified and published, %d bytes, sha256 %s", target, size, sha256)
 
 
 class CogWriter:

@@ -1,0 +1,52 @@
+"""What a verb prints: text on standard output, notes on standard error, JSON; and all of it in the log file."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+__all__ = ["SAID", "json_option", "note", "print_json", "say"]
+
+SAID = "terrafine.said"
+"""Logger of what was printed; the log file has it, standard error does not repeat it."""
+
+_log = logging.getLogger(SAID)
+
+
+def say(text: str) -> None:
+    """A result on standard output."""
+    click.echo(text)
+    _log.info("%s", text)
+
+
+def note(text: str) -> None:
+    """A remark or a warning on standard error."""
+    click.echo(text, err=True)
+    _log.warning("%s", text)
+
+
+def json_option(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """`--json`, which the verb receives as `as_json`: it prints one JSON document by `print_json`, and nothing else."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")(verb)
+
+
+def print_json(data: Any) -> None:
+    """One JSON document on standard output: numbers that are not finite are null, paths are text, keys keep order."""
+    click.echo(json.dumps(_plain(data), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(v) for v in value]
+    if isinstance(value, float):
+        return float(value) if value - value == 0 else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    inner = getattr(value, "tolist", None)  # numpy's arrays and numbers
+    return _plain(inner()) if callable(inner) else str(value)
