@@ -18,7 +18,15 @@ from typing import BinaryIO, Self
 
 from terrafine.errors import OutputError
 from terrafine.host import lock_exclusively
-from terrafine.private import check_name, empty_folder, make_private_folder, open_own_file, part_name, sweep_dead
+from terrafine.private import (
+    check_name,
+    empty_folder,
+    make_private_folder,
+    open_own_file,
+    part_name,
+    staging_folder,
+    sweep_dead,
+)
 
 __all__ = [
     "Publish",
@@ -143,10 +151,8 @@ class StagedFile:
 
     def commit(self) -> int:
         """Flush and publish the file; return its size in bytes."""
-        self.write(b"")
-        size = 0
+        size = self.write(b"")
         if self._file is not None:
-            size = self._file.tell()
             self._file.close()
         publish(self._part, self._target)
         self._file = None
@@ -183,6 +189,7 @@ class PublishSet:
     def __init__(self, primary: Path) -> None:
         self._primary = primary.absolute()
         self._targets: list[Path] = []
+        self._discarded: list[Path] = []
 
     def stage(self, part: Path, target: Path) -> None:
         """Keep a finished file under a hidden name until all files are finished.
@@ -200,6 +207,16 @@ class PublishSet:
         _sync(part)
         os.replace(part, self.staged_path(target))
         self._targets.append(target.absolute())
+
+    def discard(self, target: Path) -> None:
+        """Remove a file of an earlier set when this set is published, and not before.
+
+        Parameters
+        ----------
+        target
+            Its name; it need not exist.
+        """
+        self._discarded.append(target.absolute())
 
     @staticmethod
     def staged_path(target: Path) -> Path:
@@ -240,6 +257,8 @@ class PublishSet:
         with contextlib.ExitStack() as undo:
             _set_aside(self._primary, undo)
             _sync(self._primary.parent)
+            for target in self._discarded:
+                _set_aside(target, undo)
             for target in sidecars:
                 _set_aside(target, undo)
                 self._rename(target, undo)
@@ -248,7 +267,7 @@ class PublishSet:
             self._rename(self._primary, undo)
             _sync(self._primary.parent)
             undo.pop_all()
-        for target in self._targets:
+        for target in (*self._targets, *self._discarded):
             with contextlib.suppress(OSError):
                 _old(target).unlink(missing_ok=True)
 
@@ -259,9 +278,7 @@ class PublishSet:
 
 @contextlib.contextmanager
 def workshop(target: Path) -> Iterator[Path]:
-    """Give a hidden folder beside the target for intermediate files; it is locked while in use and removed afterwards.
-
-    Files that a killed run left in it are removed first.
+    """Give a hidden, empty folder beside the target for intermediate files; it is locked in use and removed afterwards.
 
     Parameters
     ----------
@@ -297,22 +314,6 @@ def workshop(target: Path) -> Iterator[Path]:
                 empty_folder(folder, _WORK)
                 (folder / "lock").unlink(missing_ok=True)
                 folder.rmdir()
-
-
-def staging_folder(target: Path) -> Path:
-    """Return the folder that `workshop` uses: `.NAME.part` beside the target.
-
-    Parameters
-    ----------
-    target
-        The file that is made in the folder.
-
-    Returns
-    -------
-    Path
-        The folder.
-    """
-    return target.parent / f".{target.name}.part"
 
 
 @contextlib.contextmanager

@@ -11,11 +11,29 @@ import secrets
 import socket
 import stat
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from terrafine.errors import OutputError
+from terrafine.host import lock_exclusively
 
-__all__ = ["check_name", "empty_folder", "make_private_folder", "open_own_file", "part_name", "sweep_dead"]
+__all__ = [
+    "FOLDER_LOCK",
+    "check_name",
+    "empty_folder",
+    "hold_folder",
+    "make_folders",
+    "make_private_folder",
+    "open_own_file",
+    "part_name",
+    "remove_empty",
+    "staging_folder",
+    "sweep_dead",
+]
+
+FOLDER_LOCK = ".lock"
+"""The file by which a folder of a run or of a report is locked."""
 
 _PART = re.compile(r"\..*\.([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{8}\.part", re.DOTALL)
 _LONGEST = 210  # bytes of a name; the longest derived from it has 45 more, and most disks allow 255
@@ -84,6 +102,88 @@ def open_own_file(path: Path) -> int:
     return handle
 
 
+def hold_folder(folder: Path) -> BinaryIO | None:
+    """Lock a folder for this process by its file `.lock`, which the holder removes before it closes it.
+
+    Parameters
+    ----------
+    folder
+        The folder; it exists.
+
+    Returns
+    -------
+    BinaryIO or None
+        The locked file, which names this process; None where another process holds it.
+
+    Raises
+    ------
+    OutputError
+        Where `.lock` is not a plain file of this user.
+    OSError
+        If it cannot be opened or written.
+    """
+    path = folder / FOLDER_LOCK
+    while True:
+        file = open(open_own_file(path), "r+b")  # noqa: SIM115
+        try:
+            if not lock_exclusively(file.fileno()):
+                file.close()
+                return None
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                    file.truncate(0)
+                    file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+                    file.flush()
+                    return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()  # the former holder removed the file in the meantime
+
+
+def make_folders(path: Path) -> list[Path]:
+    """Make a folder and its parents.
+
+    Parameters
+    ----------
+    path
+        The folder.
+
+    Returns
+    -------
+    list of Path
+        Those that were not there, deepest first.
+
+    Raises
+    ------
+    OSError, ValueError
+        If one cannot be made; those that were made are removed.
+    """
+    new: list[Path] = []
+    try:
+        for folder in reversed((path, *path.parents)):
+            if not folder.is_dir():
+                folder.mkdir(exist_ok=True)
+                new.insert(0, folder)
+    except (OSError, ValueError):
+        remove_empty(new)
+        raise
+    return new
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders; one that holds files stays.
+
+    Parameters
+    ----------
+    folders
+        The folders, deepest first.
+    """
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
 def _refuse_stranger(path: Path, found: os.stat_result) -> None:
     user = getattr(os, "geteuid", lambda: found.st_uid)()
     if found.st_uid != user:
@@ -149,6 +249,22 @@ def part_name(name: str) -> str:
         `.NAME.MACHINE-PROCESS-RANDOM.part`.
     """
     return f".{name}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.part"
+
+
+def staging_folder(target: Path) -> Path:
+    """Return the folder that `workshop` uses: `.NAME.part` beside the target.
+
+    Parameters
+    ----------
+    target
+        The file that is made in the folder.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    return target.parent / f".{target.name}.part"
 
 
 def sweep_dead(folder: Path) -> None:

@@ -15,8 +15,8 @@ import terrafine
 from terrafine.atomic import staging_folder, written
 from terrafine.errors import JobError, OutputError
 from terrafine.inference.job import job_folder
-from terrafine.private import make_private_folder, sweep_dead
-from terrafine.training.folder import _LOCK, _locked
+from terrafine.private import FOLDER_LOCK, make_private_folder, sweep_dead
+from terrafine.training.folder import _locked
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
 
@@ -78,7 +78,7 @@ def test_a_link_called_lock_does_not_overwrite_what_it_leads_to(
 def test_a_lock_of_training_is_no_link(link, own: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    link(own / "letter.txt", run / _LOCK)
+    link(own / "letter.txt", run / FOLDER_LOCK)
     with pytest.raises(OutputError, match="not a plain file"):
         _locked(run)
     assert untouched(own)
@@ -125,3 +125,34 @@ def test_parts_of_dead_runs_are_swept_and_those_of_the_living_stay(tmp_path: Pat
         part.write_bytes(b"half")
         sweep_dead(tmp_path)
         assert part.exists() and foreign.exists() and not left.exists()
+
+
+def test_a_scratch_file_that_is_a_link_is_removed_and_what_it_leads_to_stays(dem: Path, tmp_path: Path) -> None:
+    from tests.support.fakes import spec
+
+    from terrafine.inference.job import Job
+    from terrafine.inference.planner import make_plan
+
+    (tmp_path / "mine.tif").write_text("mine")
+    plan = make_plan((40, 40), spec())
+    Job.claim(tmp_path / "o.tif", {}, plan).release()
+    scratch = job_folder(tmp_path / "o.tif") / "scratch-source-grid.tif"
+    scratch.symlink_to(tmp_path / "mine.tif")
+    Job.claim(tmp_path / "o.tif", {}, plan).release()
+    assert not scratch.is_symlink() and (tmp_path / "mine.tif").read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", ["link", "second name"])
+def test_a_log_of_training_that_leads_elsewhere_is_refused(kind: str, tmp_path: Path) -> None:
+    from terrafine.training.folder import RunFolder
+
+    (tmp_path / "run").mkdir()
+    (tmp_path / "diary.txt").write_text("dear diary\n")
+    log = tmp_path / "run" / "log.jsonl"
+    if kind == "link":
+        log.symlink_to(tmp_path / "diary.txt")
+    else:
+        log.hardlink_to(tmp_path / "diary.txt")
+    with pytest.raises(OutputError, match="is not a plain file"):
+        RunFolder(tmp_path / "run").append(3, {"loss": 1.0})
+    assert (tmp_path / "diary.txt").read_text() == "dear diary\n"

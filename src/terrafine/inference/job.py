@@ -175,7 +175,7 @@ class Job:
                     + "\n".join(f"  {line}" for line in changes(stored, json.loads(record)) or leaves)
                     + "\nrun the earlier command to finish it, or add restart=True to start over"
                 )
-            _sweep(folder, lambda name: name.endswith(".part"))
+            _sweep(folder, lambda name: name.endswith(".part") or name.startswith("scratch-"))
         except BaseException:
             os.close(lock)
             raise

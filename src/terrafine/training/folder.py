@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +13,11 @@ from typing import Any, BinaryIO
 
 from terrafine.atomic import write_whole
 from terrafine.errors import DataError, JobError, OutputError
-from terrafine.host import lock_exclusively
-from terrafine.private import open_own_file
+from terrafine.private import FOLDER_LOCK, hold_folder, make_folders, open_own_file, remove_empty
 from terrafine.schema.check import conform
 
 __all__ = ["RunFolder", "open_folder", "writing"]
 
-_LOCK = ".lock"
 _Line = Mapping[str, Any]
 
 
@@ -124,8 +121,9 @@ class RunFolder:
             Where the log cannot be written.
         """
         self.log.append({"step": step, **line})
-        with writing(self.path), open(self.path / "log.jsonl", "a", encoding="utf-8") as f:
-            f.write(json.dumps(self.log[-1]) + "\n")
+        with writing(self.path), open(open_own_file(self.path / "log.jsonl"), "r+b") as f:
+            f.seek(0, os.SEEK_END)
+            f.write((json.dumps(self.log[-1]) + "\n").encode())
 
 
 @contextmanager
@@ -153,36 +151,23 @@ def open_folder(path: Path) -> Iterator[RunFolder]:
     try:
         lock = _locked(path)
     except (JobError, OutputError):
-        _remove_empty(created)
+        remove_empty(created)
         raise
     try:
         yield RunFolder(path)
     finally:
         with contextlib.suppress(OSError):
-            (path / _LOCK).unlink()
+            (path / FOLDER_LOCK).unlink()
         lock.close()
-        _remove_empty(created)
+        remove_empty(created)
 
 
 def _create(path: Path) -> list[Path]:
     """Create the folder and its parents; those that were not there, deepest first."""
-    new: list[Path] = []
     try:
-        for folder in reversed((path, *path.parents)):
-            if not folder.is_dir():
-                folder.mkdir(exist_ok=True)
-                new.insert(0, folder)
+        return make_folders(path)
     except (OSError, ValueError) as e:
-        _remove_empty(new)
         raise OutputError(f"{path}: cannot be created ({getattr(e, 'strerror', e)}); use another out=DIR") from e
-    return new
-
-
-def _remove_empty(folders: Iterable[Path]) -> None:
-    """Remove folders, deepest first; one that holds files stays."""
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
 
 
 @contextmanager
@@ -215,39 +200,20 @@ def writing(folder: Path) -> Iterator[None]:
 
 def _locked(folder: Path) -> BinaryIO:
     """Exclusive lock that the system releases when the process ends, in any way."""
-    path = folder / _LOCK
-    while True:
-        try:
-            file = open(open_own_file(path), "r+b")  # noqa: SIM115
-        except OSError as e:
-            raise OutputError(f"{folder}: cannot be written ({e.strerror}); use another out=DIR") from e
-        try:
-            _take(file)
-        except OSError as e:
-            file.seek(0)
-            holder = _holder(file)
-            file.close()
-            raise JobError(f"{folder}: {holder} is training there; wait for it, or use another out=DIR") from e
-        with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
-                file.truncate(0)
-                file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
-                file.flush()
-                return file
-        file.close()  # the former holder removed the file in the meantime
-
-
-def _holder(file: BinaryIO) -> str:
     try:
-        return file.read(200).decode(errors="replace").strip() or "another process"
+        file = hold_folder(folder)
+    except OSError as e:
+        raise OutputError(f"{folder}: cannot be written ({e.strerror}); use another out=DIR") from e
+    if file is None:
+        raise JobError(f"{folder}: {_holder(folder)} is training there; wait for it, or use another out=DIR")
+    return file
+
+
+def _holder(folder: Path) -> str:
+    try:
+        return (folder / FOLDER_LOCK).read_bytes()[:200].decode(errors="replace").strip() or "another process"
     except OSError:  # Windows locks the content too
         return "another process"
-
-
-def _take(file: BinaryIO) -> None:
-    """Lock an open file for this process; OSError where another has it."""
-    if not lock_exclusively(file.fileno()):
-        raise BlockingIOError("locked by another process")
 
 
 def _read_log(path: Path, upto: int) -> list[dict[str, float]]:

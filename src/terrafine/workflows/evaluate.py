@@ -132,7 +132,7 @@ def evaluate(
     given: dict[str, Any] = {k: v for k, v in fields.items() if k not in {f.name for f in fields_of(ReadOptions)}}
     named = _named(candidates)
     from terrafine.evaluation.gate import check, load_gates
-    from terrafine.evaluation.report import write_report
+    from terrafine.evaluation.report import report_folder
     from terrafine.raster.read.content_type import kind_of
     from terrafine.raster.read.opened import open_raster
 
@@ -153,6 +153,7 @@ def evaluate(
         hidden = [opened.enter_context(open_raster(path)) for path in masks]
         strata = None if classes is None else opened.enter_context(open_raster(classes))
         _check_labels([*hidden, *([] if strata is None else [strata])], reading.assume_crs)
+        write = None if out is None else opened.enter_context(report_folder(Path(out)))
         asked = _Asked(
             rasters,
             truth[0] if truth else reference,
@@ -167,10 +168,10 @@ def evaluate(
             figures=None if out is None else drawn.append,
         )
         results: Any = {"elevation": _elevation, "classes": _classes, "image": _images}[held](asked)
-    results["notes"] = [*results["notes"], *read_as]
-    if gates:
-        results["gates"] = check(results, gates)
-    written = [] if out is None else write_report(results, drawn[0] if drawn else None, Path(out))
+        results["notes"] = [*results["notes"], *read_as]
+        if gates:
+            results["gates"] = check(results, gates)
+        written = [] if write is None else write(results, drawn[0] if drawn else None)
     return Evaluation(held, results, tuple(written))
 
 

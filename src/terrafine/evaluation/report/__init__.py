@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from terrafine.atomic import PublishSet, written
-from terrafine.errors import DataError, OutputError
+from terrafine.errors import DataError
 from terrafine.evaluation.report import classes, elevation, images
+from terrafine.evaluation.report.folder import locked, replace
 from terrafine.evaluation.results import FORMATS, Figures, Results, Window
-from terrafine.host import lock_exclusively
-from terrafine.private import open_own_file
 from terrafine.schema.files import read_json
 
-__all__ = ["FORMATS", "Figures", "Results", "Window", "results_text", "write_report"]
+__all__ = ["FORMATS", "Figures", "Results", "Window", "report_folder", "results_text", "write_report"]
 
 _TEXTS: Mapping[str, Callable[[Any, Any], dict[str, str]]] = {
     FORMATS["elevation"]: elevation.texts,
@@ -84,6 +81,36 @@ def write_report(results: Results | Mapping[str, Any], figures: Any, out_dir: st
     OutputError
         If the folder cannot be written, or another evaluation is writing to it.
     """
+    with report_folder(out_dir) as write:
+        return write(results, figures)
+
+
+@contextlib.contextmanager
+def report_folder(out_dir: str | Path) -> Iterator[Callable[[Any, Any], list[Path]]]:
+    """Make and lock the folder of a report before the evaluation; a folder that gets no report is removed again.
+
+    Parameters
+    ----------
+    out_dir : path
+        The folder; it is created where it does not exist.
+
+    Yields
+    ------
+    callable
+        `write_report` without its last argument.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written, or another evaluation uses it.
+    """
+    folder = Path(out_dir)
+    with locked(folder):
+        yield lambda results, figures: replace(folder, _rendered(results, figures), _tables)
+
+
+def _rendered(results: Any, figures: Any) -> dict[str, str]:
+    """The texts of all files of a report by name."""
     render = _TEXTS.get(str(results.get("format")))
     if render is None:
         raise DataError(
@@ -91,42 +118,7 @@ def write_report(results: Results | Mapping[str, Any], figures: Any, out_dir: st
         )
     if not results.get("candidates"):
         raise DataError("the results hold no candidate; evaluate at least one")
-    texts = {"results.json": results_text(results)} | render(results, figures)
-    folder = Path(out_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
-            return _replace(folder, texts)
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: the report cannot be written ({error.strerror or error}); choose a folder that is writable"
-        ) from error
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """The folder is this process's alone for the block; OutputError where another one writes its report there."""
-    path = folder / ".lock"
-    handle = open_own_file(path)
-    try:
-        if not lock_exclusively(handle):
-            raise OutputError(f"{folder}: another evaluation writes its report there; wait, or use another out=DIR")
-        yield
-        path.unlink(missing_ok=True)
-    finally:
-        os.close(handle)
-
-
-def _replace(folder: Path, texts: Mapping[str, str]) -> list[Path]:
-    """The files of a report in place of those of an earlier one, whose further tables go; results.json comes last."""
-    stale = _tables(folder / "results.json") - set(texts)
-    with PublishSet(folder / "results.json") as files:
-        for name, text in texts.items():
-            with written(folder / name, files.stage) as part:
-                part.write_text(text, encoding="utf-8", newline="")
-        for name in stale:
-            (folder / name).unlink(missing_ok=True)
-    return [folder / name for name in texts]
+    return {"results.json": results_text(results)} | render(results, figures)
 
 
 def _tables(path: Path) -> set[str]:
