@@ -14,6 +14,7 @@ from tests.support.paths import ROOT
 
 import terrafine
 from terrafine.errors import JobError, WeightsError
+from terrafine.inference import shard
 from terrafine.inference.job import job_folder
 
 distributed = pytest.importorskip("distributed")
@@ -157,6 +158,34 @@ def test_workers_that_do_not_see_the_folder_say_so(tmp_path, cluster, small_shar
     )
     with pytest.raises(JobError, match="workers must share the file system"):
         on(cluster, tmp_path / "out.npy")
+
+
+class DamagesOnce(Box):
+    """Its worker damages the first shard after it is committed, as a disk or a network may."""
+
+    def __call__(self, tiles):
+        real = shard.ShardWriter.commit
+
+        def commit(self):
+            size = real(self)
+            scar = Path(os.environ["TEST_SCAR"] + "-damage")
+            if not scar.exists():
+                scar.touch()
+                content = bytearray(self._path.read_bytes())
+                content[100] ^= 1
+                self._path.write_bytes(content)
+            return size
+
+        if real.__name__ == "commit" and "DamagesOnce" not in real.__qualname__:
+            shard.ShardWriter.commit = commit
+        return super().__call__(tiles)
+
+
+def test_a_shard_that_arrives_damaged_is_run_again(tmp_path, cluster, expected):
+    report = on(cluster, tmp_path / "out.npy", DamagesOnce)
+    Path(os.environ["TEST_SCAR"] + "-damage").unlink()
+    assert report.retries == 1
+    assert (tmp_path / "out.npy").read_bytes() == expected
 
 
 def test_a_scheduler_that_does_not_answer_is_an_error(tmp_path, small_shards):

@@ -8,7 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from terrafine.errors import JobError, MissingExtraError, TerrafineError, UsageError
 from terrafine.inference.context import Commit, JobContext
@@ -80,8 +80,8 @@ def run_dask(
     MissingExtraError
         Where `distributed` is not installed.
     JobError
-        Where no scheduler answers, it has no workers, a worker does not see the job folder, or a shard failed too
-        often.
+        Where no scheduler answers, it has no workers, a worker does not see the job folder, the scheduler is lost, or
+        a shard failed too often, or arrived damaged as often.
     """
     distributed = require_distributed()
     progress = NoProgress() if progress is None else progress
@@ -187,14 +187,12 @@ def _run_on(
     try:
         for future in pending:
             index = index_of.pop(future.key)
-            if future.status != "finished":
-                lost = ConnectionError(f"the future is {future.status}")
-                error = future.exception() if future.status == "error" else lost
-                _raise_unless_repeatable(index, tries[index], retries, error)
+            failure = _failure(context, future)
+            if failure is not None:
+                _raise_unless_repeatable(index, tries[index], retries, failure)
                 pending.add(submit(index))
                 continue
             commit: Commit = future.result()
-            _check_visible(context, commit)
             seconds.append(commit.seconds_model)
             progress.advance(shard_pixels(context, index))
             if tries[index] == 1:
@@ -216,15 +214,19 @@ def _raise_unless_repeatable(index: int, tried: int, retries: int, error: BaseEx
         ) from error
 
 
-def _check_visible(context: JobContext, commit: Commit) -> None:
-    """Raise JobError where this machine does not see the shard that a worker committed, whole."""
+def _failure(context: JobContext, future: Any) -> BaseException | None:
+    """Why the shard of a future has to be run again; None where its file is here, and whole to its last byte."""
+    if future.status == "error":
+        return cast(BaseException, future.exception())
+    if future.status != "finished":
+        return ConnectionError(f"the future is {future.status}")
+    commit: Commit = future.result()
     path = context.path(commit.index)
     if not path.is_file():
-        raise JobError(
+        return JobError(
             f"{path}: a Dask worker finished this shard, but the file is not visible here; "
             "workers and this machine must share the file system of the output"
         )
-    if path.stat().st_size != commit.bytes and not is_whole(path, context.key, commit.index):
-        raise JobError(
-            f"{path}: {path.stat().st_size} bytes, a Dask worker wrote {commit.bytes}; check the shared file system"
-        )
+    if not is_whole(path, context.key, commit.index):
+        return OSError(f"{path} arrived damaged, {path.stat().st_size} of {commit.bytes} bytes")
+    return None
