@@ -27,6 +27,7 @@ from terrafine.inference.executors.serial import run_serial
 from terrafine.inference.job import Job, job_folder
 from terrafine.inference.plan import Plan
 from terrafine.inference.progress import NoProgress, Progress
+from terrafine.inference.projection import LONG_TILES, project
 from terrafine.inference.shard import batches, open_once, read_shard, run_batch
 from terrafine.nn.model import Model
 from terrafine.nn.spec import ModelSpec
@@ -189,6 +190,7 @@ def run_job(
         check_free_space(destination, needed - plan.shard_bytes * len(done) // plan.shards)
         context = JobContext(plan, spec, source, open_model, outputs, job.folder.absolute(), job.key, residual_limit)
         try:
+            _announce(context, plan.shards - len(done), needed - plan.shard_bytes, progress, here=dask is None)
             stats = _run(context, done, dask, progress, device)
             residual = residuals(context)
             check_residual(context, residual.largest)
@@ -284,6 +286,16 @@ def _run(
         return run_dask(context, todo, dask, progress, resources=GPU if device.startswith("cuda") else None)
     finally:
         progress.stop()
+
+
+def _announce(context: JobContext, unfinished: int, output_bytes: int, progress: Progress, *, here: bool) -> None:
+    """Tell what a long run will take, where someone listens."""
+    announce, plan = getattr(progress, "announce", None), context.plan
+    if announce is None or not unfinished or plan.tile_grid[0] * plan.tile_grid[1] < LONG_TILES:
+        return
+    height, width = plan.output_shape
+    expected = project(context, unfinished, output_bytes, here=here)
+    announce(f"{context.spec.name} ×{plan.scale} to {height:,} × {width:,} cells: {expected}")
 
 
 def _publish(context: JobContext, residual: Residuals, publish: PublishOutput, progress: Progress) -> None:

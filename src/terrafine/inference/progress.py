@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Protocol
 
 __all__ = ["Bar", "Progress", "NoProgress"]
 
 
 class Progress(Protocol):
-    """Protocol of progress reports; called from one thread only."""
+    """Protocol of progress reports; called from one thread only.
+
+    A method `announce(text)` is called with one line before a long run, where there is one.
+    """
 
     def start(self, what: str, pixels: int, done: int) -> None:
         """Start a stage.
@@ -76,6 +80,18 @@ class Bar:
     def __init__(self, **options: Any) -> None:
         self._options = options
         self._bar: Any = None
+
+    def announce(self, text: str) -> None:
+        """Print the line to standard error, also where no bar is shown.
+
+        Parameters
+        ----------
+        text
+            The line.
+        """
+        from tqdm import tqdm
+
+        tqdm.write(text, file=sys.stderr)
 
     def start(self, what: str, pixels: int, done: int) -> None:
         """Show the bar; pixels of an earlier run count as done, but not towards the rate.

@@ -162,8 +162,9 @@ def halved(rows: Rows) -> Rows:
         rows = np.concatenate([rows, rows[:, :, -1:]], axis=2)
     pairs = rows[:, 0::2] + rows[:, 1::2]
     out = (pairs[:, :, 0::2] + pairs[:, :, 1::2]) * np.float32(0.25)
-    band, y, x = np.nonzero(np.isnan(out))
-    if band.size:
+    unknown = np.isnan(out)
+    if unknown.any() and not np.isnan(rows).all():  # a block without any value needs no look at its cells
+        band, y, x = np.nonzero(unknown)
         four = np.stack([rows[band, 2 * y + i, 2 * x + j] for i in (0, 1) for j in (0, 1)])
         known = ~np.isnan(four)
         n = known.sum(axis=0)
