@@ -94,3 +94,11 @@ def test_every_minimum_version_is_stated() -> None:
     lists = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
     without = [r for listed in lists for r in listed if ">=" not in r and not r.startswith(("terrafine[", "types-"))]
     assert without == ["scipy-stubs"]
+
+
+def test_every_pin_and_every_lower_bound_has_a_reason_beside_it() -> None:
+    pins = [line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if "==" in line]
+    assert pins and not [line for line in pins if not re.search(r"\s#\s\S", line)], "run python tools/explain_pins.py"
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    listed = text[text.index("dependencies = [") : text.index("[project.scripts]")]
+    assert not [line for line in listed.splitlines() if '"' in line and "#" not in line]
