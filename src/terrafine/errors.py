@@ -122,9 +122,21 @@ class DiskError(ResourceError):
 
 
 class OutputError(TerrafineError):
-    """An output equal to an input, not to be replaced, not writable, or different from what was written."""
+    """An output that may not be written: equal to an input, out of range, not writable, or read back otherwise.
+
+    Parameters
+    ----------
+    message
+        What was found, what was expected and what to do.
+    lasting
+        Whether another try would give the same output, so that finished work is of no use.
+    """
 
     exit_code = 12
+
+    def __init__(self, message: str = "", *, lasting: bool = False) -> None:
+        super().__init__(message)
+        self.lasting = lasting
 
 
 class JobError(TerrafineError):

@@ -1,4 +1,4 @@
-"""A map states where its weights were trained; an image unlike their training is noted, and a stated sensor is read."""
+"""Maps and heights state where their weights were trained; an image unlike their training is noted."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ from tests.support.cli import Run
 SIDE = 32
 
 
-def image(path: Path, low: float, high: float, *, grey: bool = False) -> Path:
+def image(path: Path, low: float, high: float, *, grey: bool = False, cell: float = 10.0) -> Path:
     rng = np.random.default_rng(5)
     bands = rng.uniform(low, high, (3, SIDE, SIDE))
     bands = bands if not grey else np.repeat(bands[:1], 3, axis=0)
     profile = {"driver": "GTiff", "width": SIDE, "height": SIDE, "count": 3, "dtype": "uint16", "crs": "EPSG:32633"}
-    with rasterio.open(path, "w", **profile, transform=from_origin(500_000, 5_200_000, 10, 10)) as file:
+    with rasterio.open(path, "w", **profile, transform=from_origin(500_000, 5_200_000, cell, cell)) as file:
         file.write(np.round(bands * 10_000).astype(np.uint16))
         for i, name in enumerate(("red", "green", "blue"), start=1):
             file.set_band_description(i, name)
@@ -75,3 +75,30 @@ def test_a_limit_of_cloud_that_is_no_share_is_refused(share: str, tmp_path: Path
     assert result.exit_code == 2, result.output
     assert f"--max-bright {share}" in result.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["city.tif"]
+
+
+def scene(path: Path, low: float, high: float) -> Path:
+    return image(path, low, high, cell=30.0)
+
+
+def test_heights_their_summary_and_their_preview_state_the_training(tmp_path: Path, run: Run) -> None:
+    out, preview = tmp_path / "relief.tif", tmp_path / "relief.png"
+    result = run("height", scene(tmp_path / "land.tif", 0.04, 0.13), out, "--preview", preview, "--sensor", "sentinel2")
+    assert result.exit_code == 0, result.output
+    assert "trained on: five Landsat 8 scenes of the western United States" in result.stdout
+    assert "unproven" not in result.stderr
+    with rasterio.open(out) as file:
+        assert file.tags(ns="TERRAFINE")["TRAINED_ON"].startswith("five Landsat 8 scenes")
+    with Image.open(preview) as picture:
+        assert picture.text["Description"].startswith("trained on: five Landsat 8 scenes")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("low", "high", "which"), [(0.3, 0.45, "above"), (0.005, 0.035, "below")])
+def test_an_image_unlike_those_that_heights_were_trained_on_is_noted(
+    low: float, high: float, which: str, tmp_path: Path, run: Run
+) -> None:
+    odd = scene(tmp_path / "odd.tif", low, high)
+    result = run("height", odd, tmp_path / "relief.tif", "--sensor", "sentinel2", "--max-bright", 1)
+    assert result.exit_code == 0, result.output
+    assert f"of the image is {which} a reflectance of" in result.stderr
+    assert "take the result as unproven here" in result.stderr

@@ -90,7 +90,8 @@ def _require_range(
     if found.size and not (known.valid[0] <= found.min() and found.max() <= known.valid[1]):
         raise OutputError(
             f"model {context.spec.name!r}: {name} from {found.min():.6g} to {found.max():.6g} m {where}; expected "
-            f"{known.valid[0]:g} to {known.valid[1]:g} m. Check the weights, the pixel size and the input"
+            f"{known.valid[0]:g} to {known.valid[1]:g} m. Check the weights, the pixel size and the input",
+            lasting=True,
         )
 
 
@@ -116,7 +117,8 @@ def check_residual(context: JobContext, residual: float, where: str = "") -> Non
         raise OutputError(
             f"model {context.spec.name!r}: {where}the block means of the output differ from the input by up to "
             f"{residual:.3g} m; expected at most {limit:g} m. Check the pixel size and the weights, or publish the "
-            'output as the model gives it with consistency="none"'
+            'output as the model gives it with consistency="none"',
+            lasting=True,
         )
 
 

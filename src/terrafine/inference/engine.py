@@ -116,7 +116,7 @@ def run_job(
     """Run every unfinished shard, publish the output and remove the job folder.
 
     After a failure, finished shards are kept for the next run. A folder without any is removed, and so are shards of an
-    output that does not keep the observation.
+    output that may not be published.
 
     Parameters
     ----------
@@ -194,12 +194,13 @@ def run_job(
             stats = _run(context, done, dask, progress, device)
             residual = residuals(context)
             check_residual(context, residual.largest)
-        except OutputError:  # another try would give the same output
-            job.remove()
+            publishing = time.perf_counter()
+            _log.info("%s: the model is done; largest residual %.3g; writing", destination, residual.largest)
+            _publish(context, residual, publish, progress)
+        except OutputError as error:
+            if error.lasting:  # the shards are of no use
+                job.remove()
             raise
-        publishing = time.perf_counter()
-        _log.info("%s: the model is done; largest residual %.3g; writing", destination, residual.largest)
-        _publish(context, residual, publish, progress)
         job.remove()
     end = time.perf_counter()
     return RunReport(

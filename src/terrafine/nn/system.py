@@ -126,6 +126,9 @@ class System:
     domain
         Of a shipped model by its name: quantiles of each band in training by their shares, `{"0.05": 0.03, ...}`.
         Weights whose provenance states a `domain` use that.
+    seen
+        Of a shipped model by its name: the ground and the images of its training, in words. Weights whose provenance
+        states `seen` use that.
     uses_product
         Whether its models use the sensor model of the input's product, `Options.sensor`.
     verb
@@ -144,6 +147,7 @@ class System:
     training: Training | None = None
     variants: tuple[str, ...] = ()
     domain: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    seen: Mapping[str, str] = field(default_factory=dict)
     uses_product: bool = False
     verb: str = "dem"
     network: Any = None

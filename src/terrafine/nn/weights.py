@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
@@ -203,6 +204,14 @@ def _header(path: Path) -> tuple[Mapping[str, Any], dict[str, _Entry]]:
         raise WeightsError(f"{path}: cannot be read ({e.strerror}); expected a safetensors file") from e
     except ValueError as e:
         raise WeightsError(f"{shown(str(path))}: cannot be read ({e}); expected a safetensors file") from e
+    metadata, entries = _parsed(path, text)
+    _check_extent(path, entries, size - 8 - len(text))
+    return dict(metadata), dict(entries)
+
+
+@lru_cache(maxsize=32)
+def _parsed(path: Path, text: bytes) -> tuple[Mapping[str, Any], Mapping[str, _Entry]]:
+    """The checked header; the search for a model reads those of all weights, each several times."""
     header = parse_json(text, f"{path}: safetensors header", WeightsError, "the header of a safetensors file")
     if not isinstance(header, dict):
         raise WeightsError(f"{path}: no safetensors header; fetch the file again")
@@ -210,7 +219,6 @@ def _header(path: Path) -> tuple[Mapping[str, Any], dict[str, _Entry]]:
     where = f"{path}: [tensors]"
     conform(Mapping[_TensorName, Any], dict.fromkeys(header), where, WeightsError)
     entries = {name: build(_Entry, entry, f"{where} {name}", WeightsError) for name, entry in header.items()}
-    _check_extent(path, entries, size - 8 - len(text))
     return metadata if isinstance(metadata, dict) else {}, entries
 
 

@@ -11,6 +11,7 @@ import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -52,6 +53,12 @@ def declared(table: Any) -> dict[str, Field]:
     """
     if isinstance(table, Mapping):
         return {key: Field(kind, True) for key, kind in table.items()}
+    return dict(_of_annotations(table))
+
+
+@lru_cache(maxsize=256)
+def _of_annotations(table: Any) -> Mapping[str, Field]:
+    """The keys of a class or function; evaluating its annotations takes far longer than a check."""
     if is_dataclass(table):
         kinds = get_type_hints(table, include_extras=True)
         return {

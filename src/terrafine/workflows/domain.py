@@ -3,17 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.raster.read.sensors import COLOURS
 
-__all__ = ["domain_notes"]
+if TYPE_CHECKING:
+    from terrafine.raster.read.reflectance import ImageSource
+    from terrafine.systems import ModelRef
+
+__all__ = ["compared", "domain_notes", "trained_on"]
 
 _FAR = 0.35  # difference of two shares of cells below one reflectance from which distributions count as different
 _ADVICE = "take the result as unproven here"
+
+
+def trained_on(ref: ModelRef) -> str:
+    """Return the ground and the images of the training, as the weights or their system state them.
+
+    Parameters
+    ----------
+    ref
+        The model.
+
+    Returns
+    -------
+    str
+        Words for a summary; `not stated` where nothing is known.
+    """
+    from terrafine.systems import find_system
+
+    return str(ref.spec.provenance.get("seen") or find_system(ref.spec.system).seen.get(ref.name, "not stated"))
+
+
+def compared(image: ImageSource, ref: ModelRef) -> tuple[str, ...]:
+    """Return a warning for each band whose distribution differs from that of the training data.
+
+    Parameters
+    ----------
+    image
+        An open image.
+    ref
+        The model.
+
+    Returns
+    -------
+    tuple of str
+        As `domain_notes`.
+    """
+    from terrafine.raster.read.image import sample
+    from terrafine.systems import find_system
+
+    domain = ref.spec.provenance.get("domain") or find_system(ref.spec.system).domain.get(ref.name)
+    return domain_notes(domain or {}, sample(image), ref.name)
 
 
 def domain_notes(domain: Mapping[str, Any], found: NDArray[np.float64], model: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from terrafine.errors import OutputError, UsageError
 from terrafine.workflows.advice import advice_for, names_own_arguments
 from terrafine.workflows.device import device_bytes
+from terrafine.workflows.domain import compared, trained_on
 from terrafine.workflows.fields import HeightFields, merge_options
 from terrafine.workflows.options import ReadOptions, RunOptions
 from terrafine.workflows.scene import require_clear
@@ -131,6 +132,7 @@ def estimate_height(
         known = float(ref.spec.network.get("cell_m", 30.0))
         image.require_cells(known, _CELLS[0] * known, _CELLS[1] * known, ref.name)
         require_clear(image, max_bright, reading.sensor)
+        unlike = compared(image, ref)
         ground = None if anchor is None else opened.enter_context(_anchor(anchor, image, reading))
         # live activations: about six maps of the first width at a quarter of the cells, and the image
         each = bytes_per_cell(ref, 64 + 12 * int(ref.spec.network.get("width", 64)))
@@ -159,9 +161,10 @@ def estimate_height(
     if picture is not None:
         band = "relief" if ground is None else "elevation"
         with open_source([os.fspath(out)], want=(band,)) as made:
-            write_preview(picture, made, (band,))
+            write_preview(picture, made, (band,), caption=f"trained on: {trained_on(ref)}")
     if running.report is not None:
-        running.report(dataclasses.replace(done, notes=(*done.notes, *image.notes)))
+        notes = (*done.notes, *image.notes, *unlike)
+        running.report(dataclasses.replace(done, notes=notes, findings=(f"trained on: {trained_on(ref)}",)))
     return Path(destination)
 
 
@@ -215,7 +218,8 @@ def _publish(
         if not max(worst) <= ROUNDING_M:
             raise OutputError(
                 f"{out}: the block means differ from the anchor by up to {max(worst):.3g} m; expected at most "
-                f"{ROUNDING_M:g} m. Check the heights of the anchor, or estimate the relief alone, without an anchor"
+                f"{ROUNDING_M:g} m. Check the heights of the anchor, or estimate the relief alone, without an anchor",
+                lasting=True,
             )
         tags["CONSISTENCY_RESIDUAL_M"] = f"{max(worst):.6f}"  # tags are written after the last row
 
@@ -229,5 +233,10 @@ def _tags(image: ImageSource, ref: ModelRef) -> dict[str, str]:
     from terrafine.workflows.provenance import tags_of
 
     return tags_of(
-        ref, image.identity(), SENSOR=image.sensor.name, BRIGHT_SHARE=f"{image.bright_share():.3f}", **image.unmeasured
+        ref,
+        image.identity(),
+        SENSOR=image.sensor.name,
+        BRIGHT_SHARE=f"{image.bright_share():.3f}",
+        TRAINED_ON=trained_on(ref),
+        **image.unmeasured,
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from terrafine.errors import OutputError, UsageError
 from terrafine.workflows.advice import names_own_arguments
+from terrafine.workflows.domain import trained_on
 from terrafine.workflows.fields import ImageFields, merge_options
 from terrafine.workflows.options import ReadOptions, RunOptions
 from terrafine.workflows.scene import Scene, open_scene
@@ -193,7 +194,7 @@ def _publish(
         if style is not None:
             write_style(style, published.stage)
         if picture is not None:
-            _draw(published.staged_path(out), picture, published.stage, f"trained on: {scene.trained_on}")
+            _draw(published.staged_path(out), picture, published.stage, f"trained on: {trained_on(scene.ref)}")
     del folder
 
 

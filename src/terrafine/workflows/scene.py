@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from terrafine.errors import GridError, UsageError
 from terrafine.raster.read.sensors import SENSORS_10M
 from terrafine.workflows.device import device_bytes
+from terrafine.workflows.domain import compared, trained_on
 from terrafine.workflows.options import ReadOptions, RunOptions
 
 if TYPE_CHECKING:
@@ -86,23 +87,9 @@ class Scene:
             **self.image.unmeasured,
             SCALE=self.ref.spec.scale,
             GRID=self.grid,
-            TRAINED_ON=self.trained_on,
+            TRAINED_ON=trained_on(self.ref),
             EDGES=f"within {edge:.0f} m of the raster's edge and of voids the model saw ground that was filled in",
         )
-
-    @property
-    def trained_on(self) -> str:
-        """The training data of the weights, as they state it."""
-        return str(self.ref.spec.provenance.get("seen", "not stated"))
-
-    def domain_notes(self) -> tuple[str, ...]:
-        """Return a warning for each band whose distribution differs from that of the training data."""
-        from terrafine.raster.read.image import sample
-        from terrafine.systems import find_system
-        from terrafine.workflows.domain import domain_notes
-
-        domain = self.ref.spec.provenance.get("domain") or find_system(self.ref.spec.system).domain.get(self.ref.name)
-        return domain_notes(domain or {}, sample(self.image), self.ref.name)
 
     def consistency_tags(self, residuals: Residuals) -> dict[str, str]:
         """Return tags that state how far the image, simulated at 10 m by the sensor model, is from the input.
@@ -195,8 +182,8 @@ class Scene:
             output_bytes=int(_WITH_OVERVIEWS * bytes_each * math.prod(self.plan.output_shape)),
         )
         if self.run.report is not None:
-            trained = f"trained on: {self.trained_on}"
-            notes = (*done.notes, *self.image.notes, *self.domain_notes())
+            trained = f"trained on: {trained_on(self.ref)}"
+            notes = (*done.notes, *self.image.notes, *compared(self.image, self.ref))
             self.run.report(dataclasses.replace(done, findings=(self.grid, *findings(), trained), notes=notes))
 
 

@@ -8,8 +8,8 @@ is real and registered, or simulated from the fine one by a stated sensor model;
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from terrafine.datasets.impervious.fine_image import FineImage
 from terrafine.datasets.impervious.index import FORMAT, UnlistedColours, image_folders, index_of, notes_of, write_index
-from terrafine.datasets.impervious.inputs import histograms, open_images
+from terrafine.datasets.impervious.inputs import histograms, open_images, require_files
 from terrafine.datasets.impervious.options import SCALE, STORED, DatasetFields, DatasetOptions, merged
 from terrafine.datasets.impervious.sites import SampleSite, choose_sites, split_sites
 from terrafine.errors import DataError, OutputError, UsageError
@@ -83,20 +83,37 @@ def build_dataset(
     listed = sorted(Path(i) for i in images)
     if not listed or not labels:
         raise UsageError("found no image or no label; expected at least one of each")
+    held = _held_out(listed, chosen.hold_out or {})
+    require_files(target, listed, list(map(Path, labels)), chosen)
     with ExitStack() as sources:
         fine = _prepared(listed, list(map(Path, labels)), chosen, sources)
-        sites, splits, spacing, notes = _selected(fine, listed, chosen, sources)
-        target.mkdir(parents=True, exist_ok=True)
-        colours, folders, samples = UnlistedColours(), image_folders(listed), []
-        for i, (site, part) in enumerate(zip(sites, splits, strict=True)):
-            image = fine[site.image]
-            samples.append(_write_sample(target, f"{i:05d}", image, site, part, chosen, folders[image.path]))
-            colours.count(image, site, chosen.side)
-            if progress is not None:
-                progress(i + 1, len(sites))
-    index = index_of(chosen, labels, sites, splits, spacing, notes + colours.notes(), samples)
-    write_index(target / "index.json", index)
+        sites, splits, spacing, notes = _selected(fine, held, chosen, sources)
+        with _emptied_on_failure(target):
+            colours, folders, samples = UnlistedColours(), image_folders(listed), []
+            for i, (site, part) in enumerate(zip(sites, splits, strict=True)):
+                image = fine[site.image]
+                samples.append(_write_sample(target, f"{i:05d}", image, site, part, chosen, folders[image.path]))
+                colours.count(image, site, chosen.side)
+                if progress is not None:
+                    progress(i + 1, len(sites))
+            index = index_of(chosen, labels, sites, splits, spacing, notes + colours.notes(), samples)
+            write_index(target / "index.json", index)
     return index
+
+
+@contextmanager
+def _emptied_on_failure(folder: Path) -> Iterator[None]:
+    """Make a folder, or take an empty one; after a failure it is as before, so that the next run is not refused."""
+    there = folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for path in folder.iterdir():
+            path.unlink()
+        if not there:
+            folder.rmdir()
+        raise
 
 
 def _prepared(images: list[Path], labels: list[Path], options: DatasetOptions, sources: ExitStack) -> list[FineImage]:
@@ -115,7 +132,7 @@ def _prepared(images: list[Path], labels: list[Path], options: DatasetOptions, s
 
 
 def _selected(
-    fine: list[FineImage], images: list[Path], options: DatasetOptions, sources: ExitStack
+    fine: list[FineImage], held: Mapping[int, str], options: DatasetOptions, sources: ExitStack
 ) -> tuple[list[SampleSite], list[str], dict[str, float], list[str]]:
     """Sites that are sampled, the split of each, the spacing reached in each region, and notes."""
     strata = None
@@ -130,11 +147,11 @@ def _selected(
     choice = choose_sites(candidates, options.count, options.spacing_m, float(options.side), options.seed)
     sites = [candidates[i] for i in choice.chosen]
     shares = {"val": 0.15, "test": 0.15} if options.shares is None else options.shares
-    splits, notes = split_sites(sites, shares, _held_out(images, options.hold_out or {}), options.seed)
+    splits, notes = split_sites(sites, shares, held, options.seed)
     return sites, splits, choice.spacing_m, notes + notes_of(fine, sites, choice.spacing_m, options)
 
 
-def _held_out(images: Sequence[Path], hold_out: Any) -> dict[int, str]:
+def _held_out(images: Sequence[Path], hold_out: Mapping[str, str]) -> dict[int, str]:
     """Split of each image whose path holds the text of that split."""
     held = {i: name for i, path in enumerate(images) for name, text in hold_out.items() if text in path.as_posix()}
     for name, text in hold_out.items():

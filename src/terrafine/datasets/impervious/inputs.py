@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,17 +13,49 @@ import numpy as np
 from terrafine.datasets.impervious.fine_image import FineImage, Labels
 from terrafine.datasets.impervious.label_folder import LabelFolder
 from terrafine.datasets.impervious.options import SCALE, DatasetOptions
-from terrafine.errors import DataError
+from terrafine.errors import DataError, OutputError, SourceError, UsageError
 from terrafine.raster.metric_grid import metre_grid
 from terrafine.raster.read.labels import open_label_raster
 from terrafine.raster.read.rasterize import read_shapes
 from terrafine.raster.read.source import open_source
 
-__all__ = ["histograms", "open_images"]
+__all__ = ["histograms", "open_images", "require_files"]
 
 _VECTORS = {".geojson", ".json", ".gpkg", ".shp", ".fgb", ".parquet"}
 _FULL_SCALE = {"uint8": 255.0, "uint16": 10_000.0, "int16": 10_000.0}
 _HISTOGRAM_SIDE = 4096  # cells along the window of an image whose histogram is taken
+
+
+def require_files(out: Path, images: Sequence[Path], labels: Sequence[Path], options: DatasetOptions) -> None:
+    """Check that inputs are there and that the output can be written, before anything is read.
+
+    Parameters
+    ----------
+    out
+        Folder to write.
+    images, labels
+        Paths of images and labels.
+    options
+        Options of the data set.
+
+    Raises
+    ------
+    UsageError
+        Where labels in rasters have no class that is impervious.
+    SourceError
+        For a file that is not there.
+    OutputError
+        Where the folder cannot be made.
+    """
+    others = [Path(p) for p in (options.coarse, options.histogram_of, options.regions) if p is not None]
+    for path in (*images, *labels, *others):
+        if not path.as_posix().startswith("/vsi") and not path.exists():
+            raise SourceError(f"{path}: there is no such file; expected an image, a raster or labels")
+    if not options.impervious and not all(map(_is_vector, labels)):
+        raise UsageError("impervious nothing; expected at least one class number, or colour as #RRGGBB")
+    above = next(p for p in (out, *out.absolute().parents) if p.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise OutputError(f"{out}: cannot be made in {above}; expected a folder that is writable")
 
 
 def open_images(images: list[Path], labels: list[Path], options: DatasetOptions, sources: ExitStack) -> list[FineImage]:

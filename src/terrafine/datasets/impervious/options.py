@@ -11,12 +11,15 @@ from typing import TypedDict
 from terrafine.arguments import check_fields
 from terrafine.errors import UsageError
 from terrafine.physics.sensor_model import SENTINEL2, Sensor
+from terrafine.raster.read.labels import label_numbers
 
-__all__ = ["DatasetFields", "DatasetOptions", "merged"]
+__all__ = ["DatasetFields", "DatasetOptions", "check_shares", "merged"]
 
 PathLike = str | os.PathLike[str]
 SCALE = 10
 """Fine cells along a coarse cell: 1 m and 10 m."""
+COLOURS_NIR = ("red", "green", "blue", "nir")
+_WIDEST_M = 1000.0
 STORED = 10_000
 """Reflectance times this number is stored in the files of the samples."""
 
@@ -119,6 +122,36 @@ class DatasetOptions:
                 f"side {self.side} m, blocks of {self.block_m:g} m; expected a multiple of {SCALE}, at least "
                 f"{4 * SCALE}, and blocks above 0 m"
             )
+        label_numbers(self.impervious, self.unknown)
+        if strange := [name for name in (*self.bands, *(self.band_numbers or {})) if name not in COLOURS_NIR]:
+            raise UsageError(f"band {', '.join(strange)}: expected some of {', '.join(COLOURS_NIR)}")
+        if any(number < 1 for number in (self.band_numbers or {}).values()):
+            raise UsageError(f"band_numbers {self.band_numbers!r}: expected numbers of bands, from 1")
+        for name, width in (self.road_widths or {}).items():
+            if not 0 < width <= _WIDEST_M:
+                raise UsageError(f"road_widths {name} {width!r}: expected metres above 0 and up to {_WIDEST_M:g}")
+        check_shares(self.shares or {})
+        if empty := [name for name, text in (self.hold_out or {}).items() if not text or not name]:
+            raise UsageError(f"hold_out {empty!r}: expected a split, and text that some paths of images hold")
+
+
+def check_shares(shares: Mapping[str, float]) -> None:
+    """Check the shares of the splits other than "train".
+
+    Parameters
+    ----------
+    shares
+        Share of each split.
+
+    Raises
+    ------
+    UsageError
+        For a share below 0, for shares that leave nothing to train on, or for one of "train", which has the rest.
+    """
+    if not all(share >= 0 for share in shares.values()) or not sum(shares.values()) < 1:
+        raise UsageError(f"shares {dict(shares)}; expected 0 or more each, and less than 1 together")
+    if "train" in shares:
+        raise UsageError(f"shares {dict(shares)}; expected none of train, which has what the others leave")
 
 
 def merged(options: DatasetOptions | None, fields: DatasetFields) -> DatasetOptions:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from terrafine.datasets.impervious.options import check_shares
 from terrafine.errors import DataError, UsageError
 
 __all__ = ["Choice", "SampleSite", "choose_sites", "nearest_between", "split_sites"]
@@ -179,8 +180,7 @@ def split_sites(
     UsageError
         Where the shares are negative or leave no room for training.
     """
-    if any(s < 0 for s in shares.values()) or sum(shares.values()) >= 1:
-        raise UsageError(f"shares {dict(shares)}; expected 0 or more each, and less than 1 together")
+    check_shares(shares)
     out = [held.get(p.image, "") for p in sites]
     blocks = sorted({p.block for p, s in zip(sites, out, strict=True) if not s})
     sizes = {b: sum(p.block == b and not s for p, s in zip(sites, out, strict=True)) for b in blocks}

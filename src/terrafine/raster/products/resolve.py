@@ -48,16 +48,15 @@ class Resolved:
         How it was found, as words that follow the name: `stated`, `from the file name`.
     note
         What the user should read, or empty.
+    known
+        Whether a sensor model is known: of the product that was stated or recognised, measured from the heights, or of
+        the product that whole metres suggest.
     """
 
     product: Product
     how: str
     note: str = ""
-
-    @property
-    def known(self) -> bool:
-        """Whether the product was stated, recognised or measured."""
-        return self.how != _HOW["unknown"]
+    known: bool = True
 
     @property
     def line(self) -> str:
@@ -109,13 +108,16 @@ def _inferred(source: RasterSource, cells: tuple[float, float], resampled: str) 
             if product.posting is not None and abs(-source.geobox.affine.e * 3600 / product.posting - 1) < _GRID:
                 return Resolved(product.on_cells(cells), "from its grid and whole metres", _alike(product))
     sensor, how, note = seen.sensor, _HOW[seen.verdict], _NOTE[seen.verdict]
+    known = seen.verdict != "unknown"
     cell = math.sqrt(cells[0] * cells[1])
     if seen.verdict in ("unknown", "blurred") and whole_metres and _SRTM_M[0] <= cell <= _SRTM_M[1]:
         near = find_product("srtm1" if cell < _SRTM_M[2] else "srtm3")
         sensor, how = near.on_cells(cells).sensor, f"not recognised, in whole metres as {near.label} is"
         note = f"{_NOTE['unknown']}; the sensor model of {near.label} is taken"
+        known = True
     unknown = Product("unknown", "unknown", "", "", None, "", None, "m", sensor, None, f"inferred: {how}")
-    return Resolved(unknown, how, f"{resampled}; {note}" if resampled and note else resampled or note)
+    notes = f"{resampled}; {note}" if resampled and note else resampled or note
+    return Resolved(unknown, how, notes, known)
 
 
 def recognise(paths: Sequence[str], tags: Mapping[str, str], pitch_m: float) -> Resolved | None:

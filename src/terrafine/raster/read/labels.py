@@ -17,7 +17,7 @@ from terrafine.raster.read.content_type import colour_table, open_labels
 from terrafine.raster.read.opened import open_raster
 from terrafine.raster.read.source import Source, open_source
 
-__all__ = ["UNKNOWN", "LabelRaster", "open_label_raster"]
+__all__ = ["UNKNOWN", "LabelRaster", "label_numbers", "open_label_raster"]
 
 PathLike = str | os.PathLike[str]
 UNKNOWN = 255
@@ -179,14 +179,10 @@ def open_label_raster(
     SourceError, BandError, GridError
         As `open_source`.
     """
-    marks = [*impervious, *unknown]
-    colours = [m for m in marks if m.startswith("#")]
-    if not impervious or (colours and len(colours) < len(marks)):
-        raise UsageError(
-            f"{path}: impervious {', '.join(impervious) or 'nothing'}, unknown {', '.join(unknown) or 'nothing'}; "
-            "expected class numbers, or colours as #RRGGBB, for both, and at least one that is impervious"
-        )
-    here, not_here = tuple(map(_number, impervious)), tuple(map(_number, unknown))
+    here, not_here = label_numbers(impervious, unknown)
+    colours = [m for m in (*impervious, *unknown) if m.startswith("#")]
+    if not impervious:
+        raise UsageError(f"{path}: impervious nothing; expected at least one class number, or colour as #RRGGBB")
     raster = open_raster(path)
     with closed_on_error(raster):
         table = colour_table(raster.header) if colours else None
@@ -195,6 +191,35 @@ def open_label_raster(
         else:
             source = open_labels(raster, pixel_size_m=pixel_size_m)
     return LabelRaster(source, here, not_here, bool(colours), table)
+
+
+def label_numbers(impervious: Sequence[str], unknown: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the numbers of labels that are written as text.
+
+    Parameters
+    ----------
+    impervious, unknown
+        Labels of each meaning: class numbers ("1") or colours ("#3C1098").
+
+    Returns
+    -------
+    tuple of tuples of int
+        The class numbers, or the colours as 0xRRGGBB.
+
+    Raises
+    ------
+    UsageError
+        If one is neither, if numbers and colours are mixed, or if one has both meanings.
+    """
+    marks = [*impervious, *unknown]
+    colours = [m for m in marks if m.startswith("#")]
+    named = f"impervious {', '.join(impervious) or 'nothing'}, unknown {', '.join(unknown) or 'nothing'}"
+    if colours and len(colours) < len(marks):
+        raise UsageError(f"{named}; expected class numbers, or colours as #RRGGBB, for both")
+    here, not_here = tuple(map(_number, impervious)), tuple(map(_number, unknown))
+    if both := set(here) & set(not_here):
+        raise UsageError(f"{named}: {len(both)} of them mean both; expected each label once")
+    return here, not_here
 
 
 def _number(mark: str) -> int:

@@ -25,7 +25,7 @@ from terrafine.errors import DiskError, OutputError
 from terrafine.raster import gdal, vertical
 from terrafine.raster.vertical import VerticalDatum
 from terrafine.raster.write import cog_layout
-from terrafine.raster.write.encoding import FLOAT, Encoding, profile
+from terrafine.raster.write.encoding import FLOAT, Allowed, Encoding, allowed, profile
 from terrafine.raster.write.georeference import stored_crs
 from terrafine.raster.write.overviews import BLOCK, Level, Statistics
 from terrafine.raster.write.verify import Description, verify_description, verify_pixels
@@ -184,8 +184,8 @@ def open_cog(
     DiskError
         If the disk is full.
     OutputError
-        If rows do not fill the grid, values are infinite or out of the range of the encoding, or the file does not
-        verify.
+        If rows do not fill the grid, values are infinite or out of the range of the band or of its numbers, or the
+        file does not verify.
     GridError
         If a GeoTIFF cannot store the CRS.
     """
@@ -203,7 +203,7 @@ def open_cog(
                 level.file = open_files.enter_context(_create(level, main if i == 0 else options))
                 if encoding.palette is not None:
                     level.file.write_colormap(1, dict(encoding.palette))
-            writer = CogWriter(target, levels)
+            writer = CogWriter(target, levels, allowed(encoding, band_names, units))
             yield writer
             writer.finish()
             stats = writer.statistics if statistics else None
@@ -228,6 +228,8 @@ class CogWriter:
         The final name.
     levels
         Resolution levels, full resolution first.
+    ranges
+        The numbers that each band may hold.
 
     Attributes
     ----------
@@ -239,8 +241,8 @@ class CogWriter:
 
     published: Published
 
-    def __init__(self, target: Path, levels: Sequence[Level]) -> None:
-        self._target, self._levels = target, levels
+    def __init__(self, target: Path, levels: Sequence[Level], ranges: Sequence[Allowed]) -> None:
+        self._target, self._levels, self._ranges = target, levels, ranges
         self.statistics = [Statistics() for _ in range(levels[0].count)]
 
     def push(self, block: Rows) -> None:
@@ -254,7 +256,8 @@ class CogWriter:
         Raises
         ------
         OutputError
-            If the shape is wrong, there are too many rows, or values are infinite or out of range.
+            If the shape is wrong, there are too many rows, or values are infinite, or out of the range of the band or
+            of its numbers.
         """
         main, target = self._levels[0], self._target
         if block.ndim != 3 or block.shape[0] != main.count or block.shape[2] != main.width:
@@ -264,17 +267,14 @@ class CogWriter:
         if main.filled + block.shape[1] > main.height:
             raise OutputError(f"{target}: got more rows than the grid's {main.height}")
         block = main.encoding.encode(block)
-        low, high = main.encoding.range
-        for band, stat in zip(block, self.statistics, strict=True):
+        for band, stat, span in zip(block, self.statistics, self._ranges, strict=True):
             if not stat.add(band):
                 raise OutputError(
-                    f"{target}: found infinite values near row {main.filled}; expected finite ones or NaN"
+                    f"{target}: found infinite values near row {main.filled}; expected finite ones or NaN",
+                    lasting=True,
                 )
-            if stat.n and not low <= stat.low <= stat.high <= high:
-                raise OutputError(
-                    f"{target}: {main.encoding.dtype} numbers from {stat.low:g} to {stat.high:g} near row "
-                    f"{main.filled}; expected {low:g} to {high:g}"
-                )
+            if stat.n:
+                span.require(stat.low, stat.high, f"{target}: near row {main.filled} ")
         main.push(block)
 
     def finish(self) -> None:

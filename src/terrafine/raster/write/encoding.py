@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FLOAT", "Encoding", "profile"]
+from terrafine.errors import OutputError
+from terrafine.raster.bands import BANDS
+
+__all__ = ["FLOAT", "Allowed", "Encoding", "allowed", "profile"]
 
 _PREDICTOR = {"float32": 3, "int16": 2, "uint8": 1}
 
@@ -76,6 +79,74 @@ class Encoding:
 
 
 FLOAT = Encoding()
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The numbers that a band of a file may hold.
+
+    Attributes
+    ----------
+    what, unit
+        What they are, and their unit, for messages.
+    low, high
+        Lowest and highest number.
+    """
+
+    what: str
+    unit: str
+    low: float
+    high: float
+
+    def require(self, low: float, high: float, where: str) -> None:
+        """Check the lowest and the highest number that were found.
+
+        Parameters
+        ----------
+        low, high
+            Lowest and highest number.
+        where
+            File and position, for the message.
+
+        Raises
+        ------
+        OutputError
+            If one is out of the range.
+        """
+        if self.low <= low <= high <= self.high:
+            return
+        unit = f" {self.unit}" if self.unit not in ("", "1") else ""
+        raise OutputError(
+            f"{where}{self.what} from {low:.6g} to {high:.6g}{unit}; expected {self.low:g} to {self.high:g}{unit}, "
+            "which is what readers take. Check the values and the unit of every input",
+            lasting=True,
+        )
+
+
+def allowed(encoding: Encoding, names: Sequence[str], units: Sequence[str]) -> list[Allowed]:
+    """Return what each band may hold: as floats the valid range of the quantity, else what its type can store.
+
+    Parameters
+    ----------
+    encoding
+        How the values are stored.
+    names, units
+        Name and unit of each band. A name that `terrafine.raster.bands` does not list, or that has another unit there,
+        limits nothing.
+
+    Returns
+    -------
+    list[Allowed]
+        One for each band.
+    """
+    ranges = []
+    for name, unit in zip(names, units, strict=True):
+        known = BANDS.get(name)
+        if encoding.whole or known is None or known.unit != unit:
+            ranges.append(Allowed(f"{encoding.dtype} numbers", "", *encoding.range))
+        else:
+            ranges.append(Allowed(name, unit, *known.valid))
+    return ranges
 
 
 def profile(encoding: Encoding, count: int, block: int, compress: str, threads: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from terrafine.errors import DataError
 from terrafine.nn.task import ImageBatch
 from terrafine.training.calibration import calibration_of
+from terrafine.training.domain import SEEN_BATCHES, band_quantiles
 from terrafine.training.height.data import ImageSampler, Scene, all_tiles, crop, load_scenes, split_scenes, stack
 from terrafine.training.height.published import load_tiles
 from terrafine.training.height.recipe import ImageRecipe
@@ -114,6 +115,22 @@ class HeightTask(Task[ImageRecipe]):
             return [root / name for pair in data.pairs.items() for name in pair]
         tiles = [p for pattern in (data.images, data.heights) for p in root.glob(pattern)]
         return tiles if data.split == "blocks" else [*tiles, root / data.splits]
+
+    def domain(self, data: ImageBatches) -> Mapping[str, Mapping[str, float]]:
+        """Compute quantiles of red, green and blue over the cells with heights of the first batches.
+
+        Parameters
+        ----------
+        data
+            Training and validation batches.
+
+        Returns
+        -------
+        Mapping[str, Mapping[str, float]]
+            Band -> share -> quantile, reflectance.
+        """
+        batches = [data.batch(step) for step in range(SEEN_BATCHES)]
+        return band_quantiles(torch.cat([b.image.transpose(0, 1)[:, b.valid[:, 0] > 0] for b in batches], 1).numpy())
 
     def score(self, network: nn.Module, checks: Sequence[ImageBatch], step: int = 0) -> dict[str, float]:
         """Compute the means over tiles of `score_tiles`, and `to_mean`, the MAE relative to that of the tiles' means.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from terrafine.nn.system import System
 from terrafine.nn.task import SampleBatch
+from terrafine.training.domain import SEEN_BATCHES, band_quantiles
 from terrafine.training.segmentation.data import SampleSampler, crop, load_all, sample_files, stack
 from terrafine.training.segmentation.picture import draw_samples
 from terrafine.training.segmentation.recipe import SampleRecipe
@@ -21,8 +22,6 @@ __all__ = ["TASK", "SampleBatches", "SegmentationTask"]
 
 UNKNOWN = 255
 _DRAWN = 3
-_SEEN_BATCHES = 64
-SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles that the domain of weights is stated by
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +138,8 @@ class SegmentationTask(Task[SampleRecipe]):
         Mapping[str, Mapping[str, float]]
             Band -> share -> quantile, reflectance.
         """
-        values = [data.batch(step).coarse.transpose(0, 1).flatten(1).numpy() for step in range(_SEEN_BATCHES)]
-        found = np.quantile(np.concatenate(values, axis=1), SHARES, axis=1)
-        return {
-            band: {f"{p:.2f}": round(float(q), 5) for p, q in zip(SHARES, found[:, i], strict=True)}
-            for i, band in enumerate(("red", "green", "blue"))
-        }
+        values = [data.batch(step).coarse.transpose(0, 1).flatten(1).numpy() for step in range(SEEN_BATCHES)]
+        return band_quantiles(np.concatenate(values, axis=1))
 
     @torch.no_grad()
     def score(self, network: nn.Module, checks: Sequence[SampleBatch], step: int) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from PIL import Image
 from tests.support.rasters import write_raster
 
 from terrafine.cli import main
+from terrafine.datasets.impervious import build
 from terrafine.datasets.impervious.build import build_dataset
 from terrafine.datasets.impervious.sites import SampleSite, choose_sites, nearest_between, split_sites
-from terrafine.errors import DataError, OutputError, UsageError
+from terrafine.errors import DataError, OutputError, SourceError, TerrafineError, UsageError
 from terrafine.physics.sensor_model import Sensor
 from terrafine.raster.warp.resample import block_mean
 
@@ -319,3 +321,63 @@ def test_the_command_line_says_what_it_made(tmp_path: Path) -> None:
     assert "6 samples of 100 m" in result.stdout
     assert "the area does not allow 3000 m" in result.stdout
     assert CliRunner().invoke(main, [*arguments, "-o", str(tmp_path / "b"), "--share", "val"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"shares": {"val": 0.7, "test": 0.3}}, "less than 1 together"),
+        ({"shares": {"val": -0.1}}, "0 or more each"),
+        ({"shares": {"val": float("nan")}}, "shares"),
+        ({"shares": {"train": 0.7}}, "expected none of train"),
+        ({"hold_out": {"test": ""}}, "text that some paths of images hold"),
+        ({"hold_out": {"test": "nowhere"}}, "no image has 'nowhere' in its path"),
+        ({"road_widths": {"primary": 0.0}}, "road_widths primary 0.0: expected metres above 0"),
+        ({"road_widths": {"primary": float("inf")}}, "road_widths"),
+        ({"bands": ("red", "green", "infrared")}, "band infrared: expected some of red, green, blue, nir"),
+        ({"band_numbers": {"red": 0}}, "expected numbers of bands, from 1"),
+        ({"impervious": ("built",)}, "label 'built': expected a class number"),
+        ({"impervious": ("1", "#FF0000")}, "expected class numbers, or colours as #RRGGBB, for both"),
+        ({"impervious": ("1",), "unknown": ("1",)}, "mean both"),
+        ({"impervious": ()}, "at least one class number"),
+        ({"coarse": "absent.tif"}, "absent.tif: there is no such file"),
+        ({"histogram_of": "absent.tif"}, "absent.tif: there is no such file"),
+        ({"regions": "absent.tif"}, "absent.tif: there is no such file"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_anything_is_read(
+    wrong: dict[str, Any], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, labels = put(tmp_path, 1)
+    monkeypatch.setattr(build, "_prepared", lambda *a: pytest.fail("an image was read"))
+    with pytest.raises(TerrafineError, match=re.escape(words)):
+        build_dataset(images, [labels], tmp_path / "out", side=100, **wrong)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_made_and_an_image_that_is_not_there_are_refused_first(tmp_path: Path) -> None:
+    images, labels = put(tmp_path, 1)
+    with pytest.raises(OutputError, match="expected a folder that is writable"):
+        build_dataset(images, [labels], Path(images[0]) / "out", side=100)
+    with pytest.raises(SourceError, match=r"gone.tif: there is no such file"):
+        build_dataset([*images, tmp_path / "gone.tif"], [labels], tmp_path / "out", side=100)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_run_that_fails_half_way_leaves_no_samples(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, labels = put(tmp_path)
+    out = tmp_path / "out"
+    if there:
+        out.mkdir()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "write_index", full)
+        with pytest.raises(OSError, match="No space"):
+            build_dataset(images, [labels], out, side=100, count=2)
+    assert out.exists() == there and (not there or not list(out.iterdir()))
+    assert build_dataset(images, [labels], out, side=100, count=2)["samples"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from affine import Affine
@@ -120,6 +122,7 @@ def test_whole_metres_on_other_grids_take_the_sensor_of_srtm_and_say_so(tmp_path
         found = resolve_product(source)
     assert found.product.key == "unknown" and "whole metres as SRTM 1" in found.how
     assert found.product.sensor.psf_cells > 0.8 and "not identifiable" in found.note
+    assert replace(found, how="not recognised").known  # a fact, not what the words say
 
 
 def test_simulated_block_means_without_tags_are_exact_by_their_spectrum(tmp_path):
