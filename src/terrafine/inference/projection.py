@@ -1,4 +1,4 @@
-"""What a long run will take, told before it starts: time, memory and disk."""
+"""What a long run will take, stated before it starts: time, memory and disk."""
 
 from __future__ import annotations
 

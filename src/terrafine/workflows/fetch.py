@@ -27,8 +27,10 @@ _DEFAULT_SERVICE = {"sentinel-1": "planetary-computer", "landsat": "planetary-co
 
 
 class FetchFields(TypedDict, total=False):
-    """Keywords of `fetch` that are fields of `FetchOptions`."""
+    """Keywords of `fetch`: the cells of its grid, and fields of `FetchOptions`."""
 
+    cell_m: float | None
+    target_crs: str | None
     max_cloud: float
     min_clear: float
     offset: str
@@ -53,8 +55,6 @@ def fetch(
     service: PathLike | Service | None = None,
     composite: str | None = None,
     bands: Sequence[str] | None = None,
-    cell_m: float | None = None,
-    target_crs: str | None = None,
     restart: bool = False,
     progress: Progress | None = None,
     announce: Callable[[Projection], None] | None = None,
@@ -84,8 +84,6 @@ def fetch(
         `median` (the default), `geomedian` or `best-clear` of reflectance.
     bands
         Bands to write; by default all that the service's file lists.
-    cell_m, target_crs
-        Cell size and CRS of the grid.
     restart
         Start from scratch instead of resuming.
     progress
@@ -93,7 +91,7 @@ def fetch(
     announce
         Called with what will be read and written, before it is.
     **fields
-        Fields of `FetchOptions`.
+        `cell_m` and `target_crs`, cell size and CRS of the grid; and fields of `FetchOptions`.
 
     Returns
     -------
@@ -127,8 +125,8 @@ def fetch(
         service=service,
         composite=composite,
         bands=bands,
-        cell_m=cell_m,
-        target_crs=target_crs,
+        cell_m=fields.get("cell_m"),
+        target_crs=fields.get("target_crs"),
         options=_options(fields),
     )
     target = Path(out)
@@ -210,7 +208,7 @@ def _options(fields: Mapping[str, Any]) -> FetchOptions:
     known = set(FetchFields.__annotations__)
     if unknown := sorted(set(fields) - known):
         raise UsageError(f"fetch has no argument {unknown[0]!r}; expected one of {', '.join(sorted(known))}")
-    return FetchOptions(**fields)
+    return FetchOptions(**{name: value for name, value in fields.items() if name not in ("cell_m", "target_crs")})
 
 
 def _path(out: Path, collection: str, request: Request) -> Path:

@@ -15,7 +15,7 @@ from terrafine.workflows.fields import DemFields, ImageFields, merge_options
 from terrafine.workflows.options import parse_size
 
 TAKE_FIELDS = ("estimate_height", "evaluate", "map_impervious", "map_radar", "sharpen_dem", "sharpen_image")
-VERBS = (*TAKE_FIELDS, "build_dataset", "measure_product", "pack_terrain", "train")
+VERBS = tuple(name for name in terrafine.__all__ if inspect.isfunction(getattr(terrafine, name)))
 ARGUMENTS: dict[str, dict[str, Any]] = {"map_radar": {"orbit": "ascending"}}
 
 

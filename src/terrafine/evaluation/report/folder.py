@@ -66,7 +66,7 @@ def replace(folder: Path, texts: Mapping[str, str], tables: Callable[[Path], set
     texts
         Content of each file by its name, results.json among them.
     tables
-        Tells the names of the tables that belong to a results.json.
+        States the names of the tables that belong to a results.json.
 
     Returns
     -------
