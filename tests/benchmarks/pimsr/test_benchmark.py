@@ -291,7 +291,7 @@ def test_gates_are_shares_by_cell(weights: dict[str, Path]) -> None:
     assert names == ["dem", "vv", "vh"]
     np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)
     assert found.std() > 0
-    lit = gates.hillshade(ground, np.s_[:, :])
+    lit = gates.shaded(ground, np.s_[:, :])
     assert 0 <= lit.min() < lit.max() <= 1
 
 

@@ -17,6 +17,7 @@ from terrafine.nn.dihedral import COUNT, inverse, transform
 from terrafine.nn.model import RESIDUAL, Tiles
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options
+from terrafine.physics.local_range import without_rings
 from terrafine.physics.sensor_model import downsample
 from terrafine.systems.jointseg.net import JointSeg, K, StageImages
 
@@ -25,6 +26,7 @@ __all__ = ["BANDS", "JointModel", "adapt", "describe"]
 BANDS = ("red", "green", "blue", "nir")
 MAP = ("impervious", "impervious_sigma")
 _TILE, _HALO = 64, 16
+_MARGIN = 0.05  # of the local range by which a fine cell may be beyond the observed cells around it
 
 
 def describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> ModelSpec:
@@ -78,7 +80,8 @@ class JointModel:
 
     - `impervious`: probability, 0 to 1; with `self_ensemble` its mean over the eight reflections and rotations.
     - `impervious_sigma`: standard deviation of that probability over the eight, at eight times the cost.
-    - `red`, `green`, `blue`, `nir`: reflectance at the spec's scale, back-projected unless `consistency` is none.
+    - `red`, `green`, `blue`, `nir`: reflectance at the spec's scale, back-projected and without rings around bright
+      and dark objects, unless `consistency` is none.
 
     RESIDUAL is the difference between the input and the image passed through the sensor model.
 
@@ -132,6 +135,8 @@ class JointModel:
             if self.options.consistency == "none":
                 unprojected = self.network.generate_images(x, 0)
                 image = unprojected.fine if self.spec.scale == K or unprojected.quarter is None else unprojected.quarter
+            else:
+                image = without_rings(image, x, self.spec.scale, mtf=self.network.images.mtf, margin=_MARGIN)
             out |= {name: image[:, i] for i, name in enumerate(self.spec.inputs)}
             gap = downsample(image, self.spec.scale, self.network.images.mtf) - x
             out[RESIDUAL] = gap.abs().amax(dim=1)
