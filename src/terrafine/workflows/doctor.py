@@ -28,6 +28,7 @@ EXTRAS = {
     "xarray": ("xarray", "rioxarray"),
     "evaluate": ("numba", "pyflwdir", "xdem", "matplotlib"),
 }
+_REINSTALL = "install terrafine again, in a new environment"
 LOW_MEMORY = 1_500_000_000
 LOW_DISK = 1_000_000_000
 
@@ -68,7 +69,7 @@ def _packages(_: str) -> Iterator[Check]:
         try:
             importlib.import_module(module)
         except (ImportError, OSError) as e:
-            yield Check(module, "broken", str(e), "pip install --force-reinstall terrafine")
+            yield Check(module, "broken", str(e), _REINSTALL)
         else:
             yield Check(module, "ok", _version(module))
 
@@ -167,7 +168,7 @@ def _weights(_: str) -> Iterator[Check]:
         try:
             tensors = load(ref.path)[1]
         except TerrafineError as e:
-            yield Check(name, "broken", str(e), "pip install --force-reinstall terrafine")
+            yield Check(name, "broken", str(e), _REINSTALL)
             continue
         count = sum(t.numel() for t in tensors.values())
         yield Check(name, "ok", f"{count:,} finite weights, sha256 {digest(ref.path)[:12]}")
