@@ -185,7 +185,7 @@ _WITH_OFFSET = (
 
 def _fitting(source: Source) -> list[str]:
     """Return the sensors that fit the range; the effect of haze on blue separates Landsat levels."""
-    fit = [s for s in SENSORS.values() if _fits(ImageSource(source, s))]
+    fit = [s for s in SENSORS.values() if s.detected and _fits(ImageSource(source, s))]
     names = {s.name for s in fit}
     if {"sentinel2", "sentinel2-offset"} <= names:  # without the offset, something on the ground is darker than 0.1
         names.discard("sentinel2-offset" if _darkest(source) < _OFFSET_GROUND else "sentinel2")

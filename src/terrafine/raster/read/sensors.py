@@ -36,6 +36,9 @@ class Sensor:
         Number that means no data, or None.
     at_10m
         Whether models for 10 m images read it.
+    detected
+        Whether an image may be recognised by its numbers; False for a sensor whose numbers are like another's, which
+        is read only where it is stated.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Sensor:
     what: str
     fill: float | None = 0.0
     at_10m: bool = False
+    detected: bool = True
 
 
 _SENTINEL2 = "Sentinel-2 L1C or L2A before baseline 04.00, or harmonised: reflectance × 10,000"

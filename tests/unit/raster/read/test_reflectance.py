@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +42,10 @@ def numbers(sensor: str, reflectance: np.ndarray) -> np.ndarray:
 HAZY = {"landsat-l1": 0.05}
 
 
-@pytest.mark.parametrize("sensor", SENSORS)
-@pytest.mark.parametrize("stated", [True, False])
+@pytest.mark.parametrize(
+    ("sensor", "stated"),
+    [(s.name, stated) for s in SENSORS.values() for stated in (True, False) if stated or s.detected],
+)
 def test_each_sensors_numbers_are_found_and_become_reflectance(sensor: str, stated: bool, tmp_path: Path) -> None:
     true = ground(haze=HAZY.get(sensor, 0.0))
     path = write(tmp_path / "a.tif", numbers(sensor, true), dtype="float32" if sensor == "reflectance" else "uint16")
@@ -51,6 +54,20 @@ def test_each_sensors_numbers_are_found_and_become_reflectance(sensor: str, stat
     values, valid = image.read("blue", slice(0, 120), slice(0, 130))
     assert valid.all()
     np.testing.assert_allclose(values, true[2], atol=1e-4)
+
+
+@pytest.mark.parametrize("detected", [True, False])
+def test_a_sensor_with_the_numbers_of_another_is_read_where_it_is_stated(
+    detected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SENSORS, "twin", replace(SENSORS["sentinel2"], name="twin", detected=detected))
+    path = write(tmp_path / "a.tif", numbers("sentinel2", ground()))
+    assert open_image(path, sensor="twin", allowed=("sentinel2", "twin")).sensor.name == "twin"
+    if detected:
+        with pytest.raises(BandError, match="reads as sentinel2 and as twin"):
+            open_image(path, allowed=("sentinel2", "twin"))
+    else:
+        assert open_image(path, allowed=("sentinel2", "twin")).sensor.name == "sentinel2"
 
 
 @pytest.mark.parametrize(
