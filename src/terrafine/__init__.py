@@ -12,6 +12,11 @@ from typing import TYPE_CHECKING, Any
 from terrafine.version import __version__
 
 if TYPE_CHECKING:
+    from terrafine.campaign.api import campaign_status as campaign_status
+    from terrafine.campaign.api import plan_campaign as plan_campaign
+    from terrafine.campaign.api import retry_campaign as retry_campaign
+    from terrafine.campaign.api import run_campaign as run_campaign
+    from terrafine.campaign.new import new_campaign as new_campaign
     from terrafine.errors import TerrafineError as TerrafineError
     from terrafine.workflows.dataset import build_dataset as build_dataset
     from terrafine.workflows.dem import sharpen_dem as sharpen_dem
@@ -43,13 +48,18 @@ _HOME = {
     "TargetGrid": "terrafine.workflows.options",
     "TerrafineError": "terrafine.errors",
     "build_dataset": "terrafine.workflows.dataset",
+    "campaign_status": "terrafine.campaign.api",
     "estimate_height": "terrafine.workflows.height",
     "evaluate": "terrafine.workflows.evaluate",
     "fetch": "terrafine.workflows.fetch",
     "map_impervious": "terrafine.workflows.impervious",
     "map_radar": "terrafine.workflows.radar",
     "measure_product": "terrafine.workflows.measure",
+    "new_campaign": "terrafine.campaign.new",
     "pack_terrain": "terrafine.workflows.train",
+    "plan_campaign": "terrafine.campaign.api",
+    "retry_campaign": "terrafine.campaign.api",
+    "run_campaign": "terrafine.campaign.api",
     "sharpen_dem": "terrafine.workflows.dem",
     "sharpen_image": "terrafine.workflows.image",
     "train": "terrafine.workflows.train",
@@ -67,13 +77,18 @@ __all__ = [
     "TerrafineError",
     "__version__",
     "build_dataset",
+    "campaign_status",
     "estimate_height",
     "evaluate",
     "fetch",
     "map_impervious",
     "map_radar",
     "measure_product",
+    "new_campaign",
     "pack_terrain",
+    "plan_campaign",
+    "retry_campaign",
+    "run_campaign",
     "sharpen_dem",
     "sharpen_image",
     "train",

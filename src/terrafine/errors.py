@@ -17,7 +17,8 @@
     ├── DataError                         15      training or evaluation data that cannot serve
     ├── MissingExtraError                 16      an optional dependency that is not installed
     ├── GateError                         17      a surface that was judged and did not pass a gate
-    └── NetworkError                      18      a service that cannot be reached, refuses, or answers wrongly
+    ├── NetworkError                      18      a service that cannot be reached, refuses, or answers wrongly
+    └── IncompleteError                   19      a campaign with tiles that have no result
 
 A message names the file, what was found, what was expected and what to do. What to do is an argument of Python,
 `name=value`, where a noun may stand: `state it with elevation_unit="ft"`, never a `--flag`. A function that lacks the
@@ -35,6 +36,7 @@ __all__ = [
     "EmptyError",
     "GateError",
     "GridError",
+    "IncompleteError",
     "JobError",
     "MissingExtraError",
     "NetworkError",
@@ -173,3 +175,10 @@ class NetworkError(TerrafineError):
     """A service on the network that cannot be reached, refuses the request, or answers wrongly."""
 
     exit_code = 18
+
+
+class IncompleteError(TerrafineError):
+    """A campaign that ended with tiles that have no result; `status` states which, and why."""
+
+    exit_code = 19
+    status: object = None

@@ -25,6 +25,7 @@ VERBS = (
     "dataset",
     "export",
     "view",
+    "campaign",
 )
 HEAVY = ("torch", "rasterio", "numpy", "scipy", "odc", "tqdm", "PIL", "matplotlib", "xarray", "distributed")
 

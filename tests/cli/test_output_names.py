@@ -14,7 +14,8 @@ from terrafine.cli.output import FLAGS
 from terrafine.errors import OutputError, UsageError
 
 NEAREST = ("--model", "nearest", "--scale", 2, "--quiet")
-WITHOUT = {"models", "info", "doctor", "view"}
+OF_A_FOLDER = {f"campaign {name}" for name in ("plan", "run", "status", "retry")}  # they work in a campaign's own
+WITHOUT = {"models", "info", "doctor", "view"} | OF_A_FOLDER
 
 
 def commands(group: click.Group) -> list[tuple[str, click.Command]]:

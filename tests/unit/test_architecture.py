@@ -51,7 +51,9 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation",
         "datasets",
     },
+    "campaign": {"raster", "systems", "inference", "evaluation", "acquire", "workflows"},
     "cli": {
+        "campaign",
         "raster",
         "physics",
         "nn",
@@ -63,7 +65,7 @@ ALLOWED: dict[str, set[str]] = {
         "acquire",
         "workflows",
     },
-    "": {"workflows"},  # terrafine/__init__.py
+    "": {"campaign", "workflows"},  # terrafine/__init__.py
 }
 ONLY_IN_RASTER = {"rasterio", "odc", "osgeo"}
 ONLY_IN_ACQUIRE = {"requests", "urllib3", "urllib.request", "http.client", "pystac", "pystac_client", "odc.stac"}

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from terrafine.cli.advice import as_options
+from terrafine.cli.campaign import campaign
 from terrafine.cli.dataset import dataset
 from terrafine.cli.dem import dem
 from terrafine.cli.doctor import doctor
@@ -45,6 +46,7 @@ _RESUME = {
     "image": ": run the same command again and it resumes where it stopped",
     "fetch": ": run the same command again and it resumes where it stopped",
     "train": ": run the same command again and it resumes from its last checkpoint",
+    "campaign": ": run the same command again and it resumes with the tiles that are not done",
 }
 
 
@@ -128,5 +130,6 @@ def main(ctx: click.Context, debug: bool) -> None:
 
 for _verb in (
     *(dem, height, map_, image, radar, models, info, doctor, train, evaluate, measure, fetch, dataset, export, view),
+    campaign,
 ):
     main.add_command(_verb)

@@ -20,7 +20,7 @@ from terrafine.inference.shardfile import is_whole
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["GPU", "cluster_device", "require_distributed", "run_dask"]
+__all__ = ["GPU", "cluster_device", "connected", "require_distributed", "run_dask"]
 
 GPU: Mapping[str, int] = {"GPU": 1}
 """The Dask resource that a worker with a GPU declares, and that a shard on one takes."""
@@ -85,13 +85,29 @@ def run_dask(
     """
     distributed = require_distributed()
     progress = NoProgress() if progress is None else progress
-    with _client(cluster) as client:
+    with connected(cluster) as client:
         return _run_on(client, distributed.as_completed, context, todo, progress, retries, resources)
 
 
 @contextmanager
-def _client(cluster: str | Client) -> Iterator[Any]:
-    """The client as given, or one for the block to the scheduler at that address."""
+def connected(cluster: str | Client) -> Iterator[Any]:
+    """Give a client of a cluster for the block: the client as given, or one to the scheduler at that address.
+
+    Parameters
+    ----------
+    cluster
+        A scheduler's address, or a connected client.
+
+    Yields
+    ------
+    Any
+        The client.
+
+    Raises
+    ------
+    JobError
+        Where no scheduler answers.
+    """
     if not isinstance(cluster, str):
         yield cluster
         return
@@ -140,7 +156,7 @@ def cluster_device(cluster: str | Client, device: str) -> str:
         return device
     if device not in ("auto", "cuda"):
         raise UsageError(f'device {device!r}: Dask workers take device="cpu", device="cuda" or device="auto"')
-    with _client(cluster) as client:
+    with connected(cluster) as client:
         gpus = _workers_with(client, "GPU")
     if device == "cuda" and not gpus:
         raise UsageError(

@@ -1,0 +1,134 @@
+"""`terrafine campaign`: a region and years as tiles: new, plan, run, status, retry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from terrafine.cli.messages import say
+from terrafine.cli.output import output
+from terrafine.cli.parameter_types import human_bytes
+
+if TYPE_CHECKING:
+    from terrafine.campaign.status import Status
+
+__all__ = ["campaign"]
+
+_SHOWN = 20
+
+
+@click.group(short_help="Map a region and years: plan, run, resume, publish, statistics.")
+def campaign() -> None:
+    """Run any model over a region and several epochs, tile by tile.
+
+    CAMPAIGN is the settings file, isa.toml, or the folder beside it, isa, where the tiles are.
+    """
+
+
+@campaign.command()
+@output("SETTINGS.toml", name="path", overwrite=False)
+@click.option("--region", metavar="VECTOR", help="Polygons of the area, relative to the file.")
+@click.option("--verb", type=click.Choice(("map", "dem", "height", "image")), help="What to make.  [default: map]")
+@click.option("--epoch", "epochs", multiple=True, metavar="NAME=DATES", help="For example 2023=2023-04/2023-10.")
+@click.option("--files", multiple=True, metavar="NAME=PATTERN", help="Scenes of an epoch, 2023=s2/2023/*.tif.")
+def new(path: Path, epochs: tuple[str, ...], files: tuple[str, ...], **options: Any) -> None:
+    """Write SETTINGS.toml, commented, to be edited."""
+    from terrafine.campaign.new import new_campaign
+
+    given = {name: value for name, value in options.items() if value is not None}
+    scenes: dict[str, list[str]] = {}
+    for name, pattern in _pairs(files, "--files"):
+        scenes.setdefault(name, []).append(pattern)
+    written = new_campaign(path, epochs=dict(_pairs(epochs, "--epoch")) or None, files=scenes or None, **given)
+    say(f"{written}: edit it, then `terrafine campaign run {written.with_suffix('')}`")
+
+
+@campaign.command()
+@click.argument("campaign")
+def plan(campaign: str) -> None:
+    """Print what CAMPAIGN comes to: tiles by zone, and the disk that it needs at most."""
+    from terrafine.campaign.api import plan_campaign
+
+    made = plan_campaign(campaign)
+    zones = ", ".join(f"{zone} {count:,}" for zone, count in made.tiles.items())
+    say(f"{made.name}: {made.area_km2:,.1f} km², {sum(made.tiles.values()):,} tiles ({zones})")
+    say(f"{made.units:,} units of one tile and one epoch")
+    say(
+        f"outputs up to {human_bytes(made.output_bytes)} without compression, {human_bytes(made.work_bytes)} more for "
+        f"each unit at work; the disk has {human_bytes(made.free_bytes)} free"
+    )
+
+
+def _choosing(command: Any) -> Any:
+    for option in (
+        click.option("--quiet", is_flag=True, help="No progress, no summary."),
+        click.option("--tile", "tiles", multiple=True, metavar="NAME", help="Only this tile."),
+        click.option("--epoch", "epochs", multiple=True, metavar="NAME", help="Only this epoch."),
+        click.option("--dask", metavar="ADDRESS", help="Run on this Dask scheduler, for example tcp://scheduler:8786."),
+    ):
+        command = option(command)
+    return command
+
+
+@campaign.command()
+@click.argument("campaign")
+@_choosing
+@click.option("--verify", is_flag=True, help="Compare digests of finished tiles, and run again those that differ.")
+def run(campaign: str, epochs: tuple[str, ...], tiles: tuple[str, ...], quiet: bool, **options: Any) -> None:
+    """Run what is not done of CAMPAIGN; the same command resumes it. Exit code 19 where tiles have no result."""
+    from terrafine.campaign.api import run_campaign
+
+    status = run_campaign(campaign, epochs=epochs or None, tiles=tiles or None, progress=not quiet, **options)
+    if not quiet:
+        _print(status)
+
+
+@campaign.command()
+@click.argument("campaign")
+@_choosing
+def retry(campaign: str, epochs: tuple[str, ...], tiles: tuple[str, ...], quiet: bool, **options: Any) -> None:
+    """Run again the tiles of CAMPAIGN that failed or had no observation."""
+    from terrafine.campaign.api import retry_campaign
+
+    status = retry_campaign(campaign, epochs=epochs or None, tiles=tiles or None, progress=not quiet, **options)
+    if not quiet:
+        _print(status)
+
+
+@campaign.command()
+@click.argument("campaign")
+@click.option("--all", "everything", is_flag=True, help="List every hole, not the first 20.")
+def status(campaign: str, everything: bool) -> None:
+    """Print where CAMPAIGN stands, and each tile without a result with its reason. Exit code 19 where it has holes."""
+    from terrafine.campaign.api import campaign_status
+
+    found = campaign_status(campaign)
+    _print(found, None if everything else _SHOWN)
+    if found.holes and not found.complete:
+        raise click.exceptions.Exit(19)
+
+
+def _print(status: Status, most: int | None = _SHOWN) -> None:
+    say(f"{status.name}: {status.area_km2:,.1f} km², {status.tiles:,} tiles, {human_bytes(status.bytes)}")
+    for epoch, counts in status.counts.items():
+        listed = ", ".join(
+            f"{counts[s]:,} {s}" for s in ("done", "empty", "failed", "pending", "stale") if counts.get(s)
+        )
+        say(f"  {epoch}: {listed}")
+    for hole in status.holes[:most]:
+        say(f"  {hole.epoch} {hole.tile}: {hole.state}, {hole.reason}")
+    if most is not None and len(status.holes) > most:
+        say(f"  and {len(status.holes) - most:,} more; list them with --all")
+
+
+def _pairs(given: tuple[str, ...], flag: str) -> list[tuple[str, str]]:
+    """NAME=VALUE options."""
+    found = []
+    for text in given:
+        name, mark, value = text.partition("=")
+        if not (name and mark and value):
+            raise click.UsageError(f"{flag} {text}: expected NAME=VALUE")
+        found.append((name, value))
+    return found

@@ -1,0 +1,127 @@
+"""A small campaign: a DEM across the border of two UTM zones, two epochs, a dozen tiles, and works that misbehave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+
+from terrafine.campaign.folder import Folder
+from terrafine.campaign.plan import Plan, Unit, make_plan
+from terrafine.campaign.settings import read_settings
+from terrafine.campaign.unit import Outcome, run_unit
+
+BORDER = (11.985, 45.005, 12.015, 45.018)
+"""West, south, east and north of the region: 2.4 × 1.4 km across the border of zones 32 and 33."""
+
+
+def write_region(path: Path, box: tuple[float, float, float, float] = BORDER, name: str = "town") -> Path:
+    """A rectangle in longitude and latitude as GeoJSON."""
+    west, south, east, north = box
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    geometry = {"type": "Polygon", "coordinates": [ring]}
+    feature = {"type": "Feature", "properties": {"name": name}, "geometry": geometry}
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    return path
+
+
+def write_terrain(path: Path, lift: float = 0.0, box: tuple[float, float, float, float] = BORDER) -> Path:
+    """Hills on a grid of 1" cells, a tenth of a degree around the middle of the region."""
+    west, south, east, north = box
+    cell, pad = 1 / 3600, 0.02
+    height, width = (round((b - a + 2 * pad) / cell) for a, b in ((south, north), (west, east)))
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    heights = 300 + 40 * np.sin(x / 17) * np.cos(y / 23) + 15 * np.sin((x + y) / 7) + lift
+    profile = {"driver": "GTiff", "count": 1, "dtype": "float32", "crs": "EPSG:4326", "nodata": -9999.0}
+    transform = Affine(cell, 0, west - pad, 0, -cell, north + pad)
+    with rasterio.open(path, "w", height=height, width=width, transform=transform, **profile) as file:
+        file.write(heights[None].astype(np.float32))
+        file.set_band_description(1, "elevation")
+        file.units = ["m"]
+    return path
+
+
+def write_campaign(folder: Path, **more: str) -> Path:
+    """Settings of a DEM campaign of two epochs with `bicubic`; `more` replaces whole lines that begin with a key."""
+    write_region(folder / "town.geojson")
+    write_terrain(folder / "old.tif")
+    write_terrain(folder / "new.tif", lift=2.5)
+    lines = [
+        'name = "hills"',
+        'region = "town.geojson"',
+        "[model]",
+        'verb = "dem"',
+        'name = "bicubic"',
+        "[model.options]",
+        "scale = 2",
+        "[grid]",
+        "resolution_m = 30.0",
+        "tile_m = 1020.0",
+        "halo_m = 300.0",
+        "[source]",
+        'kind = "files"',
+        'product = "block_mean"',
+        "[run]",
+        "retries = 1",
+        'device = "cpu"',
+        "[[epochs]]",
+        'name = "old"',
+        'dates = "2015"',
+        'files = ["old.tif"]',
+        "[[epochs]]",
+        'name = "new"',
+        'dates = "2019-01/2019-06"',
+        'files = ["new.tif"]',
+    ]
+    lines = [next((v for k, v in more.items() if line.startswith(f"{k} =")), line) for line in lines]
+    path = folder / "hills.toml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def opened(settings: Path) -> tuple[Plan, Folder]:
+    """The plan and the prepared folder of a campaign."""
+    folder = Folder(settings.with_suffix(""))
+    folder.prepare()
+    return make_plan(read_settings(settings)), folder
+
+
+def stub(plan: Plan, folder: Path, unit: Unit, threads: int | None = None) -> Outcome:
+    """A unit without a model: a small file that depends on the unit alone."""
+    place = Folder(folder)
+    path = place.tile(plan, unit)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = f"{unit.key} {unit.tile.name}".encode()
+    path.write_bytes(data)
+    entry = {"asset": "elevation", "name": path.name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    place.finish(plan, unit, {"empty": False, "files": [entry]})
+    return Outcome(unit.key, False, len(data), {"model": 0.001})
+
+
+def dies_once(plan: Plan, folder: Path, unit: Unit, threads: int | None = None) -> Outcome:
+    """The real work, but at one tile the process kills itself in the middle, once."""
+    scar = folder / "work" / f"scar-{unit.tile.name}"
+    if unit.tile.row % 2 == 0 and not scar.exists():
+        scar.parent.mkdir(parents=True, exist_ok=True)
+        scar.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return run_unit(plan, folder, unit, threads)
+
+
+def product_of(folder: Path) -> dict[str, Any]:
+    """Digest of every finished file by its name under `tiles`, and the keys of the records."""
+    found: dict[str, Any] = {}
+    for path in sorted((folder / "tiles").rglob("*")):
+        if path.suffix == ".tif":
+            found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
+        elif path.suffix == ".json":
+            record = json.loads(path.read_text())
+            found[str(path.relative_to(folder))] = (record["key"], record["files"])
+    return found
