@@ -134,7 +134,7 @@ def test_power_says_what_decibels_say_and_an_incidence_raster_what_a_number_says
         np.testing.assert_allclose(read(tmp_path / f"{name}.tif")[0], first, atol=1e-3)
 
 
-def test_tiles_hear_what_the_whole_hears(place: Path, tmp_path: Path) -> None:
+def test_tiles_are_guided_as_the_whole_is(place: Path, tmp_path: Path) -> None:
     vv = ("--guide", f"vv={place / 'vv.tif'}", "--orbit", "descending")
     for tile in ("16", "60"):
         assert dem(place, tmp_path / f"{tile}.tif", *vv, "--tile", tile).exit_code == 0
@@ -145,16 +145,19 @@ def test_tiles_hear_what_the_whole_hears(place: Path, tmp_path: Path) -> None:
     ("options", "says"),
     [
         (("--guide", "vv={}/vv.tif"), "--orbit ascending or --orbit descending"),
-        (("--guide", "vv={}/vv.tif", "--orbit", "ascending"), "say --orbit descending"),
+        (("--guide", "vv={}/vv.tif", "--orbit", "ascending"), "state --orbit descending"),
         (("--guide", "vv={}/vv_linear.tif", "--orbit", "descending"), "--guide-unit linear"),
         (("--guide", "vv={}/vv.tif", "--orbit", "descending", "--guide-unit", "linear"), "never below 0"),
         (("--guide", "vv={}/elsewhere.tif", "--orbit", "descending"), "does not overlap"),
         (("--guide", "vv={}/void.tif", "--orbit", "descending"), "no valid cell"),
         (("--guide", "vv={}/missing.tif", "--orbit", "descending"), "missing.tif"),
         (("--guide", "vv={}/vv.tif", "--guide", "incidence=80", "--orbit", "descending"), "from 10 to 60"),
-        (("--guide", "vv={}/vv.tif", "--orbit", "descending", "--self-ensemble"), "no --self-ensemble"),
+        (
+            ("--guide", "vv={}/vv.tif", "--orbit", "descending", "--self-ensemble"),
+            "--self-ensemble cannot be used with guides",
+        ),
         (("--guide", "incidence=38.5", "--orbit", "descending"), "no guide is given"),
-        (("--guide", "red={}/noise.tif"), "say --sun"),
+        (("--guide", "red={}/noise.tif"), "state --sun"),
         (("--guide", "red={}/black.tif"), "brightness above 0"),
         (("--guide", "swir={}/image.tif"), "does not use the guide swir"),
         (("--orbit", "descending"), "none is given"),
@@ -168,11 +171,11 @@ def test_what_cannot_be_meant_is_refused(place: Path, tmp_path: Path, options: t
     assert not list(tmp_path.iterdir())
 
 
-def test_a_model_without_ears_says_so(place: Path, tmp_path: Path) -> None:
+def test_a_model_without_guides_refuses_one(place: Path, tmp_path: Path) -> None:
     vv = ("--guide", f"vv={place / 'vv.tif'}", "--orbit", "descending", "--model", "bicubic")
     result = CliRunner().invoke(main, ["dem", str(place / "coarse.tif"), str(tmp_path / "o.tif"), *vv])
     assert result.exit_code == 4
-    assert "takes no guide" in result.output
+    assert "it uses no guide" in result.output
 
 
 def test_radar_that_lies_beside_is_put_back_whatever_the_heading_and_without_crs(place: Path, tmp_path: Path) -> None:

@@ -30,8 +30,9 @@ from terrafine.nn.losses import relief_terms
 from terrafine.nn.precision import fixed_correlation
 from terrafine.nn.system import TrainingBatch
 from terrafine.nn.weights import digest, load
+from terrafine.private import FOLDER_LOCK
 from terrafine.systems import find_system, recipe_folders, system_names
-from terrafine.training import folder, sheet
+from terrafine.training import sheet
 from terrafine.training.dem.recipe import DemRecipe
 from terrafine.training.dem.task import DemTask
 from terrafine.training.folder import open_folder
@@ -111,11 +112,11 @@ def test_a_second_process_is_refused_and_the_first_goes_on(ground: Path, tmp_pat
         held.write_prepared()
     assert sorted(p.name for p in out.iterdir()) == ["log.jsonl", "recipe.json"]
     train(recipe, data_root=ground, out=out, threads=1)
-    assert not (out / folder._LOCK).exists()
+    assert not (out / FOLDER_LOCK).exists()
 
 
 def test_a_lock_left_by_a_killed_process_does_not_hold(ground: Path, tmp_path: Path) -> None:
-    (tmp_path / folder._LOCK).write_text("process 1 on gone")
+    (tmp_path / FOLDER_LOCK).write_text("process 1 on gone")
     with open_folder(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
