@@ -52,18 +52,15 @@ ALLOWED: dict[str, set[str]] = {
         "datasets",
     },
     "campaign": {"raster", "systems", "inference", "evaluation", "acquire", "workflows"},
-    "cli": {
+    "cli": {  # besides the verbs, the names of models and sensors, and the types of what a verb returns
         "campaign",
-        "raster",
-        "physics",
-        "nn",
-        "systems",
-        "inference",
-        "evaluation",
-        "training",
-        "datasets",
-        "acquire",
         "workflows",
+        "systems",
+        "evaluation.gate",
+        "inference.engine",
+        "inference.progress",
+        "nn.spec",
+        "raster.read.sensors",
     },
     "": {"campaign", "workflows"},  # terrafine/__init__.py
 }
@@ -399,3 +396,9 @@ def test_a_changed_row_of_contributing_is_seen() -> None:
     text = CONTRIBUTING.read_text(encoding="utf-8")
     assert documented(text.replace("| `raster`, `nn` |", "| `raster` |")) != ALLOWED
     assert documented(text.replace("| `datasets` | training", "| `data` | training")) != ALLOWED
+
+
+def test_the_front_page_names_every_folder() -> None:
+    text = (ROOT.parents[1] / "README.md").read_text(encoding="utf-8")
+    folders = {p.name for p in ROOT.iterdir() if (p / "__init__.py").is_file()}
+    assert {name for name in folders if f"`src/terrafine/{name}/`" not in text} == set()
