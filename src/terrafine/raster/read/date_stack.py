@@ -1,0 +1,239 @@
+"""Several dates of one place as one source: the bands of each date, and where each date was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.errors import BandError, GridError, UsageError
+from terrafine.raster.protocol import SourceBase
+from terrafine.raster.read.image import ImageSource
+
+__all__ = ["MOST_DATES", "DateStack", "band_of_date", "measured_of_date"]
+
+F32 = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+MOST_DATES = 24
+"""Dates of one stack, at most: every one is read for every tile."""
+
+
+def band_of_date(name: str, date: int) -> str:
+    """Return the name of a date's band: `red` for the first date, `red_2` for the second.
+
+    Parameters
+    ----------
+    name
+        Name of the band.
+    date
+        Number of the date, from 1.
+
+    Returns
+    -------
+    str
+        Name in the stack.
+    """
+    return name if date == 1 else f"{name}_{date}"
+
+
+def measured_of_date(date: int) -> str:
+    """Return the name of the band that is 1 where a date was measured, else 0.
+
+    Parameters
+    ----------
+    date
+        Number of the date, from 1.
+
+    Returns
+    -------
+    str
+        Name in the stack.
+    """
+    return f"measured_{date}"
+
+
+class DateStack(SourceBase):
+    """Images of several dates on one grid.
+
+    A cell is valid where at least one date was measured. A date that was not measured there has the mean of the others,
+    and 0 in its `measured_N`.
+
+    Parameters
+    ----------
+    images
+        Two or more images with the same bands; the stack closes them. Their order does not matter to a model that
+        weighs dates equally.
+
+    Raises
+    ------
+    UsageError
+        For fewer than two images or too many.
+    GridError
+        For images on different grids.
+    """
+
+    def __init__(self, images: Sequence[ImageSource]) -> None:
+        if not 2 <= len(images) <= MOST_DATES:
+            raise UsageError(f"{len(images)} images; expected 2 to {MOST_DATES} dates of one place with stack=True")
+        first = images[0]
+        for other in images[1:]:
+            if other.geobox != first.geobox:
+                raise GridError(
+                    f"{other.paths[0]}: its grid is {_grid(other)}; expected that of {first.paths[0]}, {_grid(first)}. "
+                    "Warp it to the same cells first, or give the files without stack=True, as one mosaic"
+                )
+        self.images = tuple(images)
+        self.geobox, self.shape = first.geobox, first.shape
+        self._described_as(first)
+        self.nodata, self.vertical, self.surface = None, None, None
+        self.paths = tuple(path for image in images for path in image.paths)
+        self._names = tuple(first.bands)
+        numbers = range(1, len(images) + 1)
+        named = [band_of_date(name, n) for n in numbers for name in self._names] + [
+            measured_of_date(n) for n in numbers
+        ]
+        self.bands = {name: i for i, name in enumerate(named, 1)}
+
+        self.sensor = first.sensor
+        self.notes = tuple(note for image in images for note in image.notes)
+        self.unmeasured: dict[str, str] = {}
+
+    def close(self) -> None:
+        """Close all images."""
+        for image in self.images:
+            image.close()
+
+    def require_valid(self) -> None:
+        """Count the cells of each date that were not measured, note them, and require at least one that was.
+
+        Raises
+        ------
+        EmptyError
+            If no cell of a date was measured.
+        """
+        for image in self.images:
+            image.require_valid()
+        self.notes = tuple(note for image in self.images for note in image.notes)
+        tags = [image.unmeasured for image in self.images]
+        names = {name for known in tags for name in known}
+        self.unmeasured = {name: "; ".join(known.get(name, "0") for known in tags) for name in sorted(names)}
+
+    def require_cells(self, known_m: float, low_m: float, high_m: float, who: str) -> None:
+        """Check the cells as `ImageSource.require_cells` does.
+
+        Parameters
+        ----------
+        known_m, low_m, high_m, who
+            As there.
+
+        Raises
+        ------
+        GridError
+            As there.
+        """
+        self.images[0].require_cells(known_m, low_m, high_m, who)
+
+    def require_clear(self, max_bright: float, *, warn: bool = False) -> None:
+        """Check each date as `ImageSource.require_clear` does.
+
+        Parameters
+        ----------
+        max_bright, warn
+            As there.
+
+        Raises
+        ------
+        SourceError
+            For a date that is brighter.
+        """
+        for image in self.images:
+            image.require_clear(max_bright, warn=warn)
+        self.notes = tuple(note for image in self.images for note in image.notes)
+
+    def bright_share(self) -> float:
+        """Return the largest share of a date that looks like cloud or snow, 0 to 1."""
+        return max(image.bright_share() for image in self.images)
+
+    def numbers(self, names: Sequence[str], rows: slice, cols: slice) -> NDArray[np.float64]:
+        """Return the reflectance of measured cells of all dates, without a range check.
+
+        Parameters
+        ----------
+        names
+            Names of the bands of one date.
+        rows, cols
+            First and one past the last row and column.
+
+        Returns
+        -------
+        ndarray of float64, (band, cell)
+            Reflectance.
+        """
+        return np.concatenate([image.numbers(names, rows, cols) for image in self.images], axis=1)
+
+    def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
+        """Return the ground size of the cells of each row.
+
+        Parameters
+        ----------
+        rows
+            First and one past the last row.
+
+        Returns
+        -------
+        ndarray of float64, (2, rows)
+            Metres along y and x.
+        """
+        return self.images[0].pixel_size_m(rows)
+
+    def identity(self) -> dict[str, Any]:
+        """Return the identities of all dates."""
+        return {"dates": [image.identity() for image in self.images]}
+
+    def read(self, band: str, rows: slice, cols: slice) -> tuple[F32, Mask]:
+        """Read a window of a date's band, or of where a date was measured.
+
+        Parameters
+        ----------
+        band
+            A name of `band_of_date` or `measured_of_date`.
+        rows, cols
+            First and one past the last row and column.
+
+        Returns
+        -------
+        values, valid : ndarrays of float32 and bool, (y, x)
+            Values: reflectance, or 0 and 1; 0 where not valid. Validity: True where any date was measured.
+
+        Raises
+        ------
+        BandError, SourceError
+            As `ImageSource.read`.
+        """
+        for date in range(1, len(self.images) + 1):
+            if band == measured_of_date(date):
+                return self._measured(date, rows, cols)
+            for name in self._names:
+                if band == band_of_date(name, date):
+                    return self._reflectance(name, date, rows, cols)
+        raise BandError(f"{self.paths[0]}: no band of the stack is called {band!r}; found {', '.join(self.bands)}")
+
+    def _measured(self, date: int, rows: slice, cols: slice) -> tuple[F32, Mask]:
+        masks = [image.read(self._names[0], rows, cols)[1] for image in self.images]
+        anywhere = np.logical_or.reduce(masks)
+        return masks[date - 1].astype(np.float32), anywhere
+
+    def _reflectance(self, name: str, date: int, rows: slice, cols: slice) -> tuple[F32, Mask]:
+        every = [image.read(name, rows, cols) for image in self.images]
+        own, measured = every[date - 1]
+        count = np.sum([mask for _, mask in every], axis=0)
+        mean = np.sum([np.where(mask, values, 0) for values, mask in every], axis=0) / np.maximum(count, 1)
+        return np.where(measured, own, mean).astype(np.float32), count > 0
+
+
+def _grid(image: ImageSource) -> str:
+    box = image.geobox
+    return f"{image.shape[0]} × {image.shape[1]} cells of {abs(box.affine.a):g} from {box.affine.c:g}, {box.affine.f:g}"
