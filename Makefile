@@ -3,6 +3,7 @@
 # make picture make demo, and keep its picture as docs/img/demo.png
 # make test    lint, types and tests; what .ci/run calls
 # make test-long  the reliability tests that take minutes: a run killed at hundreds of moments
+# make qgis    zip the QGIS plugin
 # make format  let ruff rewrite the sources
 
 SHELL := /bin/bash
@@ -12,7 +13,7 @@ STAMP := $(VENV)/.installed
 SOURCES := .
 WORKERS ?= 2
 
-.PHONY: setup demo picture test test-long lint types pytest format clean
+.PHONY: setup demo picture test test-long lint types pytest qgis format clean
 
 setup: $(STAMP)
 
@@ -49,6 +50,9 @@ pytest: setup
 
 test-long: setup
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m long
+
+qgis:
+	python3 tools/package_qgis.py
 
 format: setup
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CHECKED = ("src/", "docs/", "benchmarks/", "demo/", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile")
+CHECKED = (
+    "src/",
+    "docs/",
+    "benchmarks/",
+    "demo/",
+    "integrations/",
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "Makefile",
+)
 SUFFIXES = {".py", ".md", ".toml", ".css", ".js", ""}
 EXEMPT = {"docs/glossary.md"}  # the page that lists the words
 LONGEST = 120
