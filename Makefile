@@ -3,6 +3,8 @@
 # make picture make demo, and keep its picture as docs/img/demo.png
 # make test    lint, types and tests; what .ci/run calls
 # make test-long  the reliability tests that take minutes: a run killed at hundreds of moments
+# make docs    the documentation site in build/site; DOCS_EXECUTE=true runs the notebooks too
+# make wheel   build the wheel and look into it: weights, recipes, size
 # make qgis    zip the QGIS plugin
 # make format  let ruff rewrite the sources
 
@@ -13,7 +15,7 @@ STAMP := $(VENV)/.installed
 SOURCES := .
 WORKERS ?= 2
 
-.PHONY: setup demo picture test test-long lint types pytest qgis format clean
+.PHONY: setup demo picture test test-long lint types pytest docs wheel qgis format clean
 
 setup: $(STAMP)
 
@@ -50,6 +52,14 @@ pytest: setup
 
 test-long: setup
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m long
+
+docs: setup
+	$(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check \
+	  -c constraints.txt -c constraints-docs.txt -e '.[all,dev,docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+wheel: setup
+	$(BIN)/python tools/check_wheel.py
 
 qgis:
 	python3 tools/package_qgis.py

@@ -28,7 +28,9 @@ def names(requirements: list[str]) -> set[str]:
 
 
 BASE = names(PROJECT["dependencies"])
-EXTRAS = {n for key, listed in PROJECT["optional-dependencies"].items() if key != "dev" for n in names(listed)}
+EXTRAS = {
+    n for key, listed in PROJECT["optional-dependencies"].items() if key not in {"dev", "docs"} for n in names(listed)
+}
 
 
 def imports(source: str) -> Iterator[tuple[str, bool]]:
