@@ -17,13 +17,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "terrafine"
 LARGEST_MB = 40
-NEEDED = {".py", ".safetensors", ".toml", ".md", ".css", ".js", ".typed"}
+NEEDED = {".py", ".safetensors", ".toml", ".md", ".css", ".js", ".mjs", ".html", ".typed"}
 
 
 def expected() -> set[str]:
     """Files of the package that must be inside."""
     files = (p for p in PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
-    return {p.relative_to(ROOT / "src").as_posix() for p in files if p.suffix in NEEDED or p.name == "py.typed"}
+    return {
+        p.relative_to(ROOT / "src").as_posix()
+        for p in files
+        if p.suffix in NEEDED or p.name == "py.typed" or "LICENSE" in p.name
+    }
 
 
 def problems(wheel: Path) -> Iterator[str]:

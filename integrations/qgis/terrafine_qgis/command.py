@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .verbs import CHOICE, CRS, FILE, FLAG, INTEGER, NUMBER, RASTER, RASTERS, TEXT, VECTOR, Parameter, Verb
+from .verbs import CHOICE, CRS, EXTENT, FILE, FLAG, INTEGER, NUMBER, RASTER, RASTERS, TEXT, VECTOR, Parameter, Verb
 
 __all__ = ["arguments", "main_result"]
 
@@ -43,7 +43,8 @@ def arguments(verb: Verb, values: Mapping[str, object], output: str) -> list[str
             files += _many(value)
     if verb.output_option:
         return [verb.name, *words, verb.output_option, output, "--", *files]
-    return [verb.name, *words, "--", *files, output]
+    replacing = ["--overwrite"] if verb.replaces else []
+    return [verb.name, *replacing, *words, "--", *files, output]
 
 
 def _option(parameter: Parameter, value: object) -> list[str]:
@@ -58,7 +59,7 @@ def _option(parameter: Parameter, value: object) -> list[str]:
     text = _number(value) if parameter.kind in (NUMBER, INTEGER) else str(value).strip()
     if parameter.twice:
         return [parameter.option, text, text]
-    if parameter.kind not in (NUMBER, INTEGER, TEXT, CHOICE, CRS):
+    if parameter.kind not in (NUMBER, INTEGER, TEXT, CHOICE, CRS, EXTENT):
         raise ValueError(f"{parameter.name}: unknown kind {parameter.kind}")
     return [f"{parameter.option}={text}"] if text else []
 

@@ -16,15 +16,17 @@ from qgis.core import (
     QgsProcessingParameterCrs,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
+    QgsProcessingParameterExtent,
     QgsProcessingParameterFile,
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
     QgsProcessingParameterVectorLayer,
+    QgsRectangle,
 )
 
-from .verbs import CHOICE, CRS, FILE, FLAG, INTEGER, NUMBER, RASTER, RASTERS, TEXT, VECTOR, Parameter
+from .verbs import CHOICE, CRS, EXTENT, FILE, FLAG, INTEGER, NUMBER, RASTER, RASTERS, TEXT, VECTOR, Parameter
 
 __all__ = ["add_to", "is_given", "value_of"]
 
@@ -54,6 +56,7 @@ def _definition(p: Parameter) -> QgsProcessingParameterDefinition:
         NUMBER: lambda: _number(p, QgsProcessingParameterNumber.Double),
         INTEGER: lambda: _number(p, QgsProcessingParameterNumber.Integer),
         CRS: lambda: QgsProcessingParameterCrs(p.name, p.label, optional=optional),
+        EXTENT: lambda: QgsProcessingParameterExtent(p.name, p.label, optional=optional),
         FILE: lambda: QgsProcessingParameterFile(p.name, p.label, optional=optional),
         TEXT: lambda: QgsProcessingParameterString(p.name, p.label, defaultValue=p.default, optional=optional),
     }
@@ -86,12 +89,19 @@ def value_of(
         INTEGER: lambda: int(algorithm.parameterAsInt(*at)),
         NUMBER: lambda: float(algorithm.parameterAsDouble(*at)),
         CRS: lambda: _crs(algorithm.parameterAsCrs(*at)),
+        EXTENT: lambda: _box(algorithm.parameterAsExtent(*at, QgsCoordinateReferenceSystem("EPSG:4326"))),
     }
     return readers.get(p.kind, lambda: str(algorithm.parameterAsString(*at)))()
 
 
 def _crs(crs: QgsCoordinateReferenceSystem) -> str:
     return str(crs.authid() or crs.toWkt())
+
+
+def _box(extent: QgsRectangle) -> str:
+    """West, south, east, north in degrees."""
+    sides = (extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum())
+    return ",".join(f"{side:.7f}" for side in sides)
 
 
 def _file(p: Parameter, layer: QgsMapLayer | None) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-NUMBER, INTEGER, FLAG, TEXT, CHOICE, FILE, RASTER, RASTERS, VECTOR, CRS, FOLDER = (
+NUMBER, INTEGER, FLAG, TEXT, CHOICE, FILE, RASTER, RASTERS, VECTOR, CRS, EXTENT = (
     "number",
     "integer",
     "flag",
@@ -18,7 +18,7 @@ NUMBER, INTEGER, FLAG, TEXT, CHOICE, FILE, RASTER, RASTERS, VECTOR, CRS, FOLDER 
     "rasters",
     "vector",
     "crs",
-    "folder",
+    "extent",
 )
 
 
@@ -85,6 +85,8 @@ class Verb:
         How the result is drawn: hillshade, classes, colours, backscatter, or empty.
     report
         Whether the output is a folder with an `index.html`.
+    replaces
+        Whether the verb takes `--overwrite`, which is passed because QGIS asks before a file is replaced.
     output_option
         The option before the output; empty where the output comes last.
     help
@@ -99,6 +101,7 @@ class Verb:
     style: str
     help: str
     report: bool = False
+    replaces: bool = True
     output_option: str = ""
     tags: tuple[str, ...] = field(default=())
 
@@ -261,7 +264,6 @@ RADAR = Verb(
     ),
     output="Radar geometry",
     style="backscatter",
-    output_option="-o",
     help="Writes what Sentinel-1 sees of a DEM, in four bands: local incidence, layover, shadow and simulated "
     "backscatter of uniform ground.",
     tags=("Sentinel-1", "layover", "shadow", "backscatter"),
@@ -295,6 +297,7 @@ EVALUATE = Verb(
     output="Folder of the report",
     style="",
     report=True,
+    replaces=False,
     output_option="-o",
     help="Compares elevation models, class maps or images with a reference on the same cells, and writes a report: "
     "errors by slope and terrain, streams and floods, spectrum, profiles. With the coarse input, bicubic stands beside "
@@ -302,7 +305,46 @@ EVALUATE = Verb(
     tags=("accuracy", "validation", "RMSE", "coregistration"),
 )
 
-VERBS = (DEM, HEIGHT, MAP, IMAGE, RADAR, EVALUATE)
+FETCH = Verb(
+    "fetch",
+    "Fetch free satellite data",
+    inputs=(
+        Parameter(
+            "COLLECTION",
+            "",
+            CHOICE,
+            "Collection",
+            ("sentinel-2", "sentinel-1", "landsat", "copernicus-dem"),
+            "sentinel-2",
+            required=True,
+        ),
+        Parameter("AREA", "--aoi", EXTENT, "Area", required=True),
+    ),
+    options=(
+        Parameter("DATES", "--dates", TEXT, "Dates, as 2023-04/2023-10 (not of an elevation model)"),
+        Parameter(
+            "COMPOSITE", "--composite", CHOICE, "How dates are merged", ("median", "geomedian", "best-clear"), "median"
+        ),
+        Parameter("BAND_NAMES", "--bands", TEXT, "Bands, as red,green,blue (empty: all)"),
+        Parameter("CELL", "--cell", NUMBER, "Cell size in metres (empty: the product's)", minimum=0),
+        Parameter("TARGET_CRS", "--t-srs", CRS, "Output CRS (empty: UTM zone of the centre)"),
+        Parameter("ORBIT", "--orbit", CHOICE, "Orbit, for Sentinel-1", ("ascending", "descending")),
+        Parameter("MAX_CLOUD", "--max-cloud", NUMBER, "Cloud in a scene at most, per cent", minimum=0),
+        Parameter("MIN_CLEAR", "--min-clear", NUMBER, "Clear share inside the area", minimum=0, advanced=True),
+        Parameter("SERVICE", "--service", TEXT, "Service or its TOML file (empty: one that has it)", advanced=True),
+        Parameter("MEMORY", "--memory", TEXT, "Memory limit, for example 4GB", advanced=True),
+        Parameter("RESTART", "--restart", FLAG, "Start from scratch instead of resuming", advanced=True),
+    ),
+    output="Composite",
+    replaces=False,
+    style="colours",
+    help="Fetches free satellite data of an area from a public catalogue and merges its dates into one raster, with "
+    "the lineage beside it. It opens network connections, outside the settings of QGIS for proxies. A run that was cut "
+    "off is resumed by running it again with the same output.",
+    tags=("download", "STAC", "Sentinel-2", "Sentinel-1", "Landsat", "Copernicus", "composite"),
+)
+
+VERBS = (DEM, HEIGHT, MAP, IMAGE, RADAR, EVALUATE, FETCH)
 
 LEFT_OUT = {
     "dem": {
@@ -315,6 +357,14 @@ LEFT_OUT = {
     "map": {"--preview": "QGIS draws the result itself"},
     "image": {"--preview": "QGIS draws the result itself"},
     "radar": {},
+    "fetch": {
+        "--offset": "resolved for each item",
+        "--mask": "clouds are left out",
+        "--connections": "the default is kind to public services",
+        "--timeout": "the default serves slow links",
+        "--attempts": "the default serves slow links",
+        "--max-scenes": "the default keeps a typing error from a large download",
+    },
     "evaluate": {
         "--coregistration": "the default; the dialog offers --no-coregistration",
         "--hydrology": "the default; the dialog offers --no-hydrology",
@@ -336,7 +386,7 @@ LEFT_OUT_EVERYWHERE = {
     "--tile": "chosen by the plan",
     "--allow-folder": "layers of QGIS are local files",
     "--allow-remote": "layers of QGIS are local files",
-    "--overwrite": "QGIS asks before a file is replaced, and the plugin then passes it where the program knows it",
+    "--overwrite": "always passed for a raster: QGIS asks before a file is replaced",
     "--no-overwrite": "as --overwrite",
     "--output": "the same as the output",
     "--out": "the same as the output",

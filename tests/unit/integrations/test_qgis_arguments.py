@@ -23,6 +23,7 @@ VALUE = {
     table.RASTERS: ["/maps/-1.tif", "/maps/ü.tif"],
     table.VECTOR: "/maps/c.gpkg",
     table.FILE: "/maps/d.toml",
+    table.EXTENT: "-1.72,48.08,-1.62,48.14",
 }
 TEXTS = {
     "BANDS": "red=3, green=2 blue=1",
@@ -30,6 +31,8 @@ TEXTS = {
     "DEVICE": "cpu",
     "MODEL": "ridgeline",
     "INCIDENCE": "34.5",
+    "DATES": "2023-04/2023-10",
+    "BAND_NAMES": "red,green",
 }
 
 
@@ -78,6 +81,11 @@ def test_no_row_is_stale(verb: table.Verb) -> None:
 
 
 @pytest.mark.parametrize("verb", table.VERBS, ids=IDS)
+def test_a_file_is_replaced_where_the_verb_asks(verb: table.Verb) -> None:
+    assert verb.replaces == ("--overwrite" in options(verb))
+
+
+@pytest.mark.parametrize("verb", table.VERBS, ids=IDS)
 def test_kinds_choices_and_repetition_agree(verb: table.Verb) -> None:
     for p in (*verb.inputs, *verb.options):
         if not p.option:
@@ -103,7 +111,7 @@ def test_an_empty_dialog_parses_with_what_is_required(verb: table.Verb) -> None:
     given = {p.name: value(p) for p in (*verb.inputs, *verb.options) if p.required}
     words = arguments(verb, given, "/out/fine.tif")
     assert pages.problem(shlex.join(["terrafine", *words])) == "", words
-    assert len(words) <= 7
+    assert len(words) <= 8
 
 
 def test_an_option_that_does_not_exist_is_found() -> None:
@@ -126,6 +134,7 @@ def test_words_are_as_on_the_command_line() -> None:
     }
     assert arguments(table.DEM, values, "o.tif") == [
         "dem",
+        "--overwrite",
         "--scale=3",
         "--uncertainty",
         "--tr",
