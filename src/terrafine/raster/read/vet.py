@@ -21,6 +21,7 @@ from terrafine.raster import gdal
 from terrafine.raster.read import integrity
 from terrafine.raster.read.access import Access, Location, allowed_access, classify, is_remote, require_plain
 from terrafine.raster.read.hdf5 import check_hdf5
+from terrafine.raster.read.hfa import MAGIC, check_hfa
 from terrafine.raster.read.vrt import VrtSource, vrt_folder, vrt_sources
 
 __all__ = ["FORMATS", "Opening", "check_parts", "vet"]
@@ -140,6 +141,8 @@ def _formats(place: Location, access: Access) -> tuple[str, ...]:
         _check_tiff(place.path)
     if head.startswith(_HDF5):
         check_hdf5(place.path)
+    if head.startswith(MAGIC):
+        check_hfa(place.path)
     return next((formats for magic, formats in _BY_MAGIC if head.startswith(magic)), FORMATS)
 
 
@@ -162,17 +165,28 @@ def _check_sidecars(path: Path) -> None:
         beside = path.with_name(path.name + ending)
         if os.path.lexists(beside):
             require_plain(beside, os.fspath(beside))
-            if not _head(beside).startswith((*_TIFF, b"EHFA_HEADER_TAG")):
+            if not _head(beside).startswith((*_TIFF, MAGIC)):
                 raise SourceError(f"{beside}: is no TIFF, as overviews and masks of {path.name} are; remove it")
             if beside.resolve() != path.resolve():
-                _check_tiff(beside)
+                _check_beside(beside)
                 _check_sidecars(beside)
+    for beside in {path.with_suffix(".aux"), path.with_name(path.name + ".aux")} - {path}:
+        if os.path.lexists(beside):
+            require_plain(beside, os.fspath(beside))
+            _check_beside(beside)
     beside = path.with_name(path.name + ".aux.xml")
     if os.path.lexists(beside):
         require_plain(beside, os.fspath(beside))
         if beside.stat().st_size > _AUXILIARY:
             raise SourceError(f"{beside}: metadata of more than {_AUXILIARY >> 20} MB; remove it")
         _check_metadata(beside, beside.read_bytes())
+
+
+def _check_beside(path: Path) -> None:
+    if _head(path).startswith(MAGIC):
+        check_hfa(path)
+    else:
+        _check_tiff(path)
 
 
 def _check_tiff(path: Path) -> None:
