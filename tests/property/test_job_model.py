@@ -32,7 +32,7 @@ def test_a_job_lives_through_any_order_of_events() -> None:
 
 @pytest.mark.long
 def test_a_job_lives_through_many_orders_of_events() -> None:
-    lives(300, 30)
+    lives(60, 25)
 
 
 def test_the_model_sees_a_damaged_shard_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 from tests.support.fakes import write_dem_with_gaps
-from tests.support.kills import child, command, finish, stop_at_random
+from tests.support.kills import Forked, command, finish, stop_at_random
 
 from terrafine.inference.job import job_folder
 
@@ -30,13 +30,13 @@ def test_killed_at_every_passage_of_a_place(tmp_path, undisturbed, place):
     """The n-th passage for n = 1, 2, … until a run passes the place less often than that."""
     for n in range(1, 200):
         out = tmp_path / f"{n}.npy"
-        code, _, stderr = finish(child(out, f"{place}:{n}"))
+        code, _, stderr = finish(Forked(out, f"{place}:{n}"))
         if code == 0:
             assert n > 1, "the run never passes the place"
             return
         assert code == -signal.SIGKILL, stderr
         assert not out.exists() or out.read_bytes() == undisturbed, f"{place}:{n} published a file that is not whole"
-        code, _, stderr = finish(child(out))
+        code, _, stderr = finish(Forked(out))
         assert code == 0, stderr
         assert out.read_bytes() == undisturbed, f"{place}:{n}"
         assert not job_folder(out).exists()
@@ -51,9 +51,9 @@ def test_killed_at_many_random_moments(tmp_path, undisturbed, how, seed):
     for n in range(10):
         out = tmp_path / f"{n}.npy"
         for _ in range(3):
-            early += stop_at_random(child(out), out, rng.uniform(0, 0.4), how)
+            early += stop_at_random(Forked(out), out, rng.uniform(0, 0.4), how)
             assert not out.exists() or out.read_bytes() == undisturbed
-        code, _, stderr = finish(child(out))
+        code, _, stderr = finish(Forked(out))
         assert code == 0, stderr
         assert out.read_bytes() == undisturbed
     assert early > 0, "no signal came before the run had ended"

@@ -69,11 +69,16 @@ def dying_rows(function, n):
     return rows
 
 
-if __name__ == "__main__":
-    planner._SHARD_PIXELS = 2_000  # here alone: tests import this module, and other tests share their process
-    if "TEST_KILL" in os.environ:
-        where, count = os.environ["TEST_KILL"].split(":")
+def work(out, kill=None):
+    """The whole job, in a process that may die of it: `shards run, shards resumed`."""
+    planner._SHARD_PIXELS = 2_000  # in this process alone: tests import this module, and share theirs
+    if kill:
+        where, count = kill.split(":")
         arm(where, int(count))
     grid, a_spec, options = job_options()
-    report = run(sys.argv[1], grid, a_spec, Slow, **options)
-    sys.stdout.write(f"{report.shards_run} {report.shards_resumed}\n")
+    report = run(out, grid, a_spec, Slow, **options)
+    return f"{report.shards_run} {report.shards_resumed}\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(work(sys.argv[1], os.environ.get("TEST_KILL")))

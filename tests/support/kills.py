@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 from terrafine.inference.job import job_folder
@@ -23,6 +25,58 @@ def child(out, kill=None):
     return subprocess.Popen(
         [sys.executable, CHILD, out], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+
+
+class Forked:
+    """The job of `killed_child` in a process forked from this one: the same kills, without loading Python and torch.
+
+    It has the methods of `subprocess.Popen` that these tests use.
+    """
+
+    def __init__(self, out, kill=None):
+        self.returncode = None
+        reading, self._writing = os.pipe()
+        self._reading = os.fdopen(reading, "rb")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside the threads of the test runner
+            self.pid = os.fork()
+        if not self.pid:
+            code = 1
+            try:
+                os.dup2(self._writing, 2)
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                os.write(self._writing, killed_child.work(out, kill).encode())
+                code = 0
+            except BaseException as error:  # noqa: BLE001 - it becomes the end of the process
+                os.write(self._writing, repr(error).encode())
+            finally:
+                os._exit(code)
+        os.close(self._writing)
+
+    def poll(self):
+        """The exit code, None while it runs."""
+        if self.returncode is None:
+            done, status = os.waitpid(self.pid, os.WNOHANG)
+            if done:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def send_signal(self, how):
+        """Send a signal unless the process has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, how)
+
+    def communicate(self, timeout=100):
+        """(stdout, stderr), which are one here, once the process has ended."""
+        deadline = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
+                raise TimeoutError(f"process {self.pid} runs for {timeout} s")
+            time.sleep(0.002)
+        with self._reading:
+            said = self._reading.read().decode(errors="replace")
+        return said, said
 
 
 def command(coarse, out):

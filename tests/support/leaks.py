@@ -7,9 +7,12 @@ import os
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["Leaks"]
+import pytest
+
+__all__ = ["Leaks", "nothing_is_left", "own_temporary_folder"]
 
 _SECONDS = 5.0  # for threads and processes that are on their way out
 _THREADS = ("Dask", "IO loop", "Profile", "AsyncProcess", "TCP", "Comm", "execnet", "asyncio")  # of other libraries
@@ -35,6 +38,32 @@ class Leaks:
 
     def _new(self) -> set[str]:
         return set(_state()) - set(self._before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A folder for the temporary files of this process and its children: tests beside it have their own."""
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = str(tmp_path_factory.mktemp("t"))
+    tempfile.tempdir = None
+    yield
+    if before is None:
+        os.environ.pop("TMPDIR", None)
+    else:
+        os.environ["TMPDIR"] = before
+    tempfile.tempdir = None
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test no file is open, no thread or process runs and no temporary file lies that was not there before.
+
+    What a fixture of a module or a session keeps is made before the first look.
+    """
+    leaks = Leaks()
+    yield
+    found = leaks.found()
+    assert not found, f"{request.node.nodeid} leaves: {'; '.join(found[:5])}"
 
 
 def _state() -> set[str]:

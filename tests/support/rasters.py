@@ -110,3 +110,23 @@ def utm_grid(height: int, width: int, cell: float = 30.0) -> GeoBox:
 def read_all(source: Any, band: str = "elevation") -> tuple[np.ndarray, np.ndarray]:
     """The values and the mask of the whole of a small source."""
     return source.read(band, slice(0, source.shape[0]), slice(0, source.shape[1]))
+
+
+def sparse_vrt(path: Path, height: int, width: int, side: int = 256) -> Path:
+    """A VRT of that size with data in its first, middle and last square, and nodata everywhere else."""
+    write_raster(path.with_name("tile.tif"), np.add.outer(np.arange(side), np.arange(side)).astype(np.float32))
+    square = (
+        '<SimpleSource><SourceFilename relativeToVRT="1">tile.tif</SourceFilename><SourceBand>1</SourceBand>'
+        f'<SrcRect xOff="0" yOff="0" xSize="{side}" ySize="{side}"/>'
+        f'<DstRect xOff="%d" yOff="%d" xSize="{side}" ySize="{side}"/></SimpleSource>'
+    )
+    right, down = width - side, height - side
+    places = ((0, 0), (right // 2, down // 2), (right, down))
+    path.write_text(
+        f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}"><SRS>EPSG:32633</SRS><GeoTransform>500000,0.1,0,'
+        '5000000,0,-0.1</GeoTransform><VRTRasterBand dataType="Float32" band="1"><NoDataValue>-9999</NoDataValue>'
+        + "".join(square % place for place in places)
+        + "</VRTRasterBand></VRTDataset>",
+        encoding="utf-8",
+    )
+    return path

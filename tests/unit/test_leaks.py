@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from tests.support import leaks
-from tests.support.leaks import Leaks
+from tests.support.leaks import Leaks, own_temporary_folder
+
+__all__ = ["own_temporary_folder"]
 
 
 @pytest.fixture(autouse=True)
