@@ -12,13 +12,13 @@ import re
 import sys
 from pathlib import Path
 
-from benchmarks import reliability
 from benchmarks.common import ROOT
 from benchmarks.dem import page as dem
 from benchmarks.jointseg import page as jointseg
 from benchmarks.markdown import wrapped
 from benchmarks.pimsr import page as pimsr
 from benchmarks.real import page as real
+from benchmarks.reliability import page as reliability
 from benchmarks.sat2dem import page as sat2dem
 
 MARK = re.compile(r"(<!-- numbers: (\w+) -->\n).*?(<!-- /numbers -->)", re.DOTALL)
