@@ -61,16 +61,18 @@ def add_scene(
     if cloud is not None:
         stored[:, cloud[0], cloud[1]] = 7000 + offset
         classes[cloud] = 9
-    folder = server.folder / name
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = server.place(name)
     assets: dict[str, Any] = {}
     for i, band in enumerate(NAMES):
         write_asset(folder / f"{band}.tif", stored[i].astype(np.uint16), georeference)
-        assets[band] = {"href": f"{server.url}/files/{name}/{band}.tif", "type": "image/tiff; application=geotiff"}
+        assets[band] = {
+            "href": f"{server.url}/files/{folder.name}/{band}.tif",
+            "type": "image/tiff; application=geotiff",
+        }
         if declared is not None:
             assets[band]["raster:bands"] = [{"nodata": 0, "scale": 0.0001, "offset": declared}]
     write_asset(folder / "scl.tif", classes, georeference)
-    assets["scl"] = {"href": f"{server.url}/files/{name}/scl.tif", "type": "image/tiff; application=geotiff"}
+    assets["scl"] = {"href": f"{server.url}/files/{folder.name}/scl.tif", "type": "image/tiff; application=geotiff"}
     item = make_item(name, collection, when, numbers.shape[1:], georeference, assets, properties or {})
     server.add(item)
     return item

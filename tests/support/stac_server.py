@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,23 @@ class Server:
 
     folder: Path
     url: str
+    places: dict[str, str] = field(default_factory=dict)
+
+    def place(self, name: str) -> Path:
+        """A folder for the files of an item, never used before: GDAL remembers files by their address."""
+        self.places[name] = f"{len(list(self.folder.iterdir()))}-{name}"
+        made = self.folder / self.places[name]
+        made.mkdir()
+        return made
 
     def add(self, item: dict[str, Any]) -> None:
         """Add an item, or replace one; its collection is made where there is none."""
         self._do("add", item=item)
 
     def fault(self, path: str, *, status: int = 0, times: int = 10**9, wait_s: float = 0.0) -> None:
-        """Answer the next requests of a file with a status, or late; `search` names the search."""
+        """Answer the next requests of ITEM/FILE with a status, or late; `search` names the search."""
+        item, _, file = path.partition("/")
+        path = f"{self.places[item]}/{file}" if file else path
         self._do("fault", path=path, status=status, times=times, wait_s=wait_s)
 
     def clear(self) -> None:

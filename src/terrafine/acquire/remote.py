@@ -29,6 +29,8 @@ _LONGEST_WAIT = 60.0
 _CODE = re.compile(r"(?:HTTP|response) (?:response )?code:? ?(?:on [^:]*: )?(\d{3})", re.IGNORECASE)
 _REFUSED = (401, 403)
 _ABSENT = (404, 410)
+_WELL = (200, 206, 416)
+_RENEWALS = 3  # of a signature during one read
 _DAMAGED_ATTEMPTS = 2  # for what reads as damaged: a cut transfer looks the same once
 logging.getLogger("odc.loader").setLevel(logging.CRITICAL)
 
@@ -82,15 +84,15 @@ class AssetReader:
         found = scene.asset(asset)
         if found is None or not isinstance(found.get("href"), str):
             raise AssetError(f"{scene.id}: has no asset {asset!r}; expected one")
-        attempt, renewed, damaged = 0, False, 0
+        attempt, renewed, damaged = 0, 0, 0
         while True:
             attempt += 1
             try:
                 return self._once(scene, asset, str(found["href"]), geobox, resampling, nodata)
             except _AttemptError as failure:
                 where = f"{scene.id}, {asset}, {bare(str(found['href']))}"
-                if failure.code in _REFUSED and not renewed and self._signer.renew():
-                    renewed = True
+                if failure.code in _REFUSED and renewed < _RENEWALS and self._signer.renew(failure.address):
+                    renewed += 1
                     continue
                 if failure.code in _ABSENT:
                     raise AssetError(f"{where}: is not there (HTTP {failure.code})") from None
@@ -108,6 +110,26 @@ class AssetReader:
                         "again later, and it resumes"
                     ) from None
                 self._pause(min(_LONGEST_WAIT, self._options.backoff_s * 2 ** (attempt - 1)))
+
+    def _code(self, address: str, text: str) -> int:
+        """The status behind a failure: as GDAL states it, else as the server answers a request for one byte.
+
+        GDAL reports a refused range as a damaged tile, so that its message alone does not tell the two apart.
+        """
+        stated = _CODE.search(text)
+        if stated:
+            return int(stated[1])
+        if address.startswith("s3:"):
+            return 0 if "CURL error" in text or "timed out" in text.lower() else 200
+        import requests
+
+        try:
+            with requests.get(
+                address, headers={"Range": "bytes=0-0"}, timeout=self._options.timeout_s, stream=True
+            ) as answer:
+                return int(answer.status_code)
+        except requests.RequestException:
+            return 0
 
     def _once(
         self, scene: Scene, asset: str, href: str, geobox: Any, resampling: Resampling, nodata: float | None
@@ -136,20 +158,18 @@ class AssetReader:
             except gdal.REMOTE_ERRORS as error:
                 text = gdal.chain_text(error)
                 probe.forget(address)
-                raise _AttemptError(text, _CODE.search(text)) from None
+                raise _AttemptError(text, address, self._code(address, text)) from None
             except GridError as error:
                 raise AssetError(f"{scene.id}, {asset}: {error}") from None
 
 
 class _AttemptError(Exception):
-    """One attempt that failed."""
+    """One attempt that failed: the address, and the HTTP status; 0 where no server answered, 200 where one did well."""
 
-    def __init__(self, text: str, match: re.Match[str] | None) -> None:
+    def __init__(self, text: str, address: str, code: int) -> None:
         super().__init__(text)
-        self.text = bare_text(text)
-        self.code = int(match[1]) if match else None
-        network = self.code is not None or "CURL error" in text or "timed out" in text.lower()
-        self.damaged = not network
+        self.text, self.address, self.code = bare_text(text), address, code
+        self.damaged = code in _WELL
 
 
 def bare_text(text: str) -> str:

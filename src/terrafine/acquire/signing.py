@@ -115,10 +115,22 @@ class Signer:
             return f"{href}?{self._current().text}"
         return href
 
-    def renew(self) -> bool:
-        """Forget the token, because a server refused it; return whether there is one to renew."""
+    def renew(self, address: str) -> bool:
+        """Forget the token of an address that a server refused, unless another thread has renewed it since.
+
+        Parameters
+        ----------
+        address
+            The signed address.
+
+        Returns
+        -------
+        bool
+            Whether the service has tokens.
+        """
         with self._lock:
-            self._token = None
+            if self._token is not None and address.endswith(f"?{self._token.text}"):
+                self._token = None
         return self._service.signing == "sas"
 
     def _current(self) -> _Token:
