@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from terrafine.campaign.new import new_campaign as new_campaign
     from terrafine.errors import TerrafineError as TerrafineError
     from terrafine.workflows.dataset import build_dataset as build_dataset
+    from terrafine.workflows.dataset_terrain import build_height_dataset as build_height_dataset
+    from terrafine.workflows.dataset_terrain import build_pair_dataset as build_pair_dataset
     from terrafine.workflows.dem import sharpen_dem as sharpen_dem
     from terrafine.workflows.evaluate import Evaluation as Evaluation
     from terrafine.workflows.evaluate import evaluate as evaluate
@@ -48,6 +50,8 @@ _HOME = {
     "TargetGrid": "terrafine.workflows.options",
     "TerrafineError": "terrafine.errors",
     "build_dataset": "terrafine.workflows.dataset",
+    "build_height_dataset": "terrafine.workflows.dataset_terrain",
+    "build_pair_dataset": "terrafine.workflows.dataset_terrain",
     "campaign_status": "terrafine.campaign.api",
     "estimate_height": "terrafine.workflows.height",
     "evaluate": "terrafine.workflows.evaluate",
@@ -77,6 +81,8 @@ __all__ = [
     "TerrafineError",
     "__version__",
     "build_dataset",
+    "build_height_dataset",
+    "build_pair_dataset",
     "campaign_status",
     "estimate_height",
     "evaluate",

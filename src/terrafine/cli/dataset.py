@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from terrafine.cli.dataset_terrain import height, pairs
 from terrafine.cli.defaults import LibraryOption
 from terrafine.cli.messages import say
 from terrafine.cli.output import inputs_and_output
@@ -23,6 +24,10 @@ _SENSOR = "terrafine.physics.sensor_model:Sensor"
 @click.group(short_help="Make training samples from images and labels.")
 def dataset() -> None:
     """Make training samples from your own images and labels."""
+
+
+dataset.add_command(height)
+dataset.add_command(pairs)
 
 
 @dataset.command(short_help="Samples of impervious surface: fine image, 10 m image and 1 m label.")

@@ -116,6 +116,7 @@ def fetch(
     >>> terrafine.fetch("sentinel-2", "cube", aoi="town.geojson", dates="2023-04/2023-10")  # doctest: +SKIP
     """
     from terrafine.acquire.fetch import fetch_raster
+    from terrafine.acquire.native import stored_grid
 
     requests = fetch_requests(
         collection,
@@ -129,6 +130,10 @@ def fetch(
         target_crs=fields.get("target_crs"),
         options=_options(fields),
     )
+    if grid is None and requests[0].composite == "mosaic" and not (fields.get("cell_m") or fields.get("target_crs")):
+        first = requests[0]
+        stored = stored_grid(first.service, first.collection, first.area, first.options)
+        requests = [first if stored is None else dataclasses.replace(first, geobox=stored)]
     target = Path(out)
     if len(requests) > 1 and target.suffix.lower() in (".tif", ".tiff"):
         raise UsageError(

@@ -90,6 +90,7 @@ def open_guides(
                 chosen = None if number is None else {name: number}
                 source = files_open.enter_context(opened(file, want=(name,), bands=chosen, check_range=False))
                 if name in RADAR:
+                    _refuse_flattened(source)
                     _check_unit(source, name, unit)
                     dates.setdefault(name, []).append(align_to(source, fine))
                 else:
@@ -123,6 +124,16 @@ def _dates(path: str, name: str, opened: Callable[[str], OpenRaster]) -> list[tu
     said = raster.header.descriptions
     stack = name in RADAR and len(said) > 1 and (set(said) == {name} or not {*RADAR, *OPTICAL} & set(said))
     return [(raster, i + 1) for i in range(len(said))] if stack else [(raster, None)]
+
+
+def _refuse_flattened(source: Source) -> None:
+    """Refuse backscatter that says that the effect of terrain was removed from it: nothing of the slopes is left."""
+    if source.describe()["tags"].get("SOURCE_KIND") == "sentinel-1-rtc":
+        raise BandError(
+            f"{source.paths[0]}: radiometrically terrain-corrected backscatter (RTC): the brightness of slopes, which "
+            "guides a DEM, was divided out with a coarse DEM, and its errors are left instead. Expected backscatter "
+            "that keeps it: geocoded sigma nought (GRD, terrain-corrected in geometry alone)"
+        )
 
 
 def _check_unit(source: Source, name: str, unit: str) -> None:
