@@ -15,6 +15,7 @@ from terrafine.atomic import write_whole
 from terrafine.errors import DataError, DatumError, UsageError
 from terrafine.raster.protocol import RasterSource
 from terrafine.raster.read.aligned import align_to
+from terrafine.raster.read.opened import open_raster
 from terrafine.raster.read.reflectance import COLOURS, open_image
 from terrafine.raster.read.source import open_source
 from terrafine.raster.write.cog_writer import write_cog
@@ -191,8 +192,14 @@ def _look(image: PathLike, dem: PathLike, sensor: str | None) -> tuple[str, obje
                 f"{image}: {100 * np.mean(shared):.0f} % of its cells have heights of {dem}; expected 30 % or more. "
                 "Fetch the DEM over the whole area of the image"
             )
-        licences = [str(s.describe()["tags"].get("LICENCE", "")) for s in (picture, under)]
+        licences = [_licence(path) for path in (image, dem)]
         return "; ".join(filter(None, licences)) or "not stated", under.vertical
+
+
+def _licence(path: PathLike) -> str:
+    """The terms of use that a file states in its tags."""
+    with open_raster(os.fspath(path)) as raster:
+        return str(raster.header.tags.get("LICENCE", ""))
 
 
 def _both(picture: RasterSource, under: RasterSource, rows: slice, width: int) -> tuple[F32, NDArray[np.bool_]]:
