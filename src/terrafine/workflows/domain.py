@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from terrafine.raster.read.sensors import COLOURS
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from terrafine.raster.read.reflectance import ImageSource
     from terrafine.systems import ModelRef
 
@@ -99,6 +99,8 @@ def domain_notes(domain: Mapping[str, Any], found: NDArray[np.float64], model: s
 
 def _by_quantiles(name: str, known: Mapping[str, float], values: NDArray[np.float64]) -> list[str]:
     """The quantile at which the image differs most, where that is far."""
+    import numpy as np
+
     gaps = [(float(np.mean(values < q)), float(p), float(q)) for p, q in known.items()]
     share, expected, level = max(gaps, key=lambda gap: abs(gap[0] - gap[1]))
     if abs(share - expected) <= _FAR:
@@ -111,6 +113,8 @@ def _by_quantiles(name: str, known: Mapping[str, float], values: NDArray[np.floa
 
 
 def _by_range(name: str, low: float, high: float, values: NDArray[np.float64]) -> list[str]:
+    import numpy as np
+
     middle = float(np.median(values))
     if low <= middle <= high:
         return []
