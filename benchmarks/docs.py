@@ -17,6 +17,7 @@ from benchmarks.dem import page as dem
 from benchmarks.jointseg import page as jointseg
 from benchmarks.markdown import wrapped
 from benchmarks.pimsr import page as pimsr
+from benchmarks.real import map_page as real_map
 from benchmarks.real import page as real
 from benchmarks.reliability import page as reliability
 from benchmarks.sat2dem import page as sat2dem
@@ -29,6 +30,7 @@ SECTIONS = {
     **jointseg.SECTIONS,
     **sat2dem.SECTIONS,
     **real.SECTIONS,
+    **real_map.SECTIONS,
 }
 
 

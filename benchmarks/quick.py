@@ -43,6 +43,7 @@ def quick_data() -> Iterator[Path]:
         _radar(data / "radar", z)
         _images(data / "image_height", z)
         _cities(data)
+        _truth(data / "s2_truth")
         yield data
 
 
@@ -137,6 +138,25 @@ def _cities(data: Path) -> None:
         corner=(590_000.0, 5_330_000.0),
         names=("red", "green", "blue"),
     )
+
+
+def _truth(folder: Path) -> None:
+    """Two towns on two dates with labels of 1 m: buildings, and a city plan of which a part is unknown."""
+    rng, side = np.random.default_rng(9), 152
+    names = ("red", "green", "blue", "nir")
+    for town, labels in (("pisa", "buildings"), ("montpellier", "cityplan")):
+        built = _blocks(rng, 10 * side)
+        share = built.reshape(side, 10, side, 10).mean(axis=(1, 3))
+        grey, green = np.array([0.15, 0.15, 0.16, 0.18]), np.array([0.05, 0.09, 0.07, 0.3])
+        for date in (1, 2):
+            image = share * grey[:, None, None] + (1 - share) * green[:, None, None]
+            image = 1e4 * np.clip(image + 0.02 * rng.normal(size=image.shape), 0.01, None)
+            path = folder / f"{town}_s2_l1c_{date}.tif"
+            write(path, image, cell=10.0, dtype="uint16", crs="EPSG:32632", names=names)
+        label = built.astype(np.uint8)
+        if town == "montpellier":
+            label[::7] = 255
+        write(folder / f"{town}_{labels}_1m.tif", label, cell=1.0, dtype="uint8", crs="EPSG:32632", names=("class",))
 
 
 def _blocks(rng: np.random.Generator, side: int) -> NDArray[np.bool_]:

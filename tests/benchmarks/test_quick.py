@@ -15,6 +15,7 @@ from tests.support.paths import ROOT
 # module: (published result, keys of the result that --quick holds only a part of, or leaves out)
 BENCHMARKS = {
     "real.dem": ("real_dem", set()),
+    "real.map": ("real_map", set()),
     "dem.accuracy": ("dem_accuracy", {"x2", "x3"}),
     "dem.speed": ("dem_speed", set()),
     "dem.peers": ("dem_peers", set()),

@@ -444,3 +444,67 @@ def test_an_unfinished_map_is_not_gone_on_with_under_another_threshold(
     done = run("map", files / "s2.tif", tmp_path / "o.tif", *model)
     assert done.exit_code == 0 and "taken over from an earlier run" in done.output
     assert not (tmp_path / "o.tif.job").exists()
+
+
+@pytest.fixture(scope="module")
+def city(files: Path) -> Path:
+    """An untrained CityMap: its probabilities follow from NDVI alone."""
+    system, network = find_system("citymap"), {"width": 4}
+    assert system.build is not None
+    torch.manual_seed(0)
+    spec = system.describe(None, network, 10)
+    told = {"impervious_threshold": 0.6, "building_threshold": 0.7, "building_scale": 1.0, "building_odds": 1.0}
+    path = files / "city.safetensors"
+    save(path, system.build(network, 10).state_dict(), dataclasses.replace(spec, calibration=told))
+    write(files / "wide.tif", np.tile(scene(4), (1, 2, 2)), NAMES)
+    return path
+
+
+def test_a_model_that_tells_buildings_apart_says_so_in_map_probability_style_and_areas(
+    run: Run, files: Path, city: Path, tmp_path: Path
+) -> None:
+    done = run("map", files / "wide.tif", tmp_path / "o.tif", "--model", city, "--probability", "--threads", 1,
+               "--preview", tmp_path / "o.png")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    classes, tags = opened(tmp_path / "o.tif")
+    chance = opened(tmp_path / "o_probability.tif")[0] / 100
+    assert set(np.unique(classes.compressed())) == {0, 1, 2}
+    assert tags["CLASS_NAMES"] == "0=other;1=impervious;2=building"
+    assert (tags["THRESHOLD"], tags["THRESHOLD_BUILDING"]) == ("0.6", "0.7")
+    with rasterio.open(tmp_path / "o_probability.tif") as file:
+        assert file.descriptions == ("impervious", "building")
+    sure = ~classes.mask[0] & (np.abs(chance[0] - 0.6) > 0.006) & (np.abs(chance[1] - 0.7) > 0.006)
+    truth = np.where(chance[1] >= 0.7, 2, chance[0] >= 0.6)
+    np.testing.assert_array_equal(classes[0][sure], truth[sure])
+    assert float(tags["IMPERVIOUS_KM2"]) == pytest.approx((classes >= 1).sum() / 1e6, rel=1e-4)
+    assert float(tags["BUILDING_KM2"]) == pytest.approx((classes == 2).sum() / 1e6, rel=1e-4)
+    assert 'value="2" label="building"' in (tmp_path / "o.qml").read_text()
+    assert "of which buildings: " in done.output
+
+
+def test_tiles_of_the_city_model_join_exactly(run: Run, files: Path, city: Path, tmp_path: Path) -> None:
+    spec, tensors = load(city)
+    rng = np.random.default_rng(0)
+    noisy = {
+        n: v + 0.2 * torch.from_numpy(rng.normal(size=v.shape).astype(np.float32)) if "heads" in n else v
+        for n, v in tensors.items()
+    }
+    save(tmp_path / "m.safetensors", noisy, spec)
+    maps = []
+    for tile in (40, 512):
+        out = tmp_path / f"{tile}.tif"
+        options = ("--tile", tile, "--probability", "--quiet", "--threads", 1)
+        done = run("map", files / "wide.tif", out, "--model", tmp_path / "m.safetensors", *options)
+        assert done.exit_code == 0, done.output
+        maps.append(opened(tmp_path / f"{tile}_probability.tif")[0].astype(int))
+    assert np.abs(maps[0] - maps[1]).max() <= 1
+
+
+def test_an_image_without_near_infrared_is_mapped_with_a_warning(
+    run: Run, files: Path, city: Path, tmp_path: Path
+) -> None:
+    write(files / "wide_rgb.tif", np.tile(scene(), (1, 2, 2)))
+    done = run("map", files / "wide_rgb.tif", tmp_path / "o.tif", "--model", city, "--threads", 1)
+    assert done.exit_code == 0 and "no near infrared" in done.output
+    two = run("map", files / "wide_rgb.tif", tmp_path / "p.tif", "--model", city, "--band", "red=9")
+    assert two.exit_code != 0 and not (tmp_path / "p.tif").exists()

@@ -20,7 +20,11 @@ __all__ = ["map_"]
 @inputs_and_output("IMAGE", "DST")
 @option_of(map_impervious, "model", "--model", metavar="NAME|FILE", help="A name from `terrafine models`, or a file.")
 @option_of(
-    map_impervious, "threshold", "--threshold", type=float, help="Probability from which a cell counts as impervious."
+    map_impervious,
+    "threshold",
+    "--threshold",
+    type=float,
+    help="Probability from which a cell counts as impervious.  [default: the model's]",
 )
 @click.option("--probability", is_flag=True, help="Also write the probability, DST_probability.tif, in whole per cent.")
 @click.option(
@@ -34,10 +38,10 @@ __all__ = ["map_"]
 @optical(SENSORS_10M)
 @running()
 def map_(sources: tuple[str, ...], destination: Path, **options: Any) -> None:
-    """Write DST, a map of impervious surface in IMAGE: 1 impervious, 0 other, 255 unknown.
+    """Write DST, a map of IMAGE: 0 other, 1 impervious, 2 impervious and a building, 255 unknown.
 
-    IMAGE is Sentinel-2 L2A with 10 m cells on a metric grid: reflectance × 10,000 with the offset removed (for other
-    numbers use --sensor), bands named red, green, blue or B04, B03, B02. Several files are read as one mosaic. DST is
+    IMAGE is Sentinel-2 with 10 m cells on a metric grid: reflectance × 10,000 with the offset removed (for other
+    numbers use --sensor), bands named red, green, blue, nir or B04, B03, B02, B08. Several files are read as one mosaic. DST is
     on a 1 m grid, which is not a resolution of 1 m: its tags state the effective resolution. A QGIS style is written
     beside it. After an interruption, the same command resumes the run.
     """

@@ -123,6 +123,8 @@ class System:
         How the system is trained; None for a system without weights.
     variants
         Names of the models that need no weights.
+    without
+        Function (spec, band) -> spec of the same weights for an input without that band, or None where they need it.
     domain
         Of a shipped model by its name: quantiles of each band in training by their shares, `{"0.05": 0.03, ...}`.
         Weights whose provenance states a `domain` use that.
@@ -146,6 +148,7 @@ class System:
     build: Callable[[Mapping[str, Any], int], nn.Module] | None = None
     training: Training | None = None
     variants: tuple[str, ...] = ()
+    without: Callable[[ModelSpec, str], ModelSpec | None] | None = None
     domain: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
     seen: Mapping[str, str] = field(default_factory=dict)
     uses_product: bool = False

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["Discriminators", "ImageBatch", "Losses", "SampleBatch", "Settings", "Training"]
+__all__ = ["Discriminators", "ImageBatch", "Losses", "SampleBatch", "SceneBatch", "Settings", "Training"]
 
 Discriminators = Mapping[str, nn.Module]
 Losses = dict[str, Tensor]
@@ -58,6 +58,28 @@ class SampleBatch:
     phase: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class SceneBatch:
+    """Batch of images of a real sensor and partial labels, for several classes that do not exclude each other.
+
+    Attributes
+    ----------
+    image
+        Reflectance of red, green, blue and near infrared, (n, 4, y, x).
+    infrared
+        1 where near infrared was observed, else 0, (n, 1, 1, 1).
+    share
+        Share of each cell that each class covers, (n, class, q·y, q·x), 0 to 1.
+    known
+        How well that is known, (n, class, q·y, q·x): 0 not at all, 1 as a label states it.
+    """
+
+    image: Tensor
+    infrared: Tensor
+    share: Tensor
+    known: Tensor
+
+
 def _no_networks(settings: Settings) -> dict[str, nn.Module]:
     return {}
 
@@ -79,8 +101,8 @@ class Training:
     Attributes
     ----------
     task
-        Folder of `terrafine.training` that reads the recipe and the data and scores the result: `dem`, `height` or
-        `segmentation`.
+        Folder of `terrafine.training` that reads the recipe and the data and scores the result: `dem`, `height`,
+        `segmentation` or `scenes`.
     forward
         Function (network, batch, settings) -> the network's output, with its graph.
     loss
@@ -89,7 +111,7 @@ class Training:
     predict
         Function (network, batch, settings) -> what the task scores. `dem` and `height`: `elevation` (n, 1, k·y, k·x) in
         metres and optionally `elevation_sigma`; `segmentation`: `image` (n, band, k·y, k·x) and `logits` (n, 2, k·y,
-        k·x).
+        k·x); `scenes`: `logits` (n, class, q·y, q·x).
     discriminators
         Function (settings) -> discriminators by name, each trained by its own optimiser.
     discriminator_losses

@@ -291,7 +291,8 @@ def task_class(training: Training) -> type[Task[Any]]:
     try:
         module = importlib.import_module(f"terrafine.training.{training.task}.task")
     except ModuleNotFoundError as e:
-        raise RecipeError(f"no training task is called {training.task!r}; expected dem, height or segmentation") from e
+        known = "dem, height, segmentation or scenes"
+        raise RecipeError(f"no training task is called {training.task!r}; expected {known}") from e
     found: type[Task[Any]] = module.TASK
     return found
 

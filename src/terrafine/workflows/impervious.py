@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
     from terrafine.atomic import Publish
     from terrafine.inference.assemble import Residuals
+    from terrafine.nn.spec import ModelSpec
     from terrafine.raster.read.areas import Areas
+    from terrafine.raster.read.source import Source
 
 __all__ = ["SCALE", "map_impervious"]
 
 PathLike = str | os.PathLike[str]
 SCALE = 10
+_IMPERVIOUS, _BUILDING = "impervious", "building"
 
 
 @names_own_arguments(ImageFields)
@@ -35,24 +38,24 @@ def map_impervious(
     source: PathLike | Sequence[PathLike],
     destination: PathLike,
     *,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     probability: bool = False,
     sigma: bool = False,
     regions: PathLike | None = None,
     region_name: str | None = None,
-    model: PathLike = "jointseg",
+    model: PathLike = "citymap",
     max_bright: float | None = None,
     preview: PathLike | None = None,
     read: ReadOptions | None = None,
     run: RunOptions | None = None,
     **fields: Unpack[ImageFields],
 ) -> Path:
-    """Map impervious surface in a 10 m image of red, green and blue (and near infrared, if the model reads it).
+    """Map impervious surface, and buildings where the model separates them, in a 10 m image.
 
-    The output is uint8: 1 impervious, 0 other, 255 where a cell of the image lacks a band; palette and names are
-    inside, and a QGIS style is beside it (.qml). Its cells are a tenth of the image's: a 1 m grid, which is not a
-    resolution of 1 m. Tiles overlap, and their probabilities are blended, never the classes. All files of a run are
-    published together.
+    The output is uint8: 0 other, 1 impervious, 2 impervious and a building (of a model that separates buildings), 255
+    where a cell of the image lacks a band that the model reads; palette and names are inside, and a QGIS style is
+    beside it (.qml). Its cells are a tenth of the image's: a 1 m grid, which is not a resolution of 1 m. Where tiles
+    overlap, their probabilities are blended, never the classes. All files of a run are published together.
 
     Parameters
     ----------
@@ -61,12 +64,13 @@ def map_impervious(
     destination
         The GeoTIFF to write.
     threshold
-        Probability from which a cell counts as impervious.
+        Probability from which a cell counts as impervious; by default the one at which the model's area was without
+        bias on the labels that it was calibrated on, else 0.5.
     probability
-        Also write NAME_probability.tif: whole per cent, 255 unknown.
+        Also write NAME_probability.tif: whole per cent, 255 unknown; a band for each of the model's classes.
     sigma
-        Write the mean probability over the eight mirrored and rotated inputs instead, with the standard deviation as a
-        second band: 8 times the work, and the classes are those of the mean.
+        The same of the mean over the eight mirrors and rotations of the image, with the standard deviation of
+        impervious as a last band: 8 times the work, and the classes are those of the mean.
     regions
         Polygons whose areas are summed in NAME_regions.csv.
     region_name
@@ -103,7 +107,7 @@ def map_impervious(
     from terrafine.workflows.destinations import outputs_for
 
     reading, running = merge_options(map_impervious, ImageFields, read, run, fields)
-    if not 0 < threshold < 1:
+    if threshold is not None and not 0 < threshold < 1:
         raise UsageError(f"threshold {threshold:g}; expected a probability above 0 and below 1")
     if region_name is not None and regions is None:
         raise UsageError("region_name= is a field of regions=, which is not given")
@@ -116,23 +120,46 @@ def map_impervious(
         None if regions is None else _beside(named, "_regions.csv"),
     )
     out, picture, sidecars = outputs_for(source, named, preview=preview, sidecars=beside, inputs=(regions,))
-    kept = ("impervious", "impervious_sigma") if sigma else ("impervious",)
-    with open_scene(source, out, model, SCALE, kept, reading, running, max_bright=max_bright, more_written=1) as scene:
+    more = ("impervious_sigma",) if sigma else ()
+    with open_scene(source, out, model, SCALE, more, reading, running, max_bright=max_bright, more_written=1) as scene:
+        kept = scene.ref.spec.outputs
+        limits = _limits(scene.ref.spec, threshold)
         places = None if regions is None else read_regions(regions, scene.image.geobox, region_name)
-        areas = Areas(scene.image, SCALE, places)
+        areas = Areas(scene.image, SCALE, places, buildings=_BUILDING in kept)
         scene.process(
             out,
-            partial(_publish, scene, threshold, areas, out, [*sidecars, picture]),
+            partial(_publish, scene, limits, areas, out, [*sidecars, picture]),
             kept,
             1 + (len(kept) if sidecars[0] is not None else 0),
             lambda: (areas.sentence(),),
             map={
-                "threshold": threshold,
+                "threshold": limits[_IMPERVIOUS],
                 "probability": sidecars[0] is not None,
                 "regions": None if not places else places.key,
             },
         )
     return named
+
+
+def _limits(spec: ModelSpec, threshold: float | None) -> dict[str, float]:
+    """Probability from which a cell is of each class: that of the user for impervious, else the model's, else 0.5."""
+    known = {
+        name: spec.calibration.get(f"{name}_threshold", 0.5) for name in spec.outputs if not name.endswith("sigma")
+    }
+    return known if threshold is None else known | {_IMPERVIOUS: threshold}
+
+
+def _classes(block: NDArray[np.float32], names: Sequence[str], limits: Mapping[str, float]) -> NDArray[np.float32]:
+    """Class of each cell, NaN where unknown; a building counts as impervious."""
+    import numpy as np
+
+    from terrafine.raster.write.class_style import BUILDING
+
+    found: NDArray[np.float32] = (block[names.index(_IMPERVIOUS)] >= limits[_IMPERVIOUS]).astype(np.float32)
+    if _BUILDING in names:
+        found[block[names.index(_BUILDING)] >= limits[_BUILDING]] = BUILDING
+    found[np.isnan(block[0])] = np.nan
+    return found
 
 
 def _beside(path: Path, ending: str) -> Path:
@@ -141,7 +168,7 @@ def _beside(path: Path, ending: str) -> Path:
 
 def _publish(
     scene: Scene,
-    threshold: float,
+    limits: Mapping[str, float],
     areas: Areas,
     out: Path,
     sidecars: Sequence[Path | None],
@@ -155,8 +182,6 @@ def _publish(
     the map last: whenever the run is killed, a map that exists has the sidecar files that were written with it. A
     failure leaves the old map and its sidecar files as they were.
     """
-    import numpy as np
-
     from terrafine.atomic import PublishSet
     from terrafine.raster.grid import subdivided
     from terrafine.raster.write.class_style import IMPERVIOUS, PERCENT, class_tags, write_style
@@ -165,8 +190,10 @@ def _publish(
     chance, style, table, picture = sidecars
     grid = subdivided(scene.image.geobox, SCALE)
     kept = scene.ref.spec.outputs
-    tags = scene.tags | {"THRESHOLD": f"{threshold:g}"} | scene.consistency_tags(residuals)
-    named = class_tags() | tags
+    buildings = _BUILDING in kept
+    tags = scene.tags | {"THRESHOLD": f"{limits[_IMPERVIOUS]:.4g}"} | scene.consistency_tags(residuals)
+    tags |= {"THRESHOLD_BUILDING": f"{limits[_BUILDING]:.4g}"} if buildings else {}
+    named = class_tags(buildings) | tags
     with PublishSet(out) as published:
         write = partial(open_cog, geobox=grid, publish=published.stage)
         likely = (
@@ -179,20 +206,18 @@ def _publish(
             likely as sure,
         ):
             for block in rows:
-                impervious = np.where(
-                    np.isnan(block[0]), np.float32(np.nan), (block[0] >= threshold).astype(np.float32)
-                )
-                areas.add(impervious)
-                classes.push(impervious[None])
+                found = _classes(block, kept, limits)
+                areas.add(found)
+                classes.push(found[None])
                 if sure is not None:
                     sure.push(block)
-            found = areas.tags()
-            tags |= found
-            named |= found
+            summed = areas.tags()
+            tags |= summed
+            named |= summed
         if table is not None:
             areas.write(table, published.stage)
         if style is not None:
-            write_style(style, published.stage)
+            write_style(style, published.stage, buildings)
         if picture is not None:
             _draw(published.staged_path(out), picture, published.stage, f"trained on: {trained_on(scene.ref)}")
     del folder
@@ -204,4 +229,20 @@ def _draw(written: Path, picture: Path, publish: Publish, caption: str) -> None:
     from terrafine.workflows.preview import shares, write_preview
 
     with open_labels(written) as source:
-        write_preview(picture, source, ("class",), shares(COLOURS[0], COLOURS[1]), publish=publish, caption=caption)
+        draw = shares(COLOURS[0], COLOURS[1])
+        write_preview(picture, _Sealed(source), ("class",), draw, publish=publish, caption=caption)
+
+
+class _Sealed:
+    """A class map of which every class of impervious ground reads as 1."""
+
+    def __init__(self, source: Source) -> None:
+        self._source, self.shape = source, source.shape
+        self.geobox, self.bands = source.geobox, source.bands
+
+    def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        values, valid = self._source.read(band, rows, cols)
+        return values.clip(max=1), valid
+
+    def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
+        return self._source.pixel_size_m(rows)

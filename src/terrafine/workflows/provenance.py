@@ -73,7 +73,7 @@ def tags_of(ref: ModelRef, inputs: Mapping[str, Any], **more: Any) -> dict[str, 
         "SOURCE_SHA256": inputs["sha256"],
         "DEVICE": device_label(ref.options.device),
         "PRECISION": ref.options.precision,
-        "SIGMA_COVERS": " ".join(f"{p}:{m:.4g}" for p, m in covers.items() if p != "sigma"),
+        "SIGMA_COVERS": " ".join(f"{p}:{m:.4g}" for p, m in covers.items() if p[0].isdigit()),
         **more,
     }
     return {name: str(value) for name, value in tags.items() if value not in (None, "")}

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from terrafine.errors import GridError, UsageError
+from terrafine.errors import BandError, GridError, UsageError
 from terrafine.raster.read.sensors import SENSORS_10M
 from terrafine.workflows.device import device_bytes
 from terrafine.workflows.domain import compared, trained_on
@@ -30,6 +30,7 @@ PathLike = str | os.PathLike[str]
 MAX_BRIGHT = 0.3
 """Default of the largest share of an image that may look like cloud or snow."""
 _CELL_M, _CELLS_M = 10.0, (9.0, 11.0)
+_INFRARED = "nir"
 _SHARD_PIXELS = 500_000  # some ten seconds of work on one core
 _WITH_OVERVIEWS = 1.4
 _TAGGED_TILES = 4096  # tiles whose consistency is stated one by one in a tag
@@ -212,7 +213,7 @@ def open_scene(
     scale
         Output cells per side of an input cell.
     outputs
-        Bands of the model to keep; None for its input bands, sharpened.
+        Bands that the model gives beside those of its spec; None for its input bands alone, sharpened.
     read, run
         How the image is read, and how the run goes.
     max_bright
@@ -250,10 +251,10 @@ def open_scene(
     threads = engine_threads(run.threads, destination, run.dask, run.restart)
     find = partial(find_model, model, scale, threads=threads, device=run.device, verb="map")
     ref = find()
-    ref = find(outputs=ref.spec.inputs if outputs is None else outputs)
-    image = open_image(
+    ref = find(outputs=ref.spec.inputs if outputs is None else (*ref.spec.outputs, *outputs))
+    opened = partial(
+        open_image,
         listed(source),
-        want=ref.spec.inputs,
         sensor=read.sensor,
         allowed=SENSORS_10M,
         unless=SENSORS_10M[0],
@@ -261,6 +262,10 @@ def open_scene(
         assume_crs=read.assume_crs,
         nodata=read.nodata,
     )
+    try:
+        image = opened(want=ref.spec.inputs)
+    except BandError as missing:
+        ref, image = _without_infrared(ref, opened, missing)
     with closed_on_error(image):
         load_model(ref)  # refuses outputs that it does not have before anything is written
         image.require_valid()
@@ -284,6 +289,22 @@ def open_scene(
             device_bytes=device_bytes(run.device),
         )
         return Scene(image, ref, run, plan, image.identity())
+
+
+def _without_infrared(
+    ref: ModelRef, opened: Callable[..., ImageSource], missing: BandError
+) -> tuple[ModelRef, ImageSource]:
+    """The same weights and the image without near infrared, where the model can do without; else the error again."""
+    from terrafine.systems import find_system
+
+    weaker = find_system(ref.spec.system).without
+    spec = weaker(ref.spec, _INFRARED) if weaker is not None and f"'{_INFRARED}'" in str(missing) else None
+    if spec is None:
+        raise missing
+    image = opened(want=spec.inputs)
+    note = f"the image has no near infrared, without which {ref.name} separates plants from impervious ground far worse"
+    image.notes = (*image.notes, note)
+    return dataclasses.replace(ref, spec=spec), image
 
 
 def require_clear(image: ImageSource, max_bright: float | None, sensor: str | None) -> None:

@@ -177,16 +177,17 @@ class Areas:
 
     Attributes
     ----------
-    known_m2, impervious_m2
-        Square metres of cells that are not nodata, and of class 1: in all, then by region.
+    known_m2, impervious_m2, building_m2
+        Square metres of cells that are not nodata, of impervious ones (class 1 and above), and of buildings (class 2)
+        among these: in all, then by region.
     """
 
-    def __init__(self, image: Readable, k: int, regions: Regions | None = None) -> None:
-        self._image, self._k, self._regions = image, k, regions
+    def __init__(self, image: Readable, k: int, regions: Regions | None = None, *, buildings: bool = False) -> None:
+        self._image, self._k, self._regions, self._buildings = image, k, regions, buildings
         self._grid = grid.subdivided(image.geobox, k)
         self._row = 0
         count = 1 if regions is None else 1 + len(regions.names)  # first: all
-        self.known_m2, self.impervious_m2 = np.zeros(count), np.zeros(count)
+        self.known_m2, self.impervious_m2, self.building_m2 = (np.zeros(count) for _ in range(3))
 
     def add(self, classes: NDArray[np.float32]) -> None:
         """Add the next rows.
@@ -194,7 +195,7 @@ class Areas:
         Parameters
         ----------
         classes
-            Classes (y, x) of full width: 1 impervious, 0 other, NaN nodata.
+            Classes (y, x) of full width: 0 other, 1 impervious, 2 impervious and a building, NaN nodata.
         """
         rows = slice(self._row, self._row + classes.shape[0])
         self._row = rows.stop
@@ -202,9 +203,10 @@ class Areas:
         sizes = self._image.pixel_size_m(coarse).prod(axis=0) / self._k**2
         first = rows.start - coarse.start * self._k
         cell = np.repeat(sizes, self._k)[first : first + classes.shape[0]]
-        known, impervious = ~np.isnan(classes), classes == 1
-        self.known_m2[0] += known.sum(axis=1) @ cell
-        self.impervious_m2[0] += impervious.sum(axis=1) @ cell
+        sums = [(self.known_m2, ~np.isnan(classes)), (self.impervious_m2, classes >= 1)]
+        sums += [(self.building_m2, classes == 2)] if self._buildings else []
+        for total, which in sums:
+            total[0] += which.sum(axis=1) @ cell
         if self._regions is None:
             return
         step = max(1, _CELLS // classes.shape[1])
@@ -212,25 +214,28 @@ class Areas:
             part = slice(top, min(top + step, len(classes)))
             for burned in self._regions.burn(self._grid[rows.start + part.start : rows.start + part.stop, :]):
                 region = burned + 1
-                for total, which in ((self.known_m2, known[part]), (self.impervious_m2, impervious[part])):
-                    inside = which & (region > 0)
+                for total, which in sums:
+                    inside = which[part] & (region > 0)
                     weight = np.broadcast_to(cell[part, None], inside.shape)[inside]
                     np.add(total, np.bincount(region[inside], weight, minlength=len(total)), out=total)
 
     def tags(self) -> dict[str, str]:
         """Return the known and impervious area in km² and the impervious share, as tags for a file."""
         known, impervious = self.known_m2[0], self.impervious_m2[0]
-        return {
+        tags = {
             "AREA_KM2": f"{known / _KM2:.6g}",
             "IMPERVIOUS_KM2": f"{impervious / _KM2:.6g}",
             "IMPERVIOUS_SHARE": f"{impervious / known if known else 0:.4f}",
         }
+        return tags | ({"BUILDING_KM2": f"{self.building_m2[0] / _KM2:.6g}"} if self._buildings else {})
 
     def sentence(self) -> str:
         """Return the result as one line, such as `impervious: 3.21 of 26.1 km² (12.3 %)`."""
         tags = self.tags()
         share = 100 * float(tags["IMPERVIOUS_SHARE"])
-        return f"impervious: {float(tags['IMPERVIOUS_KM2']):.4g} of {float(tags['AREA_KM2']):.4g} km² ({share:.1f} %)"
+        built = f", of which buildings: {float(tags['BUILDING_KM2']):.4g} km²" if self._buildings else ""
+        area = float(tags["AREA_KM2"])
+        return f"impervious: {float(tags['IMPERVIOUS_KM2']):.4g} of {area:.4g} km² ({share:.1f} %){built}"
 
     def write(self, path: Path, publish: Publish = publish) -> None:
         """Write a CSV file with one region per line.
@@ -255,8 +260,16 @@ class Areas:
 
     def _lines(self) -> Sequence[Sequence[object]]:
         names = () if self._regions is None else self._regions.names
+        sums = (self.known_m2[1:], self.impervious_m2[1:], self.building_m2[1:])
+        head = ("region", "known_km2", "impervious_km2", "impervious_share", "building_km2")
         rows = [
-            (name, f"{known / _KM2:.6g}", f"{impervious / _KM2:.6g}", f"{impervious / known:.4f}" if known else "")
-            for name, known, impervious in zip(names, self.known_m2[1:], self.impervious_m2[1:], strict=True)
+            (
+                name,
+                f"{known / _KM2:.6g}",
+                f"{impervious / _KM2:.6g}",
+                f"{impervious / known:.4f}" if known else "",
+                f"{built / _KM2:.6g}",
+            )
+            for name, known, impervious, built in zip(names, *sums, strict=True)
         ]
-        return [("region", "known_km2", "impervious_km2", "impervious_share"), *rows]
+        return [line if self._buildings else line[:-1] for line in (head, *rows)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
@@ -101,6 +102,31 @@ class LabelRaster:
         """
         values, valid = self._at_centres(geobox)
         return np.where(valid, values, -1)
+
+    def finer_numbers(self, geobox: GeoBox, k: int, shift: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.int64]:
+        """Return the class numbers on a grid subdivided k times, for an image whose content is displaced.
+
+        Parameters
+        ----------
+        geobox
+            Grid of the image, in the CRS of the labels.
+        k
+            Cells along one cell of the image.
+        shift
+            Displacement of the image's content in its cells, right and down.
+
+        Returns
+        -------
+        ndarray of int64, (k·y, k·x)
+            -1 at nodata.
+
+        Raises
+        ------
+        GridError
+            If the CRSs differ.
+        """
+        affine = geobox.affine * Affine.translation(-shift[0], -shift[1]) * Affine.scale(1 / k)
+        return self.numbers(GeoBox((geobox.shape[0] * k, geobox.shape[1] * k), affine, geobox.crs))
 
     def unlisted(self, geobox: GeoBox) -> dict[str, int]:
         """Count the cells of each colour that is neither impervious nor unknown.

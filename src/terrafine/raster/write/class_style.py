@@ -11,22 +11,45 @@ from terrafine.errors import OutputError
 from terrafine.raster.read.content_type import CLASS_NAMES
 from terrafine.raster.write.encoding import Encoding
 
-__all__ = ["CLASSES", "COLOURS", "IMPERVIOUS", "PERCENT", "REFLECTANCE", "class_tags", "style_path", "write_style"]
+__all__ = [
+    "BUILDING",
+    "CLASSES",
+    "COLOURS",
+    "IMPERVIOUS",
+    "PERCENT",
+    "REFLECTANCE",
+    "class_tags",
+    "style_path",
+    "write_style",
+]
 
 CLASSES: Mapping[int, str] = {0: "other", 1: "impervious"}
-COLOURS: Mapping[int, tuple[int, int, int]] = {0: (232, 236, 222), 1: (178, 34, 52)}
+BUILDING = 2
+"""Number of impervious ground that is a building, in the maps of models that tell buildings apart."""
+COLOURS: Mapping[int, tuple[int, int, int]] = {0: (232, 236, 222), 1: (178, 34, 52), BUILDING: (92, 18, 40)}
 
 IMPERVIOUS = Encoding("uint8", nodata=255, palette=COLOURS)
-"""1 impervious, 0 other, 255 unknown."""
+"""0 other, 1 impervious, 2 impervious and a building, 255 unknown."""
 PERCENT = Encoding("uint8", scale=0.01, nodata=255)
 """Probability or its standard deviation in whole per cent, 255 unknown; the file states the scale."""
 REFLECTANCE = Encoding("int16", scale=1e-4, nodata=-32768)
 """Reflectance × 10,000, -32768 unknown; the file states the scale."""
 
 
-def class_tags() -> dict[str, str]:
-    """Return the tag that names the classes inside the file: `0=other;1=impervious`."""
-    return {CLASS_NAMES: ";".join(f"{number}={name}" for number, name in CLASSES.items())}
+def class_tags(buildings: bool = False) -> dict[str, str]:
+    """Return the tag that names the classes inside the file: `0=other;1=impervious`, and perhaps `2=building`.
+
+    Parameters
+    ----------
+    buildings
+        Whether the map separates buildings.
+
+    Returns
+    -------
+    dict[str, str]
+        The tag.
+    """
+    return {CLASS_NAMES: ";".join(f"{number}={name}" for number, name in _classes(buildings).items())}
 
 
 def style_path(path: Path) -> Path:
@@ -45,7 +68,7 @@ def style_path(path: Path) -> Path:
     return path.with_suffix(".qml")
 
 
-def write_style(target: Path, publish: Publish = publish) -> None:
+def write_style(target: Path, publish: Publish = publish, buildings: bool = False) -> None:
     """Write the QGIS style of a class map.
 
     Parameters
@@ -54,6 +77,8 @@ def write_style(target: Path, publish: Publish = publish) -> None:
         The style file.
     publish
         Brings the finished file under its final name.
+    buildings
+        Whether the map separates buildings.
 
     Raises
     ------
@@ -62,16 +87,20 @@ def write_style(target: Path, publish: Publish = publish) -> None:
     """
     try:
         with written(target, publish) as part:
-            part.write_text(_style(), encoding="utf-8")
+            part.write_text(_style(_classes(buildings)), encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{target}: the style cannot be written ({error.strerror}); check the folder") from error
 
 
-def _style() -> str:
+def _classes(buildings: bool) -> Mapping[int, str]:
+    return {**CLASSES, BUILDING: "building"} if buildings else CLASSES
+
+
+def _style(classes: Mapping[int, str]) -> str:
     entries = "\n".join(
         f'        <paletteEntry value="{number}" label={quoteattr(name)} alpha="255" '
         f'color="#{"".join(f"{c:02x}" for c in COLOURS[number])}"/>'
-        for number, name in CLASSES.items()
+        for number, name in classes.items()
     )
     return f"""<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
 <qgis styleCategories="Symbology" version="3.28">

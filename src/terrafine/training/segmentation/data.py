@@ -19,7 +19,7 @@ from terrafine.schema.check import filled
 from terrafine.schema.files import read_json
 from terrafine.schema.types import Items, Name, Within, shown
 
-__all__ = ["Sample", "SampleSampler", "load_all", "load_samples", "sample_files", "stack"]
+__all__ = ["Sample", "SampleSampler", "load_all", "load_samples", "sample_bands", "sample_files", "stack"]
 
 K = 10
 _MOST_BYTES = 100_000_000
@@ -144,6 +144,29 @@ def sample_files(folder: Path, splits: Collection[str]) -> list[Path]:
     records = [r for r in _index(folder, None)[0] if r["split"] in splits]
     names = [f"{r['name']}_{part}.tif" for r in records for part in ("coarse", "fine", "label")]
     return [folder / "index.json", *(folder / name for name in names)]
+
+
+def sample_bands(folder: Path) -> int:
+    """Count the bands of the samples of a folder.
+
+    Parameters
+    ----------
+    folder
+        Folder that `terrafine dataset` wrote.
+
+    Returns
+    -------
+    int
+        Number of bands.
+
+    Raises
+    ------
+    DataError
+        Where there is no index.
+    """
+    _index(folder, None)
+    index = read_json(folder / "index.json", DataError, "the index of a folder of samples", _MOST_BYTES)
+    return len(index["bands"])
 
 
 def _index(folder: Path, bands: int | None) -> tuple[list[dict[str, str]], float]:

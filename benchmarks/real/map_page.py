@@ -1,0 +1,115 @@
+"""The generated sections on maps from real Sentinel-2: the page real_map and the table of the README."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.markdown import Section, result, table
+
+WHAT = {"pisa": "buildings", "montpellier": "impervious"}
+
+
+def _found(kind: str) -> dict[str, Any]:
+    record: dict[str, Any] = result("real_map").get(kind, {})
+    return record
+
+
+def _or_none(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _gain(row: dict[str, Any]) -> str:
+    if "gain" not in row:
+        return ""
+    low, high = row["gain_interval"]
+    return f"{row['gain']:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+def _rows(kind: str) -> str:
+    head = [
+        "city, labels",
+        "date",
+        "method",
+        "AUC",
+        "above −NDVI (95 %)",
+        "best MCC",
+        "MCC",
+        "F1",
+        "±1 cell",
+        "±2 cells",
+    ]
+    head += ["recall", "area bias"]
+    rows = []
+    for city, dates in _found(kind).items():
+        for date, record in dates.items():
+            for name, m in record["methods"].items():
+                if date == "both":
+                    rows.append([f"{city}, {WHAT[city]}", "both", name, _or_none(m["auc"]), *[""] * 8])
+                    continue
+                bias = "" if m["area_bias"] is None else f"{100 * m['area_bias']:+.0f} %"
+                rows.append(
+                    [
+                        f"{city}, {WHAT[city]}",
+                        date,
+                        name.replace("-NDVI", "−NDVI"),
+                        f"{m['auc']:.3f}",
+                        _gain(m),
+                        *(_or_none(m[key]) for key in ("mcc_best", "mcc_fixed", "f1_0", "f1_1", "f1_2", "recall")),
+                        bias,
+                    ]
+                )
+    return table(head, rows)
+
+
+def held_out() -> str:
+    """Every method on the ground held out inside each city."""
+    return _rows("held_out")
+
+
+def left_out() -> str:
+    """Every method on the city that it never saw."""
+    return _rows("left_out")
+
+
+def moved() -> str:
+    """Displacement of each image against its labels, as found."""
+    rows = [
+        [record["image"], f"{record['moved_m'][0]:+.1f} m", f"{record['moved_m'][1]:+.1f} m"]
+        for dates in _found("held_out").values()
+        for date, record in dates.items()
+        if date != "both"
+    ]
+    return table(["image", "east", "north"], rows)
+
+
+def reliability() -> str:
+    """Mean probability against the share of the labels, by bin, on held-out ground."""
+    rows = []
+    for city, dates in _found("held_out").items():
+        for date, record in dates.items():
+            for chance, share, cells in record.get("reliability", []):
+                rows.append([f"{city}, {WHAT[city]}", date, f"{chance:.2f}", f"{share:.2f}", f"{cells:,}"])
+    return table(["city, labels", "date", "mean probability", "share of the labels", "cells"], rows)
+
+
+def short() -> str:
+    """AUC of the simplest methods and of citymap, both ways of holding out."""
+    rows = []
+    for kind, how in (("held_out", "held-out third"), ("left_out", "city left out")):
+        for city, dates in _found(kind).items():
+            for date, record in dates.items():
+                if date == "both":
+                    continue
+                m = record["methods"]
+                cells = [_or_none(m.get(n, {}).get("auc")) for n in ("-NDVI", "per pixel", "citymap")]
+                rows.append([f"{city}, {WHAT[city]}, date {date}", how, *cells, _gain(m.get("citymap", {}))])
+    return table(["labels", "ground", "−NDVI", "per-pixel trees", "citymap", "citymap above −NDVI (95 %)"], rows)
+
+
+SECTIONS: dict[str, Section] = {
+    "real_map_held_out": held_out,
+    "real_map_left_out": left_out,
+    "real_map_moved": moved,
+    "real_map_reliability": reliability,
+    "real_map_short": short,
+}

@@ -1,0 +1,34 @@
+"""CityMap: impervious surface and buildings from Sentinel-2, trained on the sensor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from terrafine.nn.system import System
+from terrafine.nn.task import Training
+from terrafine.systems.citymap import loss
+from terrafine.systems.citymap.model import SCALE, adapt, describe, without
+from terrafine.systems.citymap.net import CityMap
+
+__all__ = ["SYSTEM"]
+
+
+def _build(network: Mapping[str, Any], scale: int = SCALE) -> nn.Module:
+    return CityMap(**network)
+
+
+SYSTEM = System(
+    name="citymap",
+    summary="impervious surface and buildings on a 1 m grid from Sentinel-2: an index prior corrected by a small U-Net",
+    scales=(SCALE,),
+    verb="map",
+    build=_build,
+    describe=describe,
+    adapt=adapt,
+    without=without,
+    training=Training("scenes", loss.forward, loss.losses, loss.predict, loss_table=loss.LOSS_TABLE),
+    network=CityMap,
+)

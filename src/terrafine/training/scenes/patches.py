@@ -1,0 +1,149 @@
+"""Patches of scenes and of simulated samples, with light, haze, scale and orientation varied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from terrafine.errors import DataError
+from terrafine.nn.dihedral import COUNT, transform
+from terrafine.nn.task import SceneBatch
+from terrafine.training.scenes.data import TRAIN, Place
+from terrafine.training.scenes.labels import QUARTER
+from terrafine.training.scenes.recipe import ScenePatches
+from terrafine.training.segmentation.data import Sample
+
+__all__ = ["SceneSampler", "disturbed"]
+
+F32 = NDArray[np.float32]
+_TRIES = 200  # windows drawn before a scene counts as without usable ground
+_LEAST_VALID, _LEAST_KNOWN = 0.95, 0.02
+_HAZE = (0.7, 0.85, 1.1, 0.4)  # how much haze adds to red, green, blue and near infrared
+
+
+@dataclass(frozen=True, slots=True)
+class SceneSampler:
+    """Sampler of batches; the same seed and step give the same batch.
+
+    Attributes
+    ----------
+    places
+        Dates of scenes; each is drawn as often as any other.
+    samples
+        Simulated samples, possibly none.
+    share
+        Share of patches drawn from the samples.
+    patches
+        Size and augmentation.
+    seed
+        Seed of everything random.
+    """
+
+    places: Sequence[Place]
+    samples: Sequence[Sample]
+    share: float
+    patches: ScenePatches
+    seed: int
+
+    def __call__(self, step: int) -> SceneBatch:
+        """The batch of that step."""
+        rng = np.random.default_rng([self.seed, step])
+        images, flags, labels = zip(*(self._one(rng) for _ in range(self.patches.batch)), strict=True)
+        image, infrared, label = torch.stack(images), torch.stack(flags), torch.stack(labels)
+        return SceneBatch(disturbed(image, infrared, self.patches, rng), infrared, label[:, :2], label[:, 2:])
+
+    def _one(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Image (4, y, x), presence of near infrared (1, 1, 1), and shares and certainties (4, 4·y, 4·x)."""
+        p = self.patches
+        side = 4 * max(4, round(p.size * float(np.exp(rng.uniform(-p.stretch, p.stretch))) / 4))
+        simulated = self.samples and rng.random() < self.share
+        image, label, infrared = self._sample(rng, side) if simulated else self._scene(rng, side)
+        found = [torch.from_numpy(np.ascontiguousarray(a))[None] for a in (image, label)]
+        if side != p.size:
+            found = [
+                functional.interpolate(a, size=(s, s), mode="bilinear", antialias=True)
+                for a, s in zip(found, (p.size, p.size * QUARTER), strict=True)
+            ]
+        turn = int(rng.integers(COUNT))
+        turned = [transform(a, turn)[0].contiguous() for a in found]
+        present = infrared and rng.random() >= p.no_infrared
+        return turned[0], torch.full((1, 1, 1), float(present)), turned[1]
+
+    def _scene(self, rng: np.random.Generator, side: int) -> tuple[F32, F32, bool]:
+        for _ in range(_TRIES):
+            place = self.places[int(rng.integers(len(self.places)))]
+            height, width = place.valid.shape
+            if min(height, width) <= side:
+                continue
+            y, x = int(rng.integers(height - side)), int(rng.integers(width - side))
+            at = np.s_[y : y + side, x : x + side]
+            fine = np.s_[:, QUARTER * y : QUARTER * (y + side), QUARTER * x : QUARTER * (x + side)]
+            known = place.targets.known[fine]
+            usable = (place.purpose[at] == TRAIN).all() and place.valid[at].mean() >= _LEAST_VALID
+            if usable and (known > 0).mean() >= _LEAST_KNOWN:
+                label = np.concatenate((place.targets.share[fine], known)).astype(np.float32) / np.float32(255)
+                return place.image[:, at[0], at[1]], label, True
+        raise DataError(
+            f"no window of {side} × {side} cells of training ground with labels was found in {_TRIES} draws; expected "
+            "a smaller [patches] size, smaller held-out and validation ground, or more labels"
+        )
+
+    def _sample(self, rng: np.random.Generator, side: int) -> tuple[F32, F32, bool]:
+        sample = self.samples[int(rng.integers(len(self.samples)))]
+        height, width = (n // 4 * 4 for n in sample.coarse.shape[-2:])
+        side = min(side, height, width)
+        y, x = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
+        image = sample.coarse[:, y : y + side, x : x + side] * np.float32(sample.unit)
+        label = sample.label[10 * y : 10 * (y + side), 10 * x : 10 * (x + side)]
+        ones, known = (_tenths((label == 1).astype(np.float32)), _tenths((label != 255).astype(np.float32)))
+        share = ones / np.maximum(known, 1e-6)
+        none = np.zeros_like(share)
+        bands = np.concatenate((image, np.zeros_like(image[:1]))) if len(image) == 3 else image
+        return bands, np.stack((share, none, (known > 0.6).astype(np.float32), none)), len(image) > 3
+
+
+def disturbed(image: Tensor, infrared: Tensor, patches: ScenePatches, rng: np.random.Generator) -> Tensor:
+    """Vary light, haze, contrast and noise of a batch, each band by itself and all together.
+
+    Parameters
+    ----------
+    image
+        Reflectance, (n, 4, y, x).
+    infrared
+        1 where near infrared is present, else 0, (n, 1, 1, 1).
+    patches
+        How much.
+    rng
+        Random numbers.
+
+    Returns
+    -------
+    Tensor
+        Reflectance, (n, 4, y, x); near infrared is 0 where it is not present.
+    """
+    n, bands = image.shape[:2]
+
+    def normal(spread: float, *shape: int) -> Tensor:
+        return torch.from_numpy(rng.normal(0, 1, shape).astype(np.float32)) * spread
+
+    gain = torch.exp(normal(patches.light, n, 1, 1, 1) + normal(patches.light * 2 / 3, n, bands, 1, 1))
+    power = torch.exp(normal(patches.gamma, n, bands, 1, 1))
+    veil = torch.from_numpy(rng.uniform(-patches.haze / 2, patches.haze, (n, 1, 1, 1)).astype(np.float32))
+    veil = veil * torch.tensor(_HAZE).view(1, bands, 1, 1) + normal(patches.haze / 6, n, bands, 1, 1)
+    out = 0.2 * (image.clamp_min(1e-3) / 0.2) ** power * gain + veil
+    out = (out + normal(patches.noise, *image.shape)).clamp_min(1e-3)
+    out[:, 3:] = out[:, 3:] * infrared
+    return out
+
+
+def _tenths(values: F32) -> F32:
+    """Means on cells of 2.5 of values on cells of 1; sides are multiples of 10."""
+    halves = np.repeat(np.repeat(values, 2, axis=0), 2, axis=1)
+    y, x = (n // 5 for n in halves.shape)
+    return np.asarray(halves.reshape(y, 5, x, 5).mean(axis=(1, 3), dtype=np.float32))

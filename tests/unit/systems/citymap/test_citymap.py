@@ -1,0 +1,107 @@
+"""CityMap: what its features ignore, what its tiles depend on, and how dates are combined."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from terrafine.errors import UsageError
+from terrafine.nn.model import Tiles
+from terrafine.nn.system import Options
+from terrafine.systems.citymap.features import BANDS, COUNT, ndvi, spectral_features
+from terrafine.systems.citymap.model import CityModel, adapt, combine_dates, describe
+from terrafine.systems.citymap.net import HALO, CityMap
+
+ONE = torch.ones(1, 1, 1, 1)
+
+
+def image(side: int = 48, seed: int = 0) -> torch.Tensor:
+    torch.manual_seed(seed)
+    return 0.05 + 0.3 * torch.rand(1, 4, side, side)
+
+
+def network(width: int = 4) -> CityMap:
+    torch.manual_seed(1)
+    net = CityMap(width).eval()
+    torch.nn.init.normal_(net.heads.weight, std=0.3)
+    return net
+
+
+def test_an_untrained_network_ranks_cells_as_vegetation_does() -> None:
+    x = image()
+    logit = CityMap(4).eval()(x)
+    assert logit.shape == (1, 2, 192, 192)
+    green = torch.nn.functional.interpolate(ndvi(x), scale_factor=4, mode="bicubic")
+    torch.testing.assert_close(logit[:, 0], 6 * (0.3 - green[:, 0]))
+
+
+def test_light_that_is_the_same_in_all_bands_changes_only_brightness_itself() -> None:
+    x = image()
+    plain, lit = (spectral_features(v, ONE) for v in (x, 1.3 * x))
+    assert plain.shape[1] == COUNT
+    changed = (plain - lit).abs().amax(dim=(0, 2, 3)) > 1e-4
+    assert changed.nonzero().flatten().tolist() == [2, 5]
+
+
+def test_without_infrared_nothing_depends_on_its_values() -> None:
+    x, other = image(), image()
+    other[:, 3] = 0.9
+    net = network()
+    none = torch.zeros(1, 1, 1, 1)
+    torch.testing.assert_close(net(x, none), net(other, none))
+    assert (net(x) - net(other)).abs().max() > 0.1
+
+
+def test_nothing_beyond_the_halo_changes_a_cell() -> None:
+    side = 2 * HALO + 8
+    x, net = image(side), network()
+    for at in (0, 3):
+        far = x.clone()
+        far[..., : 4 + at, :] += 0.5
+        rows = slice(4 * (4 + at + HALO), None)
+        torch.testing.assert_close(net(x)[..., rows, :], net(far)[..., rows, :], atol=2e-5, rtol=0)
+    near = x.clone()
+    near[..., :4, :] += 0.5
+    assert (net(x) - net(near))[..., 4 * 16 : 4 * 20, :].abs().max() > 1e-5
+
+
+def test_probabilities_are_calibrated_and_on_the_tenfold_grid() -> None:
+    net, x = network(), image()
+    spec = describe(net, {"width": 4}, 10)
+    tiles = Tiles(
+        {name: x[:, i].numpy() for i, name in enumerate(BANDS)},
+        np.ones((1, 48, 48), np.bool_),
+        np.full((1, 2, 48), 10.0),
+    )
+    plain = adapt(spec, net, Options())(tiles)
+    assert set(plain) == {"impervious", "building"} and plain["impervious"].shape == (1, 480, 480)
+    from dataclasses import replace
+
+    shifted = replace(spec, calibration={"impervious_scale": 1.0, "impervious_odds": 3.0})
+    odds = {
+        n: m["impervious"] / (1 - m["impervious"])
+        for n, m in (("a", plain), ("b", adapt(shifted, net, Options())(tiles)))
+    }
+    np.testing.assert_allclose(odds["b"], 3 * odds["a"], rtol=1e-3)
+    spread = adapt(spec, net, Options(outputs=("impervious", "building", "impervious_sigma")))(tiles)
+    assert spread["impervious_sigma"].max() > 0 and not np.allclose(spread["impervious"], plain["impervious"])
+
+
+def test_outputs_and_scales_that_it_has_not_are_refused() -> None:
+    spec = describe(None, {}, 10)
+    with pytest.raises(UsageError, match="makes no image"):
+        CityModel(spec, network(), Options(outputs=("red",)))
+    with pytest.raises(UsageError, match="×10"):
+        describe(None, {}, 4)
+
+
+def test_dates_are_combined_in_any_order_and_clouds_do_not_count() -> None:
+    torch.manual_seed(0)
+    a, b = torch.randn(2, 1, 2, 4, 4)
+    torch.testing.assert_close(combine_dates([a, b]), combine_dates([b, a]))
+    hidden = torch.zeros(1, 1, 4, 4)
+    hidden[..., :2] = 1
+    both = combine_dates([a, b], [torch.ones(1, 1, 4, 4), hidden])
+    torch.testing.assert_close(both[..., 2:], a[..., 2:])
+    torch.testing.assert_close(both[..., :2], (a + b)[..., :2] / 2)
