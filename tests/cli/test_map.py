@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import torch
 from click.testing import Result
 from tests.support.cli import Run
 from tests.support.rasters import write_raster
@@ -22,7 +23,7 @@ from terrafine.errors import UsageError
 from terrafine.nn.model import RESIDUAL, Tiles
 from terrafine.nn.weights import load, save
 from terrafine.raster.read.content_type import kind_of
-from terrafine.systems import ModelRef
+from terrafine.systems import ModelRef, find_system
 
 NAMES = ("red", "green", "blue", "nir")
 SIZE = {"blocks": 1, "features": 4, "growth": 2}

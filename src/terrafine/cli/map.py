@@ -41,8 +41,8 @@ def map_(sources: tuple[str, ...], destination: Path, **options: Any) -> None:
     """Write DST, a map of IMAGE: 0 other, 1 impervious, 2 impervious and a building, 255 unknown.
 
     IMAGE is Sentinel-2 with 10 m cells on a metric grid: reflectance × 10,000 with the offset removed (for other
-    numbers use --sensor), bands named red, green, blue, nir or B04, B03, B02, B08. Several files are read as one mosaic. DST is
-    on a 1 m grid, which is not a resolution of 1 m: its tags state the effective resolution. A QGIS style is written
-    beside it. After an interruption, the same command resumes the run.
+    numbers use --sensor), bands named red, green, blue, nir or B04, B03, B02, B08. Several files are read as one
+    mosaic. DST is on a 1 m grid, which is not a resolution of 1 m: its tags state the effective resolution. A QGIS
+    style is written beside it. After an interruption, the same command resumes the run.
     """
     map_impervious(sources, destination, **options)
