@@ -207,7 +207,7 @@ def test_a_dem_without_crs_needs_a_size_and_a_place(tmp_path: Path, run: Run) ->
     bare, out = write_dem(tmp_path / "bare.tif", crs=None), tmp_path / "r.tif"
     assert run("radar", bare, "-o", out, "--orbit", "ascending").exit_code == 5
     result = run("radar", bare, "-o", out, "--orbit", "ascending", "--pixel-size", 30)
-    assert (result.exit_code, "give --latitude, or --heading" in result.output) == (2, True)
+    assert (result.exit_code, "state --latitude, or --heading" in result.output) == (2, True)
     for place in (("--latitude", 45), ("--heading", 346)):
         result = run("radar", bare, "-o", out, "--orbit", "ascending", "--pixel-size", 30, *place)
         assert result.exit_code == 0, result.output

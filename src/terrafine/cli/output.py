@@ -122,7 +122,7 @@ def _split(words: tuple[str, ...], named: Path | None, made: str) -> tuple[tuple
         if last is None:
             raise click.UsageError(f"no input is named; -o {named} is the output")
         twice = f"the output is named twice, {last} and -o {named}; name one"
-        if Path(last) == named:
+        if len(words) > 1 and Path(last) == named:  # the only word is an input, also where it is to be overwritten
             raise click.UsageError(twice)
         if len(words) > 1 and _is_plain(last) and not Path(last).exists():
             raise click.UsageError(f"{last}: no such file. If it was meant as the output, {twice}")
