@@ -137,7 +137,10 @@ def _archive(d: Path) -> str:
 def _onto(d: Path, name: str, *, hard: bool = False) -> str:
     """An output that leads to the input."""
     source = base(d)
-    os.link(source, d / name) if hard else link(d / name, "a.tif")
+    if hard:
+        os.link(source, d / name)
+    else:
+        link(d / name, "a.tif")
     command("dem", source, d / name, "--scale", 2, "--model", "nearest")
     return "the input was overwritten"
 

@@ -13,7 +13,7 @@ import numpy as np
 from terrafine.datasets.impervious.fine_image import FineImage, Labels
 from terrafine.datasets.impervious.label_folder import LabelFolder
 from terrafine.datasets.impervious.options import SCALE, DatasetOptions
-from terrafine.errors import DataError, OutputError, SourceError, UsageError
+from terrafine.errors import DataError, OutputError, SourceError
 from terrafine.raster.metric_grid import metre_grid
 from terrafine.raster.read.labels import open_label_raster
 from terrafine.raster.read.rasterize import read_shapes
@@ -40,8 +40,6 @@ def require_files(out: Path, images: Sequence[Path], labels: Sequence[Path], opt
 
     Raises
     ------
-    UsageError
-        Where labels in rasters have no class that is impervious.
     SourceError
         For a file that is not there.
     OutputError
@@ -51,8 +49,6 @@ def require_files(out: Path, images: Sequence[Path], labels: Sequence[Path], opt
     for path in (*images, *labels, *others):
         if not path.as_posix().startswith("/vsi") and not path.exists():
             raise SourceError(f"{path}: there is no such file; expected an image, a raster or labels")
-    if not options.impervious and not all(map(_is_vector, labels)):
-        raise UsageError("impervious nothing; expected at least one class number, or colour as #RRGGBB")
     above = next(p for p in (out, *out.absolute().parents) if p.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise OutputError(f"{out}: cannot be made in {above}; expected a folder that is writable")

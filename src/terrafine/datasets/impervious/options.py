@@ -131,8 +131,6 @@ class DatasetOptions:
             if not 0 < width <= _WIDEST_M:
                 raise UsageError(f"road_widths {name} {width!r}: expected metres above 0 and up to {_WIDEST_M:g}")
         check_shares(self.shares or {})
-        if empty := [name for name, text in (self.hold_out or {}).items() if not text or not name]:
-            raise UsageError(f"hold_out {empty!r}: expected a split, and text that some paths of images hold")
 
 
 def check_shares(shares: Mapping[str, float]) -> None:
