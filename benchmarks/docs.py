@@ -12,6 +12,7 @@ import re
 import sys
 from pathlib import Path
 
+from benchmarks import right_or_refused
 from benchmarks.common import ROOT
 from benchmarks.dem import page as dem
 from benchmarks.jointseg import page as jointseg
@@ -25,6 +26,7 @@ from benchmarks.sat2dem import page as sat2dem
 MARK = re.compile(r"(<!-- numbers: (\w+) -->\n).*?(<!-- /numbers -->)", re.DOTALL)
 SECTIONS = {
     **reliability.SECTIONS,
+    **right_or_refused.SECTIONS,
     **dem.SECTIONS,
     **pimsr.SECTIONS,
     **jointseg.SECTIONS,
@@ -42,7 +44,8 @@ def rendered(text: str) -> str:
 def pages() -> list[Path]:
     """README, model cards and benchmark pages."""
     cards, benchmarks = (ROOT / "src/terrafine/systems").glob("*/README.md"), (ROOT / "docs/benchmarks").glob("*.md")
-    return [ROOT / "README.md", ROOT / "docs/reliability.md", *sorted(cards), *sorted(benchmarks)]
+    attacked = [ROOT / "docs" / name for name in ("reliability.md", "right-or-refused.md")]
+    return [ROOT / "README.md", *attacked, *sorted(cards), *sorted(benchmarks)]
 
 
 def main() -> int:
