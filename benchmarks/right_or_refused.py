@@ -1,8 +1,8 @@
 """Count what comes of every awkward input: `python -m benchmarks.right_or_refused [--as VERSION]`.
 
 Each input of `tests.support.attacks` is run in a folder of its own. Writes the counts of this version, or those of the
-package that PYTHONPATH leads to under the name VERSION, into `benchmarks/results/right_or_refused.json`, from which
-`python -m benchmarks.docs` renders docs/right-or-refused.md.
+package that PYTHONPATH leads to under the name VERSION, into `benchmarks/results/attacks/right_or_refused.json`, from
+which `python -m benchmarks.docs` renders docs/right-or-refused.md.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.common import ROOT
 
-RESULTS = ROOT / "benchmarks/results/right_or_refused.json"
+RESULTS = ROOT / "benchmarks/results/attacks/right_or_refused.json"
 NOW = "now"
 COLUMNS = ("as expected", "wrong", "refused in vain", "failed")
 
@@ -72,6 +72,7 @@ def main() -> int:
     name = sys.argv[2] if sys.argv[1:2] == ["--as"] and len(sys.argv) == 3 else NOW
     found = records()
     found[name] = counted()
+    RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return 0
 

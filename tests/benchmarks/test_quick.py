@@ -28,7 +28,7 @@ BENCHMARKS = {
     "jointseg.accuracy": ("jointseg", {"features", "public"}),
     "sat2dem.accuracy": ("sat2dem", set()),
 }
-ATTACKS = {"reliability", "right_or_refused"}  # they run at another size in tests and have no quick mode
+ATTACKS = {"reliability"}  # their families run at another size in tests/reliability and have no quick mode
 
 
 def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
