@@ -35,7 +35,7 @@ from terrafine.systems import find_weights
 from terrafine.systems.citymap.features import spectral_features
 from terrafine.systems.citymap.model import CityModel, combine_dates
 from terrafine.systems.citymap.net import CityMap
-from terrafine.training.scenes.data import HELD_OUT, TRAIN, Place, load_scenes, ndvi
+from terrafine.training.scenes.data import HELD_OUT, TRAIN, DatedScene, load_scenes, ndvi
 from terrafine.training.scenes.labels import QUARTER, SURE
 from terrafine.training.scenes.scores import area_under_curve
 from terrafine.training.start import find_recipe, read_task
@@ -53,13 +53,13 @@ CELLS = 60_000  # training cells of the boosted trees
 class Truth:
     """Known cells of one date: truth, block number, and where they lie in the 2.5 m grid."""
 
-    place: Place
+    place: DatedScene
     cells: Mask
     label: Mask
     block: NDArray[np.int64]
 
 
-def truth(place: Place, purpose: int | None) -> Truth:
+def truth(place: DatedScene, purpose: int | None) -> Truth:
     """The labelled 2.5 m cells of a purpose; None for the whole city."""
     head = HEAD[place.name]
     cells = place.targets.known[head] == SURE
@@ -93,7 +93,7 @@ def network_scores(weights: Path, image: F32) -> F32:
 class Trees:
     """Boosted trees on the features of single cells, one classifier for each head."""
 
-    def __init__(self, places: Sequence[Place], context: bool, seed: int = 0) -> None:
+    def __init__(self, places: Sequence[DatedScene], context: bool, seed: int = 0) -> None:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         rng = np.random.default_rng(seed)
@@ -212,7 +212,7 @@ def reliability(logit: F32, of: Truth) -> list[list[float]]:
 
 
 def city_record(
-    places: Sequence[Place], everything: Mapping[str, Any], purpose: int | None, city: str, head: int
+    places: Sequence[DatedScene], everything: Mapping[str, Any], purpose: int | None, city: str, head: int
 ) -> dict[str, Any]:
     """Every date of one city, and both dates together."""
     out: dict[str, Any] = {}
@@ -242,7 +242,7 @@ def city_record(
     return out
 
 
-def _both(dates: Sequence[Place], maps: Sequence[F32], purpose: int | None) -> float:
+def _both(dates: Sequence[DatedScene], maps: Sequence[F32], purpose: int | None) -> float:
     """AUC of the mean log odds of two dates, the second moved onto the first."""
     first, second = dates[0].moved, dates[1].moved
     shift = ((first.down - second.down) * QUARTER, (first.right - second.right) * QUARTER)

@@ -12,7 +12,15 @@ import terrafine
 from terrafine.cli import main
 
 RECIPES = sorted((ROOT / "src" / "terrafine" / "systems").glob("*/recipes/*.toml"))
-OWN = {*recipes.OF_NETWORK, "choices", "phases", "held_out", "files", "pairs"}  # keys are names, or the system's own
+OWN = {
+    *recipes.OF_NETWORK,
+    "choices",
+    "phases",
+    "held_out",
+    "files",
+    "pairs",
+    "scenes",
+}  # keys are names, or the system's own
 
 
 @pytest.fixture(scope="module")

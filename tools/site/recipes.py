@@ -15,12 +15,14 @@ from typing import Any
 from terrafine.training.dem.recipe import DemRecipe
 from terrafine.training.height.recipe import ImageRecipe
 from terrafine.training.recipe import Recipe
+from terrafine.training.scenes.recipe import SceneRecipe
 from terrafine.training.segmentation.recipe import SampleRecipe
 
 TASKS: dict[str, type[Recipe]] = {
     "Elevation": DemRecipe,
     "Height from an image": ImageRecipe,
     "Impervious surface": SampleRecipe,
+    "Impervious surface from scenes with partial labels": SceneRecipe,
 }
 OF_NETWORK = ("network", "adversary", "loss")  # tables whose keys are the system's own
 HEAD = """# Recipes

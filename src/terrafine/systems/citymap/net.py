@@ -42,7 +42,7 @@ class CityMap(nn.Module):
     trust
         Factor of the correction outside training; below 1 it leans on the prior, which transfers better.
     infrared
-        Whether the input has near infrared; without it the network tells what it can from red, green and blue.
+        Whether the input has near infrared; without it the network uses red, green and blue alone.
     """
 
     def __init__(

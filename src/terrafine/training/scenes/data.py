@@ -25,7 +25,7 @@ __all__ = [
     "HELD_OUT",
     "TRAIN",
     "VALIDATE",
-    "Place",
+    "DatedScene",
     "ground",
     "load_scene",
     "load_scenes",
@@ -44,7 +44,7 @@ _CELL_M = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DatedScene:
     """One date of a scene.
 
     Attributes
@@ -106,7 +106,7 @@ def ground(shape: tuple[int, int], scene: Scene, margin: int) -> U8:
     return out
 
 
-def load_scenes(root: Path, data: SceneData) -> list[Place]:
+def load_scenes(root: Path, data: SceneData) -> list[DatedScene]:
     """Read every date of every scene in use.
 
     Parameters
@@ -118,7 +118,7 @@ def load_scenes(root: Path, data: SceneData) -> list[Place]:
 
     Returns
     -------
-    list[Place]
+    list[DatedScene]
         The dates, in the order of the recipe.
 
     Raises
@@ -131,7 +131,7 @@ def load_scenes(root: Path, data: SceneData) -> list[Place]:
     return [place for name, scene in data.used.items() for place in load_scene(root, name, scene, data)]
 
 
-def load_scene(root: Path, name: str, scene: Scene, data: SceneData) -> list[Place]:
+def load_scene(root: Path, name: str, scene: Scene, data: SceneData) -> list[DatedScene]:
     """Read every date of one scene.
 
     Parameters
@@ -145,7 +145,7 @@ def load_scene(root: Path, name: str, scene: Scene, data: SceneData) -> list[Pla
 
     Returns
     -------
-    list[Place]
+    list[DatedScene]
         The dates.
 
     Raises
@@ -165,7 +165,7 @@ def load_scene(root: Path, name: str, scene: Scene, data: SceneData) -> list[Pla
         shares = _shares(root, scene, geobox, (moves[i].right, moves[i].down))
         found = targets(scene, shares, image, valid, greenest[i])
         purpose = ground(valid.shape, scene, round(data.margin_m / _CELL_M))
-        places.append(Place(name, path, image, valid, found, purpose, moves[i]))
+        places.append(DatedScene(name, path, image, valid, found, purpose, moves[i]))
     return places
 
 

@@ -100,14 +100,14 @@ def targets(
     Targets
         The targets of this date.
     """
-    (sealed, known), (built, built_known) = shares
+    (impervious, known), (built, built_known) = shares
     seen = np.kron(valid, np.ones((QUARTER, QUARTER), np.bool_))
     sure = known >= _KNOWN
     if scene.impervious and not scene.pervious:  # only the class itself is labelled, and edges of it tell nothing
-        sure = known * sealed >= 0.5
-    share = np.where(sure, sealed, 0)
+        sure = known * impervious >= 0.5
+    share = np.where(sure, impervious, 0)
     level = np.where(sure, SURE, 0).astype(np.uint8)
-    empty = (built * built_known < 0.05) & (sealed * known < 0.05) & ~sure
+    empty = (built * built_known < 0.05) & (impervious * known < 0.05) & ~sure
     if scene.green < 1:
         water = (greenest < _WATER[0]) & (reflectance[3] < _WATER[1])
         level[empty & _fine((greenest > scene.green) | water)] = _WEAK

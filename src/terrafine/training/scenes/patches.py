@@ -14,7 +14,7 @@ from torch.nn import functional
 from terrafine.errors import DataError
 from terrafine.nn.dihedral import COUNT, transform
 from terrafine.nn.task import SceneBatch
-from terrafine.training.scenes.data import TRAIN, Place
+from terrafine.training.scenes.data import TRAIN, DatedScene
 from terrafine.training.scenes.labels import QUARTER
 from terrafine.training.scenes.recipe import ScenePatches
 from terrafine.training.segmentation.data import Sample
@@ -45,7 +45,7 @@ class SceneSampler:
         Seed of everything random.
     """
 
-    places: Sequence[Place]
+    places: Sequence[DatedScene]
     samples: Sequence[Sample]
     share: float
     patches: ScenePatches

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from terrafine.errors import DataError
 from terrafine.nn.task import SceneBatch
-from terrafine.training.scenes.data import BANDS, TRAIN, VALIDATE, Place, load_scenes, scene_files
+from terrafine.training.scenes.data import BANDS, TRAIN, VALIDATE, DatedScene, load_scenes, scene_files
 from terrafine.training.scenes.labels import QUARTER, SURE
 from terrafine.training.scenes.patches import SceneSampler
 from terrafine.training.scenes.recipe import SceneRecipe
@@ -161,10 +161,10 @@ class SceneTask(Task[SceneRecipe]):
                     areas[head].append(area_under_curve(_array(score), _array(share) > 0.5))
                     losses.append(float(functional.binary_cross_entropy_with_logits(score, share)))
         means = {head: _mean([a for a in found if np.isfinite(a)]) for head, found in areas.items()}
-        told = {head: mean for head, mean in means.items() if np.isfinite(mean)}
+        known = {head: mean for head, mean in means.items() if np.isfinite(mean)}
         return {
-            "auc": _mean(list(told.values())),
-            **{f"auc_{head}": mean for head, mean in told.items()},
+            "auc": _mean(list(known.values())),
+            **{f"auc_{head}": mean for head, mean in known.items()},
             "loss": _mean(losses),
         }
 
@@ -207,7 +207,7 @@ class SceneTask(Task[SceneRecipe]):
 TASK = SceneTask
 
 
-def _check(place: Place) -> SceneBatch | None:
+def _check(place: DatedScene) -> SceneBatch | None:
     """The validation ground of a date as one batch; None where it has none."""
     rows, cols = np.nonzero(place.purpose == VALIDATE)
     if not rows.size:
