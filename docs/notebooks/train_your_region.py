@@ -68,7 +68,7 @@ batch = 2
 [loss]
 rmse = 0.7
 mae = 0.3
-edge = 4.0
+edge = 4
 sigma = 0.1
 
 [optim]
