@@ -64,7 +64,7 @@ class Server:
     def _do(self, what: str, **values: Any) -> Any:
         body = json.dumps({"what": what, **values}).encode()
         request = urllib.request.Request(f"{self.url}/control", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=300) as answer:
             return json.load(answer)
 
 

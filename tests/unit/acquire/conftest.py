@@ -1,4 +1,4 @@
-"""A STAC API on loopback with real Sentinel-2 crops of two dates, and options that do not wait."""
+"""A STAC API on loopback with real Sentinel-2 crops of two dates."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 from tests.support.scenes import TRUTH
 from tests.support.stac_server import Server, serve
-
-from terrafine.acquire.options import FetchOptions
 
 pytest.importorskip("stac_fastapi.api")
 
@@ -27,11 +25,6 @@ def server(running: Server) -> Server:
         pytest.skip("the Sentinel-2 scenes are not there: set TERRAFINE_DATA")
     running.clear()
     return running
-
-
-@pytest.fixture
-def quick() -> FetchOptions:
-    return FetchOptions(timeout_s=20, attempts=3, backoff_s=0.0)
 
 
 @pytest.fixture

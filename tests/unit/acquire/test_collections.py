@@ -19,7 +19,7 @@ from terrafine.raster.read.guides import open_guides
 from terrafine.raster.read.source import open_source
 
 AOI = (10.381, 43.7222, 10.396, 43.731)
-SOON: dict[str, Any] = {"timeout_s": 20.0, "attempts": 3, "backoff_s": 0.0}
+SOON: dict[str, Any] = {"timeout_s": 120.0, "attempts": 3, "backoff_s": 0.0}
 MORE = """
 [collections.copernicus-dem]
 id = "cop-dem-glo-30"

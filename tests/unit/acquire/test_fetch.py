@@ -18,7 +18,7 @@ from terrafine.raster.read.reflectance import open_image
 
 AOI = (10.381, 43.7222, 10.396, 43.731)
 BOX = (slice(58, 159), slice(28, 152))  # rows and columns of the crop that the area's grid covers
-SOON: dict[str, Any] = {"timeout_s": 20.0, "attempts": 3, "backoff_s": 0.0}
+SOON: dict[str, Any] = {"timeout_s": 120.0, "attempts": 3, "backoff_s": 0.0}
 CLOUD = (slice(60, 100), slice(30, 90))
 MODERN = {"s2:processing_baseline": "05.09"}
 OLD = {"s2:processing_baseline": "02.04"}
