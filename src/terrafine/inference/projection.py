@@ -16,7 +16,7 @@ __all__ = ["LONG_TILES", "Projection", "project"]
 LONG_TILES = 256
 """Tiles from which a run is projected: two batches more are less than a hundredth of it for most models."""
 
-_WRITTEN = 20e6  # output cells that are assembled, compressed and verified in a second; measured on one core
+_WRITTEN = 20e6  # output cells that are assembled, compressed and verified in a second; assumed, not measured
 _GB = 1e9
 
 
