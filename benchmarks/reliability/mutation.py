@@ -125,7 +125,7 @@ def _functions() -> dict[Place, list[FunctionType]]:
 def _learnt(session: pytest.Session, plugin: Plugin) -> tuple[dict[Place, list[str]], dict[str, float]]:
     """The tests that enter each function of a mutant, and seconds of each test, from a process that runs all once."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "learnt.json"
+        file = Path(folder) / "learned.json"
         process = os.fork()
         if not process:
             _silence(1)

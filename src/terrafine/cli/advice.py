@@ -30,6 +30,7 @@ FLAGS = {
     "files": "--guide",
     "guidance": "--guide",
     "heading": "--heading",
+    "hold_out": "--hold-out",
     "hydrology": "--hydrology",
     "hydrology_memory": "--hydrology-memory",
     "incidence": "--incidence",

@@ -44,6 +44,7 @@ INSTEAD = {
     "files": "a file of one band (`gdal_translate -b N`)",
     "guidance": "guides",
     "heading": "the track's heading",
+    "hold_out": "a share that is held out",
     "hydrology": "an evaluation without hydrology",
     "hydrology_memory": "more memory for hydrology",
     "incidence": "the angle of incidence",

@@ -132,7 +132,7 @@ def _refuse_flattened(source: Source) -> None:
         raise BandError(
             f"{source.paths[0]}: radiometrically terrain-corrected backscatter (RTC): the brightness of slopes, which "
             "guides a DEM, was divided out with a coarse DEM, and its errors are left instead. Expected backscatter "
-            "that keeps it: geocoded sigma nought (GRD, terrain-corrected in geometry alone)"
+            "that keeps it: geocoded sigma0 (GRD, terrain-corrected in geometry alone)"
         )
 
 
