@@ -509,3 +509,9 @@ def test_an_image_without_near_infrared_is_mapped_with_a_warning(
     assert done.exit_code == 0 and "no near infrared" in done.output
     two = run("map", files / "wide_rgb.tif", tmp_path / "p.tif", "--model", city, "--band", "red=9")
     assert two.exit_code != 0 and not (tmp_path / "p.tif").exists()
+
+
+def test_an_image_smaller_than_the_halo_is_mapped(run: Run, files: Path, city: Path, tmp_path: Path) -> None:
+    done = run("map", files / "nir.tif", tmp_path / "o.tif", "--model", city, "--threads", 1)
+    assert done.exit_code == 0, done.output
+    assert opened(tmp_path / "o.tif")[0].shape == (1, 200, 280)

@@ -31,6 +31,7 @@ MAX_BRIGHT = 0.3
 """Default of the largest share of an image that may look like cloud or snow."""
 _CELL_M, _CELLS_M = 10.0, (9.0, 11.0)
 _INFRARED = "nir"
+_LEAST_CELLS = 16  # along an image; smaller ones are mostly filled surroundings
 _SHARD_PIXELS = 500_000  # some ten seconds of work on one core
 _WITH_OVERVIEWS = 1.4
 _TAGGED_TILES = 4096  # tiles whose consistency is stated one by one in a tag
@@ -271,10 +272,11 @@ def open_scene(
         image.require_valid()
         stored_crs(image.paths[0], image.geobox)
         image.require_cells(_CELL_M, *_CELLS_M, ref.name)
-        if min(image.shape) < max(1, ref.spec.halo):
+        least = min(max(1, ref.spec.halo), _LEAST_CELLS)
+        if min(image.shape) < least:
             raise GridError(
-                f"{image.paths[0]}: {image.shape[0]} × {image.shape[1]} cells; {ref.name} reads {ref.spec.halo} cells "
-                f"around each, so expected at least {ref.spec.halo} × {ref.spec.halo}. Use a larger part of the scene"
+                f"{image.paths[0]}: {image.shape[0]} × {image.shape[1]} cells, of which {ref.name} could not see the "
+                f"surroundings; expected at least {least} × {least}. Take a larger piece of the scene"
             )
         require_clear(image, max_bright, read.sensor)
         wide = int(ref.spec.network.get("second", {}).get("features", 24))
