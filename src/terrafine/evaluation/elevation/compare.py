@@ -115,7 +115,7 @@ def compare(
         hidden = [(str(m), stack.enter_context(open_labels(m, assume_crs))) for m in masks]
         strata = None if classes is None else (str(classes), stack.enter_context(open_labels(classes, assume_crs)))
         notes = _datum_notes({**{named[n]: s for n, s in opened.items()}, reference: truth})
-        notes += units + _relief_notes(named, chosen.coregister)
+        notes += units
         multiples = {n: stated_multiples(s.tags.get("SIGMA_COVERS", ""), str(named[n])) for n, s in opened.items()}
         groups = [
             Group(
@@ -136,6 +136,9 @@ def compare(
             _overlap_or_raise(group, named, reference)
         _stream(groups, progress)
         _cells_or_raise(groups)
+        notes += _relief_notes(
+            named, {s.name for g in groups for s in g.surfaces if s.shift is not None and s.shift.up}
+        )
         inputs = Inputs(named, reference, truth, coarse, low, masks, classes, class_names)
         found = results(groups, inputs, chosen, notes)
         if figures is not None:
@@ -146,10 +149,11 @@ def compare(
     return found
 
 
-def _relief_notes(named: Mapping[str, PathLike], coregister: bool) -> list[str]:
-    level = "the co-registration fitted it to the reference" if coregister else "the bias contains it"
+def _relief_notes(named: Mapping[str, PathLike], fitted: set[str]) -> list[str]:
+    """What became of the level of each candidate that holds relief."""
+    level = {True: "the co-registration fitted it to the reference", False: "the bias contains it"}
     return [
-        f"{name} holds relief, metres above a level that the file does not state; {level}."
+        f"{name} holds relief, metres above a level that the file does not state; {level[name in fitted]}."
         for name, path in named.items()
         if holds_relief(path)
     ]

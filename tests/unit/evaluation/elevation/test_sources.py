@@ -12,6 +12,7 @@ from tests.support.rasters import write_surface
 from tests.support.surfaces import block_means, terrain
 
 from terrafine.errors import DatumError, GridError, UsageError
+from terrafine.evaluation.elevation import group
 from terrafine.evaluation.elevation.compare import compare
 
 SIDE, FOOT, US_FOOT = 96, 0.3048, 1200 / 3937
@@ -107,7 +108,9 @@ def test_a_datum_given_for_silent_files_may_not_contradict_one_that_a_file_state
     assert plain(silent, stated, vertical_datum="EGM96")["notes"] == []
 
 
-def test_relief_of_an_image_is_compared_and_its_level_is_explained(tmp_path: Path, truth: np.ndarray) -> None:
+def test_relief_of_an_image_is_compared_and_its_level_is_explained(
+    tmp_path: Path, truth: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bands = ("relief", "relief_sigma")
     layers = np.stack((truth - 437.0, np.full_like(truth, 2.0)))
     relief = write_surface(tmp_path / "relief.tif", layers, bands=bands)
@@ -120,6 +123,9 @@ def test_relief_of_an_image_is_compared_and_its_level_is_explained(tmp_path: Pat
     assert moved["candidates"][0]["elevation"]["bias"] == pytest.approx(0, abs=0.1)
     assert moved["candidates"][0]["uncertainty"]["coverage_68"] == pytest.approx(0.68, abs=0.03)
     assert any("the co-registration fitted it" in note for note in moved["notes"])
+    monkeypatch.setattr(group, "estimate_shift", lambda *_, **__: None)
+    kept = plain(relief, reference, coregister=True)
+    assert any("not state; the bias contains it" in note for note in kept["notes"])
 
 
 def test_every_source_is_closed_at_the_end_and_after_an_error(
