@@ -21,6 +21,7 @@ FLAGS = {
     "coarse": "--coarse",
     "consistency": "--consistency",
     "coregister": "--coregistration",
+    "creation_options": "--creation-option",
     "dask": "--dask",
     "data_root": "--data",
     "device": "--device",

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from terrafine.cli.output import FLAGS
+
 __all__ = ["height", "pairs"]
 
 _HOLD_OUT = click.option(
@@ -14,7 +16,7 @@ _HOLD_OUT = click.option(
 )
 _STEPS = click.option("--steps", type=int, default=1000, show_default=True, metavar="N", help="Of the training.")
 _NAME = click.option("--name", metavar="NAME", help="Name of the weights.  [default: that of the folder]")
-_OUT = click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A new folder.")
+_OUT = click.option(*FLAGS, "out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A new folder.")
 _QUIET = click.option("--quiet", is_flag=True, help="Print nothing.")
 
 

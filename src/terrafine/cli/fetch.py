@@ -74,7 +74,7 @@ def fetch(collection: str, out: Path, quiet: bool, **options: Any) -> None:
 
     This is the only command that opens network connections. The same command resumes a run that was cut off.
     """
-    from terrafine.inference.progress import Bar
+    from terrafine.inference.progress import reporter
     from terrafine.workflows.fetch import fetch as run
     from terrafine.workflows.options import parse_size
 
@@ -84,7 +84,7 @@ def fetch(collection: str, out: Path, quiet: bool, **options: Any) -> None:
     if "bands" in given:
         given["bands"] = tuple(part.strip() for part in given["bands"].split(",") if part.strip())
     if not quiet:
-        given |= {"progress": Bar(disable=None), "announce": lambda p: click.echo(p.sentence(), err=True)}
+        given |= {"progress": reporter(), "announce": lambda p: click.echo(p.sentence(), err=True)}
     for done in run(collection, out, **given):
         if not quiet:
             say(f"{done.path}: {done.scenes} scenes; {done.lineage.name} states what it was made from")

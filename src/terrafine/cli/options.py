@@ -14,12 +14,13 @@ from terrafine.cli.advice import as_options
 from terrafine.cli.defaults import option_of
 from terrafine.cli.messages import note, say
 from terrafine.cli.parameter_types import BAND, BYTES, DEVICE, human_bytes
+from terrafine.errors import UsageError
 from terrafine.workflows.options import RunOptions
 
 if TYPE_CHECKING:
     from terrafine.inference.engine import RunReport
 
-__all__ = ["READING", "optical", "print_summary", "reading", "running"]
+__all__ = ["READING", "creation_option", "optical", "print_summary", "reading", "running"]
 
 Command = Callable[..., Any]
 READING = (
@@ -33,6 +34,18 @@ READING = (
     click.option("--allow-remote", is_flag=True, help="Also read remote sources that a local file names."),
 )
 """Options of every verb that reads rasters: what these may name in turn."""
+
+creation_option = click.option(
+    "-co",
+    "--creation-option",
+    "creation_options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=lambda _, __, given: _creation_options(given),
+    help="COMPRESS=ZSTD, DEFLATE, LZW or NONE; LEVEL=1 to 22 (DEFLATE: 9); OVERVIEWS=AUTO or NONE; STATISTICS=YES or "
+    "NO; may be repeated.",
+)
+"""Option of every verb that writes GeoTIFFs."""
 
 _RUNNING = (
     option_of(
@@ -60,6 +73,7 @@ _RUNNING = (
         "--nodata", type=float, metavar="VALUE", help="Value of cells without data if the file does not state it."
     ),
     *READING,
+    creation_option,
     click.option("--restart", is_flag=True, help="Start from scratch instead of resuming an unfinished run."),
     click.option(
         "--tile",
@@ -111,6 +125,24 @@ def reading(verb: Command) -> Command:
         The command with the options.
     """
     return _with(READING, verb)
+
+
+def _creation_options(given: tuple[str, ...]) -> dict[str, str] | None:
+    """`COMPRESS=LZW` and the like by name; an error of usage for what is no pair, stated twice or not allowed."""
+    from terrafine.raster.write.creation import layout_of
+
+    pairs = [text.partition("=") for text in given]
+    if wrong := [text for text, (name, _, value) in zip(given, pairs, strict=True) if not (name and value)]:
+        raise click.BadParameter(f"{wrong[0]!r}: expected KEY=VALUE, for example COMPRESS=DEFLATE")
+    names = [name.strip().upper() for name, _, _ in pairs]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise click.BadParameter(f"{twice} is stated twice")
+    found = dict(zip(names, (value for _, _, value in pairs), strict=True))
+    try:
+        layout_of(found)
+    except UsageError as e:
+        raise click.BadParameter(str(e)) from None
+    return found or None
 
 
 def optical(sensors: tuple[str, ...]) -> Callable[[Command], Command]:

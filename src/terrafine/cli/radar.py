@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from terrafine.cli.messages import note, say
-from terrafine.cli.options import reading
+from terrafine.cli.options import creation_option, reading
 from terrafine.cli.output import inputs_and_output
 from terrafine.cli.parameter_types import BAND, human_bytes
 
@@ -53,6 +53,7 @@ __all__ = ["radar"]
 )
 @click.option("--pixel-size", type=float, metavar="M", help="Cell size in metres if the file has no CRS.")
 @reading
+@creation_option
 @click.option("--quiet", is_flag=True, help="Print no summary.")
 def radar(
     sources: tuple[str, ...],
@@ -68,6 +69,7 @@ def radar(
     pixel_size: float | None,
     allow_folders: tuple[str, ...],
     allow_remote: bool,
+    creation_options: dict[str, str] | None,
     quiet: bool,
 ) -> None:
     """Write OUT.tif: local incidence (degrees), layover and shadow (0 or 1) and simulated backscatter (dB) of DEM.
@@ -90,6 +92,7 @@ def radar(
         pixel_size_m=pixel_size,
         allow_folders=allow_folders,
         allow_remote=allow_remote,
+        creation_options=creation_options,
     )
     for remark in report.notes:
         note(f"warning: {remark}")

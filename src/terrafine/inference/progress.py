@@ -1,11 +1,14 @@
-"""Progress reports of a run: a protocol, a no-op as the default, and a bar for the command line."""
+"""Progress reports of a run: a protocol, a no-op as the default, a bar, and lines where there is no terminal."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any, Protocol
 
-__all__ = ["Bar", "Progress", "NoProgress"]
+__all__ = ["Bar", "Lines", "NoProgress", "Progress", "in_notebook", "progress_bar", "reporter"]
+
+STEP = 10
+"""Per cent between two lines of progress."""
 
 
 class Progress(Protocol):
@@ -101,9 +104,7 @@ class Bar:
         what, pixels, done
             As in `Progress.start`.
         """
-        from tqdm import tqdm
-
-        self._bar = tqdm(
+        self._bar = progress_bar(
             total=pixels,
             initial=done,
             desc=what,
@@ -128,3 +129,86 @@ class Bar:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+class Lines:
+    """Progress as lines on standard error, one for each 10 % that is reached: for logs and pipes."""
+
+    def __init__(self) -> None:
+        self._what, self._total, self._done, self._printed = "", 1, 0, 0
+
+    def start(self, what: str, pixels: int, done: int) -> None:
+        """Begin a stage; what an earlier run finished is not printed again.
+
+        Parameters
+        ----------
+        what, pixels, done
+            As in `Progress.start`.
+        """
+        self._what, self._total, self._done = what, max(pixels, 1), done
+        self._printed = self._percent()
+
+    def advance(self, pixels: int) -> None:
+        """Print a line where a further 10 % are reached.
+
+        Parameters
+        ----------
+        pixels
+            Number of pixels.
+        """
+        self._done += pixels
+        percent = self._percent()
+        if percent > self._printed:
+            self._printed = percent
+            print_line(f"{self._what}: {percent} %")
+
+    def stop(self) -> None:
+        """Do nothing: the last line states how far it came."""
+
+    def _percent(self) -> int:
+        return min(self._done * 100 // self._total // STEP * STEP, 100)
+
+
+def print_line(text: str) -> None:
+    """Write one line to standard error at once.
+
+    Parameters
+    ----------
+    text
+        The line.
+    """
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def in_notebook() -> bool:
+    """Return whether this is the kernel of a notebook, where a bar of widgets can be shown."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+def progress_bar(**options: Any) -> Any:
+    """Return a tqdm bar: of widgets in a notebook with ipywidgets, else of text.
+
+    Parameters
+    ----------
+    **options
+        Options of tqdm.
+
+    Returns
+    -------
+    tqdm
+        The bar.
+    """
+    if in_notebook():
+        from tqdm.auto import tqdm as notebook_tqdm
+
+        return notebook_tqdm(**{**options, "disable": False})
+    from tqdm import tqdm
+
+    return tqdm(**options)
+
+
+def reporter() -> Bar | Lines:
+    """Return a bar on a terminal or in a notebook, else lines."""
+    return Bar(disable=None) if sys.stderr.isatty() or in_notebook() else Lines()

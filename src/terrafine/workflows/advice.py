@@ -35,6 +35,7 @@ INSTEAD = {
     "coarse": "the image that they were made from",
     "consistency": "the output as the model gives it",
     "coregister": "surfaces that are already aligned",
+    "creation_options": "creation options",
     "dask": "a local run",
     "data_root": "the folder of the data",
     "device": "another device",

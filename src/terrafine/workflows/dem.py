@@ -122,6 +122,7 @@ def sharpen_dem(
         _only_for_files(destination=destination, preview=preview, dask=running.dask, guidance=guidance)
         _only_for_files(target_crs=grid.crs, target_resolution=grid.resolution, bands=reading.bands)
         _only_for_files(nodata=reading.nodata, assume_crs=reading.assume_crs)
+        _only_for_files(creation_options=running.creation_options)
         _only_for_files(vertical_datum=reading.vertical_datum, elevation_unit=reading.elevation_unit)
         return _sharpen_array(source, reading.pixel_size_m, asked)
     if isinstance(reading.pixel_size_m, np.ndarray):
@@ -135,7 +136,7 @@ def sharpen_dem(
         paths = [source] if isinstance(source, (str, os.PathLike)) else list(source)
         return files([os.fspath(p) for p in paths], Path(destination), reading=reading)
     if hasattr(source, "dims") and hasattr(source, "coords"):
-        _only_for_files(destination=destination, bands=reading.bands)
+        _only_for_files(destination=destination, bands=reading.bands, creation_options=running.creation_options)
         return _sharpen_xarray(source, files, reading, uncertainty)
     raise UsageError(f"a DEM cannot be a {type(source).__name__}; expected a path, a DataArray or a numpy array")
 
@@ -277,7 +278,7 @@ def _run_files(
         ref.spec,
         source,
         partial(load_model, ref),
-        partial(publish, source, tags | dict(source.lineage), ref.spec, grid, destination),
+        partial(publish, source, tags | dict(source.lineage), ref.spec, grid, destination, layout=run.layout),
         outputs=ref.spec.outputs,
         request=request_of(ref, identity, target=dataclasses.asdict(grid), product=kind.product.identity()),
         restart=run.restart,

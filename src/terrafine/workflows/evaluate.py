@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from terrafine.errors import OutputError, UsageError
 from terrafine.workflows.advice import advice_for, arguments_of, names_own_arguments
+from terrafine.workflows.evaluation import Evaluation
 from terrafine.workflows.fields import EvaluateFields, merge_options
 from terrafine.workflows.options import ReadOptions, parse_size
 from terrafine.workflows.step_bar import step_progress
@@ -30,36 +31,6 @@ _BANDS = {
     "classes": ("class",),
     "image": ("red", "green", "blue", "nir"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """Result of `evaluate`.
-
-    Attributes
-    ----------
-    kind
-        What the candidates hold: elevation, classes or image.
-    results
-        The content of results.json.
-    files
-        The files that were written.
-    """
-
-    kind: str
-    results: Mapping[str, Any]
-    files: tuple[Path, ...] = ()
-
-    @property
-    def sentence(self) -> str:
-        """The verdict in one sentence."""
-        return str(self.results["verdict"]["sentence"])
-
-    def raise_unless_passed(self) -> None:
-        """Raise GateError naming every gate that was not passed."""
-        from terrafine.evaluation.gate import raise_unless_passed
-
-        raise_unless_passed(self.results.get("gates", []))
 
 
 @names_own_arguments(EvaluateFields)
@@ -172,7 +143,7 @@ def evaluate(
         if gates:
             results["gates"] = check(results, gates)
         written = [] if write is None else write(results, drawn[0] if drawn else None)
-    return Evaluation(held, results, tuple(written))
+    return Evaluation(held, results, tuple(written), drawn[0] if drawn else None)
 
 
 def _named(candidates: Candidates) -> dict[str, PathLike]:

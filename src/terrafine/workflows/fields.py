@@ -31,6 +31,7 @@ __all__ = [
     "RadarFields",
     "ReadFields",
     "RunFields",
+    "WriteFields",
     "merge_options",
     "on_device",
 ]
@@ -49,7 +50,13 @@ class ReadFields(TypedDict, total=False):
     allow_folders: Sequence[str | os.PathLike[str]]
 
 
-class RunFields(TypedDict, total=False):
+class WriteFields(TypedDict, total=False):
+    """Fields of `RunOptions` that every verb takes which writes GeoTIFFs."""
+
+    creation_options: Mapping[str, str] | None
+
+
+class RunFields(WriteFields, total=False):
     """Fields of `RunOptions` that every verb takes which runs a model."""
 
     device: str
@@ -75,7 +82,7 @@ class HeightFields(ImageFields, total=False):
     vertical_datum: str | None
 
 
-class RadarFields(ReadFields, total=False):
+class RadarFields(ReadFields, WriteFields, total=False):
     """Keywords of `map_radar`."""
 
     elevation_unit: str | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -150,7 +150,7 @@ def estimate_height(
             ref.spec,
             image,
             partial(load_model, ref),
-            partial(_publish, image, ref, ground, out),
+            partial(_publish, image, ref, ground, out, running.layout),
             outputs=ref.spec.outputs,
             request=request_of(ref, image.identity(), anchor=None if ground is None else ground.identity()),
             restart=running.restart,
@@ -186,6 +186,7 @@ def _publish(
     ref: ModelRef,
     ground: Anchor | None,
     out: Path,
+    layout: Mapping[str, Any],
     rows: Iterator[NDArray[np.float32]],
     residuals: Residuals,
     folder: Path,
@@ -203,7 +204,7 @@ def _publish(
         write_cog(path, image.geobox, blocks, band_names=names, units=units, nodata=None, area_or_point=area, **more)
 
     if ground is None:
-        write(out, ref.spec.outputs, rows, tags=_tags(image, ref))
+        write(out, ref.spec.outputs, rows, tags=_tags(image, ref), **layout)
         return
     scratch = folder / "scratch-relief.tif"
     write(scratch, ref.spec.outputs, rows, tags={}, overviews=False, statistics=False)
@@ -224,7 +225,8 @@ def _publish(
         tags["CONSISTENCY_RESIDUAL_M"] = f"{max(worst):.6f}"  # tags are written after the last row
 
     try:
-        write(out, ("elevation",), joined(), tags=tags, vertical=ground.vertical, surface=ground.surface)
+        more: dict[str, Any] = {"vertical": ground.vertical, "surface": ground.surface}
+        write(out, ("elevation",), joined(), tags=tags, **more, **layout)
     finally:
         relief.close()
 

@@ -101,7 +101,8 @@ def _publish(scene: Scene, out: Path, rows: Iterator[NDArray[np.float32]], resid
     names = scene.ref.spec.outputs
     grid = subdivided(scene.image.geobox, scene.ref.spec.scale)
     tags = scene.tags | scene.consistency_tags(residuals)
-    with open_cog(out, grid, band_names=names, units=("1",) * len(names), encoding=REFLECTANCE, tags=tags) as file:
+    layout = {"encoding": REFLECTANCE, **scene.run.layout}
+    with open_cog(out, grid, band_names=names, units=("1",) * len(names), tags=tags, **layout) as file:
         for block in rows:
             file.push(np.clip(block, _LOWEST, _HIGHEST))
 

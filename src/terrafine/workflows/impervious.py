@@ -195,7 +195,7 @@ def _publish(
     tags |= {"THRESHOLD_BUILDING": f"{limits[_BUILDING]:.4g}"} if buildings else {}
     named = class_tags(buildings) | tags
     with PublishSet(out) as published:
-        write = partial(open_cog, geobox=grid, publish=published.stage)
+        write = partial(open_cog, geobox=grid, publish=published.stage, **scene.run.layout)
         likely = (
             contextlib.nullcontext()
             if chance is None

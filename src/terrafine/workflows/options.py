@@ -114,6 +114,9 @@ class RunOptions:
         Address of a scheduler, or a distributed.Client; its workers share the file system of the output.
     restart
         Start from scratch instead of resuming an unfinished run of the same output.
+    creation_options
+        Of the GeoTIFFs that are written, by name: {"COMPRESS": "DEFLATE"}; `terrafine.raster.write.creation.ALLOWED`
+        lists them. A resumed run may state others.
     progress
         True for a progress bar, or an object with the methods of `terrafine.inference.progress.Progress`.
     report
@@ -133,6 +136,7 @@ class RunOptions:
     tile: int | None = None
     dask: Any = None
     restart: bool = False
+    creation_options: Mapping[str, str] | None = None
     progress: Progress | bool | None = None
     report: Callable[[RunReport], None] | None = None
 
@@ -163,6 +167,14 @@ class RunOptions:
         if self.report is not None and not callable(self.report):
             raise UsageError(f"report {self.report!r}: expected a function of one RunReport")
         check_fields(self)
+        _ = self.layout
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """The creation options as arguments of the writer of GeoTIFFs."""
+        from terrafine.raster.write.creation import layout_of
+
+        return layout_of(self.creation_options or {})
 
     @property
     def memory_bytes(self) -> int | None:
@@ -173,9 +185,9 @@ class RunOptions:
     def reporter(self) -> Progress | None:
         """The object that receives progress: a bar for True, None for False."""
         if self.progress is True:
-            from terrafine.inference.progress import Bar
+            from terrafine.inference.progress import reporter
 
-            return Bar(disable=None)
+            return reporter()
         return self.progress or None
 
 

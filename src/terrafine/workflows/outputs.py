@@ -42,6 +42,8 @@ def publish(
     rows: Iterator[NDArray[np.float32]],
     residuals: Residuals,
     folder: Path,
+    *,
+    layout: Mapping[str, Any],
 ) -> None:
     """Write the output of a run; for a target grid, first on the fine grid in the job folder, then warped.
 
@@ -63,6 +65,8 @@ def publish(
         Deviations of block means from the input, for the tags.
     folder
         The job folder.
+    layout
+        Arguments of the writer from creation options.
 
     Raises
     ------
@@ -83,14 +87,14 @@ def publish(
     )
     fine, grid = subdivided(source.geobox, spec.scale), target_grid(source.geobox, spec, target)
     if grid is None:
-        write(destination, fine, rows)
+        write(destination, fine, rows, **layout)
         return
     from terrafine.raster.read.aligned import align_to
 
     whole = folder / "scratch-source-grid.tif"
     write(whole, fine, rows, overviews=False, statistics=False)
     with align_to(open_source([os.fspath(whole)], want=spec.outputs), grid) as warped:
-        write(destination, grid, _row_blocks(warped, spec.outputs))
+        write(destination, grid, _row_blocks(warped, spec.outputs), **layout)
 
 
 def _consistency_tags(source: Any, spec: ModelSpec, target: TargetGrid, residuals: Residuals) -> dict[str, str]:

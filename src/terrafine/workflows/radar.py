@@ -126,7 +126,7 @@ def map_radar(
     DiskError, OutputError
         If the output cannot be written.
     """
-    reading, _ = merge_options(map_radar, RadarFields, read, None, fields)
+    reading, writing = merge_options(map_radar, RadarFields, read, None, fields)
     from terrafine.physics.backscatter import Backscatter
     from terrafine.physics.radar import MID_SWATH, ORBITS
     from terrafine.raster.read.source import open_source
@@ -175,6 +175,7 @@ def map_radar(
             units=tuple(BANDS.values()),
             tags=tags,
             area_or_point=dem.area_or_point,
+            **writing.layout,
         )
     cells = max(tally[0], 1.0)
     return RadarReport(towards, (low, high), tally[1] / cells, tally[2] / cells, reach, tuple(notes))

@@ -32,6 +32,7 @@ class Bar:
 @pytest.fixture(autouse=True)
 def bars(monkeypatch: pytest.MonkeyPatch) -> list[Bar]:
     monkeypatch.setattr(tqdm, "tqdm", Bar)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     Bar.made.clear()
     return Bar.made
 
@@ -65,3 +66,27 @@ def test_no_bar_without_progress_and_a_function_is_called() -> None:
             assert bar is None
     with step_progress(print) as bar:
         assert bar is print
+
+
+def test_without_a_terminal_steps_are_lines_of_ten_per_cent(
+    bars: list[Bar], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False, raising=False)
+    with step_progress(True) as bar:
+        assert bar is not None
+        for step in range(1, 101):
+            bar(step, 100, {"loss": 0.5} if step == 20 else None)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 10 and bars == []
+    assert lines[1] == "step 20 of 100: 20 %, loss 0.5" and lines[-1] == "step 100 of 100: 100 %"
+
+
+def test_a_resumed_run_prints_only_what_is_new(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False, raising=False)
+    with step_progress(True) as bar:
+        assert bar is not None
+        for step in range(76, 101):
+            bar(step, 100)
+    assert [line.split(": ")[1] for line in capsys.readouterr().err.splitlines()] == ["80 %", "90 %", "100 %"]

@@ -18,7 +18,7 @@ from terrafine.evaluation.report.folder import locked, replace
 from terrafine.evaluation.results import FORMATS, Figures, Results, Window
 from terrafine.schema.files import read_json
 
-__all__ = ["FORMATS", "Figures", "Results", "Window", "report_folder", "results_text", "write_report"]
+__all__ = ["FORMATS", "Figures", "Results", "Window", "report_folder", "report_texts", "results_text", "write_report"]
 
 _TEXTS: Mapping[str, Callable[[Any, Any], dict[str, str]]] = {
     FORMATS["elevation"]: elevation.texts,
@@ -106,11 +106,27 @@ def report_folder(out_dir: str | Path) -> Iterator[Callable[[Any, Any], list[Pat
     """
     folder = Path(out_dir)
     with locked(folder):
-        yield lambda results, figures: replace(folder, _rendered(results, figures), _tables)
+        yield lambda results, figures: replace(folder, report_texts(results, figures), _tables)
 
 
-def _rendered(results: Any, figures: Any) -> dict[str, str]:
-    """The texts of all files of a report by name."""
+def report_texts(results: Results | Mapping[str, Any], figures: Any = None) -> dict[str, str]:
+    """Return the files of a report by name: `results.json`, `index.html` and one CSV for each table.
+
+    Parameters
+    ----------
+    results, figures
+        As `write_report`.
+
+    Returns
+    -------
+    dict
+        Name of the file to its text.
+
+    Raises
+    ------
+    DataError
+        As `write_report`.
+    """
     render = _TEXTS.get(str(results.get("format")))
     if render is None:
         raise DataError(

@@ -164,7 +164,7 @@ def open_cog(
     area_or_point
         `Area` or `Point`: what a pixel value refers to.
     compress
-        `zstd`, `deflate`, `lzw` or `none`.
+        `zstd`, `deflate`, `lzw` or `none`; the first two also with a level, as `zstd:9`.
     overviews, statistics
         Whether to write them.
     threads

@@ -159,7 +159,7 @@ def profile(encoding: Encoding, count: int, block: int, compress: str, threads: 
     block
         Side of a tile in cells.
     compress
-        `zstd`, `deflate`, `lzw` or `none`.
+        `zstd`, `deflate`, `lzw` or `none`; the first two also with a level, as `zstd:9`.
     threads
         Threads that compress.
 
@@ -168,13 +168,14 @@ def profile(encoding: Encoding, count: int, block: int, compress: str, threads: 
     dict[str, Any]
         Arguments of `rasterio.open`.
     """
+    method, _, level = compress.lower().partition(":")
     options: dict[str, Any] = {
         "driver": "GTiff",
         "dtype": encoding.dtype,
         "count": count,
         "nodata": encoding.stored_nodata,
-        "compress": compress,
-        "predictor": _PREDICTOR[encoding.dtype] if compress.lower() != "none" else 1,
+        "compress": method,
+        "predictor": _PREDICTOR[encoding.dtype] if method != "none" else 1,
         "tiled": True,
         "blockxsize": block,
         "blockysize": block,
@@ -182,4 +183,8 @@ def profile(encoding: Encoding, count: int, block: int, compress: str, threads: 
         "bigtiff": "YES",
         "num_threads": threads,
     }
-    return options | ({"zstd_level": 1} if compress.lower() == "zstd" else {})
+    if method == "zstd":
+        options["zstd_level"] = int(level or 1)
+    if method == "deflate" and level:
+        options["zlevel"] = int(level)
+    return options
