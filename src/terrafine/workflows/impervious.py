@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from terrafine.errors import OutputError, UsageError
 from terrafine.workflows.advice import names_own_arguments
@@ -195,7 +195,7 @@ def _publish(
     tags |= {"THRESHOLD_BUILDING": f"{limits[_BUILDING]:.4g}"} if buildings else {}
     named = class_tags(buildings) | tags
     with PublishSet(out) as published:
-        write = partial(open_cog, geobox=grid, publish=published.stage, **scene.run.layout)
+        write: Any = partial(open_cog, geobox=grid, publish=published.stage, **scene.run.layout)
         likely = (
             contextlib.nullcontext()
             if chance is None
