@@ -135,6 +135,7 @@ def build_height(
     Returns
     -------
     HeightSamples
+        Folder, recipe, and the cells that it trains and scores on.
 
     Raises
     ------

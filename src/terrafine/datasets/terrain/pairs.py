@@ -132,6 +132,7 @@ def build_pairs(
     Returns
     -------
     PairSamples
+        Folder, recipe and product file.
 
     Raises
     ------
