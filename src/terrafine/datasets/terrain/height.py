@@ -27,7 +27,7 @@ F32 = NDArray[np.float32]
 _ROWS = 512
 _RECIPE = """\
 # Heights from images of one region: the shipped network `relief`, trained further on the pairs of this folder.
-# Made by `terrafine dataset height`. Train with: terrafine train {folder}/recipe.toml --data {folder}
+# Made by `terrafine dataset height`. Train with it: {folder} is also the folder of the data.
 system = "sat2dem"
 name = "{name}"
 version = "1.0"

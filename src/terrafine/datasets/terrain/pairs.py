@@ -27,7 +27,7 @@ _SPREAD = 0.25  # least half-width of a range, as a share of its middle: ground 
 _RECIPE = """\
 # Super-resolution of one product: the shipped `ridgeline2`, trained further on the references of this folder with the
 # measured sensor model of the product: the coarse side is simulated from the reference by that model.
-# Made by `terrafine dataset pairs`. Train with: terrafine train {folder}/recipe.toml --data {folder}
+# Made by `terrafine dataset pairs`. Train with it: {folder} is also the folder of the data.
 system = "ridgeline2"
 name = "{name}"
 version = "1.0"

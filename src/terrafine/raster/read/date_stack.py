@@ -77,13 +77,13 @@ class DateStack(SourceBase):
 
     def __init__(self, images: Sequence[ImageSource]) -> None:
         if not 2 <= len(images) <= MOST_DATES:
-            raise UsageError(f"{len(images)} images; expected 2 to {MOST_DATES} dates of one place with stack=True")
+            raise UsageError(f"{len(images)} images; expected 2 to {MOST_DATES} dates of one place in a stack")
         first = images[0]
         for other in images[1:]:
             if other.geobox != first.geobox:
                 raise GridError(
                     f"{other.paths[0]}: its grid is {_grid(other)}; expected that of {first.paths[0]}, {_grid(first)}. "
-                    "Warp it to the same cells first, or give the files without stack=True, as one mosaic"
+                    "Warp it to the same cells first, or give the files as one mosaic, not as a stack of dates"
                 )
         self.images = tuple(images)
         self.geobox, self.shape = first.geobox, first.shape
