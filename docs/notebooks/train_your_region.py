@@ -97,7 +97,7 @@ print(weights.name, f"{weights.stat().st_size / 1e6:.1f} MB")
 
 # %%
 coarse, truth = DATA / "sample_120m.tif", DATA / "sample_30m.tif"
-models = {"bicubic": "bicubic", "shipped": "ridgeline-x4", "my region": str(weights)}
+models = {"bicubic": "bicubic", "shipped": "ridgeline", "my region": str(weights)}
 scores = {}
 with rasterio.open(truth) as src:
     reference = src.read(1).astype("float64")
