@@ -61,6 +61,7 @@ ALLOWED: dict[str, set[str]] = {
         "inference.progress",
         "nn.spec",
         "raster.read.sensors",
+        "raster.write.creation",
     },
     "": {"campaign", "workflows"},  # terrafine/__init__.py
 }
