@@ -85,7 +85,7 @@ curve: list[dict[str, float]] = []
 result = terrafine.train(
     recipe, data_root=DATA, out=WORK / "run", device="cpu", progress=lambda step, steps, values: curve.append(values)
 )
-weights = next((WORK / "run").glob("*.safetensors"))
+weights = next((WORK / "run").glob("my-region*.safetensors"))
 print(weights.name, f"{weights.stat().st_size / 1e6:.1f} MB")
 
 # %% [markdown]
