@@ -60,6 +60,7 @@ FLAGS = {
     "regions": "--region",
     "restart": "--restart",
     "scale": "--scale",
+    "stack": "--stack",
     "self_ensemble": "--self-ensemble",
     "sensor": "--sensor",
     "slope_method": "--slope",

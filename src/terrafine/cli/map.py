@@ -34,6 +34,7 @@ __all__ = ["map_"]
     "--region", "regions", metavar="VECTOR", help="Polygons whose impervious areas are written to DST_regions.csv."
 )
 @click.option("--region-name", metavar="FIELD", help="Field that names the polygons.  [default: the first]")
+@click.option("--stack", is_flag=True, help="The files are dates of one place, which the model combines.")
 @click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Also write a small picture.")
 @optical(SENSORS_10M)
 @running()
@@ -42,7 +43,8 @@ def map_(sources: tuple[str, ...], destination: Path, **options: Any) -> None:
 
     IMAGE is Sentinel-2 with 10 m cells on a metric grid: reflectance × 10,000 with the offset removed (for other
     numbers use --sensor), bands named red, green, blue, nir or B04, B03, B02, B08. Several files are read as one
-    mosaic. DST is on a 1 m grid, which is not a resolution of 1 m: its tags state the effective resolution. A QGIS
-    style is written beside it. After an interruption, the same command resumes the run.
+    mosaic, or with --stack as dates of one place. DST is on a 1 m grid, which is not a resolution of 1 m: its tags
+    state the effective resolution. A QGIS style is written beside it. After an interruption, the same command resumes
+    the run.
     """
     map_impervious(sources, destination, **options)

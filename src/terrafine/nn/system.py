@@ -53,6 +53,8 @@ class Options:
         Bands requested from a model that offers others than its spec lists; empty for those of the spec.
     sensor
         Sensor model of the input's product, for a model that uses it; None for others.
+    dates
+        Number of dates whose bands the model gets, for a model that combines dates.
     """
 
     consistency: str = "hard"
@@ -65,6 +67,7 @@ class Options:
     precision: str = "float32"
     outputs: tuple[str, ...] = ()
     sensor: SensorModel | None = None
+    dates: int = 1
 
     @property
     def residual_limit_m(self) -> float | None:
@@ -133,6 +136,8 @@ class System:
         states `seen` use that.
     uses_product
         Whether its models use the sensor model of the input's product, `Options.sensor`.
+    combines_dates
+        Whether its models combine several dates of one place, `Options.dates`.
     verb
         Verb of the command line that runs its models: `dem` from elevation, `height` from an image, `map` to classes.
     network
@@ -152,5 +157,6 @@ class System:
     domain: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
     seen: Mapping[str, str] = field(default_factory=dict)
     uses_product: bool = False
+    combines_dates: bool = False
     verb: str = "dem"
     network: Any = None

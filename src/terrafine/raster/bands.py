@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["BANDS", "Band", "band"]
+__all__ = ["BANDS", "Band", "band", "band_of_date", "inputs_of_dates", "measured_of_date"]
 
 from terrafine.errors import BandError
 
@@ -84,3 +84,59 @@ def band(name: str) -> Band:
     except KeyError:
         known = ", ".join(BANDS)
         raise BandError(f"no band is called {name!r}; known bands are {known}") from None
+
+
+def band_of_date(name: str, date: int) -> str:
+    """Return the name of a date's band: `red` for the first date, `red_2` for the second.
+
+    Parameters
+    ----------
+    name
+        Name of the band.
+    date
+        Number of the date, from 1.
+
+    Returns
+    -------
+    str
+        Name in the stack.
+    """
+    return name if date == 1 else f"{name}_{date}"
+
+
+def measured_of_date(date: int) -> str:
+    """Return the name of the band that is 1 where a date was measured, else 0.
+
+    Parameters
+    ----------
+    date
+        Number of the date, from 1.
+
+    Returns
+    -------
+    str
+        Name in the stack.
+    """
+    return f"measured_{date}"
+
+
+def inputs_of_dates(names: tuple[str, ...], dates: int) -> tuple[str, ...]:
+    """Return the names of the bands of several dates, then where each was measured.
+
+    Parameters
+    ----------
+    names
+        Bands of one date.
+    dates
+        Number of dates; for 1 the names alone.
+
+    Returns
+    -------
+    tuple of str
+        Names in the stack.
+    """
+    if dates == 1:
+        return names
+    numbers = range(1, dates + 1)
+    bands = [band_of_date(name, n) for n in numbers for name in names]
+    return (*bands, *(measured_of_date(n) for n in numbers))

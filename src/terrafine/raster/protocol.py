@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 from terrafine.errors import BandError
 from terrafine.raster.vertical import VerticalDatum
 
-__all__ = ["RasterSource", "Readable", "SourceBase", "closed_on_error"]
+__all__ = ["Measured", "RasterSource", "Readable", "SourceBase", "closed_on_error"]
 
 Values = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -165,6 +165,29 @@ class RasterSource(Readable, Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+class Measured(Protocol):
+    """What statistics of reflectance need: an image, or several dates of one."""
+
+    shape: tuple[int, int]
+
+    def numbers(self, names: Sequence[str], rows: slice, cols: slice) -> NDArray[np.float64]:
+        """Return the reflectance of measured cells.
+
+        Parameters
+        ----------
+        names
+            Names of the bands.
+        rows, cols
+            First and one past the last row and column.
+
+        Returns
+        -------
+        ndarray of float64, (band, cell)
+            Reflectance.
+        """
+        ...
 
 
 @contextlib.contextmanager

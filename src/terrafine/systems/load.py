@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from terrafine.errors import MissingExtraError, TerrafineError, UsageError, WeightsError
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.weights import digest, layout, load
+from terrafine.raster.bands import inputs_of_dates
 from terrafine.systems.catalog import ModelRef, find_system
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def load_network(ref: ModelRef) -> nn.Module:
         raise WeightsError(f"{ref.path}: the tensors do not fit system {ref.spec.system!r}: {_first_line(e)}") from e
     network.eval()
     try:
-        _check_spec(ref, ref.spec, system.describe(network, ref.spec.network, ref.spec.scale))
+        asked = system.describe(network, ref.spec.network, ref.spec.scale)
+        _check_spec(ref, ref.spec, replace(asked, inputs=inputs_of_dates(asked.inputs, ref.options.dates)))
         _check_spec(ref, spec, described := system.describe(network, spec.network, spec.scale))
     except UsageError as e:
         raise WeightsError(f"{ref.path}: {e}") from e

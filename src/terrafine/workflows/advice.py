@@ -54,6 +54,7 @@ INSTEAD = {
     "mask": "scenes without clouds",
     "masks": "masks",
     "max_bright": "a scene with less cloud",
+    "stack": "images of one grid",
     "max_cloud": "scenes with more cloud",
     "max_scenes": "more scenes",
     "memory": "more memory",

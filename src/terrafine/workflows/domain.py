@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from terrafine.raster.read.reflectance import ImageSource
+    from terrafine.raster.protocol import Measured
     from terrafine.systems import ModelRef
 
 __all__ = ["compared", "domain_notes", "trained_on"]
@@ -38,7 +38,7 @@ def trained_on(ref: ModelRef) -> str:
     return str(ref.spec.provenance.get("seen") or find_system(ref.spec.system).seen.get(ref.name, "not stated"))
 
 
-def compared(image: ImageSource, ref: ModelRef) -> tuple[str, ...]:
+def compared(image: Measured, ref: ModelRef) -> tuple[str, ...]:
     """Return a warning for each band whose distribution differs from that of the training data.
 
     Parameters

@@ -27,6 +27,7 @@ __all__ = [
     "EvaluateFields",
     "HeightFields",
     "ImageFields",
+    "MapFields",
     "MeasureFields",
     "RadarFields",
     "ReadFields",
@@ -70,9 +71,15 @@ class RunFields(WriteFields, total=False):
 
 
 class ImageFields(ReadFields, RunFields, total=False):
-    """Keywords of `map_impervious` and `sharpen_image`."""
+    """Keywords of `sharpen_image`."""
 
     sensor: str | None
+
+
+class MapFields(ImageFields, total=False):
+    """Keywords of `map_impervious`."""
+
+    stack: bool
 
 
 class HeightFields(ImageFields, total=False):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from terrafine.errors import OutputError, UsageError
 from terrafine.workflows.advice import names_own_arguments
 from terrafine.workflows.domain import trained_on
-from terrafine.workflows.fields import ImageFields, merge_options
+from terrafine.workflows.fields import MapFields, merge_options
 from terrafine.workflows.options import ReadOptions, RunOptions
 from terrafine.workflows.scene import Scene, open_scene
 
@@ -33,7 +33,7 @@ SCALE = 10
 _IMPERVIOUS, _BUILDING = "impervious", "building"
 
 
-@names_own_arguments(ImageFields)
+@names_own_arguments(MapFields)
 def map_impervious(
     source: PathLike | Sequence[PathLike],
     destination: PathLike,
@@ -48,7 +48,7 @@ def map_impervious(
     preview: PathLike | None = None,
     read: ReadOptions | None = None,
     run: RunOptions | None = None,
-    **fields: Unpack[ImageFields],
+    **fields: Unpack[MapFields],
 ) -> Path:
     """Map impervious surface, and buildings where the model separates them, in a 10 m image.
 
@@ -60,7 +60,7 @@ def map_impervious(
     Parameters
     ----------
     source
-        A file with 10 m cells, or several that are read as one mosaic.
+        A file with 10 m cells, or several that are read as one mosaic, or with `stack` as dates of one place.
     destination
         The GeoTIFF to write.
     threshold
@@ -86,7 +86,8 @@ def map_impervious(
         How the image is read and how the run goes. `sensor` is a name of
         `terrafine.raster.read.sensors.SENSORS_10M`; by default Sentinel-2 without offset, compared with the values.
     **fields
-        `bands`, `nodata`, `assume_crs` and `sensor` of `ReadOptions`; fields of `RunOptions` but `engine`.
+        `bands`, `nodata`, `assume_crs`, `sensor` and `stack` of `ReadOptions`; fields of `RunOptions` but `engine`.
+        With `stack`, citymap combines the dates in any order, and leaves out each where its quality band marks cloud.
 
     Returns
     -------
@@ -106,7 +107,7 @@ def map_impervious(
     from terrafine.raster.write.class_style import style_path
     from terrafine.workflows.destinations import outputs_for
 
-    reading, running = merge_options(map_impervious, ImageFields, read, run, fields)
+    reading, running = merge_options(map_impervious, MapFields, read, run, fields)
     if threshold is not None and not 0 < threshold < 1:
         raise UsageError(f"threshold {threshold:g}; expected a probability above 0 and below 1")
     if region_name is not None and regions is None:

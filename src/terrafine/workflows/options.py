@@ -53,6 +53,8 @@ class ReadOptions:
         Metres along a cell where there is no CRS: one number, or (y, x). For numpy heights also float64 (2, y).
     sensor
         Sensor of an optical image, a name of `terrafine.raster.read.sensors.SENSORS`.
+    stack
+        Whether several images are dates of one place on one grid, and not parts of a mosaic.
     product
         What a DEM is: a key of `terrafine.raster.products.PRODUCTS` such as "srtm1", a product file, or a Product. By
         default recognised from tags, file names, grid and heights.
@@ -74,6 +76,7 @@ class ReadOptions:
     assume_crs: str | None = None
     pixel_size_m: float | tuple[float, float] | NDArray[np.float64] | None = None
     sensor: str | None = None
+    stack: bool = False
     product: str | os.PathLike[str] | Product | None = None
     allow_remote: bool = False
     allow_folders: Sequence[str | os.PathLike[str]] = ()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from terrafine.inference.assemble import Residuals
     from terrafine.inference.engine import PublishOutput
     from terrafine.inference.plan import Plan
+    from terrafine.raster.read.date_stack import DateStack
     from terrafine.raster.read.reflectance import ImageSource
     from terrafine.systems import ModelRef
 
@@ -56,7 +57,7 @@ class Scene:
         Identity of the image.
     """
 
-    image: ImageSource
+    image: ImageSource | DateStack
     ref: ModelRef
     run: RunOptions
     plan: Plan
@@ -206,7 +207,7 @@ def open_scene(
     Parameters
     ----------
     source
-        The file, or several that are one mosaic.
+        The file, or several that are one mosaic, or with `read.stack` one for each date.
     destination
         The output.
     model
@@ -241,9 +242,11 @@ def open_scene(
     from terrafine.inference.job import engine_threads
     from terrafine.inference.planner import make_plan
     from terrafine.raster.protocol import closed_on_error
+    from terrafine.raster.read.date_stack import DateStack
     from terrafine.raster.read.reflectance import open_image
     from terrafine.raster.write.georeference import stored_crs
     from terrafine.systems import find_model, load_model
+    from terrafine.workflows.dates import of_dates, open_dates, require_dates
     from terrafine.workflows.destinations import listed
     from terrafine.workflows.provenance import bytes_per_cell
 
@@ -253,8 +256,10 @@ def open_scene(
     find = partial(find_model, model, scale, threads=threads, device=run.device, verb="map")
     ref = find()
     ref = find(outputs=ref.spec.inputs if outputs is None else (*ref.spec.outputs, *outputs))
-    opened = partial(
-        open_image,
+    if read.stack:
+        require_dates(ref, listed(source))
+    opened: Callable[..., ImageSource | DateStack] = partial(
+        open_dates if read.stack else open_image,
         listed(source),
         sensor=read.sensor,
         allowed=SENSORS_10M,
@@ -267,6 +272,8 @@ def open_scene(
         image = opened(want=ref.spec.inputs)
     except BandError as missing:
         ref, image = _without_infrared(ref, opened, missing)
+    if isinstance(image, DateStack):
+        ref = of_dates(ref, len(image.images))
     with closed_on_error(image):
         load_model(ref)  # refuses outputs that it does not have before anything is written
         image.require_valid()
@@ -294,8 +301,8 @@ def open_scene(
 
 
 def _without_infrared(
-    ref: ModelRef, opened: Callable[..., ImageSource], missing: BandError
-) -> tuple[ModelRef, ImageSource]:
+    ref: ModelRef, opened: Callable[..., ImageSource | DateStack], missing: BandError
+) -> tuple[ModelRef, ImageSource | DateStack]:
     """The same weights and the image without near infrared, where the model can do without; else the error again."""
     from terrafine.systems import find_system
 
@@ -309,7 +316,7 @@ def _without_infrared(
     return dataclasses.replace(ref, spec=spec), image
 
 
-def require_clear(image: ImageSource, max_bright: float | None, sensor: str | None) -> None:
+def require_clear(image: ImageSource | DateStack, max_bright: float | None, sensor: str | None) -> None:
     """Check that an image does not look like cloud; if its sensor is stated and no limit is, only note it.
 
     Parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,50 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import BandError, GridError, UsageError
+from terrafine.raster.bands import band_of_date, inputs_of_dates, measured_of_date
 from terrafine.raster.protocol import SourceBase
 from terrafine.raster.read.image import ImageSource
 
-__all__ = ["MOST_DATES", "DateStack", "band_of_date", "measured_of_date"]
+__all__ = ["MOST_DATES", "DateStack"]
 
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 MOST_DATES = 24
 """Dates of one stack, at most: every one is read for every tile."""
-
-
-def band_of_date(name: str, date: int) -> str:
-    """Return the name of a date's band: `red` for the first date, `red_2` for the second.
-
-    Parameters
-    ----------
-    name
-        Name of the band.
-    date
-        Number of the date, from 1.
-
-    Returns
-    -------
-    str
-        Name in the stack.
-    """
-    return name if date == 1 else f"{name}_{date}"
-
-
-def measured_of_date(date: int) -> str:
-    """Return the name of the band that is 1 where a date was measured, else 0.
-
-    Parameters
-    ----------
-    date
-        Number of the date, from 1.
-
-    Returns
-    -------
-    str
-        Name in the stack.
-    """
-    return f"measured_{date}"
 
 
 class DateStack(SourceBase):
@@ -91,10 +59,7 @@ class DateStack(SourceBase):
         self.nodata, self.vertical, self.surface = None, None, None
         self.paths = tuple(path for image in images for path in image.paths)
         self._names = tuple(first.bands)
-        numbers = range(1, len(images) + 1)
-        named = [band_of_date(name, n) for n in numbers for name in self._names] + [
-            measured_of_date(n) for n in numbers
-        ]
+        named = inputs_of_dates(self._names, len(images))
         self.bands = {name: i for i, name in enumerate(named, 1)}
 
         self.sensor = first.sensor
@@ -190,8 +155,11 @@ class DateStack(SourceBase):
         return self.images[0].pixel_size_m(rows)
 
     def identity(self) -> dict[str, Any]:
-        """Return the identities of all dates."""
-        return {"dates": [image.identity() for image in self.images]}
+        """Return the identity of the first date, the files of all, and the identity of each."""
+        every = [image.identity() for image in self.images]
+        files = [file for one in every for file in one["files"]]
+        digest = hashlib.sha256("".join(str(one["sha256"]) for one in every).encode()).hexdigest()
+        return {**every[0], "files": files, "sha256": digest, "dates": every}
 
     def read(self, band: str, rows: slice, cols: slice) -> tuple[F32, Mask]:
         """Read a window of a date's band, or of where a date was measured.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import BandError, EmptyError, GridError, SourceError
-from terrafine.raster.protocol import SourceBase
+from terrafine.raster.protocol import Measured, SourceBase
 from terrafine.raster.read.quality import Census, QualityBand, saturated_values
 from terrafine.raster.read.sensors import COLOURS, SENSORS, Sensor
 from terrafine.raster.read.source import Source
@@ -286,7 +286,7 @@ class ImageSource(SourceBase):
         return float(np.mean((mean > _BRIGHT) & white)) if mean.size else 0.0
 
 
-def sample(image: ImageSource) -> NDArray[np.float64]:
+def sample(image: Measured) -> NDArray[np.float64]:
     """Return the reflectance of valid cells from windows spread over an image.
 
     Parameters
@@ -310,7 +310,7 @@ def sample(image: ImageSource) -> NDArray[np.float64]:
     return found if found.size else _first(image)
 
 
-def _first(image: ImageSource) -> NDArray[np.float64]:
+def _first(image: Measured) -> NDArray[np.float64]:
     """Return the reflectance of the first valid cells, where the windows of `sample` hold none: (3, cell)."""
     height, width = image.shape
     step = max(1, _STRIP // width)

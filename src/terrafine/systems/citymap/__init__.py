@@ -31,4 +31,5 @@ SYSTEM = System(
     without=without,
     training=Training("scenes", loss.forward, loss.losses, loss.predict, loss_table=loss.LOSS_TABLE),
     network=CityMap,
+    combines_dates=True,
 )

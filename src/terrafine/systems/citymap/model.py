@@ -20,6 +20,7 @@ from terrafine.nn.dihedral import COUNT, inverse, transform
 from terrafine.nn.model import Tiles
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options
+from terrafine.raster.bands import band_of_date, measured_of_date
 from terrafine.systems.citymap.features import BANDS
 from terrafine.systems.citymap.net import HALO, HEADS, CityMap
 
@@ -129,12 +130,18 @@ class CityModel:
     @torch.inference_mode()
     def __call__(self, tiles: Tiles) -> dict[str, NDArray[np.float32]]:
         """The bands asked for, float32 (tile, y·k, x·k)."""
-        none = np.zeros(tiles.shape, np.float32)
-        image = torch.from_numpy(np.stack([tiles.bands.get(name, none) for name in BANDS], axis=1))
+        dates = [to_device(self._date(tiles, n), self.device) for n in range(1, self.options.dates + 1)]
         with full_float32():
-            found = self._run(to_device(image, self.device))
+            found = self._run(dates)
         wanted = {name: found[name] for name in self.wanted}
         return {name: np.ascontiguousarray(value.numpy(), np.float32) for name, value in to_host(wanted).items()}
+
+    def _date(self, tiles: Tiles, date: int) -> Tensor:
+        """Bands of a date and where it was measured, (n, 5, y, x); bands that the image lacks are 0."""
+        none = np.zeros(tiles.shape, np.float32)
+        names = [band_of_date(name, date) for name in BANDS]
+        measured = tiles.bands.get(measured_of_date(date), none + 1)
+        return torch.from_numpy(np.stack([*(tiles.bands.get(name, none) for name in names), measured], axis=1))
 
     def logits(self, image: Tensor) -> Tensor:
         """Compute calibrated logits at 2.5 m.
@@ -154,9 +161,16 @@ class CityModel:
         calibrated: Tensor = out.float() * scale + shift
         return calibrated
 
-    def _run(self, image: Tensor) -> dict[str, Tensor]:
-        size = tuple(SCALE * n for n in image.shape[-2:])
-        every = [transform(self.logits(transform(image, c)), inverse(c)) for c in self._codes]
+    def _turned(self, date: Tensor, code: int) -> Tensor:
+        return transform(self.logits(transform(date[:, : len(BANDS)], code)), inverse(code))
+
+    def _run(self, dates: Sequence[Tensor]) -> dict[str, Tensor]:
+        size = tuple(SCALE * n for n in dates[0].shape[-2:])
+        if len(dates) == 1:
+            every = [self._turned(dates[0], code) for code in self._codes]
+        else:
+            weights = [functional.interpolate(date[:, len(BANDS) :], scale_factor=4.0) for date in dates]
+            every = [combine_dates([self._turned(date, code) for date in dates], weights) for code in self._codes]
         logits = torch.stack(every).mean(dim=0) if len(every) > 1 else every[0]
         fine = functional.interpolate(logits, size=size, mode="bilinear", align_corners=False).sigmoid()
         out = {head: fine[:, i] for i, head in enumerate(HEADS)}
