@@ -22,7 +22,13 @@ _root = logging.getLogger("terrafine")
 
 
 def add_log_options(command: click.Command) -> None:
-    """Give a verb, or each verb of a group, -q, -v and --log-file; one that has --quiet gets -q for it."""
+    """Give a verb, or each verb of a group, -q, -v and --log-file; one that has --quiet gets -q for it.
+
+    Parameters
+    ----------
+    command
+        The verb or the group.
+    """
     inner: dict[str, click.Command] = getattr(command, "commands", {})
     for verb in inner.values():
         add_log_options(verb)
@@ -38,7 +44,13 @@ def add_log_options(command: click.Command) -> None:
 
 
 def log_error(message: str) -> None:
-    """An error that the verb ends with, and where it arose, into the log file."""
+    """Write an error that a verb ends with, and its traceback, into the log file.
+
+    Parameters
+    ----------
+    message
+        The error.
+    """
     if _files():
         _root.error("%s", message, exc_info=sys.exc_info())
 

@@ -18,24 +18,53 @@ _log = logging.getLogger(SAID)
 
 
 def say(text: str) -> None:
-    """A result on standard output."""
+    """Print a result on standard output.
+
+    Parameters
+    ----------
+    text
+        The result.
+    """
     click.echo(text)
     _log.info("%s", text)
 
 
 def note(text: str) -> None:
-    """A remark or a warning on standard error."""
+    """Print a remark or a warning on standard error.
+
+    Parameters
+    ----------
+    text
+        The remark.
+    """
     click.echo(text, err=True)
     _log.warning("%s", text)
 
 
 def json_option(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """`--json`, which the verb receives as `as_json`: it prints one JSON document by `print_json`, and nothing else."""
+    """Add the option `--json` to a verb.
+
+    Parameters
+    ----------
+    verb
+        The verb, which receives `as_json` and prints one document by `print_json`, nothing else.
+
+    Returns
+    -------
+    callable
+        The verb with the option.
+    """
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")(verb)
 
 
 def print_json(data: Any) -> None:
-    """One JSON document on standard output: numbers that are not finite are null, paths are text, keys keep order."""
+    """Print one JSON document on standard output.
+
+    Parameters
+    ----------
+    data
+        Mappings, lists, numbers, text; what is not finite becomes null, a path text.
+    """
     click.echo(json.dumps(_plain(data), indent=2, ensure_ascii=False, allow_nan=False))
 
 

@@ -14,23 +14,71 @@ __all__ = ["described", "described_spec", "model_text", "spec_text", "tree"]
 
 
 def described(ref: ModelRef) -> dict[str, Any]:
-    """The spec of a model, its kind and the digest of its weights, as plain data."""
+    """Describe a model as plain data.
+
+    Parameters
+    ----------
+    ref
+        The model.
+
+    Returns
+    -------
+    dict
+        Its spec, kind and digest.
+    """
     kind = "formula" if ref.path is None else "network"
     return {"kind": kind, **described_spec(ref.spec, None if ref.path is None else ref.sha256)}
 
 
 def described_spec(spec: ModelSpec, sha256: str | None) -> dict[str, Any]:
-    """A spec and the digest of its weights, as plain data."""
+    """Describe a spec and the digest of its weights as plain data.
+
+    Parameters
+    ----------
+    spec
+        The spec.
+    sha256
+        Digest of the weights, or None.
+
+    Returns
+    -------
+    dict
+        Both.
+    """
     return {"sha256": sha256, **json.loads(spec.to_json())}
 
 
 def model_text(ref: ModelRef) -> str:
-    """The spec of a model for people."""
+    """Describe a model for people.
+
+    Parameters
+    ----------
+    ref
+        The model.
+
+    Returns
+    -------
+    str
+        Its lines.
+    """
     return spec_text(ref.spec, "none: a formula" if ref.path is None else ref.sha256)
 
 
 def spec_text(spec: ModelSpec, sha256: str) -> str:
-    """A spec for people."""
+    """Describe a spec for people.
+
+    Parameters
+    ----------
+    spec
+        The spec.
+    sha256
+        Digest of the weights, or what stands in its place.
+
+    Returns
+    -------
+    str
+        Its lines.
+    """
     lines = [
         f"{spec.name} {spec.version} ×{spec.scale}, system {spec.system}",
         f"inputs      {', '.join(spec.inputs)}",
@@ -47,7 +95,20 @@ def spec_text(spec: ModelSpec, sha256: str) -> str:
 
 
 def tree(mapping: Mapping[str, Any], indent: str = "  ") -> Iterator[str]:
-    """One line for each value, folders of values indented below their name."""
+    """Give one line for each value, mappings indented below their name.
+
+    Parameters
+    ----------
+    mapping
+        The values.
+    indent
+        Before each line.
+
+    Yields
+    ------
+    str
+        The lines.
+    """
     for key, value in mapping.items():
         if isinstance(value, dict) and value:
             yield f"{indent}{key}"

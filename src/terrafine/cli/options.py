@@ -129,8 +129,6 @@ def reading(verb: Command) -> Command:
 
 def _creation_options(given: tuple[str, ...]) -> dict[str, str] | None:
     """`COMPRESS=LZW` and the like by name; an error of usage for what is no pair, stated twice or not allowed."""
-    from terrafine.raster.write.creation import layout_of
-
     pairs = [text.partition("=") for text in given]
     if wrong := [text for text, (name, _, value) in zip(given, pairs, strict=True) if not (name and value)]:
         raise click.BadParameter(f"{wrong[0]!r}: expected KEY=VALUE, for example COMPRESS=DEFLATE")
@@ -139,7 +137,7 @@ def _creation_options(given: tuple[str, ...]) -> dict[str, str] | None:
         raise click.BadParameter(f"{twice} is stated twice")
     found = dict(zip(names, (value for _, _, value in pairs), strict=True))
     try:
-        layout_of(found)
+        RunOptions(creation_options=found or None)
     except UsageError as e:
         raise click.BadParameter(str(e)) from None
     return found or None

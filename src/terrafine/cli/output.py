@@ -36,7 +36,8 @@ def inputs_and_output(
 
     Returns
     -------
-    A decorator of the verb.
+    callable
+        A decorator of the verb.
     """
 
     def decorate(verb: Command) -> Command:
@@ -77,7 +78,8 @@ def output(
 
     Returns
     -------
-    A decorator of the verb.
+    callable
+        A decorator of the verb.
     """
 
     def decorate(verb: Command) -> Command:

@@ -113,7 +113,8 @@ def test_a_value_that_no_verb_can_use_is_a_usage_error(make: Callable[[], object
         make()
 
 
-def test_true_is_a_progress_bar_and_false_is_none() -> None:
+def test_true_is_a_progress_bar_and_false_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     assert isinstance(RunOptions(progress=True).reporter, Bar)
     assert RunOptions(progress=False).reporter is None
     bar = Bar()
