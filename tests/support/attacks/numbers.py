@@ -106,11 +106,13 @@ def _cells() -> Iterator[Attack]:
 
 
 def _placed(folder: Path, terms: tuple[float, ...]) -> str:
-    """Heights under a transform; the output's is that transform, halved."""
+    """Heights under a transform; the output's is that transform, halved, and with its rows from the north."""
     from affine import Affine
 
     own = Affine(*terms)
-    fault = sharpened(put(folder / "a.tif", transform=own))
+    south_up = terms[4] > 0 and terms[1] == terms[3] == 0
+    fault = sharpened(put(folder / "a.tif", transform=own), truth=Z[::-1] if south_up else Z)
+    own = own * Affine.translation(0, Z.shape[0]) * Affine.scale(1, -1) if south_up else own
     with rasterio.open(folder / "o.tif") as file:
         same: Any = file.transform.almost_equals(own * Affine.scale(0.5), 1e-6)
     return fault or ("" if same else f"the output has the transform {file.transform}")
