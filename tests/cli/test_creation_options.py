@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from tests.cli.test_output_names import NEAREST
+from tests.support.verbs import NEAREST
 from tests.support.cli import Run
 
 from terrafine.errors import UsageError

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 import pytest
-from tests.cli.test_output_names import NEAREST, commands
 from tests.support.cli import Run
 from tests.support.rasters import write_dem
 from tests.support.surfaces import hills
+from tests.support.verbs import NEAREST, commands
 
 from terrafine import errors
 from terrafine.cli import main

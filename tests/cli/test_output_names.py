@@ -8,22 +8,14 @@ import pytest
 from tests.support.cli import Run
 from tests.support.rasters import write_dem
 from tests.support.surfaces import hills
+from tests.support.verbs import NEAREST, commands
 
 from terrafine.cli import main
 from terrafine.cli.output import FLAGS
 from terrafine.errors import OutputError, UsageError
 
-NEAREST = ("--model", "nearest", "--scale", 2, "--quiet")
 OF_A_FOLDER = {f"campaign {name}" for name in ("plan", "run", "status", "retry")}  # they work in a campaign's own
 WITHOUT = {"models", "info", "doctor", "view"} | OF_A_FOLDER
-
-
-def commands(group: click.Group) -> list[tuple[str, click.Command]]:
-    """Every verb that does something, those inside groups too."""
-    inner = [
-        (f"{name} {n}", c) for name, g in group.commands.items() if isinstance(g, click.Group) for n, c in commands(g)
-    ]
-    return [(n, c) for n, c in group.commands.items() if not isinstance(c, click.Group)] + inner
 
 
 WRITING = [(name, command) for name, command in commands(main) if name not in WITHOUT]

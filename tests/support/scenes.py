@@ -29,6 +29,7 @@ def real_numbers(city: str, date: int, crop: tuple[int, int, int, int]) -> tuple
 
 
 def write_asset(path: Path, values: np.ndarray, georeference: dict[str, Any], nodata: float | None = 0) -> None:
+    """Write one band as a tiled GeoTIFF with overviews."""
     profile = {"driver": "GTiff", "count": 1, "height": values.shape[0], "width": values.shape[1], "nodata": nodata}
     tiles = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
     with rasterio.open(path, "w", dtype=str(values.dtype), **profile, **tiles, **georeference) as file:

@@ -79,6 +79,7 @@ class State:
 
 
 def collection(name: str) -> dict[str, Any]:
+    """A STAC collection of that name, as JSON."""
     return {
         "type": "Collection",
         "stac_version": "1.0.0",
@@ -143,6 +144,7 @@ def _within(text: str, first: Any, last: Any) -> bool:
 
 
 def application(state: State) -> FastAPI:
+    """The API and the files of a state."""
     paging = TokenPaginationExtension()
     api = StacApi(
         settings=ApiSettings(

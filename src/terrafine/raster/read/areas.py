@@ -174,6 +174,8 @@ class Areas:
         Cells of the class map per image cell and side.
     regions
         The regions to count separately.
+    buildings
+        Whether class 2, buildings, is counted too.
 
     Attributes
     ----------

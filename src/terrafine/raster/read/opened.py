@@ -90,7 +90,7 @@ class OpenRaster(Closing, os.PathLike[str]):
                         integrity.check_whole(part)
                 integrity.check_blocks(self._handle, path)
             self.header = _header(self._handle)
-        except RasterioError as error:
+        except (RasterioError, UnicodeDecodeError) as error:  # rasterio decodes text of a header as UTF-8
             self.close()
             raise SourceError(
                 f"{path}: not a raster that GDAL can open ({error}); expected for example a GeoTIFF, VRT or .hgt"
@@ -198,7 +198,7 @@ def open_if_raster(path: PathLike) -> OpenRaster | None:
         try:
             with gdal.environment():
                 open_quietly(os.fspath(path)).close()
-        except RasterioError:
+        except (RasterioError, UnicodeDecodeError):
             return None
         raise
     if raster.header.count:

@@ -75,7 +75,18 @@ class DatedScene:
 
 
 def ndvi(image: F32) -> F32:
-    """Compute NDVI of an image (4, y, x) of `BANDS`."""
+    """Compute the normalised difference vegetation index.
+
+    Parameters
+    ----------
+    image
+        Reflectance of `BANDS`, (4, y, x).
+
+    Returns
+    -------
+    ndarray
+        NDVI, (y, x).
+    """
     red, nir = np.maximum(image[0], 1e-3), np.maximum(image[3], 1e-3)
     return np.asarray((nir - red) / (nir + red))
 

@@ -44,6 +44,7 @@ def fitted(logit: NDArray[np.floating], share: NDArray[np.floating]) -> tuple[fl
     Returns
     -------
     scale, odds : float
+        Both above 0.
 
     References
     ----------

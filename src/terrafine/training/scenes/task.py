@@ -47,7 +47,18 @@ class SceneBatches:
     checks: Sequence[SceneBatch]
 
     def batch(self, step: int) -> SceneBatch:
-        """Draw the batch of a step."""
+        """Draw the batch of a step.
+
+        Parameters
+        ----------
+        step
+            Number of steps done.
+
+        Returns
+        -------
+        SceneBatch
+            The batch.
+        """
         return self.sampler(step)
 
     def validation(self) -> Sequence[SceneBatch]:
