@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from tests.support.verbs import NEAREST
 from tests.support.cli import Run
+from tests.support.verbs import NEAREST
 
 from terrafine.errors import UsageError
 

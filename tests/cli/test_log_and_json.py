@@ -11,7 +11,7 @@ import pytest
 from tests.support.cli import Run
 from tests.support.rasters import write_dem
 from tests.support.surfaces import hills
-from tests.support.verbs import NEAREST, commands
+from tests.support.verbs import NEAREST, verbs_of
 
 from terrafine import errors
 from terrafine.cli import main
@@ -19,7 +19,7 @@ from terrafine.cli.log import add_log_options
 from terrafine.cli.messages import print_json
 from terrafine.errors import OutputError, SourceError
 
-ALL = commands(main)
+ALL = verbs_of(main)
 
 
 @pytest.mark.parametrize(("name", "command"), ALL, ids=[name for name, _ in ALL])

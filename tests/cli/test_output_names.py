@@ -8,7 +8,7 @@ import pytest
 from tests.support.cli import Run
 from tests.support.rasters import write_dem
 from tests.support.surfaces import hills
-from tests.support.verbs import NEAREST, commands
+from tests.support.verbs import NEAREST, verbs_of
 
 from terrafine.cli import main
 from terrafine.cli.output import FLAGS
@@ -18,7 +18,7 @@ OF_A_FOLDER = {f"campaign {name}" for name in ("plan", "run", "status", "retry")
 WITHOUT = {"models", "info", "doctor", "view"} | OF_A_FOLDER
 
 
-WRITING = [(name, command) for name, command in commands(main) if name not in WITHOUT]
+WRITING = [(name, command) for name, command in verbs_of(main) if name not in WITHOUT]
 
 
 @pytest.mark.parametrize(("name", "command"), WRITING, ids=[name for name, _ in WRITING])

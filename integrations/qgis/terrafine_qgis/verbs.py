@@ -354,7 +354,7 @@ LEFT_OUT = {
         "--precision": "the default is right unless memory is short",
     },
     "height": {"--preview": "QGIS draws the result itself"},
-    "map": {"--preview": "QGIS draws the result itself"},
+    "map": {"--preview": "QGIS draws the result itself", "--stack": "the dialog takes one image"},
     "image": {"--preview": "QGIS draws the result itself"},
     "radar": {},
     "fetch": {
@@ -388,6 +388,7 @@ LEFT_OUT_EVERYWHERE = {
     "--allow-remote": "layers of QGIS are local files",
     "--overwrite": "always passed for a raster: QGIS asks before a file is replaced",
     "--no-overwrite": "as --overwrite",
+    "--creation-option": "the default compression serves QGIS",
     "--output": "the same as the output",
     "--out": "the same as the output",
     "--json": "the report is read by people",

@@ -181,7 +181,20 @@ def load_scene(root: Path, name: str, scene: Scene, data: SceneData) -> list[Dat
 
 
 def scene_files(root: Path, scenes: Mapping[str, Scene]) -> list[Path]:
-    """List the images and labels of scenes."""
+    """List the images and labels of scenes.
+
+    Parameters
+    ----------
+    root
+        Folder that their paths start from.
+    scenes
+        Scenes by name.
+
+    Returns
+    -------
+    list of Path
+        Paths of the files.
+    """
     names = [f for scene in scenes.values() for f in (*scene.images, *([scene.labels] if scene.labels else []))]
     return [root / name for name in names]
 
