@@ -143,6 +143,10 @@ def test_missing_cells_take_the_given_nodata_and_no_others_do(tmp_path: Path, no
     huge = nodata is not None and abs(nodata) > 1e30
     if not huge:  # a measured value that looks missing
         z[0, 0, 0] = -9999.0 if nodata is None or np.isnan(nodata) else nodata
+    if nodata == -32768:  # no height: refused before it can be taken for a missing one
+        with pytest.raises(OutputError, match="near row 0 elevation from -32768"):
+            write(tmp_path / "o.tif", z, nodata=nodata)
+        z[0, 0, 0] = 0.0
     path = write(tmp_path / "o.tif", z, nodata=nodata).path
     values, valid = read_all(open_source(path, check_range=False))
     np.testing.assert_array_equal(valid, ~np.isnan(z[0]))
