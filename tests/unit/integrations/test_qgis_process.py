@@ -63,7 +63,8 @@ def test_a_run_hands_over_its_lines_and_its_exit_code() -> None:
 def test_a_cancelled_run_is_interrupted_and_may_clean_up(tmp_path: Path) -> None:
     mark = tmp_path / "cleaned"
     code = (
-        "import time, pathlib\ntry:\n    print('ready')\n    time.sleep(60)\n"
+        "import signal, time, pathlib\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # not as inherited
+        "try:\n    print('ready')\n    time.sleep(60)\n"
         f"except KeyboardInterrupt: pathlib.Path({str(mark)!r}).touch(); raise SystemExit(130)"
     )
     seen: list[str] = []
