@@ -28,7 +28,6 @@ BENCHMARKS = {
     "jointseg.accuracy": ("jointseg", {"features", "public"}),
     "sat2dem.accuracy": ("sat2dem", set()),
 }
-ATTACKS = {"reliability"}  # their families run at another size in tests/reliability and have no quick mode
 
 
 def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -62,7 +61,7 @@ def fits(quick: Any, full: Any, where: str = "") -> None:
 
 def test_every_benchmark_that_publishes_a_result_is_listed() -> None:
     names = {p.stem for p in (ROOT / "benchmarks" / "results").glob("*.json")}
-    assert names == {result for result, _ in BENCHMARKS.values()} | ATTACKS
+    assert names == {result for result, _ in BENCHMARKS.values()}
 
 
 @pytest.mark.slow
