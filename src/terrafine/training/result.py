@@ -51,8 +51,11 @@ def write_result(
     OSError
         Where a file cannot be written.
     """
+    stated = json.loads(recipe.to_json())
+    if stated.get("start"):
+        stated["start"] = Path(stated["start"]).name  # not the folders of the machine that trained it
     provenance = {
-        "recipe": json.loads(recipe.to_json()),
+        "recipe": stated,
         "recipe_sha256": recipe.digest,
         "terrafine": __version__,
         "torch": torch.__version__,

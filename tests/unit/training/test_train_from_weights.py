@@ -20,7 +20,8 @@ def test_train_starts_from_weights(ground: Path, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path / "b.toml", steps=1)
     recipe.write_text(recipe.read_text().replace("rate = 1e-3", "rate = 1e-9"))
     _, old = load(first)
-    _, new = load(train(recipe, data_root=ground, out=tmp_path / "b", threads=1, start=first).weights)
+    spec, new = load(train(recipe, data_root=ground, out=tmp_path / "b", threads=1, start=first).weights)
+    assert spec.provenance["recipe"]["start"] == first.name  # the file, not the folders of this machine
     torch.testing.assert_close(new["head.weight"], old["head.weight"], atol=1e-6, rtol=0)
     words = [sys.executable, "-m", "terrafine.cli", "train", str(recipe), "--data", str(ground), "--quiet"]
     subprocess.run([*words, "--out", str(tmp_path / "c"), "--threads", "1", "--start", str(first)], check=True)
