@@ -52,7 +52,7 @@ def _map(folder: Path) -> Scene:
     torch.manual_seed(0)
     net = system.build(network, 10)  # type: ignore[misc]
     save(folder / "tiny.safetensors", net.state_dict(), system.describe(net, network, 10))
-    numbers = np.random.default_rng(0).uniform(300, 3000, (3, 60, 70)).astype(np.uint16)
+    numbers = np.random.default_rng(0).uniform(300, 3000, (3, 30, 36)).astype(np.uint16)
     at = {"crs": "EPSG:32631", "origin": (4.5e5, 5.4e6), "nodata": None, "cell": 10.0}
     image = write_raster(folder / "image.tif", numbers, names=("red", "green", "blue"), **at)
     words = ["map", str(image), "OUT/o.tif", "--model", str(folder / "tiny.safetensors"), "--tile", "16"]

@@ -1,12 +1,13 @@
 """Mutation testing of `raster/` and `inference/`: how many changes of the code the tests see.
 
-    python -m benchmarks.reliability.mutation [--count N] [--only NAME]
+    python -m benchmarks.reliability.mutation [--count N] [--minutes M] [--tests PATH...] [--only NAME]
 
 The tests are collected and run once, to learn which of them enter which function. Then each mutant gets a process
 forked from this one, in which the code of its function is replaced, and the tests that enter it run, the quickest
 first, until one fails. A mutant that all of them pass has survived: it is either equivalent to the original, which
 `equivalent` in the results states with a reason, or a gap in the tests. Mutants of functions that no test enters count
-as survived.
+as survived. Mutants are in random order, one of each part in turn, so those tried when the minutes are over are a
+random sample too. After every tenth mutant its tests run on the code as it is: one that fails there tells nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from itertools import zip_longest
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -54,8 +56,10 @@ Place = tuple[str, str]
 class Plugin:
     """Runs mutants in place of the collected tests."""
 
-    def __init__(self, mutants: list[Mutant]) -> None:
+    def __init__(self, mutants: list[Mutant], deadline: float) -> None:
         self.mutants = mutants
+        self.deadline = deadline
+        self.controls: list[str] = []
         self.outcomes: list[str] = []
         self.failed = False
 
@@ -72,21 +76,27 @@ class Plugin:
         functions = _functions()
         for nth, mutant in enumerate(self.mutants, 1):
             key = (str(mutant.file), mutant.function)
-            chosen = sorted(entered.get(key, []), key=seconds.__getitem__)[:MOST]
-            self.outcomes.append(self._try(mutant, [items[name] for name in chosen], functions.get(key, [])))
+            if time.monotonic() > self.deadline:
+                break
+            chosen = [items[name] for name in sorted(entered.get(key, []), key=seconds.__getitem__)[:MOST]]
+            self.outcomes.append(self._try(mutant, chosen, functions.get(key, [])))
             print(f"{nth}/{len(self.mutants)} {self.outcomes[-1]}: {mutant.line} {mutant.name}", flush=True)
+            if nth % 10 == 0 and chosen:
+                self.controls.append(self._try(None, chosen, functions.get(key, [])))
+                print(f"unchanged: {self.controls[-1]}", flush=True)
         return True
 
-    def _try(self, mutant: Mutant, items: list[pytest.Item], functions: list[FunctionType]) -> str:
+    def _try(self, mutant: Mutant | None, items: list[pytest.Item], functions: list[FunctionType]) -> str:
         if not items or not functions:
             return "not entered"
         process = os.fork()
         if not process:
             _silence(1, 2)
             resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-            changed = codes(mutant.tree, mutant.file)
-            for function in functions:
-                function.__code__ = changed[mutant.function]
+            if mutant:
+                changed = codes(mutant.tree, mutant.file)
+                for function in functions:
+                    function.__code__ = changed[mutant.function]
             for item, following in zip(items, [*items[1:], None], strict=True):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
                 if self.failed:
@@ -166,18 +176,21 @@ def main() -> int:
     """Try the mutants, and write what became of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=100, help="mutants of each part")
+    parser.add_argument("--minutes", type=float, default=1e6, help="try no further mutant after so many minutes")
+    parser.add_argument("--tests", nargs="+", default=list(TESTS), help="the tests that must notice")
     parser.add_argument("--only", default="", help="part of a mutant's name")
     args = parser.parse_args()
     by_part = {part: sample(sorted((ROOT / "src/terrafine" / part).rglob("*.py")), args.count, SEED) for part in PARTS}
-    mutants = [mutant for found in by_part.values() for mutant in found if args.only in mutant.name]
-    plugin = Plugin(mutants)
-    paths = [str(ROOT / path) for path in TESTS]
+    in_turn = [m for group in zip_longest(*by_part.values()) for m in group if m is not None]
+    mutants = [mutant for mutant in in_turn if args.only in mutant.name]
+    plugin = Plugin(mutants, time.monotonic() + 60 * args.minutes)
+    paths = [str(ROOT / path) for path in args.tests]
     pytest.main([*paths, "-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--rootdir={ROOT}"], plugins=[plugin])
     if args.only:
         return 0
     record = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
     equivalent: dict[str, str] = record.get("equivalent", {})
-    named = list(zip(mutants, plugin.outcomes, strict=True))
+    named = list(zip(mutants, plugin.outcomes, strict=False))  # those of the minutes given
     parts = {}
     for part in PARTS:
         found = [(m, outcome) for m, outcome in named if m in by_part[part]]
@@ -192,7 +205,9 @@ def main() -> int:
     left = [m for m, outcome in named if outcome != "killed" and m.name not in equivalent]
     record = {
         "seed": SEED,
+        "tests": args.tests,
         "parts": parts,
+        "controls": {"tried": len(plugin.controls), "failed": plugin.controls.count("killed")},
         "survivors": [f"{m.file.relative_to(ROOT / 'src/terrafine')} {m.line}: {m.name}" for m in left],
         "equivalent": equivalent,
     }

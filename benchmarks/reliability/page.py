@@ -61,8 +61,35 @@ def _outcomes() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _mutation() -> str:
+    """The score of the tests, and the mutants that none of them noticed."""
+    file = RESULTS / "mutation.json"
+    if not file.exists():
+        return "Not counted yet.\n"
+    record = json.loads(file.read_text(encoding="utf-8"))
+    lines = ["| part | mutants | killed | survived | equivalent | score |", "|---|---|---|---|---|---|"]
+    for part, n in record["parts"].items():
+        counted = n["killed"] + n["survived"]
+        score = f"{100 * n['killed'] / counted:.0f} %" if counted else ""
+        lines.append(
+            f"| `{part}/` | {n['tried']:,} | {n['killed']:,} | {n['survived']:,} | {n['equivalent']:,} | {score} |"
+        )
+    controls, tests = record["controls"], ", ".join(f"`{path}`" for path in record["tests"])
+    lines += [
+        "",
+        f"Seed {record['seed']}; tests: {tests}. Their tests were run on unchanged code {controls['tried']} times, "
+        f"of which {controls['failed']} failed.",
+    ]
+    if record["survivors"]:
+        lines += ["", "Survived:", *(f"- `{name}`" for name in record["survivors"])]
+    if record["equivalent"]:
+        lines += ["", "Equivalent:", *(f"- `{name}`: {why}" for name, why in record["equivalent"].items())]
+    return "\n".join(lines) + "\n"
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "reliability": _table,
     "reliability_memory": _memory,
     "reliability_outcomes": _outcomes,
+    "reliability_mutation": _mutation,
 }
