@@ -64,8 +64,8 @@ def map_impervious(
     destination
         The GeoTIFF to write.
     threshold
-        Probability from which a cell counts as impervious; by default the one at which the model's area was without
-        bias on the labels that it was calibrated on, else 0.5.
+        Probability from which a cell counts as impervious; by default that of the model, chosen on the
+        labels that it was calibrated on, else 0.5.
     probability
         Also write NAME_probability.tif: whole per cent, 255 unknown; a band for each of the model's classes.
     sigma

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.stats import rankdata
 
-__all__ = ["area_under_curve", "fitted", "unbiased_threshold"]
+__all__ = ["area_under_curve", "balanced_threshold", "fitted", "unbiased_threshold"]
 
 F64 = NDArray[np.float64]
 
@@ -74,3 +74,26 @@ def unbiased_threshold(probability: NDArray[np.floating], share: NDArray[np.floa
         Threshold from 0.02 to 0.98.
     """
     return float(np.clip(np.quantile(probability, 1 - float(np.mean(share))), 0.02, 0.98))
+
+
+def balanced_threshold(probability: NDArray[np.floating], share: NDArray[np.floating]) -> float:
+    """Find the probability at which as large a share of the class is missed as of other ground is mistaken for it.
+
+    For labels that are no random sample of the ground: it does not depend on how much of each class is labelled.
+
+    Parameters
+    ----------
+    probability, share
+        Probability and true share of each cell, (cell,).
+
+    Returns
+    -------
+    float
+        Threshold from 0.02 to 0.98.
+    """
+    order = np.argsort(probability)
+    y = share[order].astype(np.float64)
+    missed = np.cumsum(y) / max(float(y.sum()), 1e-9)
+    mistaken = 1 - np.cumsum(1 - y) / max(float((1 - y).sum()), 1e-9)
+    at = int(np.argmin(np.abs(missed - mistaken)))
+    return float(np.clip(probability[order][at], 0.02, 0.98))

@@ -19,7 +19,7 @@ from terrafine.training.scenes.data import BANDS, TRAIN, VALIDATE, DatedScene, l
 from terrafine.training.scenes.labels import QUARTER, SURE
 from terrafine.training.scenes.patches import SceneSampler
 from terrafine.training.scenes.recipe import SceneRecipe
-from terrafine.training.scenes.scores import area_under_curve, fitted, unbiased_threshold
+from terrafine.training.scenes.scores import area_under_curve, balanced_threshold, fitted, unbiased_threshold
 from terrafine.training.segmentation.data import load_all, sample_bands, sample_files
 from terrafine.training.task import Task
 
@@ -27,6 +27,7 @@ __all__ = ["TASK", "SceneBatches", "SceneTask"]
 
 HEADS = ("impervious", "building")
 _SURE = 0.99
+_SELECTED = {"impervious"}  # heads whose labelled ground was selected by class, so that its share says nothing
 _MOST = 400_000  # cells of one date that calibration uses
 _SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -193,7 +194,8 @@ class SceneTask(Task[SceneRecipe]):
         Returns
         -------
         Mapping[str, Any]
-            `calibration`: by head `HEAD_scale` and `HEAD_odds`, and `HEAD_threshold` for an area without bias.
+            `calibration`: by head `HEAD_scale` and `HEAD_odds`, and `HEAD_threshold`: for an area without bias, or for
+            impervious ground, of which streets and buildings are labelled rather than a sample, for equal error rates.
         """
         found: dict[str, float] = {}
         for i, head in enumerate(HEADS):
@@ -210,7 +212,7 @@ class SceneTask(Task[SceneRecipe]):
             found |= {
                 f"{head}_scale": scale,
                 f"{head}_odds": odds,
-                f"{head}_threshold": unbiased_threshold(chance, share),
+                f"{head}_threshold": (balanced_threshold if head in _SELECTED else unbiased_threshold)(chance, share),
             }
         return {"calibration": found}
 

@@ -19,7 +19,7 @@ from terrafine.training.scenes.labels import SURE, targets
 from terrafine.training.scenes.patches import SceneSampler
 from terrafine.training.scenes.recipe import Scene, SceneRecipe
 from terrafine.training.scenes.register import displacement
-from terrafine.training.scenes.scores import area_under_curve, fitted, unbiased_threshold
+from terrafine.training.scenes.scores import area_under_curve, balanced_threshold, fitted, unbiased_threshold
 from terrafine.training.start import find_recipe, train
 
 RECIPE = """
@@ -180,3 +180,16 @@ def test_scores_are_those_by_hand() -> None:
     assert scale == pytest.approx(0.5, abs=0.05) and np.log(odds) == pytest.approx(-1, abs=0.07)
     chance = 1 / (1 + np.exp(-(0.5 * logit - 1)))
     assert np.mean(chance >= unbiased_threshold(chance, share)) == pytest.approx(share.mean(), abs=0.01)
+
+
+def test_a_balanced_threshold_does_not_depend_on_how_much_of_each_class_is_labelled() -> None:
+    rng = np.random.default_rng(0)
+    positive, negative = rng.normal(0.6, 0.1, 20_000), rng.normal(0.4, 0.1, 20_000)
+
+    def at(share: int) -> float:
+        return balanced_threshold(np.r_[positive, negative[::share]], np.r_[np.ones(20_000), np.zeros(20_000 // share)])
+
+    assert at(1) == pytest.approx(0.5, abs=0.01)
+    assert at(10) == pytest.approx(at(1), abs=0.02)
+    few = np.r_[positive, negative[::10]], np.r_[np.ones(20_000), np.zeros(2_000)]
+    assert unbiased_threshold(*few) < 0.47  # the threshold for the labelled area follows the selection of labels
