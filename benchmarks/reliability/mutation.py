@@ -7,7 +7,7 @@ forked from this one, in which the code of its function is replaced, and the tes
 first, until one fails. A mutant that all of them pass has survived: it is either equivalent to the original, which
 `equivalent` in the results states with a reason, or a gap in the tests. Mutants of functions that no test enters count
 as survived. Mutants are in random order, one of each part in turn, so those tried when the minutes are over are a
-random sample too. After every tenth mutant its tests run on the code as it is: one that fails there tells nothing.
+random sample too. After every tenth mutant its tests run on the code as it is: one that fails there counts for nothing.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ def image(path: Path, low: float, high: float, *, grey: bool = False, cell: floa
 
 def test_the_map_its_summary_and_its_preview_state_the_training(tmp_path: Path, run: Run) -> None:
     out, preview = tmp_path / "map.tif", tmp_path / "map.png"
-    result = run("map", image(tmp_path / "city.tif", 0.02, 0.3), out, "--preview", preview)
+    scene = image(tmp_path / "city.tif", 0.02, 0.3)
+    result = run("map", scene, out, "--preview", preview, "--model", "jointseg")
     assert result.exit_code == 0, result.output
     assert "trained on: aerial photographs of Dubai" in result.stdout
     assert "unproven" not in result.stderr

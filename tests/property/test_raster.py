@@ -147,6 +147,7 @@ def test_what_is_published_reads_back_and_is_laid_out_in_order(
 ) -> None:
     rng = np.random.default_rng(seed)
     z = rng.normal(100, 30, (bands, height, width)).astype(np.float32)
+    z[1:] = np.abs(z[1:])  # standard errors
     z[:, rng.random((height, width)) < 0.2] = np.nan
     names = ("elevation", "elevation_sigma")[:bands]
     with tempfile.TemporaryDirectory() as folder:

@@ -16,7 +16,8 @@ from terrafine.raster.write.cog_writer import write_cog
 def surface(bands: int) -> np.ndarray:
     z = np.random.default_rng(5).normal(500, 100, (bands, 1301, 2075)).astype(np.float32)
     z[:, 200:700, 900:1600] = np.nan
-    z[:, 3, 7] = -9999
+    z[1:] = np.abs(z[1:])  # standard errors
+    z[0, 3, 7] = -9999
     return z
 
 
