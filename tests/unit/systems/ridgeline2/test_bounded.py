@@ -74,7 +74,7 @@ def test_features_and_result_stay_bounded(network: ProductNet, name: str) -> Non
     for sensor in PRODUCTS:
         feature, share = largest_feature(network, surfaces()[name], sensor, 4)
         assert feature < 32, sensor
-        assert share < 2, sensor  # of the relief itself: 1.3 where a cliff is sharpened the most
+        assert share < 4, sensor  # of the relief itself: 1.3 at a cliff, 2.1 at one cell of 3 km
 
 
 def test_a_branch_cannot_amplify_a_large_feature(network: ProductNet) -> None:
