@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terrafine.campaign.plan import Plan, Unit
-from terrafine.errors import EmptyError, UsageError
+from terrafine.errors import EmptyError
 
 if TYPE_CHECKING:
     from terrafine.raster.products import Product
@@ -70,8 +70,6 @@ def gather(plan: Plan, unit: Unit, work: Path) -> Input:
     TerrafineError
         For sources that cannot serve.
     """
-    if plan.settings.source.kind == "stac":
-        raise UsageError('[source] kind = "stac" is not built yet; expected kind = "files"')
     return _heights(plan, unit, work) if plan.settings.model.verb == "dem" else _image(plan, unit, work)
 
 

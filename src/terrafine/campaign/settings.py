@@ -100,7 +100,7 @@ class Grid:
 class Source:
     """Where the input comes from, and how it is read."""
 
-    kind: Literal["files", "stac"] = "files"
+    kind: Literal["files"] = "files"
     sensor: Name | None = None
     composite: Literal["median", "first"] = "median"
     nodata: float | None = None
@@ -285,8 +285,8 @@ def _check(s: Settings) -> None:
             ) from None
         if backwards:
             raise UsageError(f"{where}: dates = {epoch.dates!r} run backwards; expected first/last")
-        if s.source.kind == "files" and not epoch.files:
-            raise UsageError(f'{where}: no files; expected some, or kind = "stac" in [source]')
+        if not epoch.files:
+            raise UsageError(f"{where}: no files; expected some, for example from `terrafine fetch`")
         if epoch.guides and s.model.verb != "dem":
             raise UsageError(f"{where}: guides are for the verb dem; the campaign runs {s.model.verb}")
     if list(s.epochs) != sorted(s.epochs, key=lambda e: e.begin):
