@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import BandError, EmptyError, GridError, SourceError
 from terrafine.raster.protocol import Measured, SourceBase
-from terrafine.raster.read.quality import Census, QualityBand, saturated_values
+from terrafine.raster.read.quality import Census, QualityBand, fill_values, saturated_values
 from terrafine.raster.read.sensors import COLOURS, SENSORS, Sensor
 from terrafine.raster.read.source import Source
 
@@ -28,11 +28,21 @@ _BRIGHT, _GREY = 0.3, 0.25
 _SQUARE = 0.8  # shorter side of a cell over the longer, at least
 
 
+class _Window(NamedTuple):
+    """Raw numbers by band, cells measured in all bands, saturated ones by band, flagged ones, and undeclared nodata."""
+
+    raw: dict[str, F32]
+    valid: Mask
+    saturated: dict[str, Mask]
+    flagged: Mask
+    fill: Mask
+
+
 class ImageSource(SourceBase):
     """A source whose bands are reflectance: red, green, blue and others on one north-up grid.
 
-    Fill, saturated numbers, undeclared ±1e30 and cells that a quality band flags are not valid; a cell is valid where
-    all its bands are.
+    Fill, saturated numbers, undeclared nodata (±1e30, -9999, limits of integer types) and cells that a quality band
+    flags are not valid; a cell is valid where all its bands are.
 
     Parameters
     ----------
@@ -44,6 +54,8 @@ class ImageSource(SourceBase):
         Sensors that messages name.
     quality
         Quality bands of the same file.
+    named
+        Whether the user stated the sensor; messages then do not ask for it.
 
     Attributes
     ----------
@@ -57,11 +69,13 @@ class ImageSource(SourceBase):
         sensor: Sensor,
         allowed: Sequence[str] = tuple(SENSORS),
         quality: Sequence[QualityBand] = (),
+        named: bool = False,
     ) -> None:
         self._source, self.sensor, self._allowed = source, sensor, tuple(allowed)
-        self._quality, self._tolerant = tuple(quality), False
+        self._quality, self._tolerant, self._named = tuple(quality), False, named
         self.unmeasured: dict[str, str] = {}
         self._saturated = saturated_values(source, sensor)
+        self._fill = fill_values(source, sensor, *_RANGE)
         self.geobox, self.shape = source.geobox, source.shape
         self._described_as(source)
         self.nodata, self.vertical, self.surface = None, None, None
@@ -112,7 +126,7 @@ class ImageSource(SourceBase):
         SourceError
             If the file cannot be read.
         """
-        raw, valid, _, _ = self._measured(rows, cols)
+        raw, valid = self._measured(rows, cols)[:2]
         if self._tolerant:
             for numbers in raw.values():
                 valid &= _possible(self._reflectance(numbers))
@@ -122,9 +136,21 @@ class ImageSource(SourceBase):
         if low < _RANGE[0] or high > _RANGE[1]:
             raise BandError(
                 f"{self.paths[0]}: {band} read as {self.sensor.name} is reflectance from {low:.3g} to {high:.3g}; "
-                f"expected -0.2 to 3. State which sensor it is: {stated(self._allowed)}"
+                f"expected -0.2 to 3. {self._advice(raw[band][valid])}"
             )
         return values, valid
+
+    def _advice(self, numbers: F32) -> str:
+        """Return what to do about numbers outside the range of reflectance."""
+        if not self._named:
+            return f"State which sensor it is: {stated(self._allowed)}"
+        odd = numbers[~_possible(self._reflectance(numbers))]
+        found, count = np.unique(odd, return_counts=True)
+        most = float(found[count.argmax()])
+        return (
+            f"{odd.size:,} of {numbers.size:,} numbers are outside, most often {most:.10g}; if that means no data, "
+            f"state it with nodata={most:.10g}"
+        )
 
     def numbers(self, names: Sequence[str], rows: slice, cols: slice) -> NDArray[np.float64]:
         """Return the reflectance, without a range check, of the cells where all named bands were measured.
@@ -141,7 +167,7 @@ class ImageSource(SourceBase):
         ndarray of float64, (band, cell)
             Reflectance.
         """
-        raw, valid, _, _ = self._measured(rows, cols, names)
+        raw, valid = self._measured(rows, cols, names)[:2]
         return np.stack(
             [raw[name][valid].astype(np.float64) * self.sensor.factor + self.sensor.offset for name in names]
         )
@@ -149,12 +175,10 @@ class ImageSource(SourceBase):
     def _reflectance(self, raw: F32) -> F32:
         return raw * np.float32(self.sensor.factor) + np.float32(self.sensor.offset)
 
-    def _measured(
-        self, rows: slice, cols: slice, names: Sequence[str] | None = None
-    ) -> tuple[dict[str, F32], Mask, dict[str, Mask], Mask]:
-        """Return raw numbers by band, cells measured in all bands, cells saturated by band, and other flagged cells."""
+    def _measured(self, rows: slice, cols: slice, names: Sequence[str] | None = None) -> _Window:
+        """Read a window and find out which of its cells were measured."""
         shape = (rows.stop - rows.start, cols.stop - cols.start)
-        valid = np.ones(shape, np.bool_)
+        valid, fill = np.ones(shape, np.bool_), np.zeros(shape, np.bool_)
         raw: dict[str, F32] = {}
         saturated: dict[str, Mask] = {}
         for name in names or self.bands:
@@ -163,13 +187,15 @@ class ImageSource(SourceBase):
             if self.sensor.fill is not None:
                 valid &= raw[name] != self.sensor.fill
             saturated[name] = ok & np.isin(raw[name], self._saturated[name])
+            if self._fill[name]:
+                fill |= ok & np.isin(raw[name], self._fill[name]) & ~saturated[name]
         flagged = np.zeros(shape, np.bool_)
         for band in self._quality:
             flagged |= band.unmeasured(rows, cols)
         flagged &= valid
-        for mask in (*saturated.values(), flagged):
+        for mask in (*saturated.values(), flagged, fill):
             valid = valid & ~mask
-        return raw, valid, saturated, flagged
+        return _Window(raw, valid, saturated, flagged & ~fill, fill)
 
     def require_valid(self) -> None:
         """Count the cells that were not measured, note them, and require at least one that was.
@@ -209,9 +235,9 @@ class ImageSource(SourceBase):
             if turn == len(tops[::every]) and census.valid:
                 break
             rows = slice(top, min(top + step, height))
-            raw, valid, saturated, flagged = self._measured(rows, slice(0, width))
-            possible = np.logical_and.reduce([_possible(self._reflectance(numbers)) for numbers in raw.values()])
-            census.add(valid, saturated, flagged, valid & ~possible)
+            window = self._measured(rows, slice(0, width))
+            possible = np.logical_and.reduce([_possible(self._reflectance(numbers)) for numbers in window.raw.values()])
+            census.add(window.valid, window.saturated, window.flagged, window.valid & ~possible, window.fill)
         census.share = census.cells / max(1, height * width)
         return census
 

@@ -1,8 +1,9 @@
 """Cells of an optical product without a measurement: saturated numbers, and cells that a quality band flags.
 
-Sentinel-2 writes 65535 where a detector was saturated; Landsat and others stop at the largest number of their type. In
-the scene classification of Sentinel-2 L2A (SCL), 0 is no data and 1 is saturated or defective. In Landsat Collection 2,
-bit 0 of QA_PIXEL is fill, and bit n - 1 of QA_RADSAT is saturation of band n.
+Sentinel-2 writes 65535 where a detector was saturated; Landsat and others stop at the largest number of their type.
+Programs write -9999 or a limit of an integer type where there is nothing, often without declaring it. In the scene
+classification of Sentinel-2 L2A (SCL), 0 is no data and 1 is saturated or defective. In Landsat Collection 2, bit 0 of
+QA_PIXEL is fill, and bit n - 1 of QA_RADSAT is saturation of band n.
 
 References
 ----------
@@ -22,11 +23,12 @@ from terrafine.errors import BandError
 from terrafine.raster.read.sensors import Sensor
 from terrafine.raster.read.source import Source
 
-__all__ = ["Census", "QualityBand", "open_quality", "saturated_values"]
+__all__ = ["Census", "QualityBand", "fill_values", "open_quality", "saturated_values"]
 
 Mask = NDArray[np.bool_]
 _SATURATED = 65535.0
 _SHORT = {"int16": 32767.0, "uint16": 65535.0}
+_FILLS = (-9999, -(1 << 15), -(1 << 31), (1 << 31) - 1, (1 << 32) - 1, -(1 << 63), (1 << 63) - 1, (1 << 64) - 1)
 _SCL_CLASSES = 11
 _OLI = {"blue": 2, "green": 3, "red": 4, "nir": 5}  # band numbers of Landsat 8 and 9
 _KINDS = ("scl", "qa_pixel", "qa_radsat")
@@ -55,6 +57,36 @@ def saturated_values(source: Source, sensor: Sensor) -> dict[str, tuple[np.float
             if whole or sensor.fill is not None:
                 number = np.float64(_SHORT.get(dtype, _SATURATED)) * scale + offset
                 values.add(np.float32(number))
+        found[name] = tuple(values)
+    return found
+
+
+def fill_values(source: Source, sensor: Sensor, low: float, high: float) -> dict[str, tuple[np.float32, ...]]:
+    """Return what each band's `read` returns for -9999 and for the limits of integer types.
+
+    Parameters
+    ----------
+    source
+        The open image.
+    sensor
+        How its numbers become reflectance.
+    low, high
+        Range of reflectance; a number that lies in it is a measurement.
+
+    Returns
+    -------
+    dict
+        Band to values.
+    """
+    found = {}
+    for name in source.bands:
+        values: set[np.float32] = set()
+        for dtype, scale, offset in source.storage(name):
+            for fill in _FILLS:
+                number = np.float64(fill) * scale + offset
+                stored = np.dtype(dtype).kind not in "iu" or np.iinfo(dtype).min <= fill <= np.iinfo(dtype).max
+                if stored and not low <= number * sensor.factor + sensor.offset <= high:
+                    values.add(np.float32(number))
         found[name] = tuple(values)
     return found
 
@@ -156,9 +188,9 @@ class Census:
 
     Attributes
     ----------
-    cells, valid, saturated, flagged, impossible
+    cells, valid, saturated, flagged, impossible, fill
         Numbers of cells: all; measured in all bands; saturated in any band; flagged by a quality band; measured but
-        outside the range of reflectance.
+        outside the range of reflectance; with a nodata number that the file does not declare.
     share
         Share of the rows that were counted.
     bands
@@ -170,10 +202,11 @@ class Census:
     saturated: int = 0
     flagged: int = 0
     impossible: int = 0
+    fill: int = 0
     share: float = 1.0
     bands: Mapping[str, int] = field(default_factory=dict)
 
-    def add(self, valid: Mask, saturated: Mapping[str, Mask], flagged: Mask, impossible: Mask) -> None:
+    def add(self, valid: Mask, saturated: Mapping[str, Mask], flagged: Mask, impossible: Mask, fill: Mask) -> None:
         """Count a window.
 
         Parameters
@@ -186,6 +219,8 @@ class Census:
             Cells flagged by a quality band.
         impossible
             Measured cells outside the range of reflectance.
+        fill
+            Cells with a nodata number that the file does not declare.
         """
         any_band = np.logical_or.reduce(list(saturated.values()))
         self.cells += valid.size
@@ -193,6 +228,7 @@ class Census:
         self.saturated += int(any_band.sum())
         self.flagged += int((flagged & ~any_band).sum())
         self.impossible += int(impossible.sum())
+        self.fill += int((fill & ~any_band).sum())
         self.bands = {name: self.bands.get(name, 0) + int(mask.sum()) for name, mask in saturated.items()}
 
     @property
@@ -202,6 +238,7 @@ class Census:
             "SATURATED_CELLS": self.saturated,
             "FLAGGED_CELLS": self.flagged,
             "IMPOSSIBLE_CELLS": self.impossible,
+            "FILL_CELLS": self.fill,
         }
         tags = {name: str(n) for name, n in found.items() if n}
         if tags and self.share != 1.0:
@@ -228,6 +265,7 @@ class Census:
         result = (
             (self.saturated, f"saturated ({listed})"),
             (self.flagged, "flagged as fill, saturated or defective by the file's quality band"),
+            (self.fill, "-9999 or a limit of an integer type, which the file does not declare as nodata"),
             (self.impossible, "out of the range of reflectance, -0.2 to 3"),
         )
         return tuple(

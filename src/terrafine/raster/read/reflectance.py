@@ -126,7 +126,7 @@ def _as_image(
             "product's own numbers, or reflectance"
         )
     chosen = SENSORS[sensor] if sensor is not None else _found(source, first, described, allowed, quality)
-    image = ImageSource(source, chosen, allowed, quality)
+    image = ImageSource(source, chosen, allowed, quality, named=sensor is not None)
     if sensor is not None:
         image.notes = (*image.notes, *_check_named(image, source, first, allowed))
     if sensor is None and unless not in (None, chosen.name) and not source.scaled:

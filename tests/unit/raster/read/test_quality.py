@@ -145,6 +145,59 @@ def test_a_few_impossible_cells_are_nodata_and_many_are_an_error(tmp_path: Path)
         image.read("red", *WHOLE)
 
 
+FILLS = [
+    ("int16", -9999, False), ("int16", -32768, True), ("int16", -32768, False), ("int32", -(2**31), False),
+    ("int32", -(2**31), True), ("uint32", 2**32 - 1, False), ("uint32", 2**32 - 1, True), ("int32", 2**31 - 1, False),
+    ("int64", 2**63 - 1, False), ("uint64", 2**64 - 1, False), ("float32", -9999, False), ("float64", 2**32 - 1, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("dtype", "value", "declared"), FILLS)
+def test_a_limit_of_an_integer_type_is_nodata(dtype: str, value: int, declared: bool, tmp_path: Path) -> None:
+    sensor = "sentinel2" if dtype != "int32" else "landsat-l2"
+    whole = np.round(numbers(sensor)).astype(dtype)
+    whole[:, 20:60] = np.array(value).astype(dtype)
+    whole[1, 2, 3] = np.array(value).astype(dtype)
+    path = write(tmp_path / "a.tif", whole, dtype, nodata=value if declared else None)
+    image = open_image(path, sensor=sensor)
+    image.require_valid()
+    assert len(invalid(image)) == 40 * SHAPE[1] + 1
+    if not declared:
+        assert "5,201 of 15,600 cells (0.33) are -9999 or a limit of an integer type" in image.notes[0]
+        assert image.unmeasured == {"FILL_CELLS": "5201"}
+
+
+def test_a_scene_with_undeclared_nodata_is_still_recognised(tmp_path: Path) -> None:
+    values = numbers("sentinel2")
+    values[:, :60] = 2**32 - 1
+    image = open_image(write(tmp_path / "a.tif", values, "uint32"), unless="sentinel2")
+    image.require_valid()
+    assert image.sensor.name == "sentinel2"
+    assert len(invalid(image)) == 60 * SHAPE[1]
+
+
+def test_a_limit_that_is_reflectance_by_the_scale_of_the_file_is_a_measurement(tmp_path: Path) -> None:
+    values = ground()
+    values[:, 4, 5] = 1.0
+    path = write(tmp_path / "a.tif", values * (2**31 - 1), "int32")
+    with rasterio.open(path, "r+") as file:
+        file.scales = (1 / (2**31 - 1),) * 3
+    image = open_image(path, sensor="reflectance")
+    image.require_valid()
+    assert invalid(image) == []
+
+
+def test_numbers_that_the_stated_sensor_does_not_give_are_named_and_the_sensor_is_not_asked_for(tmp_path: Path) -> None:
+    values = numbers("sentinel2")
+    values[0, :1, :40] = 48_000
+    image = open_image(write(tmp_path / "a.tif", values), sensor="sentinel2")
+    image.require_valid()
+    with pytest.raises(BandError) as error:
+        image.read("red", *WHOLE)
+    assert "nodata=48000" in str(error.value)
+    assert "State which sensor" not in str(error.value)
+
+
 FLAGGED = [
     ("SCL", "sentinel2", 4, {0: True, 1: True, 2: False, 3: False, 8: False, 9: False, 11: False}),
     ("QA_PIXEL", "landsat-l2", 21824, {1: True, 21824: False, 22280: False, 21825: True}),
