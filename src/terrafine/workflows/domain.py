@@ -53,7 +53,7 @@ def compared(image: Measured, ref: ModelRef) -> tuple[str, ...]:
     tuple of str
         As `domain_notes`.
     """
-    from terrafine.raster.read.image import sample
+    from terrafine.raster.read.image_sample import sample
     from terrafine.systems import find_system
 
     domain = ref.spec.provenance.get("domain") or find_system(ref.spec.system).domain.get(ref.name)

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import BandError, EmptyError, GridError, SourceError
-from terrafine.raster.protocol import Measured, SourceBase
+from terrafine.raster.protocol import SourceBase
+from terrafine.raster.read.image_sample import sample
 from terrafine.raster.read.quality import Census, QualityBand, fill_values, saturated_values
-from terrafine.raster.read.sensors import COLOURS, SENSORS, Sensor
+from terrafine.raster.read.sensors import SENSORS, Sensor
 from terrafine.raster.read.source import Source
 
-__all__ = ["ImageSource", "sample", "stated"]
+__all__ = ["ImageSource", "stated"]
 
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -22,7 +23,6 @@ _HUGE = 1e30  # written by some programs as undeclared nodata
 _RANGE = (-0.2, 3.0)
 _FEW = 1e-3  # up to this share of cells outside that range are faults of the image, not a wrongly stated sensor
 _COUNTED = 150_000_000  # larger images are sampled; a Sentinel-2 tile has fewer cells
-_SAMPLES, _SIDE = 4, 192
 _STRIP = 1 << 20  # cells read at a time
 _BRIGHT, _GREY = 0.3, 0.25
 _SQUARE = 0.8  # shorter side of a cell over the longer, at least
@@ -310,41 +310,6 @@ class ImageSource(SourceBase):
         mean = found.mean(axis=0)
         white = (found.max(axis=0) - found.min(axis=0)) < _GREY * mean
         return float(np.mean((mean > _BRIGHT) & white)) if mean.size else 0.0
-
-
-def sample(image: Measured) -> NDArray[np.float64]:
-    """Return the reflectance of valid cells from windows spread over an image.
-
-    Parameters
-    ----------
-    image
-        An open image.
-
-    Returns
-    -------
-    ndarray of float64, (3, cell)
-        Red, green and blue; empty if the image has no valid cell.
-    """
-    height, width = image.shape
-    tops, lefts = (np.unique(np.linspace(0, max(0, n - _SIDE), _SAMPLES).astype(int)).tolist() for n in image.shape)
-    parts = [
-        image.numbers(COLOURS, slice(top, min(top + _SIDE, height)), slice(left, min(left + _SIDE, width)))
-        for top in tops
-        for left in lefts
-    ]
-    found = np.concatenate(parts, axis=1)
-    return found if found.size else _first(image)
-
-
-def _first(image: Measured) -> NDArray[np.float64]:
-    """Return the reflectance of the first valid cells, where the windows of `sample` hold none: (3, cell)."""
-    height, width = image.shape
-    step = max(1, _STRIP // width)
-    for top in range(0, height, step):
-        found = image.numbers(COLOURS, slice(top, min(top + step, height)), slice(0, width))
-        if found.size:
-            return found
-    return np.zeros((len(COLOURS), 0))
 
 
 def _possible(values: F32) -> Mask:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from terrafine.errors import BandError, UsageError
 from terrafine.raster.protocol import closed_on_error
-from terrafine.raster.read.image import ImageSource, sample, stated
+from terrafine.raster.read.image import ImageSource, stated
+from terrafine.raster.read.image_sample import sample
 from terrafine.raster.read.opened import open_raster
 from terrafine.raster.read.quality import QualityBand, open_quality
 from terrafine.raster.read.sensors import BAND_NAMES, COLOURS, SENSORS, Sensor
