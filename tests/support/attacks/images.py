@@ -124,7 +124,7 @@ def _bright() -> Iterator[Attack]:
             named = partial(lambda d, v, a, b: run(d, v, a, b, "--sensor", "sentinel2"), v=verb, a=low, b=high)
             yield Attack(kind, f"{verb} of reflectance {low} to {high}, sensor stated", named)
         unstated = partial(lambda d, v: run(d, v, 0.55, 0.8), v=verb)
-        yield Attack(kind, f"{verb} of reflectance 0.55 to 0.8, sensor not stated", unstated, "refused")
+        yield Attack(kind, f"{verb} of reflectance 0.55 to 0.8, sensor not stated", unstated, "either")
         beyond = partial(lambda d, v: run(d, v, 4.0, 6.0, "--sensor", "sentinel2"), v=verb)
         yield Attack(kind, f"{verb} of reflectance 4 to 6, sensor stated", beyond, "refused")
 

@@ -30,7 +30,7 @@ NAMED = {
     "ft": FOOT, "feet": FOOT, "foot": FOOT, "US survey foot": SURVEY_FOOT, "us-ft": SURVEY_FOOT, "ftUS": SURVEY_FOOT,
     "m": 1.0, "metre": 1.0, "Meters": 1.0, "cm": 0.01, "dm": 0.1, "mm": 0.001, "km": 1000.0,
 }  # fmt: skip
-NO_LENGTH = ("furlong", "hPa", "degree", "%", "K", "dB", "m/s", "unknown unit", "ft²", "m2", "mGal")
+NO_LENGTH = ("furlong", "hPa", "degree", "%", "K", "dB", "m/s", "ft²", "m2", "mGal")
 
 
 def feet(path: Path, factor: float = FOOT, crs: str = "EPSG:2272", **more: Any) -> Path:
@@ -68,7 +68,7 @@ def anchored(folder: Path, *options: object, unit: str = "", factor: float = 1.0
     image = colours(folder / "i.tif")
     anchor = put(folder / "a.tif", Z[:8, :8] / factor, **({"cell": 240, "unit": unit} | more))
     command("height", image, folder / "o.tif", "--anchor", anchor, "--sensor", "sentinel2", *options)
-    off = abs(float(np.nanmean(read_band(folder / "o.tif"))) - float(Z[:8, :8].mean()))
+    off = abs(float(np.nanmean(read_band(folder / "o.tif"))) - float(Z[:6, :6].mean()))
     return "" if off < 1 else f"heights off by {off:.3g} m"
 
 
@@ -89,7 +89,8 @@ def attacks() -> Iterator[Attack]:
         yield Attack(KIND, f"band unit {unit}", partial(with_unit, unit=unit, factor=factor))
     for unit in NO_LENGTH:
         yield Attack(KIND, f"band unit {unit}", partial(with_unit, unit=unit, factor=1.0), "refused")
-    yield Attack(KIND, "band unit 1", partial(with_unit, unit="1", factor=1.0), "either")
+    for unit in ("1", "unknown unit"):
+        yield Attack(KIND, f"band unit {unit}", partial(with_unit, unit=unit, factor=1.0), "either")
     for unit in ("FT", "Feet", "us-ft", "yd", "chain", "fathom", ""):
         factor = SURVEY_FOOT if unit == "us-ft" else FOOT
         run = partial(lambda d, u, f: sharpened(feet(d / "a.tif", f), "--elevation-unit", u), u=unit, f=factor)

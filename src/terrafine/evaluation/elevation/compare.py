@@ -115,6 +115,8 @@ def compare(
         hidden = [(str(m), stack.enter_context(open_labels(m, assume_crs))) for m in masks]
         strata = None if classes is None else (str(classes), stack.enter_context(open_labels(classes, assume_crs)))
         notes = _datum_notes({**{named[n]: s for n, s in opened.items()}, reference: truth})
+        if low is not None:
+            vertical.same_or_raise(low.vertical, truth.vertical, str(coarse), str(reference))
         notes += units
         multiples = {n: stated_multiples(s.tags.get("SIGMA_COVERS", ""), str(named[n])) for n, s in opened.items()}
         groups = [

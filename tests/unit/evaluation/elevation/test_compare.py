@@ -271,6 +271,15 @@ def test_a_reference_of_another_datum_is_refused_and_an_unknown_one_is_told(tmp_
     assert any("c.tif does not state the vertical datum" in note for note in r["notes"])
 
 
+def test_a_coarse_input_of_another_datum_is_refused(tmp_path: Path, truth: np.ndarray) -> None:
+    a, b = (write_surface(tmp_path / f"{n}.tif", truth, tags={"VERTICAL_DATUM": "EGM96"}) for n in "ab")
+    low, tags = block_means(truth, 4), {"VERTICAL_DATUM": "EGM2008"}
+    coarse = write_surface(tmp_path / "coarse.tif", low, cell=120, tags=tags)
+    with pytest.raises(DatumError, match=r"coarse\.tif are above EGM2008"):
+        plain(a, b, coarse=coarse)
+    plain(a, b, coarse=write_surface(tmp_path / "same.tif", low, cell=120, tags={"VERTICAL_DATUM": "EGM96"}))
+
+
 def test_options_that_cannot_be_meant_are_refused(tmp_path: Path, truth: np.ndarray) -> None:
     c = write_surface(tmp_path / "c.tif", truth)
     with pytest.raises(UsageError, match="slope method"):
