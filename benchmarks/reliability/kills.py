@@ -3,11 +3,13 @@
 Python, torch and GDAL are loaded once; each run is the command in a process forked from there, so that kills fall into
 the work and not into imports. SIGKILL comes when the run has used a random share of the processor time of a calm run.
 After one to three kills the command is given again and must end with the files of the calm run, byte for byte, and
-nothing else beside them. After each kill, a file under a final name must be the calm one or be absent.
+nothing else beside them; the entries of a safetensors file's metadata may stand in another order. After each kill, a
+file under a final name must be the calm one or be absent.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -170,7 +172,16 @@ def _kill(process: int, seconds: float) -> bool:
 
 def _content(folder: Path) -> dict[str, bytes]:
     """Each file below a folder, but for folders of unfinished jobs, which a later run uses or removes."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {str(path.relative_to(folder)): _bytes(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def _bytes(path: Path) -> bytes:
+    """The content of a file; safetensors writes the entries of its metadata in any order, here they are sorted."""
+    data = path.read_bytes()
+    if path.suffix != ".safetensors":
+        return data
+    start = 8 + int.from_bytes(data[:8], "little")
+    return json.dumps(json.loads(data[8:start]), sort_keys=True).encode() + data[start:]
 
 
 def load() -> None:

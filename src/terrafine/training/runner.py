@@ -75,6 +75,8 @@ def fit(
     checks = [to_device(batch, device) for batch in data.validation()]
     with ThreadPoolExecutor(1) as pool, full_float32():
         drawn = None if finished(task, state) else pool.submit(data.batch, state.step)
+        if drawn is None and workers.is_first:  # the run may have ended between its last checkpoint and the curve
+            _draw_curve(task, folder)
         while drawn is not None:
             batch, following = drawn.result(), state.step + 1
             drawn = pool.submit(data.batch, following) if following < recipe.optim.steps else None
@@ -249,4 +251,9 @@ def _record(
     if last or state.step % recipe.checkpoint_every == 0:
         with writing(folder.path):
             write_checkpoint(folder.checkpoint, state, recipe.digest)
-            draw_curve(folder.log, folder.path / "curve.png", recipe.stem, recipe.SCORES)
+        _draw_curve(task, folder)
+
+
+def _draw_curve(task: Task[Any], folder: RunFolder) -> None:
+    with writing(folder.path):
+        draw_curve(folder.log, folder.path / "curve.png", task.recipe.stem, task.recipe.SCORES)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,8 @@ from tests.support.recipes import RIDGELINE, write_recipe
 
 from terrafine.errors import DataError, RecipeError, WeightsError
 from terrafine.nn.weights import digest, load, read_spec
+from terrafine.training import runner
+from terrafine.training.curve import draw_curve
 from terrafine.training.start import train
 
 
@@ -44,6 +47,26 @@ def test_interrupted_and_resumed_gives_the_same_weights(ground: Path, tmp_path: 
     steps = [json.loads(line)["step"] for line in (tmp_path / "broken" / "log.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps)) == [4, 8]
     assert (tmp_path / "broken" / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_that_ended_after_its_last_checkpoint_draws_the_whole_curve(
+    ground: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = write_recipe(tmp_path / "r.toml")
+    calm, broken = tmp_path / "calm", tmp_path / "broken"
+    run(recipe, ground, calm)
+
+    def cut(log: list[dict[str, float]], *rest: Any) -> None:
+        if log and log[-1]["step"] == 8:
+            raise StopError
+        draw_curve(log, *rest)
+
+    monkeypatch.setattr(runner, "draw_curve", cut)
+    with pytest.raises(StopError):
+        run(recipe, ground, broken)
+    monkeypatch.undo()
+    run(recipe, ground, broken)
+    assert (broken / "curve.png").read_bytes() == (calm / "curve.png").read_bytes()
 
 
 def test_another_seed_gives_other_weights(ground: Path, tmp_path: Path) -> None:
