@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from PIL import Image
 
 from terrafine.errors import EmptyError
 from terrafine.physics.hillshade import hillshade
-from terrafine.raster.read.content_type import CLASS_NAMES, colour_table, kind_of, stated_unit_m
+from terrafine.raster.read.content_type import CLASS_NAMES, class_names_in, colour_table, kind_of, stated_unit_m
 from terrafine.raster.read.opened import read_header
 from terrafine.raster.read.web_tiles import WebTiles, ground_metres
 from terrafine.viewer.colours import CIVIDIS, LAND, SHARE, Classes, Ramp
@@ -253,7 +253,7 @@ def _layer(key: str, label: str, kind: str, tiles: WebTiles, band: int, path: st
 
 def _classes(tiles: WebTiles, band: int, path: str) -> Classes:
     """Colours of the file's table, else a distinct one for each number that is found."""
-    table, names = colour_table(read_header(path)), _names(tiles)
+    table, names = colour_table(read_header(path)), class_names_in(tiles.tags.get(CLASS_NAMES, ""))
     if table is not None:
         given = {i: int(v) for i, v in enumerate(table) if v >= 0}
         keep = given if len(given) <= _MOST_CLASSES else {i: v for i, v in given.items() if i in _present(tiles, band)}
@@ -265,11 +265,6 @@ def _classes(tiles: WebTiles, band: int, path: str) -> Classes:
 def _present(tiles: WebTiles, band: int) -> set[int]:
     values, valid = tiles.sample((band,))
     return {int(v) for v in np.unique(values[0][valid])}
-
-
-def _names(tiles: WebTiles) -> Mapping[int, str]:
-    pairs = [part.partition("=") for part in tiles.tags.get(CLASS_NAMES, "").split(";")]
-    return {int(number): name.strip() for number, _, name in pairs if number.strip().isdigit()}
 
 
 def _limits(tiles: WebTiles, bands: Sequence[int], path: str) -> tuple[tuple[float, float], ...]:

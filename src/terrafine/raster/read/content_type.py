@@ -23,6 +23,7 @@ __all__ = [
     "CLASS_NAMES",
     "Kind",
     "class_names",
+    "class_names_in",
     "colour_table",
     "kind_of",
     "open_any",
@@ -272,6 +273,21 @@ def class_names(source: Source) -> dict[int, str]:
     dict[int, str]
         Class number to name.
     """
-    stated = str(source.describe()["tags"].get(CLASS_NAMES, ""))
-    pairs = [part.partition("=") for part in stated.split(";") if re.fullmatch(r"\s*\d+\s*=.*", part)]
+    return class_names_in(str(source.describe()["tags"].get(CLASS_NAMES, "")))
+
+
+def class_names_in(text: str) -> dict[int, str]:
+    """Return the names by class number in the text of a tag CLASS_NAMES.
+
+    Parameters
+    ----------
+    text
+        Such as `0=other;1=impervious`; parts of another form are left out.
+
+    Returns
+    -------
+    dict[int, str]
+        Class number to name.
+    """
+    pairs = [part.partition("=") for part in text.split(";") if re.fullmatch(r"\s*\d+\s*=.*", part)]
     return {int(number): name.strip() for number, _, name in pairs}
