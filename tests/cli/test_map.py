@@ -265,7 +265,7 @@ def test_a_model_without_an_image_of_its_own_makes_none(run: Run, files: Path, t
 
 
 def test_a_finer_image_is_read_back_as_reflectance_by_its_own_scale(run: Run, files: Path, tmp_path: Path) -> None:
-    from terrafine.raster.read.reflectance import open_image
+    from terrafine.raster.read.images.reflectance import open_image
 
     done = run(
         "image", files / "small.tif", tmp_path / "f.tif", "--scale", 4, "--model", files / "3.safetensors", "--quiet"

@@ -27,7 +27,7 @@ from terrafine import (
     sharpen_image,
 )
 from terrafine.cli import main
-from terrafine.raster.read import vet
+from terrafine.raster.read.checks import vet
 from terrafine.raster.read.opened import open_raster
 
 Z = heights((40, 40))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from tests.support.rasters import heights, read_all, utm_grid, write_raster
 
-from terrafine.raster.read.integrity import read_directories
+from terrafine.raster.read.checks.integrity import read_directories
 from terrafine.raster.read.source import open_source
 from terrafine.raster.warp.resample import back_project, block_mean, fill_voids, repeat_mask, upsample
 from terrafine.raster.write.cog_writer import write_cog

@@ -10,7 +10,7 @@ import pytest
 from tests.support.rasters import heights, write_raster
 
 from terrafine.errors import SourceError
-from terrafine.raster.read.integrity import check_blocks, check_whole, read_directories
+from terrafine.raster.read.checks.integrity import check_blocks, check_whole, read_directories
 from terrafine.raster.read.source import open_source
 
 MB = 1 << 20

@@ -15,7 +15,7 @@ from tests.support.mutants import mutants, to_toml, torn
 from terrafine.errors import TerrafineError
 from terrafine.evaluation.gate import load_gates
 from terrafine.inference.job import job_folder, stored_request
-from terrafine.raster.read.rasterize import read_features
+from terrafine.raster.read.vectors.rasterize import read_features
 from terrafine.schema.types import CONTROL
 from terrafine.systems import list_models, load_network, named_models, recipe_folders
 from terrafine.training.height.published import read_split

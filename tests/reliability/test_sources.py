@@ -16,7 +16,7 @@ from tests.support.rasters import heights, read_all, write_raster
 import terrafine
 from terrafine.errors import SourceError
 from terrafine.host import ALLOWED_REMOTE
-from terrafine.raster.read.access import access_scope, allow
+from terrafine.raster.read.checks.access import access_scope, allow
 from terrafine.raster.read.content_type import kind_of, open_any
 from terrafine.raster.read.source import open_source
 

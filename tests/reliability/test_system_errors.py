@@ -135,7 +135,7 @@ def test_no_verb_calls_an_error_of_the_system_unexpected(verb: str, dem: Path, o
     def full(*_: object, **__: object) -> None:
         raise OSError(13, "Permission denied", "/somewhere")
 
-    monkeypatch.setattr("terrafine.raster.read.integrity.check_whole", full)
+    monkeypatch.setattr("terrafine.raster.read.checks.integrity.check_whole", full)
     more = ["-o", out, "--orbit", "ascending"] if verb == "radar" else [out]
     result = terrafine(verb, dem, *more)
     assert result.exit_code == 12 and "/somewhere: Permission denied" in result.output, result.output

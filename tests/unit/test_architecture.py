@@ -60,7 +60,7 @@ ALLOWED: dict[str, set[str]] = {
         "inference.engine",
         "inference.progress",
         "nn.spec",
-        "raster.read.sensors",
+        "raster.read.images.sensors",
         "raster.write.creation",
     },
     "": {"campaign", "workflows"},  # terrafine/__init__.py

@@ -74,7 +74,7 @@ def gather(plan: Plan, unit: Unit, work: Path) -> Input:
 
 
 def _image(plan: Plan, unit: Unit, work: Path) -> Input:
-    from terrafine.raster.read.composite import composite_scenes
+    from terrafine.raster.read.images.composite import composite_scenes
 
     s = plan.settings
     scenes = [plan.scenes[i].footprint for i in unit.scenes if not plan.scenes[i].guide]

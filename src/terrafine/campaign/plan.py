@@ -16,7 +16,7 @@ import shapely
 from terrafine.campaign.settings import Epoch, Settings
 from terrafine.errors import GridError, SourceError, UsageError
 from terrafine.raster.read.footprint import Footprint, read_footprint
-from terrafine.raster.read.region import read_area
+from terrafine.raster.read.vectors.region import read_area
 from terrafine.raster.utm_tiles import Tile, UtmTiles, geodesic_area_m2
 from terrafine.version import __version__
 

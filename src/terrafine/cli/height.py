@@ -10,7 +10,7 @@ import click
 from terrafine.cli.defaults import option_of
 from terrafine.cli.options import optical, running
 from terrafine.cli.output import inputs_and_output
-from terrafine.raster.read.sensors import SENSORS
+from terrafine.raster.read.images.sensors import SENSORS
 from terrafine.workflows.height import estimate_height
 
 __all__ = ["height"]

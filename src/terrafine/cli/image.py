@@ -10,7 +10,7 @@ import click
 from terrafine.cli.defaults import option_of
 from terrafine.cli.options import optical, running
 from terrafine.cli.output import inputs_and_output
-from terrafine.raster.read.sensors import SENSORS_10M
+from terrafine.raster.read.images.sensors import SENSORS_10M
 
 if TYPE_CHECKING:
     from terrafine.inference.engine import RunReport

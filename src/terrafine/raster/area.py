@@ -20,7 +20,7 @@ from shapely.geometry import MultiPolygon, Polygon, box, mapping
 from terrafine.errors import GridError, SourceError, UsageError
 from terrafine.raster import grid
 from terrafine.raster.area_polygons import ELLIPSOID, merged_polygons, require_area
-from terrafine.raster.read.rasterize import parse_features, read_features
+from terrafine.raster.read.vectors.rasterize import parse_features, read_features
 
 __all__ = ["AreaOfInterest", "grid_area", "utm_zone"]
 

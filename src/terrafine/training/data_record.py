@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from terrafine.errors import DataError
-from terrafine.raster.read.integrity import content_digest
+from terrafine.raster.read.checks.integrity import content_digest
 
 __all__ = ["DataRecord", "data_record", "require_unchanged"]
 

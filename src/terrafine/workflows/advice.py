@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 from terrafine.arguments import check_arguments
 from terrafine.errors import TerrafineError
 from terrafine.host import of_system
-from terrafine.raster.read.access import access_scope
+from terrafine.raster.read.checks.access import access_scope
 
 __all__ = ["INSTEAD", "adapted", "advice_for", "arguments_of", "names_own_arguments", "rewritten"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from terrafine.errors import NoModelError, UsageError
 
 if TYPE_CHECKING:
-    from terrafine.raster.read.date_stack import DateStack
+    from terrafine.raster.read.images.date_stack import DateStack
     from terrafine.systems import ModelRef
 
 __all__ = ["of_dates", "open_dates", "require_dates"]
@@ -33,7 +33,7 @@ def require_dates(ref: ModelRef, paths: Sequence[str]) -> None:
     UsageError
         For fewer than two files, too many, or a file that is given twice.
     """
-    from terrafine.raster.read.date_stack import MOST_DATES
+    from terrafine.raster.read.images.date_stack import MOST_DATES
     from terrafine.systems import find_system
 
     if not find_system(ref.spec.system).combines_dates:
@@ -66,8 +66,8 @@ def open_dates(paths: Sequence[str], **options: Any) -> DateStack:
     UsageError, SourceError, BandError, GridError, EmptyError
         As `open_image`; GridError also for dates on different grids.
     """
-    from terrafine.raster.read.date_stack import DateStack
-    from terrafine.raster.read.reflectance import open_image
+    from terrafine.raster.read.images.date_stack import DateStack
+    from terrafine.raster.read.images.reflectance import open_image
 
     with contextlib.ExitStack() as opened:
         stack = DateStack([opened.enter_context(open_image(path, **options)) for path in paths])

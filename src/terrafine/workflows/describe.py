@@ -75,7 +75,7 @@ def describe(path: str, read: ReadOptions | None = None) -> Sequence[ModelRef] |
     WeightsError
         If the weights file cannot be read.
     """
-    from terrafine.raster.read.access import allow
+    from terrafine.raster.read.checks.access import allow
 
     options = read or ReadOptions()
     allow(options.allow_folders, options.allow_remote)

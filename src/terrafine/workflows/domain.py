@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from terrafine.raster.read.sensors import COLOURS
+from terrafine.raster.read.images.sensors import COLOURS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +53,7 @@ def compared(image: Measured, ref: ModelRef) -> tuple[str, ...]:
     tuple of str
         As `domain_notes`.
     """
-    from terrafine.raster.read.image_sample import sample
+    from terrafine.raster.read.images.image_sample import sample
     from terrafine.systems import find_system
 
     domain = ref.spec.provenance.get("domain") or find_system(ref.spec.system).domain.get(ref.name)

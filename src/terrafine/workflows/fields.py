@@ -10,7 +10,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from terrafine.errors import UsageError
-from terrafine.raster.read.access import allow
+from terrafine.raster.read.checks.access import allow
 from terrafine.workflows.options import Guidance, ReadOptions, RunOptions
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from terrafine.inference.assemble import Residuals
-    from terrafine.raster.read.reflectance import ImageSource
+    from terrafine.raster.read.images.reflectance import ImageSource
     from terrafine.raster.warp.fusion import Anchor
     from terrafine.systems import ModelRef
 
@@ -94,7 +94,7 @@ def estimate_height(
     from terrafine.inference.engine import run_job
     from terrafine.inference.job import engine_threads
     from terrafine.inference.planner import make_plan
-    from terrafine.raster.read.reflectance import open_image
+    from terrafine.raster.read.images.reflectance import open_image
     from terrafine.raster.read.source import open_source
     from terrafine.raster.write.georeference import stored_crs
     from terrafine.systems import find_model, load_model, load_network

@@ -108,7 +108,7 @@ def _publish(scene: Scene, out: Path, rows: Iterator[NDArray[np.float32]], resid
 
 
 def _draw(out: Path, picture: Path) -> None:
-    from terrafine.raster.read.reflectance import COLOURS
+    from terrafine.raster.read.images.reflectance import COLOURS
     from terrafine.raster.read.source import open_source
     from terrafine.workflows.preview import true_colour, write_preview
 

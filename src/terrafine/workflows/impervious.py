@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from terrafine.atomic import Publish
     from terrafine.inference.assemble import Residuals
     from terrafine.nn.spec import ModelSpec
-    from terrafine.raster.read.areas import Areas
     from terrafine.raster.read.source import Source
+    from terrafine.raster.read.vectors.areas import Areas
 
 __all__ = ["SCALE", "map_impervious"]
 
@@ -83,8 +83,8 @@ def map_impervious(
     preview
         Also write a small picture to this PNG.
     read, run
-        How the image is read and how the run goes. `sensor` is a name of
-        `terrafine.raster.read.sensors.SENSORS_10M`; by default Sentinel-2 without offset, compared with the values.
+        How the image is read and how the run goes. `sensor` is one of `SENSORS_10M` in
+        `terrafine.raster.read.images.sensors`; by default Sentinel-2 without offset, compared with the values.
     **fields
         `bands`, `nodata`, `assume_crs`, `sensor` and `stack` of `ReadOptions`; fields of `RunOptions` but `engine`.
         With `stack`, citymap combines the dates in any order, and leaves out each where its quality band marks cloud.
@@ -103,7 +103,7 @@ def map_impervious(
     ResourceError, DiskError, OutputError, JobError
         If the run cannot be completed. The outputs are then as they were before.
     """
-    from terrafine.raster.read.areas import Areas, read_regions
+    from terrafine.raster.read.vectors.areas import Areas, read_regions
     from terrafine.raster.write.class_style import style_path
     from terrafine.workflows.destinations import outputs_for
 

@@ -52,7 +52,7 @@ class ReadOptions:
     pixel_size_m
         Metres along a cell where there is no CRS: one number, or (y, x). For numpy heights also float64 (2, y).
     sensor
-        Sensor of an optical image, a name of `terrafine.raster.read.sensors.SENSORS`.
+        Sensor of an optical image, a name of `terrafine.raster.read.images.sensors.SENSORS`.
     stack
         Whether several images are dates of one place on one grid, and not parts of a mosaic.
     product

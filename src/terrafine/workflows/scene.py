@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from terrafine.errors import BandError, GridError, UsageError
-from terrafine.raster.read.sensors import SENSORS_10M
+from terrafine.raster.read.images.sensors import SENSORS_10M
 from terrafine.workflows.device import device_bytes
 from terrafine.workflows.domain import compared, trained_on
 from terrafine.workflows.options import ReadOptions, RunOptions
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from terrafine.inference.assemble import Residuals
     from terrafine.inference.engine import PublishOutput
     from terrafine.inference.plan import Plan
-    from terrafine.raster.read.date_stack import DateStack
-    from terrafine.raster.read.reflectance import ImageSource
+    from terrafine.raster.read.images.date_stack import DateStack
+    from terrafine.raster.read.images.reflectance import ImageSource
     from terrafine.systems import ModelRef
 
 __all__ = ["MAX_BRIGHT", "Scene", "open_scene", "require_clear"]
@@ -242,8 +242,8 @@ def open_scene(
     from terrafine.inference.job import engine_threads
     from terrafine.inference.planner import make_plan
     from terrafine.raster.protocol import closed_on_error
-    from terrafine.raster.read.date_stack import DateStack
-    from terrafine.raster.read.reflectance import open_image
+    from terrafine.raster.read.images.date_stack import DateStack
+    from terrafine.raster.read.images.reflectance import open_image
     from terrafine.raster.write.georeference import stored_crs
     from terrafine.systems import find_model, load_model
     from terrafine.workflows.dates import of_dates, open_dates, require_dates

@@ -60,7 +60,7 @@ def view(
     ...     print(viewer.url)
     ...     viewer.wait()
     """
-    from terrafine.raster.read.access import access_scope, allow
+    from terrafine.raster.read.checks.access import access_scope, allow
     from terrafine.viewer.layers import Layer, comparable, layers_of
     from terrafine.viewer.server import Viewer
 

@@ -14,7 +14,7 @@ from tests.support.stac_server import Server
 
 import terrafine
 from terrafine.errors import DiskError, EmptyError, JobError, NetworkError, ResourceError, UsageError
-from terrafine.raster.read.reflectance import open_image
+from terrafine.raster.read.images.reflectance import open_image
 
 AOI = (10.381, 43.7222, 10.396, 43.731)
 BOX = (slice(58, 159), slice(28, 152))  # rows and columns of the crop that the area's grid covers

@@ -17,7 +17,7 @@ from terrafine.raster.protocol import RasterSource
 from terrafine.raster.read.aligned import align_to
 from terrafine.raster.read.array import ArraySource
 from terrafine.raster.read.guides import open_guides
-from terrafine.raster.read.reflectance import open_image
+from terrafine.raster.read.images.reflectance import open_image
 from terrafine.raster.read.source import open_source
 
 

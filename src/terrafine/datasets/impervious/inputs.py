@@ -16,8 +16,8 @@ from terrafine.datasets.impervious.options import SCALE, DatasetOptions
 from terrafine.errors import DataError, OutputError, SourceError
 from terrafine.raster.metric_grid import metre_grid
 from terrafine.raster.read.labels import open_label_raster
-from terrafine.raster.read.rasterize import read_shapes
 from terrafine.raster.read.source import open_source
+from terrafine.raster.read.vectors.rasterize import read_shapes
 
 __all__ = ["histograms", "open_images", "require_files"]
 

@@ -15,8 +15,8 @@ from terrafine.atomic import write_whole
 from terrafine.errors import DataError, DatumError, UsageError
 from terrafine.raster.protocol import RasterSource
 from terrafine.raster.read.aligned import align_to
+from terrafine.raster.read.images.reflectance import COLOURS, open_image
 from terrafine.raster.read.opened import open_raster
-from terrafine.raster.read.reflectance import COLOURS, open_image
 from terrafine.raster.read.source import open_source
 from terrafine.raster.write.cog_writer import write_cog
 

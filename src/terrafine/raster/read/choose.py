@@ -13,7 +13,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 
 from terrafine.errors import BandError
 from terrafine.raster.bands import BANDS
-from terrafine.raster.read import integrity
+from terrafine.raster.read.checks import integrity
 from terrafine.raster.read.opened import OpenRaster
 
 __all__ = ["BandFacts", "choose_bands", "has_band", "physical_values"]

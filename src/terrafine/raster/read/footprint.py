@@ -14,7 +14,7 @@ from rasterio.errors import RasterioError
 from terrafine.errors import GridError, SourceError
 from terrafine.raster import gdal
 from terrafine.raster.grid import parse_crs
-from terrafine.raster.read import integrity
+from terrafine.raster.read.checks import integrity
 from terrafine.raster.read.opened import open_quietly
 
 __all__ = ["Footprint", "read_footprint"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from terrafine.raster.protocol import RasterSource
-from terrafine.raster.read import integrity
+from terrafine.raster.read.checks import integrity
 
 __all__ = ["file_entries", "sampled_digest"]
 

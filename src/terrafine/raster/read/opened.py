@@ -18,8 +18,8 @@ from rasterio.windows import Window
 from terrafine.errors import SourceError
 from terrafine.raster import gdal
 from terrafine.raster.protocol import Closing
-from terrafine.raster.read import integrity
-from terrafine.raster.read.vet import Opening, vet
+from terrafine.raster.read.checks import integrity
+from terrafine.raster.read.checks.vet import Opening, vet
 
 __all__ = ["Header", "OpenRaster", "open_if_raster", "open_quietly", "open_raster", "read_header"]
 

@@ -21,7 +21,7 @@ from typing import BinaryIO
 import numpy as np
 
 from terrafine.errors import DiskError, SourceError
-from terrafine.raster.read.integrity import TiffDirectory, read_directories
+from terrafine.raster.read.checks.integrity import TiffDirectory, read_directories
 
 __all__ = ["assemble"]
 

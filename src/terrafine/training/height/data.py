@@ -15,7 +15,7 @@ from terrafine.errors import DataError
 from terrafine.nn.dihedral import transform
 from terrafine.nn.task import ImageBatch
 from terrafine.raster.read.aligned import align_to
-from terrafine.raster.read.reflectance import COLOURS, open_image
+from terrafine.raster.read.images.reflectance import COLOURS, open_image
 from terrafine.raster.read.source import open_source
 from terrafine.training.dem.terrain import Terrain, check_leak, split
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from terrafine.errors import DataError
-from terrafine.raster.read.reflectance import COLOURS
+from terrafine.raster.read.images.reflectance import COLOURS
 from terrafine.raster.read.source import Source, open_source
 from terrafine.schema.check import filled
 from terrafine.schema.files import read_json

@@ -13,9 +13,9 @@ from scipy.ndimage import maximum_filter
 from scipy.ndimage import shift as shifted
 
 from terrafine.errors import DataError
+from terrafine.raster.read.images.reflectance import open_image
+from terrafine.raster.read.images.sensors import SENSORS_10M
 from terrafine.raster.read.labels import open_label_raster
-from terrafine.raster.read.reflectance import open_image
-from terrafine.raster.read.sensors import SENSORS_10M
 from terrafine.training.scenes.labels import QUARTER, Targets, label_shares, targets
 from terrafine.training.scenes.recipe import Scene, SceneData
 from terrafine.training.scenes.register import Displacement, displacement

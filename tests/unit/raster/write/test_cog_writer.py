@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 from tests.support.rasters import heights, read_all, utm_grid
 
 from terrafine.errors import DiskError, OutputError, TerrafineError
-from terrafine.raster.read.integrity import read_directories
+from terrafine.raster.read.checks.integrity import read_directories
 from terrafine.raster.read.source import open_source
 from terrafine.raster.vertical import from_name
 from terrafine.raster.write import cog_writer

@@ -14,7 +14,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from terrafine.errors import GridError, OutputError, SourceError, UsageError
-from terrafine.raster.read.areas import Areas, read_regions
+from terrafine.raster.read.vectors.areas import Areas, read_regions
 from terrafine.raster.write.class_style import style_path, write_style
 
 GRID = GeoBox((20, 30), Affine(10, 0, 500_000, 0, -10, 5_000_000), "EPSG:32633")
@@ -60,7 +60,7 @@ def test_areas_by_region_do_not_depend_on_how_many_cells_are_looked_up_at_a_time
     path = vector(tmp_path / "r.geojson", ({"id": "a"}, rectangle(35, 12, 217, 163)))
     found = []
     for cells in (1_000_000, 900):
-        monkeypatch.setattr("terrafine.raster.read.areas._CELLS", cells)
+        monkeypatch.setattr("terrafine.raster.read.vectors.areas._CELLS", cells)
         areas = Areas(image(0.5), 10, read_regions(path, GRID))
         areas.add(classes())
         found.append((areas.known_m2, areas.impervious_m2))

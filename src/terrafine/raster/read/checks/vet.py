@@ -18,11 +18,11 @@ from rasterio.io import DatasetReader
 
 from terrafine.errors import SourceError
 from terrafine.raster import gdal
-from terrafine.raster.read import integrity
-from terrafine.raster.read.access import Access, Location, allowed_access, classify, is_remote, require_plain
-from terrafine.raster.read.hdf5 import check_hdf5
-from terrafine.raster.read.hfa import MAGIC, check_hfa
-from terrafine.raster.read.vrt import VrtSource, vrt_folder, vrt_sources
+from terrafine.raster.read.checks import integrity
+from terrafine.raster.read.checks.access import Access, Location, allowed_access, classify, is_remote, require_plain
+from terrafine.raster.read.checks.hdf5 import check_hdf5
+from terrafine.raster.read.checks.hfa import MAGIC, check_hfa
+from terrafine.raster.read.checks.vrt import VrtSource, vrt_folder, vrt_sources
 
 __all__ = ["FORMATS", "Opening", "check_parts", "vet"]
 

@@ -13,8 +13,8 @@ from tests.support.paths import DATA
 from tests.support.rasters import write_raster
 
 from terrafine.errors import BandError, EmptyError, GridError, UsageError
-from terrafine.raster.read.reflectance import open_image
-from terrafine.raster.read.sensors import SENSORS
+from terrafine.raster.read.images.reflectance import open_image
+from terrafine.raster.read.images.sensors import SENSORS
 
 NAMES = ("red", "green", "blue")
 

@@ -11,9 +11,9 @@ import rasterio
 from tests.support.rasters import heights, read_all, write_raster
 
 from terrafine.errors import SourceError
-from terrafine.raster.read.integrity import check_whole, content_digest, read_directories
+from terrafine.raster.read.checks.integrity import check_whole, content_digest, read_directories
+from terrafine.raster.read.checks.vet import check_parts
 from terrafine.raster.read.source import open_source
-from terrafine.raster.read.vet import check_parts
 
 TILED = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
 

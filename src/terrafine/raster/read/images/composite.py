@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 
 from terrafine.errors import EmptyError, GridError
 from terrafine.raster.read.aligned import align_to
-from terrafine.raster.read.reflectance import open_image
+from terrafine.raster.read.images.reflectance import open_image
 from terrafine.raster.write.class_style import REFLECTANCE
 from terrafine.raster.write.cog_writer import open_cog
 

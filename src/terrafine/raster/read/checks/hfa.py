@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from terrafine.errors import SourceError
-from terrafine.raster.read.access import require_plain
+from terrafine.raster.read.checks.access import require_plain
 
 __all__ = ["MAGIC", "check_hfa"]
 

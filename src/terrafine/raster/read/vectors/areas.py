@@ -21,8 +21,8 @@ from terrafine.atomic import Publish, publish, written
 from terrafine.errors import GridError, OutputError, UsageError
 from terrafine.raster import grid
 from terrafine.raster.protocol import Readable
-from terrafine.raster.read import integrity
-from terrafine.raster.read.rasterize import read_features
+from terrafine.raster.read.checks import integrity
+from terrafine.raster.read.vectors.rasterize import read_features
 from terrafine.schema.types import CONTROL
 
 __all__ = ["Areas", "Regions", "read_regions"]

@@ -11,9 +11,9 @@ import rasterio
 from tests.support.rasters import write_raster
 
 from terrafine.errors import BandError, EmptyError, SourceError
-from terrafine.raster.read.image import ImageSource
-from terrafine.raster.read.reflectance import open_image
-from terrafine.raster.read.sensors import SENSORS
+from terrafine.raster.read.images.image import ImageSource
+from terrafine.raster.read.images.reflectance import open_image
+from terrafine.raster.read.images.sensors import SENSORS
 
 NAMES = ("red", "green", "blue")
 SHAPE = (120, 130)

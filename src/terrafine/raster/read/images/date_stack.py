@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from terrafine.errors import BandError, GridError, UsageError
 from terrafine.raster.bands import band_of_date, inputs_of_dates, measured_of_date
 from terrafine.raster.protocol import SourceBase
-from terrafine.raster.read.image import ImageSource
+from terrafine.raster.read.images.image import ImageSource
 
 __all__ = ["MOST_DATES", "DateStack"]
 

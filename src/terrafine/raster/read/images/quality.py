@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import BandError
-from terrafine.raster.read.sensors import Sensor
+from terrafine.raster.read.images.sensors import Sensor
 from terrafine.raster.read.source import Source
 
 __all__ = ["Census", "QualityBand", "fill_values", "open_quality", "saturated_values"]

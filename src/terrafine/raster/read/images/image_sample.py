@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.raster.protocol import Measured
-from terrafine.raster.read.sensors import COLOURS
+from terrafine.raster.read.images.sensors import COLOURS
 
 __all__ = ["sample"]
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from terrafine.errors import BandError, UsageError
 from terrafine.raster.protocol import closed_on_error
-from terrafine.raster.read.image import ImageSource, stated
-from terrafine.raster.read.image_sample import sample
+from terrafine.raster.read.images.image import ImageSource, stated
+from terrafine.raster.read.images.image_sample import sample
+from terrafine.raster.read.images.quality import QualityBand, open_quality
+from terrafine.raster.read.images.sensors import BAND_NAMES, COLOURS, SENSORS, Sensor
 from terrafine.raster.read.opened import open_raster
-from terrafine.raster.read.quality import QualityBand, open_quality
-from terrafine.raster.read.sensors import BAND_NAMES, COLOURS, SENSORS, Sensor
 from terrafine.raster.read.source import Source, open_source
 
 __all__ = ["COLOURS", "SENSORS", "ImageSource", "Sensor", "open_image"]

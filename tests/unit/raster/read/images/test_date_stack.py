@@ -10,8 +10,8 @@ from tests.support.rasters import write_raster
 
 from terrafine.errors import BandError, EmptyError, GridError, UsageError
 from terrafine.raster.bands import band_of_date, measured_of_date
-from terrafine.raster.read.date_stack import DateStack
-from terrafine.raster.read.reflectance import open_image
+from terrafine.raster.read.images.date_stack import DateStack
+from terrafine.raster.read.images.reflectance import open_image
 
 NAMES = ("red", "green", "blue", "nir")
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from terrafine.errors import BandError, EmptyError, GridError, SourceError
 from terrafine.raster.protocol import SourceBase
-from terrafine.raster.read.image_sample import sample
-from terrafine.raster.read.quality import Census, QualityBand, fill_values, saturated_values
-from terrafine.raster.read.sensors import SENSORS, Sensor
+from terrafine.raster.read.images.image_sample import sample
+from terrafine.raster.read.images.quality import Census, QualityBand, fill_values, saturated_values
+from terrafine.raster.read.images.sensors import SENSORS, Sensor
 from terrafine.raster.read.source import Source
 
 __all__ = ["ImageSource", "stated"]

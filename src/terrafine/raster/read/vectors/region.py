@@ -10,7 +10,7 @@ import shapely
 from pyproj import CRS, Transformer
 
 from terrafine.errors import GridError, UsageError
-from terrafine.raster.read.rasterize import read_features
+from terrafine.raster.read.vectors.rasterize import read_features
 
 __all__ = ["read_area", "read_named_areas", "wrapped"]
 

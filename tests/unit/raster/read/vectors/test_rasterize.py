@@ -18,8 +18,8 @@ from tests.support.rasters import utm_grid, write_raster
 from terrafine.errors import GridError, MissingExtraError, SourceError, UsageError
 from terrafine.raster.metric_grid import coarser, earth_position, metre_grid
 from terrafine.raster.read.labels import UNKNOWN, open_label_raster
-from terrafine.raster.read.rasterize import read_shapes
 from terrafine.raster.read.source import open_source
+from terrafine.raster.read.vectors.rasterize import read_shapes
 
 UTM = "EPSG:32633"
 
