@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from terrafine.campaign.api import retry_campaign as retry_campaign
     from terrafine.campaign.api import run_campaign as run_campaign
     from terrafine.campaign.new import new_campaign as new_campaign
+    from terrafine.campaign.product import publish_campaign as publish_campaign
+    from terrafine.campaign.summary import campaign_statistics as campaign_statistics
+    from terrafine.campaign.summary import sample_campaign as sample_campaign
     from terrafine.errors import TerrafineError as TerrafineError
+    from terrafine.workflows.change import ChangeReport as ChangeReport
+    from terrafine.workflows.change import measure_change as measure_change
     from terrafine.workflows.dataset import build_dataset as build_dataset
     from terrafine.workflows.dataset_terrain import build_height_dataset as build_height_dataset
     from terrafine.workflows.dataset_terrain import build_pair_dataset as build_pair_dataset
@@ -42,6 +47,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AreaOfInterest": "terrafine.workflows.fetch",
+    "ChangeReport": "terrafine.workflows.change",
     "Evaluation": "terrafine.workflows.evaluate",
     "Guidance": "terrafine.workflows.options",
     "Measurement": "terrafine.workflows.measure",
@@ -52,18 +58,22 @@ _HOME = {
     "build_dataset": "terrafine.workflows.dataset",
     "build_height_dataset": "terrafine.workflows.dataset_terrain",
     "build_pair_dataset": "terrafine.workflows.dataset_terrain",
+    "campaign_statistics": "terrafine.campaign.summary",
     "campaign_status": "terrafine.campaign.api",
     "estimate_height": "terrafine.workflows.height",
     "evaluate": "terrafine.workflows.evaluate",
     "fetch": "terrafine.workflows.fetch",
     "map_impervious": "terrafine.workflows.impervious",
     "map_radar": "terrafine.workflows.radar",
+    "measure_change": "terrafine.workflows.change",
     "measure_product": "terrafine.workflows.measure",
     "new_campaign": "terrafine.campaign.new",
     "pack_terrain": "terrafine.workflows.train",
     "plan_campaign": "terrafine.campaign.api",
+    "publish_campaign": "terrafine.campaign.product",
     "retry_campaign": "terrafine.campaign.api",
     "run_campaign": "terrafine.campaign.api",
+    "sample_campaign": "terrafine.campaign.summary",
     "sharpen_dem": "terrafine.workflows.dem",
     "sharpen_image": "terrafine.workflows.image",
     "train": "terrafine.workflows.train",
@@ -72,6 +82,7 @@ _HOME = {
 
 __all__ = [
     "AreaOfInterest",
+    "ChangeReport",
     "Evaluation",
     "Guidance",
     "Measurement",
@@ -83,18 +94,22 @@ __all__ = [
     "build_dataset",
     "build_height_dataset",
     "build_pair_dataset",
+    "campaign_statistics",
     "campaign_status",
     "estimate_height",
     "evaluate",
     "fetch",
     "map_impervious",
     "map_radar",
+    "measure_change",
     "measure_product",
     "new_campaign",
     "pack_terrain",
     "plan_campaign",
+    "publish_campaign",
     "retry_campaign",
     "run_campaign",
+    "sample_campaign",
     "sharpen_dem",
     "sharpen_image",
     "train",

@@ -26,6 +26,7 @@ VERBS = (
     "export",
     "view",
     "campaign",
+    "change",
 )
 HEAVY = ("torch", "rasterio", "numpy", "scipy", "odc", "tqdm", "PIL", "matplotlib", "xarray", "distributed")
 

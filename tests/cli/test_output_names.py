@@ -14,7 +14,9 @@ from terrafine.cli import main
 from terrafine.cli.output import FLAGS
 from terrafine.errors import OutputError, UsageError
 
-OF_A_FOLDER = {f"campaign {name}" for name in ("plan", "run", "status", "retry")}  # they work in a campaign's own
+OF_A_FOLDER = {
+    f"campaign {name}" for name in ("plan", "run", "status", "retry", "publish", "stats", "sample")
+}  # they work in a campaign's own
 WITHOUT = {"models", "info", "doctor", "view"} | OF_A_FOLDER
 
 

@@ -125,3 +125,67 @@ def product_of(folder: Path) -> dict[str, Any]:
             record = json.loads(path.read_text())
             found[str(path.relative_to(folder))] = (record["key"], record["files"])
     return found
+
+
+RADII = {"2015": 300.0, "2017": 340.0, "2019": 400.0}
+"""Radius in metres of the impervious disc of each epoch, around the middle of the region."""
+MIDDLE = (12.0, 45.0115)
+AROUND = (11.9935, 45.0065, 12.0065, 45.0165)
+"""West, south, east and north of the region of a map: 1.0 × 1.1 km around the disc."""
+
+
+def write_map_campaign(folder: Path, *, product: str = "", zones: bool = False) -> Path:
+    """Settings of a map campaign of three epochs across the border of two UTM zones; scenes are blank."""
+    write_region(folder / "town.geojson", AROUND)
+    scene = folder / "scene.tif"
+    profile = {"driver": "GTiff", "count": 3, "dtype": "uint16", "crs": "EPSG:4326", "nodata": 0}
+    transform = Affine(0.0002, 0, 11.95, 0, -0.0002, 45.05)
+    with rasterio.open(scene, "w", height=400, width=500, transform=transform, **profile) as file:
+        file.write(np.full((3, 400, 500), 900, np.uint16))
+        for number, name in enumerate(("red", "green", "blue"), start=1):
+            file.set_band_description(number, name)
+    text = 'name = "town"\nregion = "town.geojson"\n[model]\nverb = "map"\n'
+    text += '[grid]\ntile_m = 640.0\nhalo_m = 160.0\n[source]\nsensor = "sentinel2"\n' + product
+    if zones:
+        west, south, east, north = AROUND
+        halves = [((west, south, 12.0, north), "west"), ((12.0, south, east, north), "east")]
+        features = []
+        for box, name in halves:
+            write_region(folder / "half.geojson", box, name)
+            features += json.loads((folder / "half.geojson").read_text())["features"]
+        (folder / "zones.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+        text += '[zones]\nfile = "zones.geojson"\nfield = "name"\n'
+    for name in RADII:
+        text += f'[[epochs]]\nname = "{name}"\ndates = "{name}"\nfiles = ["scene.tif"]\n'
+    path = folder / "town.toml"
+    path.write_text(text)
+    return path
+
+
+def disc(plan: Plan, folder: Path, unit: Unit, threads: int | None = None) -> Outcome:
+    """A class map whose impervious surface is a disc that grows, drawn on the ellipsoid, without a model."""
+    from pyproj import Transformer
+
+    from terrafine.raster.grid import subdivided
+    from terrafine.raster.write.class_style import IMPERVIOUS, class_tags
+    from terrafine.raster.write.cog_writer import open_cog
+
+    place, name = Folder(folder), plan.settings.epochs[unit.epoch].name
+    grid = subdivided(plan.lattice.core(unit.tile), 10)
+    a = grid.affine
+    x, y = a.c + a.a * (np.arange(grid.shape[1]) + 0.5), a.f + a.e * (np.arange(grid.shape[0]) + 0.5)
+    local = f"+proj=laea +lon_0={MIDDLE[0]} +lat_0={MIDDLE[1]} +datum=WGS84"
+    onto = Transformer.from_crs(f"EPSG:{unit.tile.epsg}", local, always_xy=True)
+    east, north = onto.transform(*np.meshgrid(x, y))
+    classes = (np.hypot(east, north) <= RADII[name]).astype(np.float32)
+    target = place.tile(plan, unit)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open_cog(
+        target, grid, band_names=("class",), units=("",), encoding=IMPERVIOUS, tags=class_tags(), threads=1
+    ) as out:
+        out.push(classes[None])
+    done = out.published
+    entry = {"asset": "class", "name": target.name, "bytes": done.bytes, "sha256": done.sha256, "valid": 1.0}
+    inputs = {"files": [{"name": "scene.tif", "sha256": "0" * 64}]}
+    place.finish(plan, unit, {"empty": False, "files": [entry], "clear": 1.0, "inputs": inputs})
+    return Outcome(unit.key, False, done.bytes, {})

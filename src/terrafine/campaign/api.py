@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from terrafine.campaign.status import Status
     from terrafine.inference.progress import Progress
 
-__all__ = ["PlanReport", "campaign_status", "plan_campaign", "retry_campaign", "run_campaign"]
+__all__ = [
+    "PlanReport",
+    "bar_of",
+    "campaign_status",
+    "open_campaign",
+    "plan_campaign",
+    "retry_campaign",
+    "run_campaign",
+]
 
 PathLike = str | os.PathLike[str]
 
@@ -74,7 +82,7 @@ def plan_campaign(campaign: PathLike) -> PlanReport:
     """
     from terrafine.campaign.sizes import report_plan
 
-    plan, folder = _open(campaign)
+    plan, folder = open_campaign(campaign)
     return report_plan(plan, folder.path)
 
 
@@ -174,11 +182,12 @@ def campaign_status(campaign: PathLike) -> Status:
     """
     from terrafine.campaign.status import states_of, status_of
 
-    plan, folder = _open(campaign)
+    plan, folder = open_campaign(campaign)
     return status_of(plan, states_of(plan, folder))
 
 
-def _open(campaign: PathLike) -> tuple[Plan, Folder]:
+def open_campaign(campaign: PathLike) -> tuple[Plan, Folder]:
+    """The plan of a campaign, and its folder."""
     from terrafine.campaign.plan import make_plan
 
     file, path = locate(campaign)
@@ -200,7 +209,7 @@ def _run(
     from terrafine.campaign.sizes import check_disk
     from terrafine.campaign.status import states_of, status_of
 
-    plan, folder = _open(campaign)
+    plan, folder = open_campaign(campaign)
     chosen = _chosen(plan, epochs, tiles)
     folder.path.parent.mkdir(parents=True, exist_ok=True)
     folder.prepare()
@@ -220,7 +229,7 @@ def _run(
                     folder.forget(plan, unit)
                 todo.append(unit)
         check_disk(plan, folder.path, len(todo))
-        bar = _bar(progress)
+        bar = bar_of(progress)
         bar.start("tiles", len(todo), 0)
         try:
             run_units(plan, folder, todo, dask=dask, progress=bar, retries=plan.settings.run.retries)
@@ -262,7 +271,8 @@ def _require_whole(status: Status, chosen: set[tuple[int, str]], plan: Plan) -> 
         raise error
 
 
-def _bar(progress: Any) -> Progress:
+def bar_of(progress: Any) -> Progress:
+    """What progress goes to: a bar of tiles for True, nothing for False or None."""
     from terrafine.inference.progress import NoProgress
 
     if progress is True:

@@ -17,6 +17,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
@@ -36,6 +37,9 @@ __all__ = ["DONE", "EMPTY", "FAILED", "PENDING", "STALE", "Folder", "State"]
 
 DONE, EMPTY, FAILED, PENDING, STALE = "done", "empty", "failed", "pending", "stale"
 _FORMAT = 1
+_OURS = re.compile(
+    r"\..*|settings\.toml|lock|tiles|failures|work|statistics|sample|items|collection\.json|holes\.csv|.*\.(vrt|qml|aux\.xml)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,7 @@ class Folder:
             For a folder that holds other things.
         """
         self.path.mkdir(exist_ok=True)
-        known = {"settings.toml", "lock", "tiles", "failures", "work", "product", "statistics", "sample"}
-        foreign = sorted(p.name for p in self.path.iterdir() if p.name not in known and not p.name.startswith("."))
+        foreign = sorted(p.name for p in self.path.iterdir() if not _OURS.fullmatch(p.name))
         if foreign:
             raise JobError(
                 f"{self.path}: holds files that are not of a campaign ({', '.join(foreign[:3])}); move them, or give "

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terrafine.campaign.plan import Plan, Unit
-from terrafine.errors import EmptyError
+from terrafine.campaign.settings import Settings
+from terrafine.errors import EmptyError, SourceError
 
 if TYPE_CHECKING:
     from terrafine.raster.products import Product
 
-__all__ = ["Input", "bands_of", "gather"]
+__all__ = ["Input", "bands_of", "fetch_options", "gather"]
 
 _WANTED = 16  # cells of the DEM around the halo, so that a warp to the tile's grid has all that it needs
 
@@ -70,6 +71,8 @@ def gather(plan: Plan, unit: Unit, work: Path) -> Input:
     TerrafineError
         For sources that cannot serve.
     """
+    if plan.settings.source.kind == "stac":
+        return _fetched(plan, unit, work)
     return _heights(plan, unit, work) if plan.settings.model.verb == "dem" else _image(plan, unit, work)
 
 
@@ -94,6 +97,43 @@ def _image(plan: Plan, unit: Unit, work: Path) -> Input:
     used = [f for f in scenes if f.path in made.scenes]
     lineage = {"files": [{"name": Path(f.path).name, "sha256": f.sha256} for f in used], "sensors": list(made.sensors)}
     return Input(target, made.clear, lineage, tuple(Path(f.path).name for f in used), made.notes)
+
+
+def _fetched(plan: Plan, unit: Unit, work: Path) -> Input:
+    """The composite of the scenes that a STAC API lists for the tile and the dates of the epoch."""
+    from terrafine.schema.files import read_json
+    from terrafine.workflows.fetch import fetch
+
+    options = fetch_options(plan.settings, unit.epoch)
+    made = fetch(
+        options.pop("collection"),
+        work / "composite.tif",
+        grid=plan.lattice.with_halo(unit.tile),
+        bands=bands_of(plan),
+        max_cloud=plan.settings.source.max_cloud,
+        min_clear=plan.settings.source.min_clear,
+        **options,
+    )[0]
+    lineage = read_json(made.lineage, SourceError, "the lineage of what was fetched", 64_000_000)
+    listed = lineage.get("items", []) if isinstance(lineage, dict) else []
+    items = [{k: item[k] for k in ("id", "sha256") if k in item} for item in listed if isinstance(item, dict)]
+    left = tuple(f"{name}: left out, {why}" for name, why in sorted(made.failed.items()))
+    names = tuple(str(item.get("id")) for item in items)
+    return Input(made.path, 1.0 - made.empty_share, {"items": items}, names, (*left, *made.notes))
+
+
+def fetch_options(settings: Settings, epoch: int) -> dict[str, Any]:
+    """Collection, dates, service and composite of an epoch as `terrafine.fetch` takes them."""
+    source, dates = settings.source, settings.epochs[epoch]
+    service = source.service
+    if service is not None and service.endswith(".toml"):
+        service = str(settings.beside(service))
+    return {
+        "collection": source.collection,
+        "dates": f"{dates.begin}/{dates.end}",
+        "service": service,
+        "composite": source.composite,
+    }
 
 
 def bands_of(plan: Plan) -> tuple[str, ...]:

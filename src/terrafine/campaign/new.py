@@ -38,7 +38,9 @@ verb = {verb}              # map, dem, height or image
 # halo_m = 640              # what is read around it
 
 [source]
-kind = "files"              # scenes on this machine
+kind = "files"              # scenes on this machine; "stac": fetched for each tile
+# service = "earth-search"  # of kind "stac": planetary-computer, cdse, or a TOML file
+# max_cloud = 80.0          # of kind "stac": percent of a scene
 # sensor = "sentinel2"      # what their numbers mean, where it is not found
 # composite = "median"      # or "first"
 # empty_allowed = false     # true: tiles without any observation are no failure

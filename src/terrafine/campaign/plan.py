@@ -178,6 +178,8 @@ def make_plan(settings: Settings) -> Plan:
     scenes, by_epoch = _scenes(settings)
     if settings.source.kind == "files":
         _require_overlap(settings, scenes, by_epoch, area)
+    else:
+        _require_service(settings, lattice.with_halo(tiles[0]))
     return Plan(settings, lattice, area, tiles, scenes, model, by_epoch)
 
 
@@ -212,6 +214,16 @@ def _require_overlap(
                 f"{settings.path}: [epochs] {epoch.name}: none of {len(numbers)} scenes lies in the region "
                 f"{settings.region}; expected scenes of that area"
             )
+
+
+def _require_service(settings: Settings, grid: Any) -> None:
+    """Refuse a service, collection or composite that cannot be, without a connection."""
+    from terrafine.campaign.inputs import fetch_options
+    from terrafine.workflows.fetch import fetch_requests
+
+    for number in range(len(settings.epochs)):
+        options = fetch_options(settings, number)
+        fetch_requests(options.pop("collection"), grid=grid, **options)
 
 
 def _model(settings: Settings) -> dict[str, Any]:

@@ -102,7 +102,11 @@ class Source:
 
     kind: Literal["files"] = "files"
     sensor: Name | None = None
-    composite: Literal["median", "first"] = "median"
+    composite: Literal["median", "first", "geomedian", "best-clear"] = "median"
+    service: FileName | None = None
+    collection: FileName = "sentinel-2"
+    max_cloud: Annotated[float, Within(0, 100)] = 80.0
+    min_clear: Share = 0.05
     nodata: float | None = None
     assume_crs: FileName | None = None
     product: FileName | None = None
@@ -303,10 +307,25 @@ def _check(s: Settings) -> None:
         )
     if s.zones.field is not None and s.zones.file is None:
         raise UsageError(f"{s.path}: [zones] field = {s.zones.field!r} without a file; expected the polygons' file")
-    if s.model.verb in ("dem",) and s.source.composite != "median":
-        raise UsageError(f"{s.path}: [source] composite is for images; the campaign runs dem, which reads one surface")
+    _check_source(s)
     if getattr(s.options, "incidence", None) is not None and not any(e.guides for e in s.epochs):
         raise UsageError(f"{s.path}: [model.options] incidence is of radar guides; the epochs have none")
+
+
+def _check_source(s: Settings) -> None:
+    where, how = f"{s.path}: [source]", s.source.composite
+    if s.model.verb == "dem":
+        if s.source.kind == "stac":
+            raise UsageError(
+                f'{where} kind = "stac": fetches images; the campaign runs dem, which reads kind = "files". Fetch '
+                "the DEM first: `terrafine fetch copernicus-dem`"
+            )
+        if how != "median":
+            raise UsageError(f"{where} composite is for images; the campaign runs dem, which reads one surface")
+        return
+    known = ("median", "first") if s.source.kind == "files" else ("median", "geomedian", "best-clear")
+    if how not in known:
+        raise UsageError(f'{where} composite = "{how}": expected {" or ".join(known)} of kind = "{s.source.kind}"')
 
 
 def _day(text: str, *, last: bool) -> datetime.date:

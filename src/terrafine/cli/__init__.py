@@ -15,6 +15,7 @@ import click
 
 from terrafine.cli.advice import as_options
 from terrafine.cli.campaign import campaign
+from terrafine.cli.change import change
 from terrafine.cli.dataset import dataset
 from terrafine.cli.dem import dem
 from terrafine.cli.doctor import doctor
@@ -131,5 +132,6 @@ def main(ctx: click.Context, debug: bool) -> None:
 for _verb in (
     *(dem, height, map_, image, radar, models, info, doctor, train, evaluate, measure, fetch, dataset, export, view),
     campaign,
+    change,
 ):
     main.add_command(_verb)

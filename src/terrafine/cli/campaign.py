@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from terrafine.cli.messages import say
+from terrafine.cli.messages import note, say
 from terrafine.cli.output import output
 from terrafine.cli.parameter_types import human_bytes
 
@@ -108,6 +108,68 @@ def status(campaign: str, everything: bool) -> None:
     _print(found, None if everything else _SHOWN)
     if found.holes and not found.complete:
         raise click.exceptions.Exit(19)
+
+
+@campaign.command()
+@click.argument("campaign")
+@click.option("--partial", is_flag=True, help="Publish although tiles have no result; holes.csv lists them.")
+def publish(campaign: str, partial: bool) -> None:
+    """Describe the tiles of CAMPAIGN as a STAC collection, with mosaics and styles that QGIS opens."""
+    from terrafine.campaign.product import publish_campaign
+
+    made = publish_campaign(campaign, partial=partial)
+    say(f"{made.collection}: {made.items:,} items, {len(made.mosaics)} mosaics")
+    for mosaic in made.mosaics[:_SHOWN]:
+        say(f"  {mosaic}")
+    if made.holes:
+        note(f"note: {made.holes:,} tiles have no result; holes.csv lists them")
+
+
+@campaign.command()
+@click.argument("campaign")
+@click.option("--reference", metavar="GPKG", help="The answered form of `campaign sample`: adjusted areas, intervals.")
+@click.option("--partial", is_flag=True, help="Count the ground of tiles without a result as unknown.")
+@click.option("--dask", metavar="ADDRESS", help="Count on this Dask scheduler.")
+@click.option("--quiet", is_flag=True, help="No progress, no summary.")
+def stats(campaign: str, quiet: bool, **options: Any) -> None:
+    """Sum areas, change and growth of CAMPAIGN by zone and epoch: CSV, GeoParquet, JSON and pictures."""
+    import json
+
+    from terrafine.campaign.summary import campaign_statistics
+
+    folder = campaign_statistics(campaign, progress=not quiet, **options)
+    if quiet:
+        return
+    record = json.loads((folder / "statistics.json").read_text(encoding="utf-8"))
+    for row in record["areas"]:
+        if row["zone"] == "region" and row["impervious_share"] is not None:
+            say(
+                f"{row['epoch']} {row['rule']}: {row['impervious_km2']:,.4g} of {row['known_km2']:,.4g} km² impervious "
+                f"({100 * row['impervious_share']:.1f} %)"
+            )
+    for row in (record["adjusted"] or {}).get("epochs", ()):
+        area = row["impervious_km2"]
+        if area["interval"] is not None:
+            low, high = area["interval"]
+            say(f"{row['epoch']} adjusted: {area['value']:,.4g} km² (95 %: {low:,.4g} to {high:,.4g})")
+    say(f"{folder}: areas.csv, change.csv, growth.csv, zones.parquet, growth.png, change.png, statistics.json")
+
+
+@campaign.command()
+@click.argument("campaign")
+@click.option("--points", type=int, metavar="N", help="How many.  [default: what --standard-error asks for]")
+@click.option("--standard-error", type=float, metavar="SHARE", help="Of the overall accuracy.  [default: 0.01]")
+@click.option("--minimum", type=int, metavar="N", help="Points of each stratum at least.  [default: 50]")
+@click.option("--seed", type=int, metavar="N", help="Of the random numbers.  [default: 0]")
+@click.option("--dask", metavar="ADDRESS", help="Count on this Dask scheduler.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+def sample(campaign: str, quiet: bool, **options: Any) -> None:
+    """Draw a reference sample of CAMPAIGN as a form for QGIS, stratified by what changed."""
+    from terrafine.campaign.summary import sample_campaign
+
+    given = {name: value for name, value in options.items() if value is not None}
+    form = sample_campaign(campaign, progress=not quiet, **given)
+    say(f"{form}: open it in QGIS, answer every point, then `terrafine campaign stats --reference {form}`")
 
 
 def _print(status: Status, most: int | None = _SHOWN) -> None:

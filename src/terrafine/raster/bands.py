@@ -44,6 +44,8 @@ class Band:
 _ALL = (
     Band("elevation", "m", (-11_100.0, 9_000.0), "cubic", "height above a vertical datum"),
     Band("elevation_sigma", "m", (0.0, 1_000.0), "bilinear", "standard error of the elevation"),
+    Band("elevation_change", "m", (-11_100.0, 11_100.0), "cubic", "elevation of a later epoch minus an earlier one"),
+    Band("elevation_change_sigma", "m", (0.0, 10_000.0), "bilinear", "standard error of the elevation change"),
     Band("relief", "m", (-9_000.0, 9_000.0), "cubic", "height above an unstated level, one for the whole raster"),
     Band("relief_sigma", "m", (0.0, 1_000.0), "bilinear", "standard error of the relief"),
     Band("vv", "dB", (-60.0, 40.0), "bilinear", "radar backscatter, VV polarisation"),
