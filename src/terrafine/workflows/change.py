@@ -261,7 +261,7 @@ class _Pair:
 
         with np.errstate(invalid="ignore"):
             down, across = np.gradient(self.before, *self.pixel_m)
-            return np.degrees(np.arctan(np.hypot(down, across)))
+            return np.asarray(np.degrees(np.arctan(np.hypot(down, across))))
 
     def sigma(self) -> NDArray[np.float64] | None:
         """Standard error of the difference where both models have one."""

@@ -112,7 +112,7 @@ def draw_change(path: Path, plan: Plan, counts: Sequence[TileCounts], title: str
     axes.tick_params(colors=_MUTED, labelsize=8)
     from matplotlib.patches import Patch
 
-    patches = [Patch(facecolor=np.array(_COLOURS[name]) / 255, edgecolor="#c5ccd0", label=name) for name in CHANGE]
+    patches = [Patch(facecolor="#" + bytes(_COLOURS[name]).hex(), edgecolor="#c5ccd0", label=name) for name in CHANGE]
     figure.legend(handles=patches, frameon=False, ncols=3, loc="outside lower center", fontsize=8)
     with written(path) as part:
         figure.savefig(part, format="png")
