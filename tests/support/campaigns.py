@@ -144,7 +144,7 @@ def write_map_campaign(folder: Path, *, product: str = "", zones: bool = False) 
         file.write(np.full((3, 400, 500), 900, np.uint16))
         for number, name in enumerate(("red", "green", "blue"), start=1):
             file.set_band_description(number, name)
-    text = 'name = "town"\nregion = "town.geojson"\n[model]\nverb = "map"\n'
+    text = 'name = "town"\nregion = "town.geojson"\n[model]\nverb = "map"\nname = "jointseg"\n'
     text += '[grid]\ntile_m = 640.0\nhalo_m = 160.0\n[source]\nsensor = "sentinel2"\n' + product
     if zones:
         west, south, east, north = AROUND
@@ -171,7 +171,7 @@ def disc(plan: Plan, folder: Path, unit: Unit, threads: int | None = None) -> Ou
     from terrafine.raster.write.cog_writer import open_cog
 
     place, name = Folder(folder), plan.settings.epochs[unit.epoch].name
-    grid = subdivided(plan.lattice.core(unit.tile), 10)
+    grid = subdivided(plan.lattice.core(unit.tile), 4)
     a = grid.affine
     x, y = a.c + a.a * (np.arange(grid.shape[1]) + 0.5), a.f + a.e * (np.arange(grid.shape[0]) + 0.5)
     local = f"+proj=laea +lon_0={MIDDLE[0]} +lat_0={MIDDLE[1]} +datum=WGS84"

@@ -28,7 +28,7 @@ region = {region}          # polygons of the area: GeoJSON, or another vector fo
 
 [model]
 verb = {verb}              # map, dem, height or image
-# name = "jointseg"         # a name of `terrafine models`, or a .safetensors file
+# name = "citymap"          # a name of `terrafine models`, or a .safetensors file
 
 [model.options]            # options of `terrafine {plain}`
 {options}
@@ -60,7 +60,7 @@ kind = "files"              # scenes on this machine; "stac": fetched for each t
 # field = "name"
 """
 _OPTIONS = {
-    "map": "# threshold = 0.5\n# probability = false\n",
+    "map": "# threshold = 0.5          # by default that of the model\n# probability = false\n",
     "dem": '# scale = 4\n# uncertainty = false\n# orbit = "descending"   # of radar guides\n',
     "height": '# anchor = "glo30.tif"\n# uncertainty = false\n',
     "image": "# scale = 10\n",

@@ -240,7 +240,7 @@ def _model(settings: Settings) -> dict[str, Any]:
         return {"name": None, "weights": hashlib.sha256(json.dumps(named).encode()).hexdigest()}
     options = settings.options
     scale = {"map": 10, "height": 1}.get(verb) or (options.scale or 4)
-    chosen = name or {"map": "jointseg", "image": "jointseg", "height": "relief"}[verb]
+    chosen = name or {"map": "citymap", "image": "jointseg", "height": "relief"}[verb]
     ref = find_model(chosen, scale, verb=own)
     cells = ref.spec.halo
     if cells > settings.halo:

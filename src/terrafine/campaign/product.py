@@ -41,7 +41,7 @@ _SCIENTIFIC = _SCHEMA.format("scientific/v1.0.0")
 _COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _CHECKED = 200
 _WHAT = {
-    "class": "impervious surface: 1 impervious, 0 other",
+    "class": "impervious surface",
     "probability": "probability of impervious surface",
     "elevation": "height above the vertical datum of the input",
     "relief": "height above an unstated level",
@@ -144,7 +144,7 @@ def _item(plan: Plan, folder: Folder, unit: Unit, state: State) -> dict[str, Any
             "roles": ["data"],
             "proj:shape": list(header.shape),
             "proj:transform": list(header.transform),
-            "bands": [_band(entry["asset"], band) for band in header.bands],
+            "bands": [_band(header.classes, band) for band in header.bands],
             "file:size": int(entry["bytes"]),
             "file:checksum": "1220" + str(entry["sha256"]),
         }
@@ -180,7 +180,7 @@ def _item(plan: Plan, folder: Folder, unit: Unit, state: State) -> dict[str, Any
     }
 
 
-def _band(asset: str, band: Any) -> dict[str, Any]:
+def _band(classes: Mapping[int, str], band: Any) -> dict[str, Any]:
     record: dict[str, Any] = {"name": band.name, "data_type": band.dtype}
     if band.nodata is not None:
         record["nodata"] = "nan" if band.nodata != band.nodata else band.nodata
@@ -190,12 +190,12 @@ def _band(asset: str, band: Any) -> dict[str, Any]:
         record["raster:scale"] = band.scale
     record["raster:spatial_resolution"] = band.cell
     record["raster:sampling"] = "area"
-    if asset == "class":
-        from terrafine.raster.write.class_style import CLASSES, COLOURS
+    if classes:
+        from terrafine.raster.write.class_style import COLOURS
 
         record["classification:classes"] = [
             {"value": v, "name": n, "description": n, "color_hint": "".join(f"{c:02X}" for c in COLOURS[v])}
-            for v, n in CLASSES.items()
+            for v, n in classes.items()
         ]
     return record
 
@@ -214,7 +214,7 @@ def _outline(plan: Plan, unit: Unit) -> Any:
     import numpy as np
     import shapely
 
-    from terrafine.raster.read.region import wrapped
+    from terrafine.raster.read.vectors.region import wrapped
 
     outline = plan.lattice.outline(unit.tile)
     west, _, east, _ = outline.bounds
@@ -286,6 +286,8 @@ def _write_items(root: Path, items: Sequence[Mapping[str, Any]]) -> None:
 
 def _mosaics(plan: Plan, folder: Folder, done: Sequence[tuple[Unit, State]]) -> list[Path]:
     from terrafine.campaign.style import write_styles
+    from terrafine.raster.read.tile_header import read_header
+    from terrafine.raster.write.class_style import BUILDING
     from terrafine.raster.write.vrt_mosaic import write_mosaic
 
     groups: dict[tuple[str, str, str], list[Path]] = {}
@@ -300,7 +302,7 @@ def _mosaics(plan: Plan, folder: Folder, done: Sequence[tuple[Unit, State]]) -> 
         name = f"{plan.settings.name}_{epoch}_{zone}" + ("" if first else f"_{asset}")
         target = folder.path / f"{name}.vrt"
         write_mosaic(target, paths)
-        write_styles(target, asset)
+        write_styles(target, asset, buildings=BUILDING in read_header(paths[0]).classes)
         made.append(target)
     for stale in folder.path.glob(f"{plan.settings.name}_*.vrt"):
         if stale not in made:

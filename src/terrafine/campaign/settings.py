@@ -31,7 +31,7 @@ _NUMBER = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 class MapOptions:
     """Options of `terrafine map`."""
 
-    threshold: Annotated[float, Within(0, 1, above=True, below=True)] = 0.5
+    threshold: Annotated[float, Within(0, 1, above=True, below=True)] | None = None
     probability: bool = False
     sigma: bool = False
     max_bright: Share | None = None
@@ -100,7 +100,7 @@ class Grid:
 class Source:
     """Where the input comes from, and how it is read."""
 
-    kind: Literal["files"] = "files"
+    kind: Literal["files", "stac"] = "files"
     sensor: Name | None = None
     composite: Literal["median", "first", "geomedian", "best-clear"] = "median"
     service: FileName | None = None
@@ -289,8 +289,10 @@ def _check(s: Settings) -> None:
             ) from None
         if backwards:
             raise UsageError(f"{where}: dates = {epoch.dates!r} run backwards; expected first/last")
-        if not epoch.files:
-            raise UsageError(f"{where}: no files; expected some, for example from `terrafine fetch`")
+        if s.source.kind == "files" and not epoch.files:
+            raise UsageError(f'{where}: no files; expected some, or kind = "stac" in [source]')
+        if s.source.kind == "stac" and (epoch.files or epoch.guides):
+            raise UsageError(f'{where}: files or guides beside kind = "stac" in [source]; expected one of the two')
         if epoch.guides and s.model.verb != "dem":
             raise UsageError(f"{where}: guides are for the verb dem; the campaign runs {s.model.verb}")
     if list(s.epochs) != sorted(s.epochs, key=lambda e: e.begin):

@@ -18,11 +18,11 @@ _HILLSHADE = """<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
 """
 
 
-def write_styles(target: Path, asset: str) -> None:
+def write_styles(target: Path, asset: str, *, buildings: bool = False) -> None:
     """Write the style of a mosaic of classes or heights as NAME.qml; other assets open well without."""
     if asset == "class":
         from terrafine.raster.write.class_style import write_style
 
-        write_style(target.with_suffix(".qml"))
+        write_style(target.with_suffix(".qml"), buildings=buildings)
     elif asset in ("elevation", "relief"):
         write_whole(target.with_suffix(".qml"), _HILLSHADE.encode())

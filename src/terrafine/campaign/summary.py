@@ -195,7 +195,9 @@ def sample_campaign(
     tasks = tile_tasks(plan)
     paths = {tile: files_of(plan, folder, units) for tile, units in tasks.items()}
     drawn = designs.draw(sequences, counts, strata, cells, paths, plan.area, seed)
-    made = designs.Design(seed, tuple(e.name for e in plan.settings.epochs), tuple(strata), tuple(drawn), _keys(plan))
+    names = tuple(e.name for e in plan.settings.epochs)
+    mapped = designs.mapped_areas(sequences, counts)
+    made = designs.Design(seed, names, tuple(strata), tuple(drawn), _keys(plan), mapped)
     form.parent.mkdir(exist_ok=True)
     write_design(form.with_name("design.json"), made)
     write_form(form, made)
@@ -217,7 +219,7 @@ def _class_maps(campaign: PathLike) -> tuple[Plan, Folder]:
 
 def _zones(plan: Plan) -> tuple[list[str], list[Any]]:
     """Names and outlines: the region first, then the zones of the settings."""
-    from terrafine.raster.read.region import read_named_areas
+    from terrafine.raster.read.vectors.region import read_named_areas
 
     names, areas = [_REGION], [plan.area]
     zones = plan.settings.zones
@@ -234,7 +236,7 @@ def _zones(plan: Plan) -> tuple[list[str], list[Any]]:
 
 
 def _first_field(path: Path) -> str:
-    from terrafine.raster.read.rasterize import read_features
+    from terrafine.raster.read.vectors.rasterize import read_features
 
     features, _ = read_features(os.fspath(path))
     for _, fields in features:

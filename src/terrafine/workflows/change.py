@@ -12,22 +12,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from terrafine.errors import EmptyError, ResourceError, UsageError
+from terrafine.errors import EmptyError, UsageError
 from terrafine.workflows.advice import names_own_arguments
 from terrafine.workflows.fields import MeasureFields, merge_options
 from terrafine.workflows.options import ReadOptions
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from terrafine.evaluation.elevation.change import Volume
+    from terrafine.evaluation.elevation.epochs import ChangeErrors, EpochPair
 
 __all__ = ["ChangeReport", "measure_change"]
 
 PathLike = str | os.PathLike[str]
-_MOST_CELLS = 60_000_000  # held as float64 several times: about 4 GB
-_REJECT = 4.0  # NMAD from the median beyond which ground is not stable
 _WHOLE = "all"
 
 
@@ -124,6 +120,7 @@ def measure_change(
     """
     import numpy as np
 
+    from terrafine.evaluation.elevation.epochs import ChangeErrors, EpochPair, settled
     from terrafine.evaluation.elevation.sources import Reading, open_surface
     from terrafine.raster.vertical import same_or_raise
     from terrafine.workflows.destinations import check_names, outputs_for
@@ -144,7 +141,7 @@ def measure_change(
         same_or_raise(first.vertical, second.vertical, os.fspath(before), os.fspath(after))
         for source in (first, second):
             source.require_valid()
-        pair = _Pair(first, second)
+        pair = EpochPair(first, second)
         named = _zones(zones, zone_field)
         inside = {name: pair.burn(area) for name, area in named.items()}
         anywhere = np.logical_or.reduce(list(inside.values())) if inside else np.zeros(pair.shape, bool)
@@ -155,7 +152,7 @@ def measure_change(
         if coregister and shift is None:
             notes.append("no shift could be estimated; only the level of the later model was taken off")
         hidden = anywhere if stable is None else np.zeros(pair.shape, bool)
-        errors = _Errors(pair, _settled(pair.change(), ground, hidden, os.fspath(before)), seed)
+        errors = ChangeErrors(pair, settled(pair.change(), ground, hidden, os.fspath(before)), seed)
         found = {}
         for name, cells in (inside or {_WHOLE: np.isfinite(errors.dz)}).items():
             volume = errors.volume(cells)
@@ -171,148 +168,12 @@ def measure_change(
     return report
 
 
-class _Errors:
-    """The change with its level taken off, and its errors, from stable ground."""
-
-    def __init__(self, pair: _Pair, ground: NDArray[np.bool_], seed: int) -> None:
-        import numpy as np
-
-        from terrafine.evaluation.elevation import change as numerics
-
-        dz, slope = pair.change(), pair.slope()
-        self.level = float(np.median(dz[ground]))
-        self.dz = dz - self.level
-        self.nmad = numerics.nmad(self.dz[ground])
-        sigma = pair.sigma()
-        if sigma is None:
-            sigma = numerics.fit_spread(self.dz, slope, ground).at(slope)
-        known = ground & np.isfinite(sigma)
-        ratio = numerics.nmad(self.dz[known] / sigma[known])
-        self.sigma = np.where(np.isfinite(self.dz), sigma * max(ratio, 1e-6), np.nan)
-        self.correlation = numerics.fit_correlation(self.dz / self.sigma, known, pair.pixel_m, seed)
-        rows, cols = np.nonzero(known)
-        area = pair.cell_m2[rows]
-        variance = numerics.mean_covariance(rows, cols, area, self.sigma[known], pair.pixel_m, self.correlation, seed)
-        self._bias, self._pair, self._seed = variance**0.5, pair, seed
-
-    def volume(self, cells: NDArray[np.bool_]) -> Volume | None:
-        """Volume of a zone; None where no cell of it is known."""
-        from terrafine.evaluation.elevation.change import volume_of
-
-        pair = self._pair
-        return volume_of(
-            self.dz, self.sigma, cells, pair.cell_m2, pair.pixel_m, self.correlation, self._bias, self._seed
-        )
-
-
-class _Pair:
-    """Two models on the coarser one's grid."""
-
-    def __init__(self, first: Any, second: Any) -> None:
-        import numpy as np
-
-        from terrafine.evaluation.surfaces import aligned, pixel_size
-
-        own, other = pixel_size(first), pixel_size(second)
-        self.geobox = first.geobox if own[0] * own[1] >= other[0] * other[1] else second.geobox
-        self.shape = (int(self.geobox.shape[0]), int(self.geobox.shape[1]))
-        if self.shape[0] * self.shape[1] > _MOST_CELLS:
-            raise ResourceError(
-                f"{first.paths[0]}: {self.shape[0]:,} × {self.shape[1]:,} cells to compare; expected at most "
-                f"{_MOST_CELLS:,}. Cut both models to the area of interest: gdalwarp -te"
-            )
-        self.sources = first, second
-        there = aligned(first, self.geobox)
-        self.before = _read(there, "elevation")
-        self.pixel_m = pixel_size(there)
-        size = there.pixel_size_m(slice(0, self.shape[0]))
-        self.cell_m2 = np.asarray(size[0] * size[1])
-        self.grid = self.geobox
-        self.after = _read(aligned(second, self.geobox), "elevation")
-
-    def register(self, ground: NDArray[np.bool_], seed: int) -> Any:
-        """Move the later model; the shift, or None where none is identifiable or it makes the spread no smaller."""
-        import numpy as np
-
-        from terrafine.evaluation.elevation.change import nmad
-        from terrafine.evaluation.elevation.coregistration import estimate_shift
-        from terrafine.evaluation.surfaces import aligned, moved
-
-        held = np.where(ground, self.before, np.nan)
-        shift = estimate_shift(held, np.where(ground, self.after, np.nan), self.pixel_m, seed=seed)
-        if shift is None:
-            return None
-        rows, cols = shift.cells(self.pixel_m)
-        grid = moved(self.geobox, -rows, -cols)
-        after = _read(aligned(self.sources[1], grid), "elevation")
-        was, now = self.after - self.before, after - self.before
-        both = ground & np.isfinite(was) & np.isfinite(now)
-        if not both.any() or nmad(now[both]) > nmad(was[both]):
-            return None
-        self.after, self.grid = after, grid
-        return shift
-
-    def change(self) -> NDArray[np.float64]:
-        return self.after - self.before
-
-    def slope(self) -> NDArray[np.float64]:
-        """Slope of the earlier model in degrees."""
-        import numpy as np
-
-        with np.errstate(invalid="ignore"):
-            down, across = np.gradient(self.before, *self.pixel_m)
-            return np.asarray(np.degrees(np.arctan(np.hypot(down, across))))
-
-    def sigma(self) -> NDArray[np.float64] | None:
-        """Standard error of the difference where both models have one."""
-        import numpy as np
-
-        from terrafine.evaluation.surfaces import aligned
-
-        if not all("elevation_sigma" in source.bands for source in self.sources):
-            return None
-        one = _read(aligned(self.sources[0], self.geobox), "elevation_sigma")
-        two = _read(aligned(self.sources[1], self.grid), "elevation_sigma")
-        total = np.hypot(one, two)
-        return np.where(total > 0, total, np.nan)
-
-    def burn(self, area: Any) -> NDArray[np.bool_]:
-        from terrafine.raster.read.class_stack import inside
-
-        return inside(area, self.geobox)
-
-
-def _read(source: Any, band: str) -> NDArray[np.float64]:
-    from terrafine.evaluation.surfaces import window
-
-    return window(source, slice(0, source.shape[0]), slice(0, source.shape[1]), band)
-
-
 def _zones(path: PathLike | None, field: str | None) -> dict[str, Any]:
-    from terrafine.raster.read.region import read_named_areas
+    from terrafine.raster.read.vectors.region import read_named_areas
 
     if path is None:
         return {}
     return {name or _WHOLE: area for name, area in read_named_areas(path, field)}
-
-
-def _settled(
-    dz: NDArray[np.float64], ground: NDArray[np.bool_], zones: NDArray[np.bool_], path: str
-) -> NDArray[np.bool_]:
-    """Stable ground without what plainly changed."""
-    import numpy as np
-
-    from terrafine.evaluation.elevation.change import nmad
-
-    known = ground & np.isfinite(dz)
-    if known.sum() < 200:
-        raise EmptyError(
-            f"{path}: {int(known.sum())} cells of stable ground hold a height in both epochs; expected 200 or more "
-            "outside the zones"
-        )
-    middle, spread = float(np.median(dz[known])), nmad(dz[known])
-    kept = known & (np.abs(dz - middle) <= _REJECT * max(spread, 1e-6)) & ~zones
-    return np.asarray(kept if kept.sum() >= 200 else known)
 
 
 def _tags(before: PathLike, after: PathLike, report: ChangeReport, coregister: bool) -> dict[str, str]:
@@ -333,8 +194,8 @@ def _tags(before: PathLike, after: PathLike, report: ChangeReport, coregister: b
 def _write(
     out: Path,
     sidecars: Sequence[Path | None],
-    pair: _Pair,
-    errors: _Errors,
+    pair: EpochPair,
+    errors: ChangeErrors,
     tags: Mapping[str, str],
     report: ChangeReport,
 ) -> None:

@@ -24,7 +24,7 @@ from terrafine.errors import OutputError, SourceError, UsageError
         ("scale", "scale = 5", "scale"),
         ("scale", "threshold = 0.5", "threshold"),
         ("retries", "retries = 1000", "0 to 20"),
-        ("kind", 'kind = "stac"', "files"),
+        ("kind", 'kind = "ftp"', "files, stac"),
         ("name", 'name = "../up"', "not a path"),
         ("dates", 'dates = "2019-13"', "dates"),
         ("dates", 'dates = "2019/2015"', "backwards"),

@@ -95,7 +95,7 @@ def adjusted_statistics(design: Design, answers: Mapping[str, Mapping[int, int]]
                 "points": len(kept),
                 "unanswered": len(design.points) - len(kept),
                 "impervious_km2": _km2(impervious["area_m2"]),
-                "mapped_km2": None if impervious["mapped_area_m2"] is None else impervious["mapped_area_m2"] / _KM2,
+                "mapped_km2": design.mapped_m2[e] / _KM2,
                 "overall_accuracy": found["overall_accuracy"],
                 "users_accuracy": impervious["precision"],
                 "producers_accuracy": impervious["recall"],

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terrafine.campaign.statistics.sequences import Sequences
+from terrafine.campaign.statistics.sequences import IMPERVIOUS, Sequences
 from terrafine.campaign.statistics.tiles import CHANGE, TileCounts
 from terrafine.errors import DataError, UsageError
-from terrafine.raster.read.class_stack import class_rows, grid_of, inside
+from terrafine.raster.read.class_stack import UNKNOWN, class_rows, grid_of, inside
 from terrafine.raster.utm_tiles import owned, to_degrees
 
-__all__ = ["STRATA", "Design", "Point", "Stratum", "allocate", "draw", "strata_of", "suggested_points"]
+__all__ = ["STRATA", "Design", "Point", "Stratum", "allocate", "draw", "mapped_areas", "strata_of", "suggested_points"]
 
 STRATA = CHANGE[:4]
 """Cells that are unknown in the first or last epoch are in no stratum: what is stated is of the others."""
@@ -51,7 +51,7 @@ class Point:
     outline
         Its corners, longitude and latitude.
     mapped
-        Class of the map in each epoch, 255 unknown.
+        Class of the map in each epoch: 0 other, 1 impervious (buildings too), 255 unknown.
     """
 
     number: int
@@ -67,13 +67,14 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """A sample and how it was drawn."""
+    """A sample and how it was drawn; `mapped_m2` is what the map shows as impervious in each epoch."""
 
     seed: int
     epochs: tuple[str, ...]
     strata: tuple[Stratum, ...]
     points: tuple[Point, ...]
     keys: str
+    mapped_m2: tuple[float, ...] = ()
 
 
 def strata_of(sequences: Sequences, counts: Sequence[TileCounts]) -> tuple[list[Stratum], NDArray[np.int64]]:
@@ -85,6 +86,15 @@ def strata_of(sequences: Sequences, counts: Sequence[TileCounts]) -> tuple[list[
     area = np.array([[float(c.area_m2[0][kind == k].sum()) for k in range(len(STRATA))] for c in counts])
     strata = [Stratum(name, int(cells[:, k].sum()), float(area[:, k].sum())) for k, name in enumerate(STRATA)]
     return strata, cells
+
+
+def mapped_areas(sequences: Sequences, counts: Sequence[TileCounts]) -> tuple[float, ...]:
+    """Area that the map shows as impervious in each epoch, on the ground that the strata cover; square metres."""
+    from terrafine.campaign.statistics.tiles import change_of
+
+    covered = change_of(sequences) < len(STRATA)
+    total = np.sum([c.area_m2[0] for c in counts], axis=0)
+    return tuple(float(total[covered & (sequences.states[:, e] == IMPERVIOUS)].sum()) for e in range(sequences.epochs))
 
 
 def suggested_points(strata: Sequence[Stratum], standard_error: float) -> int:
@@ -201,7 +211,7 @@ def _locate(
             mine = ranks[(ranks >= passed[k]) & (ranks < passed[k] + len(flat))] - passed[k]
             for place in flat[mine].tolist():
                 row, col = divmod(place, block.shape[2])
-                mapped = tuple(int(v) for v in block[:, row, col])
+                mapped = tuple(int(v) if v == UNKNOWN else min(int(v), 1) for v in block[:, row, col])
                 found.append(_point(tile, grid, rows.start + row, col, STRATA[k], mapped))
             passed[k] += len(flat)
     return found

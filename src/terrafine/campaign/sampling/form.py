@@ -49,7 +49,14 @@ def read_design(path: Path) -> Design:
             Point(**{**p, "outline": tuple(map(tuple, p["outline"])), "mapped": tuple(p["mapped"])})
             for p in record["points"]
         )
-        return Design(int(record["seed"]), tuple(record["epochs"]), strata, points, str(record["keys"]))
+        return Design(
+            int(record["seed"]),
+            tuple(record["epochs"]),
+            strata,
+            points,
+            str(record["keys"]),
+            tuple(record["mapped_m2"]),
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise SourceError(f"{path}: not the design of a sample ({error}); draw it again") from error
 

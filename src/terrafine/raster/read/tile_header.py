@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import rasterio
@@ -10,6 +11,7 @@ from rasterio.errors import RasterioError
 
 from terrafine.errors import SourceError
 from terrafine.raster import gdal
+from terrafine.raster.read.content_type import CLASS_NAMES, class_names_in
 
 __all__ = ["BandHeader", "Header", "read_header"]
 
@@ -46,11 +48,14 @@ class Header:
         The first six numbers of the geotransform, by rows.
     bands
         The bands.
+    classes
+        Names by class number of a class map, else empty.
     """
 
     shape: tuple[int, int]
     transform: tuple[float, ...]
     bands: tuple[BandHeader, ...]
+    classes: Mapping[int, str]
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:
@@ -79,7 +84,8 @@ def read_header(path: str | os.PathLike[str]) -> Header:
                     file.descriptions, file.dtypes, file.nodatavals, file.units, file.scales, strict=True
                 )
             )
-            return Header((file.height, file.width), tuple(float(v) for v in tuple(file.transform)[:6]), bands)
+            named = class_names_in(file.tags(ns="TERRAFINE").get(CLASS_NAMES, ""))
+            return Header((file.height, file.width), tuple(float(v) for v in tuple(file.transform)[:6]), bands, named)
     except (RasterioError, OSError) as error:
         raise SourceError(
             f"{path}: not a readable tile ({error}); run the campaign again, and compare digests: verify"

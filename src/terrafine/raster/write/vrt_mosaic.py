@@ -12,11 +12,14 @@ import rasterio
 from terrafine.atomic import write_whole
 from terrafine.errors import GridError
 from terrafine.raster import gdal
+from terrafine.raster.read.content_type import CLASS_NAMES
 
 __all__ = ["write_mosaic"]
 
 _TYPES = {"uint8": "Byte", "int16": "Int16", "float32": "Float32", "uint16": "UInt16"}
+_TAGS = (CLASS_NAMES, "VERTICAL_DATUM", "SURFACE")  # of the tiles, true of the mosaic
 _CELLS = 0.01
+_SMALLEST = 256  # cells along the longer side, below which no overview is stated
 
 
 def write_mosaic(target: Path, paths: Sequence[Path]) -> None:
@@ -43,7 +46,7 @@ def write_mosaic(target: Path, paths: Sequence[Path]) -> None:
                     named, units, scales = file.descriptions, file.units, file.scales
                     wkt = file.crs.to_wkt()
                     colours = file.colormap(1) if file.colorinterp[0].name == "palette" else None
-                    crs = file.crs
+                    crs, tags = file.crs, file.tags(ns="TERRAFINE")
                 b = file.transform
                 x, y = (b.c - a.c) / a.a, (b.f - a.f) / a.e
                 off = max(abs(x - round(x)), abs(y - round(y)), abs(b.a / a.a - 1) * file.width)
@@ -58,6 +61,8 @@ def write_mosaic(target: Path, paths: Sequence[Path]) -> None:
         f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">',
         f"<SRS>{escape(wkt)}</SRS><GeoTransform>{transform}</GeoTransform>",
     ]
+    kept = "".join(f'<MDI key="{key}">{escape(tags[key])}</MDI>' for key in _TAGS if key in tags)
+    lines.append(f'<Metadata domain="TERRAFINE">{kept}</Metadata>')
     for number in range(1, head["count"] + 1):
         lines.append(f'<VRTRasterBand dataType="{_TYPES[head["dtype"]]}" band="{number}">')
         if named[number - 1]:
@@ -75,8 +80,16 @@ def write_mosaic(target: Path, paths: Sequence[Path]) -> None:
             lines.append(f"<ColorInterp>Palette</ColorInterp><ColorTable>{entries}</ColorTable>")
         lines += [_source(target, tile, number, (left, top), head["nodata"]) for tile in tiles]
         lines.append("</VRTRasterBand>")
+    if factors := _factors(width, height):
+        lines.append(f'<OverviewList resampling="NEAREST">{factors}</OverviewList>')
     lines.append("</VRTDataset>")
     write_whole(target, "\n".join(lines).encode())
+
+
+def _factors(width: int, height: int) -> str:
+    """Factors of overviews that a reader takes from those of the tiles: halved until 256 cells are left."""
+    count = max(0, (max(width, height) // _SMALLEST).bit_length() - 1)
+    return " ".join(str(2 ** (n + 1)) for n in range(count))
 
 
 def _source(
