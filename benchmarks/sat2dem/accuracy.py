@@ -169,11 +169,12 @@ def cell_scores(model: Any, areas: list[Any], kind: str, side: int = 64) -> dict
 def run_leakage(data: Path, runs: Path, threads: int, seeds: Sequence[int] = SEEDS) -> dict[str, Any]:
     """Tiles of four areas dealt at random, as the public splits are, and by blocks of ground; three seeds."""
     from terrafine.systems import find_system
+    from terrafine.training.batches import Batches
     from terrafine.training.checkpoint import read_checkpoint, start_state
     from terrafine.training.folder import open_folder
     from terrafine.training.height.data import ImageSampler, crop, stack
     from terrafine.training.height.recipe import ImageRecipe
-    from terrafine.training.height.task import HeightTask, ImageBatches
+    from terrafine.training.height.task import HeightTask
     from terrafine.training.recipe import read_recipe
     from terrafine.training.runner import fit
 
@@ -193,7 +194,7 @@ def run_leakage(data: Path, runs: Path, threads: int, seeds: Sequence[int] = SEE
             if folder.checkpoint.exists():
                 read_checkpoint(folder.checkpoint, state, recipe.digest)
             folder.prepare(recipe.to_json(), state.step)
-            fit(task, ImageBatches(sampler, [tiles]), state, folder, cpu)
+            fit(task, Batches(sampler, [tiles]), state, folder, cpu)
             last = folder.log[-1]
         scores = {k: last[k] for k in ("mae", "rmse", "r2")}
         record[f"{how} {seed}"] = scores | {"tile_mean": shift_of_tile_mean(tiles)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from terrafine.nn.task import Training
     from terrafine.raster.products.model import SensorModel
 
-__all__ = ["GROWTH_SLOPE", "REFERENCE_SLOPE", "ROUNDING_M", "Options", "System", "TrainingBatch"]
+__all__ = ["GROWTH_SLOPE", "REFERENCE_SLOPE", "ROUNDING_M", "Options", "System", "TrainingBatch", "network_of"]
+
+Network = TypeVar("Network", bound="nn.Module")
 
 REFERENCE_SLOPE = 0.15
 """Tangent of the slope at which the level of a product's noise is given to a network, `TrainingBatch.sensor`."""
@@ -160,3 +162,28 @@ class System:
     combines_dates: bool = False
     verb: str = "dem"
     network: Any = None
+
+
+def network_of(found: nn.Module | None, kind: type[Network]) -> Network:
+    """Return a network as the type that its system built.
+
+    Parameters
+    ----------
+    found
+        Network that the engine or the training loop gives to the system.
+    kind
+        Type that the system expects.
+
+    Returns
+    -------
+    Network
+        The same network.
+
+    Raises
+    ------
+    TypeError
+        For a network of another type, or none.
+    """
+    if not isinstance(found, kind):
+        raise TypeError(f"expected a {kind.__name__}, found {type(found).__name__}")
+    return found

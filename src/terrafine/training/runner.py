@@ -15,11 +15,12 @@ from torch import Tensor, nn, optim
 
 from terrafine.errors import DataError
 from terrafine.nn.device import autocast, full_float32, to_device
+from terrafine.training.batches import Batches
 from terrafine.training.checkpoint import State, averaged, write_checkpoint
 from terrafine.training.curve import draw_curve
 from terrafine.training.folder import RunFolder, writing
 from terrafine.training.schedule import rate_at
-from terrafine.training.task import Data, Task
+from terrafine.training.task import Task
 from terrafine.training.workers import SINGLE_PROCESS, Workers
 
 __all__ = ["Progress", "finished", "fit"]
@@ -32,7 +33,7 @@ _LOG_EVERY = 20
 
 def fit(
     task: Task[Any],
-    data: Data,
+    data: Batches[Any],
     state: State,
     folder: RunFolder,
     device: torch.device,
@@ -47,7 +48,7 @@ def fit(
     task
         Task of the run.
     data
-        Training and validation data.
+        Training and validation batches.
     state
         State of the run, changed in place.
     folder
@@ -72,7 +73,7 @@ def fit(
         Where the folder cannot be written.
     """
     recipe = task.recipe
-    checks = [to_device(batch, device) for batch in data.validation()]
+    checks = [to_device(batch, device) for batch in data.checks]
     with ThreadPoolExecutor(1) as pool, full_float32():
         drawn = None if finished(task, state) else pool.submit(data.batch, state.step)
         if drawn is None and workers.is_first:  # the run may have ended between its last checkpoint and the curve

@@ -136,7 +136,7 @@ def train(
             scores = task.score(network, checks, state.step)
             spec = task.system.describe(network, plan.network, task.scale)
             fields = task.spec_fields(network, checks)
-            domain = task.domain(data)
+            domain = data.sampler.domain()
             with writing(folder.path):
                 write_result(weights, network, spec, plan, scores, domain, **fields)
         return scores

@@ -1,11 +1,11 @@
-"""Interface between the training loop and the three kinds of data."""
+"""Interface between the training loop and the tasks: recipe, data, networks, scores."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -16,32 +16,12 @@ from terrafine.nn.system import System
 from terrafine.nn.task import Training
 from terrafine.nn.weights import load
 from terrafine.systems import find_weights
+from terrafine.training.batches import Batches
 from terrafine.training.recipe import Recipe
 
-__all__ = ["Data", "Task", "task_class"]
+__all__ = ["Task", "task_class"]
 
 Kind = TypeVar("Kind", bound=Recipe)
-
-
-class Data(Protocol):
-    """Protocol of the training and validation data of a run; batches are dataclasses of CPU tensors."""
-
-    def batch(self, step: int) -> Any:
-        """Return the batch of a step, the same for the same step, in any order and thread.
-
-        Parameters
-        ----------
-        step
-            Number of steps done.
-
-        Returns
-        -------
-        Any
-            The batch.
-        """
-
-    def validation(self) -> Sequence[Any]:
-        """Return the held-out batches."""
 
 
 class Task(Generic[Kind]):
@@ -98,7 +78,7 @@ class Task(Generic[Kind]):
     def check_extras(self) -> None:
         """Check that the packages that the data need are installed."""
 
-    def data(self, root: Path) -> Data:
+    def data(self, root: Path) -> Batches[Any]:
         """Read the data under a folder.
 
         Parameters
@@ -108,8 +88,8 @@ class Task(Generic[Kind]):
 
         Returns
         -------
-        Data
-            Training and validation data.
+        Batches
+            Training and validation batches.
 
         Raises
         ------
@@ -132,21 +112,6 @@ class Task(Generic[Kind]):
             Paths of the files.
         """
         raise NotImplementedError
-
-    def domain(self, data: Any) -> Mapping[str, Mapping[str, float]]:
-        """Compute quantiles of each input band over the training data.
-
-        Parameters
-        ----------
-        data
-            Training and validation data.
-
-        Returns
-        -------
-        Mapping[str, Mapping[str, float]]
-            Band -> share -> quantile; empty where they carry no information.
-        """
-        return {}
 
     def pack(self, root: Path, path: Path, limit: int | None = None) -> int:
         """Write the training data into one file, where the task has such a form.

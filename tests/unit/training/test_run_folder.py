@@ -19,9 +19,10 @@ from terrafine.errors import DataError, OutputError, RecipeError
 from terrafine.nn.weights import digest
 from terrafine.training import folder as run_folder
 from terrafine.training import runner, start
+from terrafine.training.batches import Batches
 from terrafine.training.checkpoint import start_state
 from terrafine.training.dem.recipe import DemRecipe
-from terrafine.training.dem.task import DemBatches, DemTask
+from terrafine.training.dem.task import DemTask
 from terrafine.training.folder import open_folder
 from terrafine.training.runner import _step
 from terrafine.training.schedule import Optim, Stop
@@ -72,8 +73,8 @@ def test_a_finished_run_draws_no_batch_and_gives_the_same_result(
 ) -> None:
     recipe, out = write_recipe(tmp_path / "r.toml", steps=2), tmp_path / "out"
     drawn: list[int] = []
-    batch = DemBatches.batch
-    monkeypatch.setattr(DemBatches, "batch", lambda self, step: (drawn.append(step), batch(self, step))[1])
+    batch = Batches.batch
+    monkeypatch.setattr(Batches, "batch", lambda self, step: (drawn.append(step), batch(self, step))[1])
     first = train(recipe, data_root=ground, out=out, threads=1)
     bytes_ = first.weights.read_bytes()
     again = train(recipe, data_root=ground, out=out, threads=1)

@@ -19,7 +19,7 @@ from terrafine.nn.device import full_float32, to_device, to_host
 from terrafine.nn.dihedral import COUNT, inverse, transform
 from terrafine.nn.model import Tiles
 from terrafine.nn.spec import ModelSpec
-from terrafine.nn.system import Options
+from terrafine.nn.system import Options, network_of
 from terrafine.raster.bands import band_of_date, measured_of_date
 from terrafine.systems.citymap.features import BANDS
 from terrafine.systems.citymap.net import HALO, HEADS, CityMap
@@ -233,6 +233,4 @@ def adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> CityModel
     UsageError
         For outputs or an engine that `CityModel` rejects.
     """
-    if not isinstance(net, CityMap):
-        raise TypeError(f"expected a CityMap, found {type(net).__name__}")
-    return CityModel(spec, net, options)
+    return CityModel(spec, network_of(net, CityMap), options)

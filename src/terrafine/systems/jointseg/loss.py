@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from terrafine.errors import RecipeError
+from terrafine.nn.system import network_of
 from terrafine.nn.task import Discriminators, Losses, SampleBatch, Settings
 from terrafine.schema.types import Weight, Within
 from terrafine.systems.jointseg.net import JointSeg, StageImages
@@ -129,7 +130,7 @@ def forward(network: nn.Module, batch: SampleBatch, settings: Settings) -> Outpu
     TypeError
         For a network of another type.
     """
-    joint = _network(network)
+    joint = network_of(network, JointSeg)
     if _weight(batch, "truth"):
         return Output(joint, StageImages(None, batch.fine, None))
     trained = any(_weight(batch, name) for name in ("l1", "perceptual", "gan", "joint"))
@@ -232,7 +233,7 @@ def predict(network: nn.Module, batch: SampleBatch, settings: Settings) -> dict[
     TypeError
         For a network of another type.
     """
-    joint = _network(network)
+    joint = network_of(network, JointSeg)
     images = joint.generate_images(batch.coarse)
     return {"image": images.fine, "logits": joint.segment(batch.coarse, images)}
 
@@ -337,9 +338,3 @@ def _cross(logits: Tensor, real: float) -> Tensor:
 
 def _weight(batch: SampleBatch, name: str) -> float:
     return float(batch.phase.get(name, 0.0))
-
-
-def _network(network: nn.Module) -> JointSeg:
-    if not isinstance(network, JointSeg):
-        raise TypeError(f"expected a JointSeg, found {type(network).__name__}")
-    return network

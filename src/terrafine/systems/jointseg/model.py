@@ -16,7 +16,7 @@ from terrafine.nn.device import full_float32, to_device, to_host
 from terrafine.nn.dihedral import COUNT, inverse, transform
 from terrafine.nn.model import RESIDUAL, Tiles
 from terrafine.nn.spec import ModelSpec
-from terrafine.nn.system import Options
+from terrafine.nn.system import Options, network_of
 from terrafine.physics.local_range import without_rings
 from terrafine.physics.sensor_model import downsample
 from terrafine.systems.jointseg.net import JointSeg, K, StageImages
@@ -178,6 +178,4 @@ def adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> JointMode
     UsageError
         For outputs or an engine that `JointModel` rejects.
     """
-    if not isinstance(net, JointSeg):
-        raise TypeError(f"expected a JointSeg, found {type(net).__name__}")
-    return JointModel(spec, net, options)
+    return JointModel(spec, network_of(net, JointSeg), options)

@@ -11,7 +11,7 @@ from terrafine.errors import UsageError
 from terrafine.nn.elevation import ElevationModel, Relief
 from terrafine.nn.losses import RELIEF_TABLE, relief_terms
 from terrafine.nn.spec import ModelSpec
-from terrafine.nn.system import Options, System, TrainingBatch
+from terrafine.nn.system import Options, System, TrainingBatch, network_of
 from terrafine.nn.task import Discriminators, Losses, Settings, Training
 from terrafine.nn.upsample import assemble, relief_of
 from terrafine.systems.pimsr.net import GuidedRelief, PimsrNet, direction_bands
@@ -24,8 +24,7 @@ def _build(network: Mapping[str, Any], scale: int) -> PimsrNet:
 
 
 def _describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> ModelSpec:
-    if not isinstance(net, PimsrNet):
-        raise TypeError(f"expected a PimsrNet, found {type(net).__name__}")
+    net = network_of(net, PimsrNet)
     return ModelSpec(
         system="pimsr",
         name="pimsr",
@@ -43,8 +42,7 @@ def _describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> 
 
 def _forward(net: nn.Module, batch: TrainingBatch, settings: Settings) -> tuple[GuidedRelief, tuple[str, ...]]:
     """The network's output, and the names of its guides."""
-    if not isinstance(net, PimsrNet):
-        raise TypeError(f"expected a PimsrNet, found {type(net).__name__}")
+    net = network_of(net, PimsrNet)
     return net(batch.coarse, batch.pixel_size_m, batch.guides), net.guides
 
 

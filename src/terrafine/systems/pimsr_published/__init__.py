@@ -14,7 +14,7 @@ from terrafine.nn.elevation import ElevationModel, Relief
 from terrafine.nn.losses import refuse_unknown
 from terrafine.nn.precision import in_float32
 from terrafine.nn.spec import ModelSpec
-from terrafine.nn.system import Options, System, TrainingBatch
+from terrafine.nn.system import Options, System, TrainingBatch, network_of
 from terrafine.nn.task import Discriminators, Losses, Settings, Training
 from terrafine.nn.upsample import assemble, relief_of
 from terrafine.physics.backscatter import simulate_db
@@ -60,8 +60,7 @@ def _adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> Elevatio
 
 def _forward(net: nn.Module, batch: TrainingBatch, settings: Settings) -> tuple[Tensor, PublishedNet]:
     """The fine surface (n, 1, 4y, 4x) in metres, and the network, whose units the loss uses."""
-    if not isinstance(net, PublishedNet):
-        raise TypeError(f"expected a PublishedNet, found {type(net).__name__}")
+    net = network_of(net, PublishedNet)
     relief = _relief(net, batch.coarse, batch.pixel_size_m, batch.guides).relief
     return assemble(batch.coarse, relief, batch.scale), net
 

@@ -12,7 +12,7 @@ from terrafine.nn.export import with_engine
 from terrafine.nn.losses import RELIEF_TABLE, relief_terms
 from terrafine.nn.relief import ReliefNet
 from terrafine.nn.spec import ModelSpec
-from terrafine.nn.system import Options, System, TrainingBatch
+from terrafine.nn.system import Options, System, TrainingBatch, network_of
 from terrafine.nn.task import Discriminators, Losses, Settings, Training
 from terrafine.nn.upsample import assemble, relief_of
 
@@ -24,8 +24,7 @@ def _build(network: Mapping[str, Any], scale: int) -> ReliefNet:
 
 
 def _describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> ModelSpec:
-    if not isinstance(net, ReliefNet):
-        raise TypeError(f"expected a ReliefNet, found {type(net).__name__}")
+    net = network_of(net, ReliefNet)
     return ModelSpec(
         system="ridgeline",
         name="ridgeline",

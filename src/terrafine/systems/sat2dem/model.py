@@ -16,7 +16,7 @@ from terrafine.nn.blocks import channels_last
 from terrafine.nn.device import full_float32, to_device, to_host
 from terrafine.nn.model import Tiles
 from terrafine.nn.spec import ModelSpec
-from terrafine.nn.system import Options
+from terrafine.nn.system import Options, network_of
 from terrafine.systems.sat2dem.net import UNet
 from terrafine.systems.sat2dem.normalise import from_units
 
@@ -51,8 +51,7 @@ def describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> M
     TypeError
         For a network of another type.
     """
-    if not isinstance(net, UNet):
-        raise TypeError(f"expected a UNet, found {type(net).__name__}")
+    net = network_of(net, UNet)
     two = net.outputs > 1
     side = 2**net.depth
     inner: dict[str, Any] = {"halo": net.receptive_radius(), "multiple": side, "tile": -(-_TILE // side) * side}
@@ -154,6 +153,4 @@ def adapt(spec: ModelSpec, net: nn.Module | None, options: Options) -> HeightMod
     UsageError
         For options that `HeightModel` rejects.
     """
-    if not isinstance(net, UNet):
-        raise TypeError(f"expected a UNet, found {type(net).__name__}")
-    return HeightModel(spec, net, options)
+    return HeightModel(spec, network_of(net, UNet), options)

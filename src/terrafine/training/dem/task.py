@@ -13,6 +13,7 @@ from torch import nn
 
 from terrafine.errors import MissingExtraError
 from terrafine.nn.system import TrainingBatch
+from terrafine.training.batches import Batches, Domain
 from terrafine.training.dem.degrade import Family
 from terrafine.training.dem.hdf5 import SUFFIXES
 from terrafine.training.dem.packed import read_pack, write_pack
@@ -22,43 +23,29 @@ from terrafine.training.dem.scores import calibrate, equivariance_error, score
 from terrafine.training.dem.terrain import check_leak, load_terrains, matching, split
 from terrafine.training.task import Task
 
-__all__ = ["TASK", "DemBatches", "DemTask", "read_data"]
+__all__ = ["TASK", "DemTask", "read_data"]
 
 
 @dataclass(frozen=True, slots=True)
-class DemBatches:
-    """Training and validation batches of a run.
+class ScalesInTurn:
+    """Sampler of batches of each scale in turn.
 
     Attributes
     ----------
     samplers
-        Samplers of the training terrain, one for each scale, used in turn.
-    checks
-        Batches of held-out terrain.
+        Samplers of the training terrain, one for each scale.
     """
 
     samplers: Sequence[Sampler]
-    checks: Sequence[TrainingBatch]
 
-    def batch(self, step: int) -> TrainingBatch:
-        """Draw the batch of a step.
-
-        Parameters
-        ----------
-        step
-            Number of steps done.
-
-        Returns
-        -------
-        TrainingBatch
-            The batch.
-        """
+    def __call__(self, step: int) -> TrainingBatch:
+        """The batch of that step."""
         sampler = self.samplers[step % len(self.samplers)]
         return _tensors(sampler(step), sampler.scale)
 
-    def validation(self) -> Sequence[TrainingBatch]:
-        """Return the held-out batches."""
-        return self.checks
+    def domain(self) -> Domain:
+        """Return no quantiles: heights of any level are in the domain."""
+        return {}
 
 
 class DemTask(Task[DemRecipe]):
@@ -83,7 +70,7 @@ class DemTask(Task[DemRecipe]):
         if any(PurePath(name).suffix in SUFFIXES for name in names) and find_spec("h5py") is None:
             raise MissingExtraError("[data] files: HDF5 needs an extra: pip install 'terrafine[hdf5]'")
 
-    def data(self, root: Path) -> DemBatches:
+    def data(self, root: Path) -> Batches[TrainingBatch]:
         """Read the terrain under a folder, split it by geography and check it for leaks.
 
         Parameters
@@ -93,7 +80,7 @@ class DemTask(Task[DemRecipe]):
 
         Returns
         -------
-        DemBatches
+        Batches
             Training and validation batches.
 
         Raises
@@ -181,7 +168,7 @@ class DemTask(Task[DemRecipe]):
 TASK = DemTask
 
 
-def read_data(recipe: DemRecipe, root: Path, packed: Path | None = None) -> DemBatches:
+def read_data(recipe: DemRecipe, root: Path, packed: Path | None = None) -> Batches[TrainingBatch]:
     """Create samplers of the training terrain, and patches of the held-out terrain: block means, or products.
 
     Parameters
@@ -195,7 +182,7 @@ def read_data(recipe: DemRecipe, root: Path, packed: Path | None = None) -> DemB
 
     Returns
     -------
-    DemBatches
+    Batches
         Training and validation batches.
 
     Raises
@@ -234,7 +221,7 @@ def read_data(recipe: DemRecipe, root: Path, packed: Path | None = None) -> DemB
     )
     count = -(-recipe.validation_patches // p.batch)
     checks = [_tensors(plain(i), recipe.scale) for i in range(count)]
-    return DemBatches([replace(sampler, scale=k) for k in recipe.scales or (recipe.scale,)], checks)
+    return Batches(ScalesInTurn([replace(sampler, scale=k) for k in recipe.scales or (recipe.scale,)]), checks)
 
 
 def _tensors(batch: Batch, scale: int) -> TrainingBatch:

@@ -17,7 +17,9 @@ from terrafine.nn.task import ImageBatch
 from terrafine.raster.read.aligned import align_to
 from terrafine.raster.read.images.reflectance import COLOURS, open_image
 from terrafine.raster.read.source import open_source
+from terrafine.training.batches import Domain
 from terrafine.training.dem.terrain import Terrain, check_leak, split
+from terrafine.training.domain import SEEN_BATCHES, band_quantiles
 
 __all__ = ["ImageSampler", "Mirror", "Scene", "all_tiles", "load_scenes", "split_scenes"]
 
@@ -163,6 +165,11 @@ class ImageSampler:
         """The batch of that step."""
         rng = np.random.default_rng([self.seed, step])
         return stack([self._one(rng) for _ in range(self.batch)])
+
+    def domain(self) -> Domain:
+        """Compute quantiles of red, green and blue over the cells with heights of the first batches."""
+        batches = [self(step) for step in range(SEEN_BATCHES)]
+        return band_quantiles(torch.cat([b.image.transpose(0, 1)[:, b.valid[:, 0] > 0] for b in batches], 1).numpy())
 
     def _one(self, rng: np.random.Generator) -> tuple[F32, F32, F32]:
         weights = np.cumsum([s.terrain.weight for s in self.scenes])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,52 +11,17 @@ from torch import Tensor, nn
 
 from terrafine.errors import DataError
 from terrafine.nn.task import ImageBatch
+from terrafine.training.batches import Batches
 from terrafine.training.calibration import calibration_of
-from terrafine.training.domain import SEEN_BATCHES, band_quantiles
 from terrafine.training.height.data import ImageSampler, Scene, all_tiles, crop, load_scenes, split_scenes, stack
 from terrafine.training.height.published import load_tiles
 from terrafine.training.height.recipe import ImageRecipe
 from terrafine.training.height.scores import draw_tiles, level_of, score_tiles
 from terrafine.training.task import Task
 
-__all__ = ["TASK", "HeightTask", "ImageBatches"]
+__all__ = ["TASK", "HeightTask"]
 
 _DRAWN = 4
-
-
-@dataclass(frozen=True, slots=True)
-class ImageBatches:
-    """Training and validation batches of a run.
-
-    Attributes
-    ----------
-    sampler
-        Sampler of the training scenes.
-    checks
-        Batches of held-out tiles.
-    """
-
-    sampler: ImageSampler
-    checks: Sequence[ImageBatch]
-
-    def batch(self, step: int) -> ImageBatch:
-        """Draw the batch of a step.
-
-        Parameters
-        ----------
-        step
-            Number of steps done.
-
-        Returns
-        -------
-        ImageBatch
-            The batch.
-        """
-        return self.sampler(step)
-
-    def validation(self) -> Sequence[ImageBatch]:
-        """Return the held-out batches."""
-        return self.checks
 
 
 class HeightTask(Task[ImageRecipe]):
@@ -70,7 +34,7 @@ class HeightTask(Task[ImageRecipe]):
         """Level of the heights: `global`, `shift` or `relief`."""
         return str(self.recipe.network.get("normalisation", "shift"))
 
-    def data(self, root: Path) -> ImageBatches:
+    def data(self, root: Path) -> Batches[ImageBatch]:
         """Read the scenes or tiles under a folder and split them by ground.
 
         Parameters
@@ -80,7 +44,7 @@ class HeightTask(Task[ImageRecipe]):
 
         Returns
         -------
-        ImageBatches
+        Batches
             Training and validation batches.
 
         Raises
@@ -95,7 +59,7 @@ class HeightTask(Task[ImageRecipe]):
         else:
             training, validation = load_tiles(root, recipe.data)
         sampler = ImageSampler(training, p.size, p.batch, recipe.seed, p.least, p.mirror, p.light)
-        return ImageBatches(sampler, _checks(validation, recipe))
+        return Batches(sampler, _checks(validation, recipe))
 
     def files(self, root: Path) -> Sequence[Path]:
         """List both files of each pair, or all tiles that the patterns match and the file of the splits.
@@ -115,22 +79,6 @@ class HeightTask(Task[ImageRecipe]):
             return [root / name for pair in data.pairs.items() for name in pair]
         tiles = [p for pattern in (data.images, data.heights) for p in root.glob(pattern)]
         return tiles if data.split == "blocks" else [*tiles, root / data.splits]
-
-    def domain(self, data: ImageBatches) -> Mapping[str, Mapping[str, float]]:
-        """Compute quantiles of red, green and blue over the cells with heights of the first batches.
-
-        Parameters
-        ----------
-        data
-            Training and validation batches.
-
-        Returns
-        -------
-        Mapping[str, Mapping[str, float]]
-            Band -> share -> quantile, reflectance.
-        """
-        batches = [data.batch(step) for step in range(SEEN_BATCHES)]
-        return band_quantiles(torch.cat([b.image.transpose(0, 1)[:, b.valid[:, 0] > 0] for b in batches], 1).numpy())
 
     def score(self, network: nn.Module, checks: Sequence[ImageBatch], step: int = 0) -> dict[str, float]:
         """Compute the means over tiles of `score_tiles`, and `to_mean`, the MAE relative to that of the tiles' means.

@@ -14,7 +14,9 @@ from torch.nn import functional
 from terrafine.errors import DataError
 from terrafine.nn.dihedral import COUNT, transform
 from terrafine.nn.task import SceneBatch
-from terrafine.training.scenes.data import TRAIN, DatedScene
+from terrafine.training.batches import Domain
+from terrafine.training.domain import band_quantiles
+from terrafine.training.scenes.data import BANDS, TRAIN, DatedScene
 from terrafine.training.scenes.labels import QUARTER
 from terrafine.training.scenes.recipe import ScenePatches
 from terrafine.training.segmentation.data import Sample
@@ -23,6 +25,7 @@ __all__ = ["SceneSampler", "disturbed"]
 
 F32 = NDArray[np.float32]
 _TRIES = 200  # windows drawn before a scene counts as without usable ground
+_THINNED = 7  # one in so many cells gives the quantiles of a date
 _LEAST_VALID, _LEAST_KNOWN = 0.95, 0.02
 _HAZE = (0.7, 0.85, 1.1, 0.4)  # how much haze adds to red, green, blue and near infrared
 
@@ -57,6 +60,11 @@ class SceneSampler:
         images, flags, labels = zip(*(self._one(rng) for _ in range(self.patches.batch)), strict=True)
         image, infrared, label = torch.stack(images), torch.stack(flags), torch.stack(labels)
         return SceneBatch(disturbed(image, infrared, self.patches, rng), infrared, label[:, :2], label[:, 2:])
+
+    def domain(self) -> Domain:
+        """Compute quantiles of reflectance over the training ground of all dates."""
+        seen = [place.image[:, (place.purpose == TRAIN) & place.valid][:, ::_THINNED] for place in self.places]
+        return band_quantiles(np.concatenate(seen, axis=1), BANDS)
 
     def _one(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Image (4, y, x), presence of near infrared (1, 1, 1), and shares and certainties (4, 4·y, 4·x)."""

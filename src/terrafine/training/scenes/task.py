@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from torch.nn import functional
 
 from terrafine.errors import DataError
 from terrafine.nn.task import SceneBatch
-from terrafine.training.scenes.data import BANDS, TRAIN, VALIDATE, DatedScene, load_scenes, scene_files
+from terrafine.training.batches import Batches
+from terrafine.training.scenes.data import VALIDATE, DatedScene, load_scenes, scene_files
 from terrafine.training.scenes.labels import QUARTER, SURE
 from terrafine.training.scenes.patches import SceneSampler
 from terrafine.training.scenes.recipe import SceneRecipe
@@ -23,48 +23,12 @@ from terrafine.training.scenes.scores import area_under_curve, balanced_threshol
 from terrafine.training.segmentation.data import load_all, sample_bands, sample_files
 from terrafine.training.task import Task
 
-__all__ = ["TASK", "SceneBatches", "SceneTask"]
+__all__ = ["TASK", "SceneTask"]
 
 HEADS = ("impervious", "building")
 _SURE = 0.99
 _SELECTED = {"impervious"}  # heads whose labelled ground was selected by class, so that its share says nothing
 _MOST = 400_000  # cells of one date that calibration uses
-_SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
-
-
-@dataclass(frozen=True, slots=True)
-class SceneBatches:
-    """Training and validation batches of a run.
-
-    Attributes
-    ----------
-    sampler
-        Sampler of training patches.
-    checks
-        Validation ground of each date, one in each batch.
-    """
-
-    sampler: SceneSampler
-    checks: Sequence[SceneBatch]
-
-    def batch(self, step: int) -> SceneBatch:
-        """Draw the batch of a step.
-
-        Parameters
-        ----------
-        step
-            Number of steps done.
-
-        Returns
-        -------
-        SceneBatch
-            The batch.
-        """
-        return self.sampler(step)
-
-    def validation(self) -> Sequence[SceneBatch]:
-        """Return the validation ground."""
-        return self.checks
 
 
 class SceneTask(Task[SceneRecipe]):
@@ -80,7 +44,7 @@ class SceneTask(Task[SceneRecipe]):
 
     recipe_type = SceneRecipe
 
-    def data(self, root: Path) -> SceneBatches:
+    def data(self, root: Path) -> Batches[SceneBatch]:
         """Read the scenes and samples of the recipe.
 
         Parameters
@@ -90,7 +54,7 @@ class SceneTask(Task[SceneRecipe]):
 
         Returns
         -------
-        SceneBatches
+        Batches
             Training and validation batches.
 
         Raises
@@ -105,7 +69,7 @@ class SceneTask(Task[SceneRecipe]):
         checks = [check for place in places if (check := _check(place)) is not None]
         if not any(_has_both(check, head) for check in checks for head in range(len(HEADS))):
             raise DataError("no validation ground has labels of both classes; expected [data.scenes] validate on such")
-        return SceneBatches(sampler, checks)
+        return Batches(sampler, checks)
 
     def files(self, root: Path) -> Sequence[Path]:
         """List images, labels and samples.
@@ -123,26 +87,6 @@ class SceneTask(Task[SceneRecipe]):
         data = self.recipe.data
         samples = [path for name in data.samples for path in sample_files(root / name, {"train"})]
         return [*scene_files(root, data.used), *samples]
-
-    def domain(self, data: SceneBatches) -> Mapping[str, Mapping[str, float]]:
-        """Compute quantiles of reflectance over the training ground of all dates.
-
-        Parameters
-        ----------
-        data
-            Training and validation batches.
-
-        Returns
-        -------
-        Mapping[str, Mapping[str, float]]
-            Band -> share -> quantile.
-        """
-        seen = [p.image[:, (p.purpose == TRAIN) & p.valid][:, ::7] for p in data.sampler.places]
-        found = np.quantile(np.concatenate(seen, axis=1), _SHARES, axis=1)
-        return {
-            band: {f"{p:.2f}": round(float(q), 5) for p, q in zip(_SHARES, found[:, i], strict=True)}
-            for i, band in enumerate(BANDS)
-        }
 
     @torch.no_grad()
     def score(self, network: nn.Module, checks: Sequence[SceneBatch], step: int) -> dict[str, float]:

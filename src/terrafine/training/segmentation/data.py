@@ -18,6 +18,8 @@ from terrafine.raster.write.small_image import read_patch
 from terrafine.schema.check import filled
 from terrafine.schema.files import read_json
 from terrafine.schema.types import Items, Name, Within, shown
+from terrafine.training.batches import Domain
+from terrafine.training.domain import SEEN_BATCHES, band_quantiles
 
 __all__ = ["Sample", "SampleSampler", "load_all", "load_samples", "sample_bands", "sample_files", "stack"]
 
@@ -225,6 +227,11 @@ class SampleSampler:
         """The batch of that step."""
         rng = np.random.default_rng([self.seed, step])
         return stack([self._one(rng) for _ in range(self.batch)], self.phase(step))
+
+    def domain(self) -> Domain:
+        """Compute quantiles of red, green and blue over the first batches, with light and haze as in training."""
+        values = [self(step).coarse.transpose(0, 1).flatten(1).numpy() for step in range(SEEN_BATCHES)]
+        return band_quantiles(np.concatenate(values, axis=1))
 
     def _one(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
         sample = self.samples[int(rng.integers(len(self.samples)))]

@@ -2,61 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from terrafine.nn.system import System
 from terrafine.nn.task import SampleBatch
-from terrafine.training.domain import SEEN_BATCHES, band_quantiles
+from terrafine.training.batches import Batches
 from terrafine.training.segmentation.data import SampleSampler, crop, load_all, sample_files, stack
 from terrafine.training.segmentation.picture import draw_samples
 from terrafine.training.segmentation.recipe import SampleRecipe
 from terrafine.training.task import Task
 
-__all__ = ["TASK", "SampleBatches", "SegmentationTask"]
+__all__ = ["TASK", "SegmentationTask"]
 
 UNKNOWN = 255
 _DRAWN = 3
-
-
-@dataclass(frozen=True, slots=True)
-class SampleBatches:
-    """Training and validation batches of a run.
-
-    Attributes
-    ----------
-    sampler
-        Sampler of the training samples.
-    checks
-        Held-out samples, one in each batch.
-    """
-
-    sampler: SampleSampler
-    checks: Sequence[SampleBatch]
-
-    def batch(self, step: int) -> SampleBatch:
-        """Draw the batch of a step.
-
-        Parameters
-        ----------
-        step
-            Number of steps done.
-
-        Returns
-        -------
-        SampleBatch
-            The batch.
-        """
-        return self.sampler(step)
-
-    def validation(self) -> Sequence[SampleBatch]:
-        """Return the held-out batches."""
-        return self.checks
 
 
 class SegmentationTask(Task[SampleRecipe]):
@@ -76,7 +39,7 @@ class SegmentationTask(Task[SampleRecipe]):
         super().__init__(system, recipe)
         self.settings["phases"] = recipe.phases
 
-    def data(self, root: Path) -> SampleBatches:
+    def data(self, root: Path) -> Batches[SampleBatch]:
         """Read the samples in the recipe's folders.
 
         Parameters
@@ -86,7 +49,7 @@ class SegmentationTask(Task[SampleRecipe]):
 
         Returns
         -------
-        SampleBatches
+        Batches
             Training and validation batches.
 
         Raises
@@ -102,7 +65,7 @@ class SegmentationTask(Task[SampleRecipe]):
             stack([crop(s, 0, 0, min(s.coarse.shape[-2:]))], {})
             for s in load_all(folders, recipe.data.validate, bands, recipe.validation_samples)
         ]
-        return SampleBatches(sampler, checks)
+        return Batches(sampler, checks)
 
     def files(self, root: Path) -> Sequence[Path]:
         """List the index of each folder, and the files of its samples for training and validation.
@@ -124,22 +87,6 @@ class SegmentationTask(Task[SampleRecipe]):
         """
         splits = {*self.recipe.data.train, *self.recipe.data.validate}
         return [p for name in self.recipe.data.folders for p in sample_files(root / name, splits)]
-
-    def domain(self, data: SampleBatches) -> Mapping[str, Mapping[str, float]]:
-        """Compute quantiles of red, green and blue over the first batches, with light and haze as in training.
-
-        Parameters
-        ----------
-        data
-            Training and validation batches.
-
-        Returns
-        -------
-        Mapping[str, Mapping[str, float]]
-            Band -> share -> quantile, reflectance.
-        """
-        values = [data.batch(step).coarse.transpose(0, 1).flatten(1).numpy() for step in range(SEEN_BATCHES)]
-        return band_quantiles(np.concatenate(values, axis=1))
 
     @torch.no_grad()
     def score(self, network: nn.Module, checks: Sequence[SampleBatch], step: int) -> dict[str, float]:

@@ -59,9 +59,10 @@ class DateStack(SourceBase):
         self.nodata, self.vertical, self.surface = None, None, None
         self.paths = tuple(path for image in images for path in image.paths)
         self._names = tuple(first.bands)
-        named = inputs_of_dates(self._names, len(images))
-        self.bands = {name: i for i, name in enumerate(named, 1)}
-
+        self.bands = {name: i for i, name in enumerate(inputs_of_dates(self._names, len(images)), 1)}
+        dates = range(1, len(images) + 1)
+        self._reflectances = {band_of_date(name, date): (name, date) for date in dates for name in self._names}
+        self._measurements = {measured_of_date(date): date for date in dates}
         self.sensor = first.sensor
         self.notes = tuple(note for image in images for note in image.notes)
         self.unmeasured: dict[str, str] = {}
@@ -181,12 +182,10 @@ class DateStack(SourceBase):
         BandError, SourceError
             As `ImageSource.read`.
         """
-        for date in range(1, len(self.images) + 1):
-            if band == measured_of_date(date):
-                return self._measured(date, rows, cols)
-            for name in self._names:
-                if band == band_of_date(name, date):
-                    return self._reflectance(name, date, rows, cols)
+        if band in self._reflectances:
+            return self._reflectance(*self._reflectances[band], rows, cols)
+        if band in self._measurements:
+            return self._measured(self._measurements[band], rows, cols)
         raise BandError(f"{self.paths[0]}: no band of the stack is called {band!r}; found {', '.join(self.bands)}")
 
     def _measured(self, date: int, rows: slice, cols: slice) -> tuple[F32, Mask]:
