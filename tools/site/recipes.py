@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING
 from typing import Any
 
+from terrafine.schema.types import Table
 from terrafine.training.dem.recipe import DemRecipe
 from terrafine.training.height.recipe import ImageRecipe
 from terrafine.training.recipe import Recipe
@@ -108,7 +109,7 @@ def _kind(hint: Any) -> str:
     origin = typing.get_origin(hint)
     if origin is typing.Annotated:
         base, *notes = typing.get_args(hint)
-        words = "; ".join(n.words() for n in notes if hasattr(n, "words"))
+        words = "; ".join(n.words() for n in notes if not isinstance(n, Table))
         return f"{_kind(base)}{', ' + words if words else ''}".replace("|", "\\|")
     if origin is typing.Literal:
         return " or ".join(_literal(v) for v in typing.get_args(hint))

@@ -36,6 +36,11 @@ class MapOptions:
     sigma: bool = False
     max_bright: Share | None = None
 
+    @property
+    def bytes_per_cell(self) -> int:
+        """Uncompressed bytes of an output cell: the class, and the probability and its σ where requested."""
+        return 1 + 2 * self.sigma + self.probability
+
 
 @dataclass(frozen=True, slots=True)
 class DemOptions:
@@ -51,6 +56,11 @@ class DemOptions:
     incidence: Annotated[float, Within(0, 90)] | FileName | None = None
     guide_unit: Literal["dB", "linear"] = "dB"
 
+    @property
+    def bytes_per_cell(self) -> int:
+        """Uncompressed bytes of an output cell: float32 heights, and as many of their uncertainty."""
+        return 4 * (1 + self.uncertainty)
+
 
 @dataclass(frozen=True, slots=True)
 class HeightOptions:
@@ -60,6 +70,11 @@ class HeightOptions:
     uncertainty: bool = False
     max_bright: Share | None = None
 
+    @property
+    def bytes_per_cell(self) -> int:
+        """Uncompressed bytes of an output cell: float32 heights, and as many of their uncertainty."""
+        return 4 * (1 + self.uncertainty)
+
 
 @dataclass(frozen=True, slots=True)
 class ImageOptions:
@@ -67,6 +82,11 @@ class ImageOptions:
 
     scale: Literal[4, 10] = 10
     max_bright: Share | None = None
+
+    @property
+    def bytes_per_cell(self) -> int:
+        """Uncompressed bytes of an output cell: 16 bits of each of three bands."""
+        return 2 * 3
 
 
 _OPTIONS: Mapping[str, Any] = {
@@ -310,7 +330,8 @@ def _check(s: Settings) -> None:
     if s.zones.field is not None and s.zones.file is None:
         raise UsageError(f"{s.path}: [zones] field = {s.zones.field!r} without a file; expected the polygons' file")
     _check_source(s)
-    if getattr(s.options, "incidence", None) is not None and not any(e.guides for e in s.epochs):
+    options = s.options
+    if isinstance(options, DemOptions) and options.incidence is not None and not any(e.guides for e in s.epochs):
         raise UsageError(f"{s.path}: [model.options] incidence is of radar guides; the epochs have none")
 
 

@@ -22,13 +22,7 @@ _PACKED = {"map": 0.15, "image": 0.9, "height": 0.9, "dem": 0.9}  # of the plain
 
 def output_bytes(plan: Plan) -> int:
     """Bytes of the outputs of one unit without compression."""
-    s, options = plan.settings, plan.settings.options
-    each = {
-        "map": 1 + 2 * getattr(options, "sigma", False) + getattr(options, "probability", False),
-        "image": 2 * 3,
-        "height": 4 * (1 + getattr(options, "uncertainty", False)),
-        "dem": 4 * (1 + getattr(options, "uncertainty", False)),
-    }[s.model.verb]
+    each: int = plan.settings.options.bytes_per_cell
     return int(_WITH_OVERVIEWS * each * (plan.lattice.cells * _scale(plan)) ** 2)
 
 

@@ -26,7 +26,7 @@ from terrafine.inference.executors.dask import GPU, require_distributed, run_das
 from terrafine.inference.executors.serial import run_serial
 from terrafine.inference.job import Job, job_folder
 from terrafine.inference.plan import Plan
-from terrafine.inference.progress import NoProgress, Progress
+from terrafine.inference.progress import Announcer, NoProgress, Progress
 from terrafine.inference.projection import LONG_TILES, project
 from terrafine.inference.shard import batches, open_once, read_shard, run_batch
 from terrafine.nn.model import Model
@@ -290,13 +290,14 @@ def _run(
 
 
 def _announce(context: JobContext, unfinished: int, output_bytes: int, progress: Progress, *, here: bool) -> None:
-    """Tell what a long run will take, where someone listens."""
-    announce, plan = getattr(progress, "announce", None), context.plan
-    if announce is None or not unfinished or plan.tile_grid[0] * plan.tile_grid[1] < LONG_TILES:
+    """Report the projected time and memory of a long run."""
+    plan = context.plan
+    is_long = unfinished and plan.tile_grid[0] * plan.tile_grid[1] >= LONG_TILES
+    if not is_long or not isinstance(progress, Announcer):
         return
     height, width = plan.output_shape
     expected = project(context, unfinished, output_bytes, here=here)
-    announce(f"{context.spec.name} ×{plan.scale} to {height:,} × {width:,} cells: {expected}")
+    progress.announce(f"{context.spec.name} ×{plan.scale} to {height:,} × {width:,} cells: {expected}")
 
 
 def _publish(context: JobContext, residual: Residuals, publish: PublishOutput, progress: Progress) -> None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["Bar", "Lines", "NoProgress", "Progress", "in_notebook", "progress_bar", "reporter"]
+__all__ = ["Announcer", "Bar", "Lines", "NoProgress", "Progress", "in_notebook", "progress_bar", "reporter"]
 
 STEP = 10
 """Per cent between two lines of progress."""
 
 
+@runtime_checkable
 class Progress(Protocol):
-    """Protocol of progress reports; called from one thread only.
-
-    A method `announce(text)` is called with one line before a long run, where there is one.
-    """
+    """Protocol of progress reports; called from one thread only."""
 
     def start(self, what: str, pixels: int, done: int) -> None:
         """Start a stage.
@@ -43,6 +41,21 @@ class Progress(Protocol):
 
     def stop(self) -> None:
         """End the stage, after success or failure."""
+        ...
+
+
+@runtime_checkable
+class Announcer(Protocol):
+    """Protocol of progress that also reports the projected time and memory before a long run."""
+
+    def announce(self, text: str) -> None:
+        """Report the projection.
+
+        Parameters
+        ----------
+        text
+            One line.
+        """
         ...
 
 
@@ -136,6 +149,16 @@ class Lines:
 
     def __init__(self) -> None:
         self._what, self._total, self._done, self._printed = "", 1, 0, 0
+
+    def announce(self, text: str) -> None:
+        """Print the line to standard error.
+
+        Parameters
+        ----------
+        text
+            The line.
+        """
+        print_line(text)
 
     def start(self, what: str, pixels: int, done: int) -> None:
         """Begin a stage; what an earlier run finished is not printed again.

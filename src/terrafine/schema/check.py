@@ -257,7 +257,7 @@ def _words(kind: Any) -> str:
     if of is None:
         return _WORDS.get(kind, "a finite number, a text, a list or a table" if kind is Any else "a table")
     if of is Annotated:
-        return f"{_words(parts[0])}, {parts[1].words()}" if hasattr(parts[1], "words") else _words(parts[0])
+        return _words(parts[0]) if isinstance(parts[1], Table) else f"{_words(parts[0])}, {parts[1].words()}"
     if of is Literal:
         return f"one of {', '.join(map(str, parts))}"
     if of is Mapping:

@@ -165,8 +165,13 @@ class RunOptions:
             raise UsageError(
                 f"dask={self.dask!r}; expected an address such as tcp://host:8786, or a distributed.Client"
             )
-        if not isinstance(self.progress, bool | None) and not hasattr(self.progress, "advance"):
-            raise UsageError(f"progress {self.progress!r}: expected True, False or an object with start, advance, stop")
+        if not isinstance(self.progress, bool | None):
+            from terrafine.inference.progress import Progress
+
+            if not isinstance(self.progress, Progress):
+                raise UsageError(
+                    f"progress {self.progress!r}: expected True, False or an object with start, advance, stop"
+                )
         if self.report is not None and not callable(self.report):
             raise UsageError(f"report {self.report!r}: expected a function of one RunReport")
         check_fields(self)

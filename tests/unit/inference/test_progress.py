@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from terrafine.inference.progress import Bar, Lines, in_notebook, reporter
+from terrafine.inference.progress import Announcer, Bar, Lines, Progress, in_notebook, reporter
 
 
 def test_lines_are_of_ten_per_cent_and_resume(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,3 +33,10 @@ def test_lines_without_a_terminal_and_a_bar_in_a_notebook(monkeypatch: pytest.Mo
     ipython.get_ipython = type("ZMQInteractiveShell", (), {})  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     assert in_notebook() and isinstance(reporter(), Bar)
+
+
+def test_lines_print_what_a_long_run_is_projected_to_take(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines()
+    assert isinstance(lines, Announcer) and isinstance(lines, Progress)
+    lines.announce("ridgeline ×4: about 2 h")
+    assert capsys.readouterr().err == "ridgeline ×4: about 2 h\n"

@@ -11,7 +11,7 @@ from terrafine.inference import shardfile
 from terrafine.inference.engine import run_in_memory
 from terrafine.inference.job import job_folder
 from terrafine.inference.planner import make_plan
-from terrafine.inference.progress import Bar
+from terrafine.inference.progress import Bar, NoProgress
 from terrafine.nn.model import RESIDUAL
 
 
@@ -199,3 +199,21 @@ def test_progress_counts_every_pixel(tmp_path):
     )
     pixels = 50 * 43 * 4
     assert count.stages == [["fake", pixels, pixels, "stopped"], ["writing", pixels, pixels, "stopped"]]
+
+
+def test_a_long_run_announces_its_time_and_memory_once(tmp_path, monkeypatch):
+    class Heard(NoProgress):
+        def __init__(self):
+            self.lines = []
+
+        def announce(self, text):
+            self.lines.append(text)
+
+    heard = Heard()
+    run(tmp_path / "short.npy", source(noisy_heights((64, 64))), spec(tile=16), progress=heard)
+    assert heard.lines == []
+    monkeypatch.setattr("terrafine.inference.engine.LONG_TILES", 16)
+    run(tmp_path / "long.npy", source(noisy_heights((64, 64))), spec(tile=16), progress=heard)
+    assert len(heard.lines) == 1
+    assert heard.lines[0].startswith("fake ×2 to 128 × 128 cells: ")
+    run(tmp_path / "silent.npy", source(noisy_heights((64, 64))), spec(tile=16), progress=NoProgress())
