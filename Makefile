@@ -20,7 +20,7 @@ WORKERS ?= 2
 setup: $(STAMP)
 
 # The stamp is written last: an installation that was cut off is done again.
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt src/terrafine/version.py
 	@set -e; \
 	if ! $(BIN)/python -c 'import pip' 2>/dev/null; then \
 	  python="$$(bash tools/find_python.sh)"; \

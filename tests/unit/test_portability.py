@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +75,53 @@ def test_what_only_some_systems_have_is_guarded(path: Path) -> None:
 )
 def test_a_planted_call_is_found(source: str, expected: set[str]) -> None:
     assert found(source) == expected
+
+
+WITHOUT = """
+import importlib, os, pkgutil, signal, sys
+import numba, rasterio, torch, shapely, pyproj, scipy.ndimage, xarray, distributed, onnxruntime, h5py, pandas  # theirs
+import matplotlib.pyplot, pystac_client, odc.stac, pyogrio, rioxarray, odc.geo.xr
+
+names = {"fcntl", "resource", "pwd", "grp", "termios", "pty"}
+sys.modules.update(dict.fromkeys(names))  # an import of them raises ImportError
+for name in (
+    "sched_getaffinity fork getuid geteuid statvfs posix_fallocate pread pwrite killpg setsid getpgid mkfifo "
+    "O_NOFOLLOW O_DIRECTORY O_NONBLOCK"
+).split():
+    if hasattr(os, name):
+        delattr(os, name)
+for name in ("SIGKILL", "SIGHUP", "SIGUSR1", "alarm"):
+    delattr(signal, name)
+
+import terrafine
+
+found = [m.name for m in pkgutil.walk_packages(terrafine.__path__, "terrafine.") if not m.name.endswith("__main__")]
+for name in found:
+    importlib.import_module(name)
+    if PLANTED == name:
+        import fcntl
+print(len(found), "modules")
+"""
+
+
+def imported(planted: str = "") -> subprocess.CompletedProcess[str]:
+    """Import every module in a Python that lacks what Windows lacks; `planted` is followed by an import of fcntl."""
+    return subprocess.run(
+        [sys.executable, "-c", f"PLANTED = {planted!r}\n{WITHOUT}"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        check=False,
+    )
+
+
+@pytest.mark.long
+def test_every_module_is_imported_without_what_windows_lacks() -> None:
+    done = imported()
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert int(done.stdout.split()[0]) > 300
+
+
+@pytest.mark.long
+def test_a_planted_import_of_a_module_that_windows_lacks_fails() -> None:
+    assert "ModuleNotFoundError" in imported("terrafine.errors").stderr

@@ -18,7 +18,7 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
-from tools.site import commands, public, recipes  # noqa: E402
+from tools.site import commands, model_spec, public, recipes  # noqa: E402
 
 log = logging.getLogger("mkdocs.hooks.terrafine")
 SYSTEMS = "src/terrafine/systems"
@@ -42,6 +42,8 @@ SHOWN = {
     p.relative_to(ROOT).as_posix(): f"recipes/{p.stem}.md" for p in sorted((ROOT / SYSTEMS).glob("*/recipes/*.toml"))
 }
 """Recipes, each shown as a page."""
+GENERATED = {"model_spec.schema.json"}
+"""Links to files that are made with the page."""
 _origin: dict[str, str] = {}  # page of the site -> file of the repository
 
 
@@ -59,6 +61,8 @@ def on_files(files: Files, config: Any) -> Files:
     _generate(files, config, "reference/recipes.md", recipes.reference())
     _generate(files, config, "reference/commands.md", commands.reference())
     _generate(files, config, "reference/python.md", public.reference())
+    _generate(files, config, "reference/model_spec.md", model_spec.reference())
+    _generate(files, config, "reference/model_spec.schema.json", model_spec.text())
     return files
 
 
@@ -88,7 +92,7 @@ def relink(text: str, page: str, site: dict[str, str]) -> str:
 
     def new(match: re.Match[str]) -> str:
         target = match.group(2)
-        if re.match(r"[a-z]+:|#|<", target):
+        if re.match(r"[a-z]+:|#|<", target) or target in GENERATED:
             return match.group()
         path, mark, anchor = target.partition("#")
         wanted = posixpath.normpath(posixpath.join(posixpath.dirname(origin), path))

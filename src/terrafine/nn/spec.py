@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from terrafine.errors import WeightsError
 from terrafine.schema.check import filled
 from terrafine.schema.files import parse_json
+from terrafine.schema.json_schema import DIALECT, schema_of
 from terrafine.schema.types import Items, Matches, Name, Within, shown
 
 __all__ = ["SPEC_FORMAT", "ModelSpec"]
@@ -131,6 +132,27 @@ class ModelSpec:
         """Return canonical JSON (sorted keys, no spaces), so that equal specs give equal text."""
         record = {"format": SPEC_FORMAT, **dataclasses.asdict(self)}
         return json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """Return the JSON Schema (draft 2020-12) of `to_json`, made from the fields of this class.
+
+        Returns
+        -------
+        dict[str, Any]
+            The schema that the package ships as `nn/model_spec.schema.json`. It states types, bounds and names; that
+            `tile` is a multiple of `multiple` is checked by the class alone.
+        """
+        schema = schema_of(cls)
+        version = {"const": SPEC_FORMAT, "description": "Version of this format."}
+        return {
+            "$schema": DIALECT,
+            "title": "Terrafine model spec",
+            "description": "What an engine must know of a model: metadata `terrafine` of .safetensors and .onnx files.",
+            **schema,
+            "properties": {"format": version, **schema["properties"]},
+            "required": ["format", *schema["required"]],
+        }
 
     @classmethod
     def from_json(cls, text: str, *, where: str = "model spec") -> ModelSpec:
