@@ -108,7 +108,7 @@ def problem(text: str) -> str:
     """What the real command line has against a command, or nothing; the command does not run."""
     words = shlex.split(text)[1:]
     group = main
-    context = click.Context(main, info_name="terrafine")
+    context = click.Context(main, info_name="terrafine", **main.context_settings)
     while words and words[0] in {"--debug"}:
         words = words[1:]
     if not words or words in (["--help"], ["--version"], ["-h"]):

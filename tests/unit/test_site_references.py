@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -52,5 +54,19 @@ def test_bounds_and_defaults_are_those_of_the_types(page: str) -> None:
 def test_commands_and_public_names_are_complete() -> None:
     page = commands.reference()
     assert all(f"## terrafine {verb}\n" in page for verb in main.commands)
+    assert page.count("-h, --help") == page.count("## terrafine")
     names = public.reference()
     assert all(f"{name}\n" in names for name in terrafine.__all__ if name not in ("__version__", "TerrafineError"))
+
+
+def test_references_and_checks_of_pages_leave_the_help_options_as_they_are() -> None:
+    """click keeps the help option of the first context of a command for the rest of the process."""
+    code = (
+        "from click.testing import CliRunner\nfrom terrafine.cli import main\nfrom tests.support import pages\n"
+        "from tools.site import commands\n"
+        "pages.problem('terrafine info a.tif'), commands.reference()\n"
+        "words = ['-h'], ['info', '-h'], ['dem', '-h'], ['dataset', 'impervious', '-h']\n"
+        "print(*(CliRunner().invoke(main, w).exit_code for w in words))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["0"] * 4

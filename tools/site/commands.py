@@ -11,17 +11,20 @@ HEAD = """# Commands
 What `terrafine VERB --help` prints, generated from the program. Exit codes are in the first block.
 """
 
+_WIDTH = {"terminal_width": 100, "max_content_width": 100}
+
 
 def reference() -> str:
     """The page, in Markdown."""
-    context = click.Context(main, info_name="terrafine", terminal_width=100, max_content_width=100)
+    settings = main.context_settings | _WIDTH  # click keeps the help option of the first context of a command
+    context = click.Context(main, info_name="terrafine", **settings)
     return "\n".join([HEAD, _block("terrafine", context), *_below(main, context)])
 
 
 def _below(group: click.Group, parent: click.Context) -> list[str]:
     parts = list[str]()
     for name, command in group.commands.items():
-        context = click.Context(command, info_name=name, parent=parent, terminal_width=100, max_content_width=100)
+        context = click.Context(command, info_name=name, parent=parent, **_WIDTH)
         parts.append(_block(context.command_path, context))
         if isinstance(command, click.Group):
             parts += _below(command, context)
