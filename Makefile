@@ -1,6 +1,7 @@
 # make setup   .venv with Terrafine and all that its tests need (needs Python 3.11 or later)
 # make demo    super-resolve the shipped DEM, draw demo/out/demo.png, print the table against the truth
 # make picture make demo, and keep its picture as docs/img/demo.png
+# make region  a town from its outline to statistics and a picture of the map, from scenes on a STAC API of this machine
 # make test    lint, types and tests; what .ci/run calls
 # make test-long  the reliability tests that take minutes: a run killed at hundreds of moments
 # make docs    the documentation site in build/site; DOCS_EXECUTE=true runs the notebooks too
@@ -15,7 +16,7 @@ STAMP := $(VENV)/.installed
 SOURCES := .
 WORKERS ?= 2
 
-.PHONY: setup demo picture test test-long lint types pytest docs wheel qgis format clean
+.PHONY: setup demo picture region test test-long lint types pytest docs wheel qgis format clean
 
 setup: $(STAMP)
 
@@ -36,6 +37,9 @@ demo: setup
 
 picture: demo
 	cp demo/out/demo.png docs/img/demo.png
+
+region: setup
+	$(BIN)/python demo/region.py
 
 test: lint types pytest
 

@@ -189,3 +189,28 @@ def disc(plan: Plan, folder: Path, unit: Unit, threads: int | None = None) -> Ou
     inputs = {"files": [{"name": "scene.tif", "sha256": "0" * 64}]}
     place.finish(plan, unit, {"empty": False, "files": [entry], "clear": 1.0, "inputs": inputs})
     return Outcome(unit.key, False, done.bytes, {})
+
+
+def design_of(matrix: np.ndarray, area_m2: list[float]) -> tuple[Any, dict[str, dict[int, int]]]:
+    """A sample of two epochs with so many points by stratum and reference, and its answers.
+
+    Rows and columns: became impervious, no longer impervious, stays impervious, stays other.
+    """
+    from terrafine.campaign.sampling.design import Design, Point, Stratum
+
+    kinds = (
+        ("became impervious", 0, 1),
+        ("no longer impervious", 1, 0),
+        ("stays impervious", 1, 1),
+        ("stays other", 0, 0),
+    )
+    strata, points = [], []
+    answers: dict[str, dict[int, int]] = {"a": {}, "b": {}}
+    for (name, before, after), row, area in zip(kinds, matrix, area_m2, strict=True):
+        strata.append(Stratum(name, round(area / 900), area, int(row.sum())))
+        for (_, first, last), count in zip(kinds, row, strict=True):
+            for _ in range(int(count)):
+                number = len(points) + 1
+                points.append(Point(number, name, "t", 0, 0, 0.0, 0.0, (), (before, after)))
+                answers["a"][number], answers["b"][number] = first, last
+    return Design(0, ("a", "b"), tuple(strata), tuple(points), "", (0.0, 0.0)), answers

@@ -26,7 +26,7 @@ from terrafine.inference.progress import NoProgress, Progress
 
 __all__ = ["Ended", "run_units"]
 
-_IN_FLIGHT = 2  # units for each thread of the cluster: the next one is there when one ends
+_IN_FLIGHT = 4  # units for each thread of the cluster: the next ones are there when one ends
 _HOPELESS = 12  # units that fail in a row, before any succeeds, for one reason
 
 Work = Callable[[Plan, Path, Unit, int | None], Outcome]

@@ -116,10 +116,12 @@ def _fetched(plan: Plan, unit: Unit, work: Path) -> Input:
     )[0]
     lineage = read_json(made.lineage, SourceError, "the lineage of what was fetched", 64_000_000)
     listed = lineage.get("items", []) if isinstance(lineage, dict) else []
-    items = [{k: item[k] for k in ("id", "sha256") if k in item} for item in listed if isinstance(item, dict)]
+    items = [{k: item[k] for k in ("id", "pixels_sha256") if k in item} for item in listed if isinstance(item, dict)]
+    stated = {k: lineage[k] for k in ("service", "collection", "licence", "attribution") if k in lineage}
     left = tuple(f"{name}: left out, {why}" for name, why in sorted(made.failed.items()))
     names = tuple(str(item.get("id")) for item in items)
-    return Input(made.path, 1.0 - made.empty_share, {"items": items}, names, (*left, *made.notes))
+    notes = tuple(note.replace(f"{made.path}: ", "") for note in made.notes)
+    return Input(made.path, 1.0 - made.empty_share, {"items": items, **stated}, names, (*left, *notes))
 
 
 def fetch_options(settings: Settings, epoch: int) -> dict[str, Any]:

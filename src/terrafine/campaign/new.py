@@ -35,14 +35,13 @@ verb = {verb}              # map, dem, height or image
 [grid]
 # resolution_m = {cell}      # cells of the input
 # tile_m = 10240            # side of a tile's core
-# halo_m = 640              # what is read around it
-
+{halo}
 [source]
-kind = "files"              # scenes on this machine; "stac": fetched for each tile
-# service = "earth-search"  # of kind "stac": planetary-computer, cdse, or a TOML file
+kind = {kind}              # "files": scenes on this machine; "stac": fetched for each tile
+{service}  # of kind "stac": earth-search, planetary-computer, cdse, or a TOML file
 # max_cloud = 80.0          # of kind "stac": percent of a scene
-# sensor = "sentinel2"      # what their numbers mean, where it is not found
-# composite = "median"      # or "first"
+# sensor = "sentinel2"      # of kind "files": what their numbers mean, where it is not found
+# composite = "median"      # or "first" of files; "geomedian" or "best-clear" of fetched scenes
 # empty_allowed = false     # true: tiles without any observation are no failure
 
 [run]
@@ -65,6 +64,8 @@ _OPTIONS = {
     "height": '# anchor = "glo30.tif"\n# uncertainty = false\n',
     "image": "# scale = 10\n",
 }
+_HALO = {"height": "halo_m = 4800               # what is read around it: the model looks 155 cells far\n"}
+_COMMON_HALO = "# halo_m = 640              # what is read around it\n"
 
 
 @names_own_arguments()
@@ -75,6 +76,7 @@ def new_campaign(
     verb: str = "map",
     epochs: Mapping[str, str] | None = None,
     files: Mapping[str, Sequence[str]] | None = None,
+    service: PathLike | None = None,
 ) -> Path:
     """Write a first settings file of a campaign.
 
@@ -90,6 +92,9 @@ def new_campaign(
         Name -> dates, such as {"2023": "2023-04/2023-10"}; by default two as examples.
     files
         Name of an epoch -> patterns of its scenes; by default scenes/NAME/*.tif.
+    service
+        Fetch the scenes of each tile instead: `earth-search`, `planetary-computer`, `cdse`, or the TOML file of a STAC
+        API, relative to the settings file.
 
     Returns
     -------
@@ -116,6 +121,8 @@ def new_campaign(
     if verb not in VERBS:
         raise UsageError(f"verb {verb!r}: expected one of {', '.join(VERBS)}")
     given = dict(epochs or {"2019": "2019-04/2019-10", "2023": "2023-04/2023-10"})
+    if files and service is not None:
+        raise UsageError("files and service contradict each other; expected scenes of this machine, or fetched ones")
     if strange := sorted(set(files or {}) - set(given)):
         raise UsageError(f"files of {', '.join(strange)}: no such epoch; there are {', '.join(given)}")
     stem = target.stem
@@ -127,8 +134,14 @@ def new_campaign(
         plain=verb,
         options=_OPTIONS[verb],
         cell="10" if verb in ("map", "image") else "30",
+        halo=_HALO.get(verb, _COMMON_HALO),
+        kind=json.dumps("files" if service is None else "stac"),
+        service='# service = "earth-search"' if service is None else f"service = {json.dumps(os.fspath(service))}",
     )
     for name, dates in given.items():
+        if service is not None:
+            text += f"\n[[epochs]]\nname = {json.dumps(name)}\ndates = {json.dumps(dates)}\n"
+            continue
         listed = list((files or {}).get(name, [f"scenes/{name}/*.tif"]))
         text += f"\n[[epochs]]\nname = {json.dumps(name)}\ndates = {json.dumps(dates)}\nfiles = {json.dumps(listed)}\n"
     write_whole(target, text.encode())

@@ -33,6 +33,9 @@ def campaign() -> None:
 @click.option("--verb", type=click.Choice(("map", "dem", "height", "image")), help="What to make.  [default: map]")
 @click.option("--epoch", "epochs", multiple=True, metavar="NAME=DATES", help="For example 2023=2023-04/2023-10.")
 @click.option("--files", multiple=True, metavar="NAME=PATTERN", help="Scenes of an epoch, 2023=s2/2023/*.tif.")
+@click.option(
+    "--service", metavar="NAME|FILE", help="Fetch the scenes: earth-search, planetary-computer, cdse or a TOML file."
+)
 def new(path: Path, epochs: tuple[str, ...], files: tuple[str, ...], **options: Any) -> None:
     """Write SETTINGS.toml, commented, to be edited."""
     from terrafine.campaign.new import new_campaign

@@ -75,8 +75,8 @@ def draw_growth(
     axes.set_title(title, loc="left", fontsize=11, color=_INK)
     axes.set_ylabel("impervious surface, km² of ground", color=_MUTED)
     axes.set_xticks(years, [epoch.name for epoch in epochs])
+    axes.margins(x=0.08, y=0.12)
     axes.set_ylim(bottom=0)
-    axes.margins(x=0.08)
     axes.grid(axis="y", color="#dfe4e6", linewidth=0.8)
     axes.tick_params(colors=_MUTED)
     for side in ("top", "right"):
@@ -115,7 +115,7 @@ def draw_change(path: Path, plan: Plan, counts: Sequence[TileCounts], title: str
     patches = [Patch(facecolor="#" + bytes(_COLOURS[name]).hex(), edgecolor="#c5ccd0", label=name) for name in CHANGE]
     figure.legend(handles=patches, frameon=False, ncols=3, loc="outside lower center", fontsize=8)
     with written(path) as part:
-        figure.savefig(part, format="png")
+        figure.savefig(part, format="png", bbox_inches="tight", pad_inches=0.15)
 
 
 def _canvas(plan: Plan, counts: Sequence[TileCounts]) -> tuple[NDArray[np.uint8], tuple[float, float, float, float]]:

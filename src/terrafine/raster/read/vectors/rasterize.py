@@ -198,12 +198,12 @@ def _geojson(path: str) -> tuple[Iterable[tuple[Any, Mapping[str, Any]]], CRS]:
 
 
 def parse_features(text: Any, path: str) -> tuple[Iterable[tuple[Any, Mapping[str, Any]]], CRS]:
-    """Return the geometries of a GeoJSON FeatureCollection with their fields, and its CRS.
+    """Return the geometries of a GeoJSON object with their fields, and its CRS.
 
     Parameters
     ----------
     text
-        The collection, as JSON gives it.
+        A FeatureCollection, a Feature or a geometry, as JSON gives it.
     path
         Where it comes from, for messages.
 
@@ -221,9 +221,9 @@ def parse_features(text: Any, path: str) -> tuple[Iterable[tuple[Any, Mapping[st
     GridError
         If its CRS cannot be read.
     """
-    unreadable, expected = f"{path}: not a readable GeoJSON: ", "a FeatureCollection"
-    listed = text.get("features") if isinstance(text, dict) else None
-    if not isinstance(listed, list):
+    unreadable, expected = f"{path}: not a readable GeoJSON: ", "a FeatureCollection, a Feature or a geometry"
+    listed = _listed(text)
+    if not isinstance(listed, list) or not isinstance(text, dict):
         raise SourceError(f"{unreadable}no `features` in it; expected {expected}")
     features = [one for n, f in enumerate(listed) if (one := _feature(f, f"{path}: [features {n}]"))]
     stated = text.get("crs")
@@ -233,6 +233,17 @@ def parse_features(text: Any, path: str) -> tuple[Iterable[tuple[Any, Mapping[st
     name = name.get("name") if isinstance(name, dict) else name
     conform(_CRS, name, f"{path}: [crs] name", SourceError)
     return features, grid.parse_crs(name, path, "expected a GeoJSON in longitude and latitude")
+
+
+def _listed(text: Any) -> Any:
+    """The features of a GeoJSON object; None where it is none."""
+    if not isinstance(text, dict):
+        return None
+    if text.get("type") == "Feature":
+        return [text]
+    if "coordinates" in text or text.get("type") == "GeometryCollection":
+        return [{"type": "Feature", "properties": {}, "geometry": text}]
+    return text.get("features")
 
 
 def _feature(record: Any, where: str) -> tuple[Any, Mapping[str, Any]] | None:
