@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime
 import glob
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from terrafine.campaign.dates import day
 from terrafine.errors import SourceError, UsageError
 from terrafine.schema.check import build, filled
 from terrafine.schema.files import read_toml
@@ -24,7 +24,6 @@ Dates = Annotated[str, Matches(f"{_DATE}(?:/{_DATE})?", "a date or two, as 2023-
 Text = Annotated[str, Matches(r"[^\x00-\x1f\x7f-\x9f]{0,1000}", "a text of one line")]
 FileName = Annotated[str, Matches(r"[^\x00-\x1f\x7f-\x9f]{1,1000}", "a path of one line")]
 Files = Annotated[tuple[FileName, ...], Items(0, 100_000)]
-_NUMBER = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +176,13 @@ class Epoch:
     @property
     def begin(self) -> datetime.date:
         """First day."""
-        return _day(self.dates.partition("/")[0], last=False)
+        return day(self.dates.partition("/")[0], last=False)
 
     @property
     def end(self) -> datetime.date:
         """Last day."""
         first, _, second = self.dates.partition("/")
-        return _day(second or first, last=True)
+        return day(second or first, last=True)
 
     @property
     def middle(self) -> float:
@@ -349,17 +348,3 @@ def _check_source(s: Settings) -> None:
     known = ("median", "first") if s.source.kind == "files" else ("median", "geomedian", "best-clear")
     if how not in known:
         raise UsageError(f'{where} composite = "{how}": expected {" or ".join(known)} of kind = "{s.source.kind}"')
-
-
-def _day(text: str, *, last: bool) -> datetime.date:
-    match = _NUMBER.fullmatch(text)
-    year, month, day = match.groups() if match else (None, None, None)
-    if year is None:
-        raise ValueError(f"{text} is not a date")
-    if day is not None:
-        return datetime.date(int(year), int(month or 1), int(day))
-    if not last:
-        return datetime.date(int(year), int(month or 1), 1)
-    first = datetime.date(int(year), int(month or 12), 1)
-    following = datetime.date(first.year + first.month // 12, first.month % 12 + 1, 1)
-    return following - datetime.timedelta(days=1)

@@ -122,7 +122,7 @@ def _canvas(plan: Plan, counts: Sequence[TileCounts]) -> tuple[NDArray[np.uint8]
     """The picture (y, x, colour), and its extent in kilometres of Lambert's azimuthal equal-area projection."""
     west, south, east, north = plan.area.bounds
     lon, lat = (west + east) / 2, (south + north) / 2
-    equal = CRS.from_proj4(f"+proj=laea +lat_0={lat} +lon_0={lon} +datum=WGS84 +units=m")
+    equal = CRS.from_dict({"proj": "laea", "lat_0": lat, "lon_0": lon, "datum": "WGS84", "units": "m"})
     onto = Transformer.from_crs("EPSG:4326", equal, always_xy=True)
     left, bottom, right, top = onto.transform_bounds(west, south, east, north, densify_pts=41)
     pixel = max(right - left, top - bottom) / _LONGEST
