@@ -109,7 +109,7 @@ def look(campaign: Path, picture: Path) -> bool:
         Page(Path(profile), 1200, 800) as page,
     ):
         page.visit(viewer.url)
-        page.wait("document.body.dataset.ready === 'yes'", SHOWN)
+        page.wait("document.body.dataset.drawn === 'yes'", SHOWN)
         page.screenshot(picture)
     return True
 

@@ -79,6 +79,7 @@ def serve(folder: Path) -> Iterator[Server]:
         handle = listener.fileno()
         command = [sys.executable, "-m", "tests.support.stac_process", str(folder), server.url, str(handle)]
         env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+        env |= {f"STAC_FASTAPI_{name}": "tests" for name in ("TITLE", "DESCRIPTION", "LANDING_ID", "VERSION")}
         process = subprocess.Popen(command, cwd=ROOT, pass_fds=[handle], env=env)
         try:
             server.requests()  # the socket listens already: this waits until it answers

@@ -155,8 +155,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-cache")
         self.send_header("Content-Security-Policy", _POLICY)
         self.send_header("X-Content-Type-Options", "nosniff")
-        self.end_headers()
-        self.wfile.write(body)
+        try:
+            self.end_headers()
+            self.wfile.write(body)
+        except ConnectionError:  # the page has gone, or no longer shows that part
+            self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:
         """Print nothing for a request."""

@@ -108,7 +108,7 @@ def test_bad_input_is_refused(tmp_path: Path, viewer: Viewer) -> None:
 def test_the_page_works_in_a_browser(viewer: Viewer, tmp_path: Path) -> None:
     with Page(tmp_path / "profile") as page:
         page.visit(viewer.url)
-        page.wait("document.body.dataset.ready === 'yes'", 120)
+        page.wait("document.body.dataset.drawn === 'yes'", 120)
         left, top, width, height = page.box("#swipe")
         page.drag_mouse((left + width / 2, top + height / 2), (left + width * 0.8, top + height / 2))
         assert 70 < page.value("Number(document.getElementById('swipe').value)") < 90
@@ -127,3 +127,17 @@ def test_the_page_works_in_a_browser(viewer: Viewer, tmp_path: Path) -> None:
         page.resize(390, 800, touch=True)
         assert page.value("document.documentElement.scrollWidth") <= 390
         assert not [m for m in page.messages if "rror" in m]
+
+
+def test_a_page_that_leaves_before_the_answer_disturbs_nothing(
+    viewer: Viewer, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise BrokenPipeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("socketserver._SocketWriter.write", gone)
+        with pytest.raises(http.client.HTTPException):
+            ask(viewer, "/layers.json")
+    assert ask(viewer, "/layers.json")[0] == 200
+    assert capfd.readouterr().err == ""

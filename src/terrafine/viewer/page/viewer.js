@@ -209,3 +209,5 @@ legends();
 connect();
 write();
 document.body.dataset.ready = "yes";
+await Promise.all(Object.values(maps).map((map) => new Promise((done) => map.once("idle", done))));
+document.body.dataset.drawn = "yes";
