@@ -130,3 +130,10 @@ def test_shells_complete(shell: str) -> None:
     assert "--self-ensemble" in asked(_TERRAFINE_COMPLETE=f"{shell}_complete", **words)
     words = {"COMP_WORDS": "terrafine dem ", "COMP_CWORD": "" if shell == "fish" else "2"}
     assert "file" in asked(_TERRAFINE_COMPLETE=f"{shell}_complete", **words)  # inputs complete as files
+
+
+def test_a_note_is_printed_once() -> None:
+    """In a process of its own: pytest has handlers, without which Python repeats warnings on standard error."""
+    code = "import terrafine.cli\nfrom terrafine.cli.messages import note\nnote('note: one')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "note: one\n"

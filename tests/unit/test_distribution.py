@@ -98,6 +98,13 @@ def test_citation_states_version_and_licence() -> None:
     assert {"cff-version", "message", "title", "authors"} <= set(citation)
 
 
+def test_the_plugin_and_the_change_log_state_the_version() -> None:
+    plugin = (ROOT / "integrations" / "qgis" / "terrafine_qgis" / "metadata.txt").read_text(encoding="utf-8")
+    assert f"\nversion={__version__}\n" in plugin
+    newest = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)[0]
+    assert re.fullmatch(rf"{re.escape(__version__)} \(\d{{4}}-\d\d-\d\d\)", newest)
+
+
 def conda() -> dict[str, dict[str, list[str]]]:
     return yaml.safe_load((ROOT / "packaging" / "recipe.yaml").read_text(encoding="utf-8"))
 

@@ -141,6 +141,15 @@ DEM = Verb(
             "SCALE", "--scale", CHOICE, "Scale: output cells along a side of an input cell", ("2", "3", "4"), "4"
         ),
         Parameter("UNCERTAINTY", "--uncertainty", FLAG, "Second band: standard error in metres"),
+        Parameter("HYDRO", "--hydro", FLAG, "Also streams, basins, filled DEM and flow directions beside the output"),
+        Parameter(
+            "STREAM_AREA",
+            "--stream-area",
+            NUMBER,
+            "Contributing area at which streams begin, km² (empty: by the extent)",
+            minimum=0,
+            advanced=True,
+        ),
         Parameter("PRODUCT", "--product", TEXT, "Product of the input, for example srtm1 (empty: recognised)"),
         Parameter("TARGET_CRS", "--t-srs", CRS, "Output CRS (empty: as the input)"),
         Parameter("RESOLUTION", "--tr", NUMBER, "Output cell size, in units of the output CRS", minimum=0, twice=True),

@@ -77,6 +77,18 @@ def _residual(report: RunReport) -> str:
     help="Precision of the network; heights are float32 in any case.",
 )
 @click.option(
+    "--hydro",
+    is_flag=True,
+    help="Also write DST_filled.tif, DST_flow.tif (D8), DST_area.tif and DST_hydro.gpkg (streams, catchments, basins).",
+)
+@click.option(
+    "--stream-area",
+    "stream_area_km2",
+    type=float,
+    metavar="KM2",
+    help="Contributing area at which streams begin.  [default: by the extent]",
+)
+@click.option(
     "--vertical-datum", metavar="NAME", help="Vertical datum of SRC if the file does not state it, for example EGM2008."
 )
 @click.option(

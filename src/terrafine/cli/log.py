@@ -19,6 +19,7 @@ __all__ = ["add_log_options", "log_error"]
 _LINE = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} [A-Z]+ ")
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _root = logging.getLogger("terrafine")
+_root.addHandler(logging.NullHandler())  # without any handler, Python repeats warnings on standard error
 
 
 def add_log_options(command: click.Command) -> None:

@@ -82,7 +82,10 @@ def sharpen_dem(
         How the input is read and how the run goes.
     **fields
         Fields of `ReadOptions` but `sensor`, and of `RunOptions`; `target_resolution` and `target_crs` of `target`;
-        `tolerance_m`, the metres that a block mean may differ from the input with consistency `soft`.
+        `tolerance_m`, the metres that a block mean may differ from the input with consistency `soft`; `hydro`, True to
+        write beside a file the filled DEM, flow directions, contributing area, and a GeoPackage of streams and basins
+        (NAME_filled.tif, NAME_flow.tif, NAME_area.tif, NAME_hydro.gpkg); `stream_area_km2`, the contributing area at
+        which streams begin, by default a power of ten that suits the extent.
 
     Returns
     -------
@@ -106,6 +109,7 @@ def sharpen_dem(
 
     from terrafine.raster.products import find_product
     from terrafine.workflows.destinations import check_names
+    from terrafine.workflows.streams import asked_streams
 
     reading, running = merge_options(sharpen_dem, DemFields, read, run, fields)
     grid = _target(target, fields)
@@ -115,11 +119,13 @@ def sharpen_dem(
         raise UsageError(f"scale={scale!r}; expected 2, 3 or 4")
     known = None if reading.product is None else find_product(reading.product)
     chosen = None if model is None else os.fspath(model)
-    asked = DemRequest(scale, chosen, consistency, uncertainty, self_ensemble, running, known)
+    hydro = asked_streams(fields.get("hydro", False), fields.get("stream_area_km2"), running)
+    asked = DemRequest(scale, chosen, consistency, uncertainty, self_ensemble, running, known, hydro=hydro)
     if "tolerance_m" in fields:
         asked = dataclasses.replace(asked, tolerance_m=fields["tolerance_m"])
     if isinstance(source, np.ndarray):
         _only_for_files(destination=destination, preview=preview, dask=running.dask, guidance=guidance)
+        _only_for_files(hydro=fields.get("hydro") or None)
         _only_for_files(target_crs=grid.crs, target_resolution=grid.resolution, bands=reading.bands)
         _only_for_files(nodata=reading.nodata, assume_crs=reading.assume_crs)
         _only_for_files(creation_options=running.creation_options)
@@ -137,6 +143,7 @@ def sharpen_dem(
         return files([os.fspath(p) for p in paths], Path(destination), reading=reading)
     if hasattr(source, "dims") and hasattr(source, "coords"):
         _only_for_files(destination=destination, bands=reading.bands, creation_options=running.creation_options)
+        _only_for_files(hydro=fields.get("hydro") or None)
         return _sharpen_xarray(source, files, reading, uncertainty)
     raise UsageError(f"a DEM cannot be a {type(source).__name__}; expected a path, a DataArray or a numpy array")
 
@@ -238,9 +245,10 @@ def _run_files(
     from terrafine.systems import load_model
     from terrafine.workflows.destinations import check_destinations, follow
     from terrafine.workflows.guidance import open_guided
-    from terrafine.workflows.outputs import publish, scale_for
+    from terrafine.workflows.outputs import publish, scale_for, target_grid
     from terrafine.workflows.preview import write_preview
     from terrafine.workflows.provenance import product_tags, request_of, tags_of
+    from terrafine.workflows.streams import publish_with_streams
 
     run = asked.run
     named, destination, picture = destination, follow(destination), None if preview is None else follow(Path(preview))
@@ -269,16 +277,23 @@ def _run_files(
     warped = _refuse_early(source, ref, grid, destination)
     if guidance is not None:
         source = opened.enter_context(open_guided(source, ref, guidance))
+    if asked.hydro is not None:
+        crs = (target_grid(source.geobox, ref.spec, grid) or source.geobox).crs
+        asked.hydro.check(paths, destination, warped or plan.output_shape, crs)
     identity = source.identity()
     check_destinations([file["path"] for file in identity["files"]], destination, picture)
     tags = tags_of(ref, identity, SCALE=ref.spec.scale, CONSISTENCY=ref.options.consistency, **product_tags(kind))
+    write: Any = partial(publish, source, tags | dict(source.lineage), ref.spec, grid, destination)
+    lines: list[str] = []
     done = run_job(
         destination,
         plan,
         ref.spec,
         source,
         partial(load_model, ref),
-        partial(publish, source, tags | dict(source.lineage), ref.spec, grid, destination, layout=run.layout),
+        partial(write, layout=run.layout)
+        if asked.hydro is None
+        else partial(publish_with_streams, asked.hydro, write, destination, run.layout, lines),
         outputs=ref.spec.outputs,
         request=request_of(ref, identity, target=dataclasses.asdict(grid), product=kind.product.identity()),
         restart=run.restart,
@@ -292,7 +307,7 @@ def _run_files(
             write_preview(picture, made)
     if run.report is not None:
         notes = (*source.notes, *([kind.note] if kind.note else []))
-        run.report(dataclasses.replace(done, warped_to=warped, notes=notes, findings=(kind.line,)))
+        run.report(dataclasses.replace(done, warped_to=warped, notes=notes, findings=(kind.line, *lines)))
     return named
 
 

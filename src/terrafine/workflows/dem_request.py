@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from terrafine.inference.plan import Plan
     from terrafine.raster.products import Product, Resolved
     from terrafine.systems import ModelRef
+    from terrafine.workflows.streams import Hydrology
 
 __all__ = ["DemRequest"]
 
@@ -35,6 +36,8 @@ class DemRequest:
         Options of the run.
     product
         The product that the user states, or that was recognised when the input was opened.
+    hydro
+        Streams and basins that are written beside the DEM; None for none.
     """
 
     scale: int | None
@@ -45,6 +48,7 @@ class DemRequest:
     run: RunOptions
     product: Product | None = None
     tolerance_m: float = 1.0
+    hydro: Hydrology | None = None
 
     def settled(self, resolved: Resolved, *, guided: bool) -> DemRequest:
         """The request with the product of the opened input, and the model that follows from it.

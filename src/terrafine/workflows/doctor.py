@@ -27,6 +27,7 @@ EXTRAS = {
     "dask": ("distributed",),
     "xarray": ("xarray", "rioxarray"),
     "evaluate": ("numba", "pyflwdir", "xdem", "matplotlib"),
+    "hydro": ("numba", "pyflwdir", "pyogrio"),
 }
 _REINSTALL = "install terrafine again, in a new environment"
 LOW_MEMORY = 1_500_000_000

@@ -71,9 +71,10 @@ class RunFields(WriteFields, total=False):
 
 
 class ImageFields(ReadFields, RunFields, total=False):
-    """Keywords of `sharpen_image`."""
+    """Keywords of `sharpen_image`; the size of a cell is for numpy images."""
 
     sensor: str | None
+    pixel_size_m: float | tuple[float, float] | NDArray[np.float64] | None
 
 
 class MapFields(ImageFields, total=False):
@@ -106,6 +107,8 @@ class DemFields(RadarFields, RunFields, total=False):
     tolerance_m: float
     target_resolution: tuple[float, float] | None
     target_crs: str | None
+    hydro: bool
+    stream_area_km2: float | None
 
 
 class MeasureFields(TypedDict, total=False):
