@@ -16,11 +16,12 @@ from terrafine.acquire.offset import Decision
 from terrafine.acquire.remote import AssetError, AssetReader, Resampling
 from terrafine.acquire.request import Request
 from terrafine.raster.bands import BANDS
+from terrafine.raster.read.images.sensors import SENSORS
 
 __all__ = ["Observation", "Pass", "observe", "passes", "stored_numbers"]
 
 F32 = NDArray[np.float32]
-_LANDSAT = (2.75e-5, -0.2)
+_SENTINEL2, _LANDSAT = SENSORS["sentinel2"], SENSORS["landsat-l2"]
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,9 @@ def _values(request: Request, numbers: F32, decision: Decision | None) -> F32:
     collection = request.collection
     if collection.kind == "sentinel-2-l2a":
         subtract = np.float32(0.0 if decision is None else decision.subtract)
-        return np.where(numbers > 0, (numbers - subtract) * np.float32(1e-4), np.float32(np.nan))
+        return np.where(numbers > 0, (numbers - subtract) * np.float32(_SENTINEL2.factor), np.float32(np.nan))
     if collection.kind == "landsat-l2":
-        scaled = numbers * np.float32(_LANDSAT[0]) + np.float32(_LANDSAT[1])
+        scaled = numbers * np.float32(_LANDSAT.factor) + np.float32(_LANDSAT.offset)
         return np.where(numbers > 0, scaled, np.float32(np.nan))
     values = numbers * np.float32(collection.scale) + np.float32(collection.offset)
     if request.radar and not collection.db:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-__all__ = ["nice_length", "nice_step"]
+__all__ = ["MULTIPLES", "nice_length", "nice_step"]
 
 MULTIPLES = (1, 2, 5)
 

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["UNIT_M", "Quantiles", "key_of", "value_of"]
+__all__ = ["NMAD_FACTOR", "UNIT_M", "Quantiles", "key_of", "value_of"]
 
 UNIT_M = 1e-4
+NMAD_FACTOR = 1.4826
+"""From the median absolute deviation to the standard deviation of a normal distribution."""
 _OCTAVE = 1 << 16
 _DENSE = 1 << 23
 
@@ -188,7 +190,7 @@ class Quantiles:
             return None
         away = np.abs(self.centres - centre)
         order = np.argsort(away, kind="stable")
-        return 1.4826 * float(_order_statistics(away[order], self.counts[order], np.array([0.5]))[0])
+        return NMAD_FACTOR * float(_order_statistics(away[order], self.counts[order], np.array([0.5]))[0])
 
     def beyond(self, threshold: float) -> float | None:
         """Return the fraction with an absolute value above a threshold, accurate to half a bin.

@@ -29,6 +29,7 @@ __all__ = [
     "downsample",
     "gaussian",
     "gaussian_rows",
+    "gaussian_transfer",
     "point_spread",
     "psf_sigma",
     "simulate",
@@ -77,7 +78,7 @@ SENTINEL2 = Sensor()
 def psf_sigma(k: int, mtf: float) -> float:
     """Return the standard deviation of the Gaussian PSF with a given MTF at 1 / (2k) cycles per cell.
 
-    The Fourier transform of a Gaussian is exp(−2 π² σ² f²).
+    It is where `gaussian_transfer` has that value.
 
     Parameters
     ----------
@@ -120,6 +121,24 @@ def gaussian(distance: F64, sigma: float, cut: float = math.inf) -> F64:
     """
     away = distance / sigma
     return np.where(np.abs(away) <= cut, np.exp(-0.5 * away**2), 0.0)
+
+
+def gaussian_transfer(frequency_squared: F64, sigma: float) -> F64:
+    """Return exp(−2 π² σ² f²), the Fourier transform of a Gaussian of integral 1.
+
+    Parameters
+    ----------
+    frequency_squared
+        Squared frequencies f² in cycles per cell, an array of any shape.
+    sigma
+        Standard deviation σ in cells.
+
+    Returns
+    -------
+    ndarray
+        Array of the shape of `frequency_squared`.
+    """
+    return np.asarray(np.exp(-2 * (np.pi * sigma) ** 2 * frequency_squared))
 
 
 _CUT = 4.0  # standard deviations at which the point spread ends

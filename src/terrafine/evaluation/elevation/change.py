@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from terrafine.evaluation.quantiles import NMAD_FACTOR
+
 __all__ = ["Correlation", "Spread", "Volume", "fit_correlation", "fit_spread", "nmad", "volume_of"]
 
 F64 = NDArray[np.float64]
@@ -26,14 +28,13 @@ _PAIRS = 200_000
 _LAGS = 24
 _SLOPES = 6
 _ENOUGH = 200
-_NMAD = 1.4826
 _DOWD = 2.198
 Z95 = 1.959963984540054
 
 
 def nmad(values: F64) -> float:
     """1.4826 times the median absolute deviation from the median: a standard deviation that outliers do not move."""
-    return float(_NMAD * np.median(np.abs(values - np.median(values))))
+    return float(NMAD_FACTOR * np.median(np.abs(values - np.median(values))))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from terrafine.evaluation.nice import nice_step
+from terrafine.evaluation.nice import MULTIPLES, nice_step
 
 __all__ = ["Plot", "Scale", "Style", "decimal", "nice_ticks", "number", "short"]
 
@@ -82,7 +82,7 @@ class Scale:
             return nice_ticks(self.lower, self.upper, about)
         found = []
         for power in range(math.floor(math.log10(self.lower)), math.ceil(math.log10(self.upper)) + 1):
-            found += [m * 10.0**power for m in (1, 2, 5) if self.lower <= m * 10.0**power <= self.upper]
+            found += [m * 10.0**power for m in MULTIPLES if self.lower <= m * 10.0**power <= self.upper]
         return found
 
 

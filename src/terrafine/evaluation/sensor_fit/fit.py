@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from terrafine.errors import EmptyError
 from terrafine.evaluation.bootstrap import resample_weights
+from terrafine.evaluation.quantiles import NMAD_FACTOR
 from terrafine.evaluation.sensor_fit.residuals import BLURS, Residuals
 from terrafine.evaluation.sensor_fit.spectrum import LAGS, high_passed_covariance
 from terrafine.raster.products.model import SensorModel
@@ -151,13 +152,13 @@ def fit_sensor(found: Residuals, reference: Known, draws: int, seed: int) -> Sen
 
 
 def _limits(off: F64) -> tuple[float, float]:
-    most = 6.0 * 1.4826 * float(np.median(np.abs(off)))
+    most = 6.0 * NMAD_FACTOR * float(np.median(np.abs(off)))
     return -most, most
 
 
 def _spread(off: F64, slope: F64, which: NDArray[np.int64]) -> tuple[NDArray[np.bool_], tuple[float, float]]:
     """Cells within four standard deviations, and the standard deviation as a line over slope."""
-    size = np.array([1.4826 * np.median(np.abs(off[which == b])) for b in range(_BINS) if (which == b).any()])
+    size = np.array([NMAD_FACTOR * np.median(np.abs(off[which == b])) for b in range(_BINS) if (which == b).any()])
     keep = np.abs(off) < _CUT * np.maximum(size, np.median(size) * 0.1)[np.minimum(which, size.size - 1)]
     line = (0.0, 0.0)
     for _ in range(3):

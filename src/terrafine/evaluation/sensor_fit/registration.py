@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from terrafine.errors import GridError
+from terrafine.evaluation.quantiles import NMAD_FACTOR
 from terrafine.evaluation.sensor_fit.pair import MARGIN, Pair, Window
 from terrafine.evaluation.sensor_fit.predict import blurred, gradient, high_passed
 from terrafine.raster.warp.resample import block_mean
@@ -111,7 +112,7 @@ def _accumulate(k: int, window: Window, normal: F64, right: F64, sums: F64) -> N
     slope = np.hypot(*shape)
     damped = 1.0 / (1.0 + slope[cells] / max(float(slope[cells].mean()), 1e-9)) ** 2
     off = high_passed(window.coarse - surface, window.valid)[cells]
-    spread = 1.4826 * float(np.median(np.abs(off))) / np.sqrt(damped)
+    spread = NMAD_FACTOR * float(np.median(np.abs(off))) / np.sqrt(damped)
     weight = damped * (np.abs(off) <= 5.0 * spread)
     design = np.stack([v[cells] for v in shape])
     normal += (design * weight) @ design.T

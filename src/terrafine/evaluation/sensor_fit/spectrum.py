@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.evaluation.sensor_fit.predict import HIGH_PASS
+from terrafine.physics.sensor_model import gaussian_transfer
 from terrafine.raster.products.noise import axis_correlation
 
 __all__ = ["LAGS", "high_passed_covariance"]
@@ -36,8 +37,8 @@ def high_passed_covariance(
         Covariances.
     """
     f = np.fft.fftfreq(_N).astype(np.float64)
-    own = [_axis_spectrum(s, f) * np.exp(-4.0 * (np.pi * b * f) ** 2) for s, b in zip(sigma, blur, strict=True)]
-    low = np.exp(-2.0 * (np.pi * HIGH_PASS * f) ** 2)
+    own = [_axis_spectrum(s, f) * gaussian_transfer(f**2, b) ** 2 for s, b in zip(sigma, blur, strict=True)]
+    low = gaussian_transfer(f**2, HIGH_PASS)
     power = own[0][:, None] * own[1][None, :] * (1.0 - low[:, None] * low[None, :]) ** 2
     waves = [np.cos(2.0 * np.pi * (f[:, None] * y + f[None, :] * x)) for y, x in lags]
     return np.array([float((power * wave).mean()) for wave in waves])

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from terrafine.physics.sensor_model import gaussian_transfer
+
 __all__ = ["perturb_heights", "covers", "field", "guide_band", "texture"]
 
 F32 = NDArray[np.float32]
@@ -15,8 +17,6 @@ F64 = NDArray[np.float64]
 
 def perturb_heights(fine: F64, shift: float, smooth: float, rng: np.random.Generator, noise_m: float = 0.0) -> F64:
     """Displace and blur heights, as another sensor would observe them.
-
-    noise_m  largest spread of relief that the sensor sees and the heights have not, for elevation models err
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def perturb_heights(fine: F64, shift: float, smooth: float, rng: np.random.Gener
     frequency = np.fft.fftfreq(fine.shape[0] + 32)[:, None], np.fft.rfftfreq(fine.shape[1] + 32)[None]
     padded = np.pad(fine - low, 16, mode="symmetric")
     turn = np.exp(-2j * np.pi * (frequency[0] * y + frequency[1] * x))
-    blur = np.exp(-2 * (np.pi * sigma) ** 2 * (frequency[0] ** 2 + frequency[1] ** 2))
+    blur = gaussian_transfer(frequency[0] ** 2 + frequency[1] ** 2, sigma)
     moved = np.fft.irfft2(np.fft.rfft2(padded) * turn * blur, padded.shape)
     seen = np.asarray(moved[16:-16, 16:-16] + low)
     return seen + texture(fine.shape, rng.uniform(0, noise_m), rng) if noise_m else seen
@@ -114,7 +114,7 @@ def field(shape: tuple[int, ...], length: float, rng: np.random.Generator) -> F6
     """
     f2 = np.fft.fftfreq(shape[0])[:, None] ** 2 + np.fft.rfftfreq(shape[1])[None] ** 2
     white = rng.normal(size=(2, *f2.shape))
-    smooth = np.fft.irfft2((white[0] + 1j * white[1]) * np.exp(-2 * (np.pi * length / 2) ** 2 * f2), shape)
+    smooth = np.fft.irfft2((white[0] + 1j * white[1]) * gaussian_transfer(f2, length / 2), shape)
     return np.asarray((smooth - smooth.mean()) / (smooth.std() + 1e-12))
 
 

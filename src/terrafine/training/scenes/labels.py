@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from terrafine.raster.read.labels import LabelRaster
+from terrafine.raster.warp.resample import block_mean
 from terrafine.training.scenes.recipe import Scene
 
 __all__ = ["QUARTER", "SURE", "Targets", "label_shares", "targets"]
@@ -70,7 +71,7 @@ def label_shares(
         If the CRSs differ.
     """
     values = raster.finer_numbers(geobox, QUARTER * _SAMPLES, shift)
-    yes, no = (_blocks(np.isin(values, list(listed))) for listed in (positive, negative))
+    yes, no = (_shares(np.isin(values, list(listed))) for listed in (positive, negative))
     known = yes + no
     return yes / np.maximum(known, 1e-6), known
 
@@ -124,6 +125,6 @@ def _fine(mask: Mask) -> Mask:
     return np.asarray(np.kron(mask, np.ones((QUARTER, QUARTER), np.bool_)), np.bool_)
 
 
-def _blocks(mask: Mask) -> F32:
-    y, x = (n // _SAMPLES for n in mask.shape)
-    return np.asarray(mask.reshape(y, _SAMPLES, x, _SAMPLES).mean(axis=(1, 3), dtype=np.float32))
+def _shares(mask: Mask) -> F32:
+    """Share of the samples of each cell."""
+    return np.asarray(block_mean(mask.astype(np.float32), None, _SAMPLES)[0])

@@ -14,6 +14,7 @@ from torch.nn import functional
 from terrafine.errors import DataError
 from terrafine.nn.dihedral import COUNT, transform
 from terrafine.nn.task import SceneBatch
+from terrafine.raster.warp.resample import block_mean
 from terrafine.training.batches import Domain
 from terrafine.training.domain import band_quantiles
 from terrafine.training.scenes.data import BANDS, TRAIN, DatedScene
@@ -153,5 +154,4 @@ def disturbed(image: Tensor, infrared: Tensor, patches: ScenePatches, rng: np.ra
 def _tenths(values: F32) -> F32:
     """Means on cells of 2.5 of values on cells of 1; sides are multiples of 10."""
     halves = np.repeat(np.repeat(values, 2, axis=0), 2, axis=1)
-    y, x = (n // 5 for n in halves.shape)
-    return np.asarray(halves.reshape(y, 5, x, 5).mean(axis=(1, 3), dtype=np.float32))
+    return np.asarray(block_mean(halves, None, 5)[0])
