@@ -63,6 +63,7 @@ ALLOWED: dict[str, set[str]] = {
         "raster.read.images.sensors",
         "raster.write.creation",
     },
+    "xarray": {"workflows"},
     "": {"campaign", "workflows"},  # terrafine/__init__.py
 }
 ONLY_IN_RASTER = {"rasterio", "odc", "osgeo"}

@@ -20,7 +20,10 @@ NOT_IMPORTED = {
     "onnxruntime": "imported by name with its telemetry off",
     "openvino": "imported by name with its telemetry off",
 }
-LOADED_WITH_AN_EXTRA = {"kernels.py imports numba when it is loaded"}  # itself imported only where numba is there
+LOADED_WITH_AN_EXTRA = {  # themselves imported only where these are there
+    "kernels.py imports numba when it is loaded",
+    "xarray.py imports xarray when it is loaded",
+}
 
 
 def names(requirements: list[str]) -> set[str]:

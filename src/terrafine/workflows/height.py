@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from terrafine.errors import OutputError, UsageError
 from terrafine.workflows.advice import advice_for, names_own_arguments
+from terrafine.workflows.arrays import destination_of, is_array, only_for_files, through_image
 from terrafine.workflows.device import device_bytes
 from terrafine.workflows.domain import compared, trained_on
 from terrafine.workflows.fields import HeightFields, merge_options
@@ -36,8 +37,8 @@ _CELLS = (0.3, 3.0)  # of the cell that a model was trained on
 
 @names_own_arguments(HeightFields)
 def estimate_height(
-    source: PathLike | Sequence[PathLike],
-    destination: PathLike,
+    source: Any,
+    destination: PathLike | None = None,
     *,
     anchor: PathLike | None = None,
     model: PathLike = "relief",
@@ -47,7 +48,7 @@ def estimate_height(
     read: ReadOptions | None = None,
     run: RunOptions | None = None,
     **fields: Unpack[HeightFields],
-) -> Path:
+) -> Any:
     """Estimate relief from one optical image of red, green and blue, on the image's grid.
 
     Without `anchor` the band is `relief`: metres above an unknown level, which is the same for the whole raster. With
@@ -57,11 +58,13 @@ def estimate_height(
     Parameters
     ----------
     source
-        An image, or several files that are read as one mosaic.
+        An image in a file, or several files that are read as one mosaic; an xarray.DataArray (band, y, x) or Dataset of
+        bands with a georeference through `rio` or `odc`; or a numpy array (band, y, x), NaN at nodata, with
+        `pixel_size_m` and the numbers of `bands`.
     destination
-        The GeoTIFF to write.
+        The GeoTIFF to write; only for files.
     anchor
-        A coarse elevation model.
+        A file with a coarse elevation model; not for numpy, which has no place.
     model
         A name from `terrafine models`, or a .safetensors file.
     uncertainty
@@ -70,17 +73,18 @@ def estimate_height(
         Largest share of the image that may look like cloud or snow. By default 0.3; a larger share is an error, or only
         a note if `sensor` is stated.
     preview
-        Also write a hillshade to this PNG.
+        Also write a hillshade to this PNG; only for files.
     read, run
         How the input is read and how the run goes. `sensor` is by default detected from band names and value range.
     **fields
-        `bands`, `nodata`, `assume_crs` and `sensor` of `ReadOptions`, for the image; `elevation_unit` and
-        `vertical_datum`, for the anchor; fields of `RunOptions` but `engine`.
+        `bands`, `nodata`, `assume_crs`, `sensor` and `pixel_size_m` of `ReadOptions`, for the image; `elevation_unit`
+        and `vertical_datum`, for the anchor; fields of `RunOptions` but `engine`.
 
     Returns
     -------
-    Path
-        The path that was written.
+    Path or DataArray or ndarray
+        The path that was written; or an array (y, x) like the input, float32 metres, NaN at nodata; with `uncertainty`
+        (band, y, x).
 
     Raises
     ------
@@ -94,6 +98,7 @@ def estimate_height(
     from terrafine.inference.engine import run_job
     from terrafine.inference.job import engine_threads
     from terrafine.inference.planner import make_plan
+    from terrafine.raster.read.image_array import array_of, flat
     from terrafine.raster.read.images.reflectance import open_image
     from terrafine.raster.read.source import open_source
     from terrafine.raster.write.georeference import stored_crs
@@ -103,7 +108,20 @@ def estimate_height(
     from terrafine.workflows.provenance import bytes_per_cell, request_of
 
     reading, running = merge_options(estimate_height, HeightFields, read, run, fields)
-    out, picture, _ = outputs_for(source, destination, preview=preview, inputs=(anchor,))
+    if is_array(source):
+        only_for_files(destination=destination, preview=preview)
+        if anchor is not None and not hasattr(source, "coords"):
+            raise UsageError("anchor=DEM is for an image with a place; a numpy array has none. Give a DataArray")
+        options: dict[str, Any] = {"anchor": anchor, "model": model, "uncertainty": uncertainty}
+        return through_image(
+            source,
+            reading,
+            running,
+            lambda a, b, how, run: estimate_height(a, b, max_bright=max_bright, read=how, run=run, **options),
+            lambda path, form: array_of(path, form) if uncertainty else flat(array_of(path, form)),
+        )
+    named = destination_of(source, destination, reading)
+    out, picture, _ = outputs_for(source, named, preview=preview, inputs=(anchor,))
     if anchor is not None and uncertainty:
         raise UsageError(
             "uncertainty=True is for relief alone; with anchor=DEM low frequencies come from it. Give one of them"
@@ -165,7 +183,7 @@ def estimate_height(
     if running.report is not None:
         notes = (*done.notes, *image.notes, *unlike)
         running.report(dataclasses.replace(done, notes=notes, findings=(f"trained on: {trained_on(ref)}",)))
-    return Path(destination)
+    return named
 
 
 def _anchor(path: PathLike, image: ImageSource, read: ReadOptions) -> Anchor:

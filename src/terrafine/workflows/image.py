@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from terrafine.workflows.advice import names_own_arguments
+from terrafine.workflows.arrays import destination_of, is_array, only_for_files, through_image
 from terrafine.workflows.fields import ImageFields, merge_options
 from terrafine.workflows.options import ReadOptions, RunOptions
 from terrafine.workflows.scene import Scene, open_scene
@@ -27,8 +28,8 @@ _LOWEST, _HIGHEST = -0.2, 3.0  # the valid range of reflectance in `terrafine.ra
 
 @names_own_arguments(ImageFields)
 def sharpen_image(
-    source: PathLike | Sequence[PathLike],
-    destination: PathLike,
+    source: Any,
+    destination: PathLike | None = None,
     *,
     scale: int = 10,
     model: PathLike = "jointseg",
@@ -37,7 +38,7 @@ def sharpen_image(
     read: ReadOptions | None = None,
     run: RunOptions | None = None,
     **fields: Unpack[ImageFields],
-) -> Path:
+) -> Any:
     """Sharpen the bands of a 10 m image that the model reads to a grid `scale` times as fine.
 
     The output is int16, reflectance × 10,000 with that scale stated in the file; -32768 where a cell of the image
@@ -47,9 +48,11 @@ def sharpen_image(
     Parameters
     ----------
     source
-        A file with 10 m cells, or several that are read as one mosaic.
+        A file with 10 m cells, or several that are read as one mosaic; an xarray.DataArray (band, y, x) or Dataset
+        of bands with a georeference through `rio` or `odc`; or a numpy array (band, y, x), NaN at nodata, with
+        `pixel_size_m` and the numbers of `bands`.
     destination
-        The GeoTIFF to write.
+        The GeoTIFF to write; only for files.
     scale
         10, or 4 where the model makes that too.
     model
@@ -58,16 +61,18 @@ def sharpen_image(
         Largest share of the image that may look like cloud or snow. By default 0.3; a larger share is an error, or only
         a note if `sensor` is stated.
     preview
-        Also write a small picture to this PNG.
+        Also write a small picture to this PNG; only for files.
     read, run
         How the image is read and how the run goes.
     **fields
-        `bands`, `nodata`, `assume_crs` and `sensor` of `ReadOptions`; fields of `RunOptions` but `engine`.
+        `bands`, `nodata`, `assume_crs`, `sensor` and `pixel_size_m` of `ReadOptions`; fields of `RunOptions` but
+        `engine`.
 
     Returns
     -------
-    Path
-        The path that was written.
+    Path or DataArray or ndarray
+        The path that was written; or an array (band, y, x) like the input on the finer grid, float32 reflectance, NaN
+        at nodata.
 
     Raises
     ------
@@ -78,16 +83,28 @@ def sharpen_image(
     ResourceError, DiskError, OutputError, JobError
         If the run cannot be completed. The output is then as it was before.
     """
+    from terrafine.raster.read.image_array import array_of
     from terrafine.workflows.destinations import outputs_for
 
     reading, running = merge_options(sharpen_image, ImageFields, read, run, fields)
-    out, picture, _ = outputs_for(source, destination, preview=preview)
+    if is_array(source):
+        only_for_files(destination=destination, preview=preview)
+        options: dict[str, Any] = {"scale": scale, "model": model, "max_bright": max_bright}
+        return through_image(
+            source,
+            reading,
+            running,
+            lambda coarse, fine, how, run: sharpen_image(coarse, fine, read=how, run=run, **options),
+            array_of,
+        )
+    named = destination_of(source, destination, reading)
+    out, picture, _ = outputs_for(source, named, preview=preview)
     with open_scene(source, out, model, scale, None, reading, running, max_bright=max_bright) as scene:
         names = scene.ref.spec.outputs
         scene.process(out, partial(_publish, scene, out), names, 2 * len(names))
     if picture is not None:
         _draw(out, picture)
-    return Path(destination)
+    return named
 
 
 def _publish(scene: Scene, out: Path, rows: Iterator[NDArray[np.float32]], residuals: Residuals, folder: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from terrafine.errors import OutputError, UsageError
 from terrafine.workflows.advice import names_own_arguments
+from terrafine.workflows.arrays import destination_of, is_array, only_for_files, through_image
 from terrafine.workflows.domain import trained_on
 from terrafine.workflows.fields import MapFields, merge_options
 from terrafine.workflows.options import ReadOptions, RunOptions
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from terrafine.atomic import Publish
     from terrafine.inference.assemble import Residuals
     from terrafine.nn.spec import ModelSpec
+    from terrafine.raster.read.image_array import ImageForm
     from terrafine.raster.read.source import Source
     from terrafine.raster.read.vectors.areas import Areas
 
@@ -35,8 +37,8 @@ _IMPERVIOUS, _BUILDING = "impervious", "building"
 
 @names_own_arguments(MapFields)
 def map_impervious(
-    source: PathLike | Sequence[PathLike],
-    destination: PathLike,
+    source: Any,
+    destination: PathLike | None = None,
     *,
     threshold: float | None = None,
     probability: bool = False,
@@ -49,7 +51,7 @@ def map_impervious(
     read: ReadOptions | None = None,
     run: RunOptions | None = None,
     **fields: Unpack[MapFields],
-) -> Path:
+) -> Any:
     """Map impervious surface, and buildings where the model separates them, in a 10 m image.
 
     The output is uint8: 0 other, 1 impervious, 2 impervious and a building (of a model that separates buildings), 255
@@ -60,9 +62,11 @@ def map_impervious(
     Parameters
     ----------
     source
-        A file with 10 m cells, or several that are read as one mosaic, or with `stack` as dates of one place.
+        A file with 10 m cells, or several that are read as one mosaic, or with `stack` as dates of one place; an
+        xarray.DataArray (band, y, x) or Dataset of bands with a georeference through `rio` or `odc`; or a numpy array
+        (band, y, x), NaN at nodata, with `pixel_size_m` and the numbers of `bands`.
     destination
-        The GeoTIFF to write.
+        The GeoTIFF to write; only for files.
     threshold
         Probability from which a cell counts as impervious; by default that of the model, chosen on the
         labels that it was calibrated on, else 0.5.
@@ -72,7 +76,7 @@ def map_impervious(
         The same of the mean over the eight mirrors and rotations of the image, with the standard deviation of
         impervious as a last band: 8 times the work, and the classes are those of the mean.
     regions
-        Polygons whose areas are summed in NAME_regions.csv.
+        Polygons whose areas are summed in NAME_regions.csv; only for files.
     region_name
         Field that names them; by default the first.
     model
@@ -81,18 +85,20 @@ def map_impervious(
         Largest share of the image that may look like cloud or snow. By default 0.3; a larger share is an error, or only
         a note if `sensor` is stated.
     preview
-        Also write a small picture to this PNG.
+        Also write a small picture to this PNG; only for files.
     read, run
         How the image is read and how the run goes. `sensor` is one of `SENSORS_10M` in
         `terrafine.raster.read.images.sensors`; by default Sentinel-2 without offset, compared with the values.
     **fields
-        `bands`, `nodata`, `assume_crs`, `sensor` and `stack` of `ReadOptions`; fields of `RunOptions` but `engine`.
+        `bands`, `nodata`, `assume_crs`, `sensor`, `stack` and `pixel_size_m` of `ReadOptions`; fields of `RunOptions`
+        but `engine`.
         With `stack`, citymap combines the dates in any order, and leaves out each where its quality band marks cloud.
 
     Returns
     -------
-    Path
-        The path of the class map.
+    Path or DataArray or ndarray
+        The path of the class map; or an array like the input on the finer grid: uint8 classes (y, x), 255 unknown; with
+        `probability` or `sigma` float32 (band, y, x), the class and then probabilities, NaN unknown.
 
     Raises
     ------
@@ -112,7 +118,17 @@ def map_impervious(
         raise UsageError(f"threshold {threshold:g}; expected a probability above 0 and below 1")
     if region_name is not None and regions is None:
         raise UsageError("region_name= is a field of regions=, which is not given")
-    named = Path(destination)
+    if is_array(source):
+        only_for_files(destination=destination, preview=preview, regions=regions)
+        options: dict[str, Any] = {"threshold": threshold, "probability": probability, "sigma": sigma, "model": model}
+        return through_image(
+            source,
+            reading,
+            running,
+            lambda a, b, how, run: map_impervious(a, b, max_bright=max_bright, read=how, run=run, **options),
+            partial(_arrays, chances=probability or sigma),
+        )
+    named = destination_of(source, destination, reading)
     if not named.name:
         raise OutputError(f"{named}: is a folder; expected the path of a file to write")
     beside = (
@@ -140,6 +156,18 @@ def map_impervious(
             },
         )
     return named
+
+
+def _arrays(path: Path, form: ImageForm, *, chances: bool) -> Any:
+    """The result of an image in memory: classes, or classes and probabilities as bands."""
+    import numpy as np
+
+    from terrafine.raster.read.image_array import array_of, classes_of, stacked
+
+    if not chances:
+        return classes_of(path, form)
+    classes, likely = array_of(path, form), array_of(_beside(path, "_probability.tif"), form)
+    return np.concatenate((classes, likely)) if form.source is None else stacked(classes, likely)
 
 
 def _limits(spec: ModelSpec, threshold: float | None) -> dict[str, float]:

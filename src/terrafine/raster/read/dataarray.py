@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from terrafine.errors import BandError, EmptyError, GridError, MissingExtraError, TerrafineError, UsageError
 from terrafine.raster.units import is_unstated, unit_factor
 
-__all__ = ["through_files"]
+__all__ = ["OF_STORAGE", "form_of", "spatial_dims", "through_files", "turned"]
 
 _Y = ("y", "lat", "latitude", "northing", "projection_y_coordinate", "yc")
 _X = ("x", "lon", "long", "longitude", "easting", "projection_x_coordinate", "xc")
 _DATUM = "VERTICAL_DATUM"  # an attribute of arrays, a tag of files
-_OF_STORAGE = {
+OF_STORAGE = {
     *("scale_factor", "add_offset", "_FillValue", "missing_value", "units", "dtype", "grid_mapping", "_Unsigned"),
     *("valid_min", "valid_max", "valid_range", "actual_range"),
 }
@@ -95,8 +95,18 @@ def through_files(
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
-    """Properties of an array that a GeoTIFF does not store."""
+class ArrayForm:
+    """Properties of an array that a GeoTIFF does not store.
+
+    Attributes
+    ----------
+    y, x
+        Names of the axes.
+    south_up, westward
+        Whether coordinates rise along y, and fall along x.
+    nodata
+        Nodata value that the result keeps, or None.
+    """
 
     y: Any
     x: Any
@@ -129,9 +139,9 @@ def _unit(array: Any, name: str, stated: str | None) -> str:
     return unit
 
 
-def _write(array: Any, name: str, path: Path, nodata: float | None, located: bool) -> _Form:
+def _write(array: Any, name: str, path: Path, nodata: float | None, located: bool) -> ArrayForm:
     """Write the heights as a north-up GeoTIFF of float32, NaN where missing."""
-    y, x = _spatial_dims(array, name)
+    y, x = spatial_dims(array, name)
     others = {d: n for d, n in array.sizes.items() if d not in (y, x)}
     if any(n != 1 for n in others.values()):
         raise UsageError(
@@ -147,17 +157,60 @@ def _write(array: Any, name: str, path: Path, nodata: float | None, located: boo
             f'{name} has no CRS; state it with assume_crs=CRS, or write it: array.rio.write_crs("EPSG:xxxx"), or give '
             "the size of a cell in metres with pixel_size_m=METRES"
         )
-    form = _Form(y, x, _runs(flat, "y", name) > 0, _runs(flat, "x", name) < 0, _kept_nodata(flat))
+    form = form_of(flat, name, y, x)
     values = _heights(flat, name, nodata)
-    north_up = _turned(flat.copy(data=values), form)
+    north_up = turned(flat.copy(data=values), form)
     north_up.attrs = {k: v for k, v in flat.attrs.items() if k == _DATUM}
     north_up.encoding = {}
     north_up.rio.write_nodata(np.nan).rio.to_raster(path)
     return form
 
 
-def _spatial_dims(array: Any, name: str) -> tuple[Any, Any]:
-    """Return the dimensions along y and x: by their names, as `rio` identifies them, else the last two."""
+def form_of(flat: Any, name: str, y: Any, x: Any) -> ArrayForm:
+    """Return the names and directions of the axes of an array; uneven coordinates are refused.
+
+    Parameters
+    ----------
+    flat
+        The array, with axes renamed y and x.
+    name
+        What messages call it.
+    y, x
+        Names of the axes in the source.
+
+    Returns
+    -------
+    ArrayForm
+        The form.
+
+    Raises
+    ------
+    GridError
+        If coordinates are missing or not evenly spaced.
+    """
+    return ArrayForm(y, x, _runs(flat, "y", name) > 0, _runs(flat, "x", name) < 0, _kept_nodata(flat))
+
+
+def spatial_dims(array: Any, name: str) -> tuple[Any, Any]:
+    """Return the dimensions along y and x: by their names, as `rio` identifies them, else the last two.
+
+    Parameters
+    ----------
+    array
+        A DataArray.
+    name
+        What messages call it.
+
+    Returns
+    -------
+    tuple
+        The two names.
+
+    Raises
+    ------
+    UsageError
+        If it has fewer than two.
+    """
     from rioxarray.exceptions import MissingSpatialDimensionError
 
     if array.ndim < 2:
@@ -222,15 +275,28 @@ def _kept_nodata(flat: Any) -> float | None:
     return None if found is None or packed or abs(float(found)) < _HEIGHTS else float(found)
 
 
-def _turned(array: Any, form: _Form) -> Any:
-    """Flip the axes between the source's directions and north-up."""
+def turned(array: Any, form: ArrayForm) -> Any:
+    """Flip the axes between the source's directions and north-up.
+
+    Parameters
+    ----------
+    array
+        An array with the axes y and x.
+    form
+        Directions of the source.
+
+    Returns
+    -------
+    DataArray
+        The array, flipped where the source is.
+    """
     array = array.isel(y=slice(None, None, -1)) if form.south_up else array
     return array.isel(x=slice(None, None, -1)) if form.westward else array
 
 
-def _as_the_source(out: Any, array: Any, form: _Form, datum: str | None) -> Any:
-    out = _turned(out, form).rename(array.name)
-    kept = {k: v for k, v in array.attrs.items() if k not in _OF_STORAGE and not k.startswith("STATISTICS_")}
+def _as_the_source(out: Any, array: Any, form: ArrayForm, datum: str | None) -> Any:
+    out = turned(out, form).rename(array.name)
+    kept = {k: v for k, v in array.attrs.items() if k not in OF_STORAGE and not k.startswith("STATISTICS_")}
     out.attrs = kept | {"units": "m"} | ({_DATUM: datum} if datum else {})
     mapping = out.encoding.get("grid_mapping")
     out.encoding = {} if mapping is None else {"grid_mapping": mapping}
