@@ -39,7 +39,7 @@ picture: demo
 	cp demo/out/demo.png docs/img/demo.png
 
 region: setup
-	$(BIN)/python demo/region.py
+	$(BIN)/python -m demo.region
 
 test: lint types pytest
 

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
 
 TOWN = "montpellier"
 CROP = (20, 60, 300, 300)  # column, row, width and height of the scenes that are offered

@@ -23,8 +23,6 @@ from typing import Any
 from benchmarks.campaign import RESULTS
 from benchmarks.common import ROOT, data_dir
 
-sys.path.insert(0, str(ROOT))
-
 Record = dict[str, Any]
 AREA_KM2 = 2.2e6
 EPOCHS = ("2015", "2017", "2019", "2021")

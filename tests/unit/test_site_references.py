@@ -15,7 +15,9 @@ from terrafine.cli import main
 
 RECIPES = sorted((ROOT / "src" / "terrafine" / "systems").glob("*/recipes/*.toml"))
 OWN = {
-    *recipes.OF_NETWORK,
+    "network",
+    "adversary",
+    "loss",
     "choices",
     "phases",
     "held_out",

@@ -25,7 +25,6 @@ TASKS: dict[str, type[Recipe]] = {
     "Impervious surface": SampleRecipe,
     "Impervious surface from scenes with partial labels": SceneRecipe,
 }
-OF_NETWORK = ("network", "adversary", "loss")  # tables whose keys are the system's own
 HEAD = """# Recipes
 
 A recipe is one TOML file that states a whole training run; [the guide](../guides/training.md) explains how to use

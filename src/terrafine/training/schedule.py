@@ -9,12 +9,12 @@ from typing import Annotated, Literal, get_args
 
 from terrafine.schema.types import Count, Share, Weight, Within
 
-__all__ = ["DECAYS", "METHODS", "PRECISIONS", "Optim", "Stop", "rate_at"]
+__all__ = ["METHODS", "PRECISIONS", "Optim", "Stop", "rate_at"]
 
 Method = Literal["adamw", "muon"]
 Decay = Literal["cosine", "exponential", "plateau", "none"]
 Precision = Literal["auto", "float32", "bfloat16"]
-METHODS, DECAYS, PRECISIONS = get_args(Method), get_args(Decay), get_args(Precision)
+METHODS, PRECISIONS = get_args(Method), get_args(Precision)
 _Memory = Annotated[float, Within(0, 1, below=True)]
 _Waits = Annotated[int, Within(0)]
 

@@ -8,7 +8,6 @@ any rule about histories can be applied afterwards without another look at the m
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,8 +125,3 @@ def _steady(states: NDArray[np.uint8]) -> NDArray[np.uint8]:
     rank = wrong * 1000 + disagrees * 100 - np.arange(epochs + 1)[None]
     chosen = histories[rank.argmin(axis=1)]
     return np.where(known, chosen, states).astype(np.uint8)
-
-
-def years_between(middles: Sequence[float], first: int, last: int) -> float:
-    """Years from the middle of one epoch to that of another."""
-    return middles[last] - middles[first]
