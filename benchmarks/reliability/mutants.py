@@ -11,7 +11,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
-__all__ = ["Mutant", "codes", "noting", "sample"]
+__all__ = ["Mutant", "codes", "named", "noting", "sample"]
 
 _OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Add: ast.Sub,
@@ -66,6 +66,18 @@ def sample(files: list[Path], count: int, seed: int) -> list[Mutant]:
     places = [(file, nth) for file in files for nth in range(sum(1 for _ in _places(_parsed(file))))]
     chosen = random.Random(seed).sample(places, min(count, len(places)))
     return [_mutant(file, nth, random.Random(f"{seed} {file.name} {nth}")) for file, nth in chosen]
+
+
+def named(files: list[Path], names: list[str], seed: int) -> list[Mutant]:
+    """The mutants of those names, as `sample` draws them."""
+    stems = {name.partition(" ")[0] for name in names}
+    found = [
+        _mutant(file, nth, random.Random(f"{seed} {file.name} {nth}"))
+        for file in files
+        if file.name in stems
+        for nth in range(sum(1 for _ in _places(_parsed(file))))
+    ]
+    return [mutant for mutant in found if mutant.name in names]
 
 
 def codes(tree: ast.Module, file: Path) -> dict[str, CodeType]:

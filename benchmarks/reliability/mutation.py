@@ -1,13 +1,18 @@
 """Mutation testing of `raster/` and `inference/`: how many changes of the code the tests see.
 
-    python -m benchmarks.reliability.mutation [--count N] [--minutes M] [--tests PATH...] [--only NAME]
+    python -m benchmarks.reliability.mutation [--count N] [--minutes M] [--tests PATH...] [--again] [--only NAME]
 
 The tests are collected and run once, to learn which of them enter which function. Then each mutant gets a process
-forked from this one, in which the code of its function is replaced, and the tests that enter it run, the quickest
-first, until one fails. A mutant that all of them pass has survived: it is either equivalent to the original, which
-`equivalent` in the results states with a reason, or a gap in the tests. Mutants of functions that no test enters count
-as survived. Mutants are in random order, one of each part in turn, so those tried when the minutes are over are a
-random sample too. After every tenth mutant its tests run on the code as it is: one that fails there counts for nothing.
+forked from this one, in which the code of its function is replaced, and the tests that enter it run, those that enter
+the fewest functions first, until one fails. A mutant that all of them pass has survived: it is either equivalent to the
+original, which `equivalent` in the results states with a reason, or a gap in the tests. Mutants of functions that no
+test enters count as survived. Mutants are in random order, one of each part in turn, so those tried when the minutes
+are over are a random sample too. The test that failed is then run on the code as it is; if it fails there too, it is
+left out and the mutant is tried again. `--again` tries only what has survived before, after tests were added.
+
+No clock of the wall kills a mutant, because the machine may be busy: one is out of time when it uses ten times the
+processor time that its tests needed before, or none at all for minutes, and only if the unchanged code, tried next
+within the same limits, is not.
 """
 
 from __future__ import annotations
@@ -22,7 +27,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
+from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 from types import FunctionType
@@ -31,9 +37,9 @@ from typing import Any
 import pytest
 
 from benchmarks.common import ROOT
-from benchmarks.reliability import RESULTS
+from benchmarks.reliability import RESULTS, Record
 from benchmarks.reliability.kills import load
-from benchmarks.reliability.mutants import Mutant, codes, noting, sample
+from benchmarks.reliability.mutants import Mutant, codes, named, noting, sample
 
 PARTS = ("raster", "inference")
 TESTS = (
@@ -43,14 +49,19 @@ TESTS = (
     "tests/cli/test_dem.py",
 )
 SEED = 2026
-SECONDS = 40  # of processor time for one mutant; a mutant that needs more has been noticed
-PATIENCE = 400.0  # seconds after which a mutant that does nothing has been noticed
+SECONDS = 30  # of processor time for one mutant, and ten times what its tests needed on the unchanged code
+PATIENCE = 240.0  # seconds without any processor time, in the process and its children, after which it waits for ever
 MOST = 60  # tests for one mutant
+ALIVE = ("survived", "not entered", "unknown")
 FILE = RESULTS / "mutation.json"
 SOURCES = str(ROOT / "src/terrafine")
 
+_FAILED = 100  # exit code of a process in which the first test has failed; the next one has one more
+
 Place = tuple[str, str]
 """File and qualified name of a function."""
+Found = tuple[str, int | None]
+"""What became of a mutant, and the number of the test that noticed."""
 
 
 class Plugin:
@@ -74,47 +85,86 @@ class Plugin:
         entered, seconds = _learnt(session, self)
         items = {item.nodeid: item for item in session.items}
         functions = _functions()
+        breadth = Counter(name for names in entered.values() for name in names)
         for nth, mutant in enumerate(self.mutants, 1):
             key = (str(mutant.file), mutant.function)
             if time.monotonic() > self.deadline:
                 break
-            chosen = [items[name] for name in sorted(entered.get(key, []), key=seconds.__getitem__)[:MOST]]
-            self.outcomes.append(self._try(mutant, chosen, functions.get(key, [])))
-            print(f"{nth}/{len(self.mutants)} {self.outcomes[-1]}: {mutant.line} {mutant.name}", flush=True)
-            if nth % 10 == 0 and chosen:
-                self.controls.append(self._try(None, chosen, functions.get(key, [])))
-                print(f"unchanged: {self.controls[-1]}", flush=True)
+            names = sorted(entered.get(key, []), key=lambda name: (breadth[name], seconds[name]))[:MOST]
+            limit = SECONDS + int(10 * sum(seconds[name] for name in names))
+            found = self._judged(mutant, [items[name] for name in names], functions.get(key, []), limit)
+            self.outcomes.append(found)
+            print(f"{nth}/{len(self.mutants)} {found}: {mutant.line} {mutant.name}", flush=True)
         return True
 
-    def _try(self, mutant: Mutant | None, items: list[pytest.Item], functions: list[FunctionType]) -> str:
+    def _judged(self, mutant: Mutant, items: list[pytest.Item], functions: list[FunctionType], limit: int) -> str:
+        """What became of a mutant; what notices it must pass on the unchanged code."""
+        while True:
+            found, at = self._try(mutant, items, functions, limit)
+            if found not in ("killed", "out of time"):
+                return found
+            noticed = items if at is None else items[at : at + 1]
+            self.controls.append(self._try(None, noticed, functions, limit)[0])
+            if self.controls[-1] == "survived":
+                return found
+            if at is None:
+                return "unknown"
+            items = items[:at] + items[at + 1 :]
+
+    def _try(self, mutant: Mutant | None, items: list[pytest.Item], functions: list[FunctionType], limit: int) -> Found:
         if not items or not functions:
-            return "not entered"
+            return "not entered", None
         process = os.fork()
         if not process:
             _silence(1, 2)
-            resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+            os.setpgid(0, 0)
+            signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
             if mutant:
                 changed = codes(mutant.tree, mutant.file)
                 for function in functions:
                     function.__code__ = changed[mutant.function]
-            for item, following in zip(items, [*items[1:], None], strict=True):
+            for nth, (item, following) in enumerate(zip(items, [*items[1:], None], strict=True)):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
                 if self.failed:
-                    os._exit(1)
+                    os._exit(_FAILED + nth)
             os._exit(0)
-        return "survived" if _status(process) == 0 else "killed"
+        return _ended(process)
 
 
-def _status(process: int) -> int:
-    """How a process ended; one that waits for ever is ended."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
+def _ended(process: int) -> Found:
+    """What a process found, and which test; the clock counts only while it and its children use no processor."""
+    used, since, status = -1, time.monotonic(), None
+    while time.monotonic() - since < PATIENCE:
         done, status = os.waitpid(process, os.WNOHANG)
         if done:
-            return status
-        time.sleep(0.01)
-    os.kill(process, signal.SIGKILL)
-    return os.waitpid(process, 0)[1]
+            break
+        time.sleep(0.02)
+        now = _ticks(process)
+        if now != used:
+            used, since = now, time.monotonic()
+    else:
+        status = None
+    with suppress(ProcessLookupError):
+        os.killpg(process, signal.SIGKILL)  # and what its tests had started
+    if status is None:
+        os.waitpid(process, 0)
+        return "out of time", None
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL):
+        return "out of time", None
+    code = os.waitstatus_to_exitcode(status)
+    return "killed" if code else "survived", code - _FAILED if code >= _FAILED else None
+
+
+def _ticks(group: int) -> int:
+    """Processor time of the processes of a group."""
+    total = 0
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with suppress(OSError):
+                fields = Path(entry.path, "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+                total += int(fields[11]) + int(fields[12]) if int(fields[2]) == group else 0
+    return total
 
 
 def _silence(*handles: int) -> None:
@@ -175,46 +225,76 @@ def _learn(session: pytest.Session, file: Path, plugin: Plugin) -> None:
 def main() -> int:
     """Try the mutants, and write what became of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=100, help="mutants of each part")
+    parser.add_argument("--count", type=int, default=150, help="mutants of each part")
     parser.add_argument("--minutes", type=float, default=1e6, help="try no further mutant after so many minutes")
     parser.add_argument("--tests", nargs="+", default=list(TESTS), help="the tests that must notice")
-    parser.add_argument("--only", default="", help="part of a mutant's name")
+    parser.add_argument("--again", action="store_true", help="try only the survivors of the results")
+    parser.add_argument("--only", default="", help="part of a mutant's name; nothing is written")
     args = parser.parse_args()
-    by_part = {part: sample(sorted((ROOT / "src/terrafine" / part).rglob("*.py")), args.count, SEED) for part in PARTS}
-    in_turn = [m for group in zip_longest(*by_part.values()) for m in group if m is not None]
+    files = {part: sorted((ROOT / "src/terrafine" / part).rglob("*.py")) for part in PARTS}
+    record: Record = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+    if args.again:
+        names = [line.partition(": ")[2] for line in record["survivors"]]
+        in_turn = [m for part in PARTS for m in named(files[part], names, SEED)]
+    else:
+        drawn = [sample(files[part], args.count, SEED) for part in PARTS]
+        in_turn = [m for group in zip_longest(*drawn) for m in group if m is not None]
     mutants = [mutant for mutant in in_turn if args.only in mutant.name]
     plugin = Plugin(mutants, time.monotonic() + 60 * args.minutes)
     paths = [str(ROOT / path) for path in args.tests]
     pytest.main([*paths, "-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--rootdir={ROOT}"], plugins=[plugin])
     if args.only:
         return 0
-    record = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
-    equivalent: dict[str, str] = record.get("equivalent", {})
-    named = list(zip(mutants, plugin.outcomes, strict=False))  # those of the minutes given
+    found = list(zip(mutants, plugin.outcomes, strict=False))  # those of the minutes given
+    new = _merged(record, found) if args.again else _counted(found, record.get("equivalent", {}))
+    new["controls"] = {
+        "tried": len(plugin.controls) + (record["controls"]["tried"] if args.again else 0),
+        "failed": len(plugin.controls)
+        - plugin.controls.count("survived")
+        + (record["controls"]["failed"] if args.again else 0),
+    }
+    new["tests"] = sorted({*args.tests, *(record["tests"] if args.again else ())})
+    FILE.parent.mkdir(parents=True, exist_ok=True)
+    FILE.write_text(json.dumps(new, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(json.dumps(new["parts"]))
+    return 0
+
+
+def _part(mutant: Mutant) -> str:
+    return mutant.file.relative_to(ROOT / "src/terrafine").parts[0]
+
+
+def _counted(found: list[tuple[Mutant, str]], equivalent: dict[str, str]) -> Record:
+    """The results of a whole run."""
     parts = {}
     for part in PARTS:
-        found = [(m, outcome) for m, outcome in named if m in by_part[part]]
-        alive = [m for m, outcome in found if outcome != "killed"]
-        same = sum(m.name in equivalent for m in alive)
+        outcomes = [(m.name, outcome) for m, outcome in found if _part(m) == part]
+        alive = [name for name, outcome in outcomes if outcome in ALIVE]
+        same = sum(name in equivalent for name in alive)
         parts[part] = {
-            "tried": len(found),
-            "killed": len(found) - len(alive),
+            "tried": len(outcomes),
+            "killed": sum(outcome == "killed" for _, outcome in outcomes),
+            "out_of_time": sum(outcome == "out of time" for _, outcome in outcomes),
             "survived": len(alive) - same,
             "equivalent": same,
         }
-    left = [m for m, outcome in named if outcome != "killed" and m.name not in equivalent]
-    record = {
-        "seed": SEED,
-        "tests": args.tests,
-        "parts": parts,
-        "controls": {"tried": len(plugin.controls), "failed": plugin.controls.count("killed")},
-        "survivors": [f"{m.file.relative_to(ROOT / 'src/terrafine')} {m.line}: {m.name}" for m in left],
-        "equivalent": equivalent,
-    }
-    FILE.parent.mkdir(parents=True, exist_ok=True)
-    FILE.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(json.dumps(parts))
-    return 0
+    left = [m for m, outcome in found if outcome in ALIVE and m.name not in equivalent]
+    lines = [f"{m.file.relative_to(ROOT / 'src/terrafine')} {m.line}: {m.name}" for m in left]
+    return {"seed": SEED, "parts": parts, "first": parts, "survivors": lines, "equivalent": equivalent}
+
+
+def _merged(record: Record, found: list[tuple[Mutant, str]]) -> Record:
+    """The results, with what became of the survivors of the first run after tests were added."""
+    left, parts = list(record["survivors"]), {part: dict(n) for part, n in record["parts"].items()}
+    for mutant, outcome in found:
+        line = next((line for line in left if line.partition(": ")[2] == mutant.name), None)
+        if line is None or (outcome in ALIVE and mutant.name not in record["equivalent"]):
+            continue
+        left.remove(line)
+        now = "equivalent" if outcome in ALIVE else outcome.replace(" ", "_")
+        parts[_part(mutant)]["survived"] -= 1
+        parts[_part(mutant)][now] += 1
+    return {**record, "parts": parts, "survivors": left}
 
 
 if __name__ == "__main__":

@@ -67,12 +67,17 @@ def _mutation() -> str:
     if not file.exists():
         return "Not counted yet.\n"
     record = json.loads(file.read_text(encoding="utf-8"))
-    lines = ["| part | mutants | killed | survived | equivalent | score |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| part | mutants | killed by a test | out of time | survived | equivalent | score |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for part, n in record["parts"].items():
-        counted = n["killed"] + n["survived"]
-        score = f"{100 * n['killed'] / counted:.0f} %" if counted else ""
+        noticed = n["killed"] + n["out_of_time"]
+        counted = noticed + n["survived"]
+        score = f"{100 * noticed / counted:.0f} %" if counted else ""
         lines.append(
-            f"| `{part}/` | {n['tried']:,} | {n['killed']:,} | {n['survived']:,} | {n['equivalent']:,} | {score} |"
+            f"| `{part}/` | {n['tried']:,} | {n['killed']:,} | {n['out_of_time']:,} | {n['survived']:,} "
+            f"| {n['equivalent']:,} | {score} |"
         )
     controls, tests = record["controls"], ", ".join(f"`{path}`" for path in record["tests"])
     lines += [

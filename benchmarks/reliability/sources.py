@@ -12,13 +12,14 @@ __all__ = ["disks", "sources"]
 
 def sources() -> Record:
     """Each hostile source is opened; it must be refused with an error of ours."""
+    from tests.support.hostile_beside import BESIDE
     from tests.support.hostile_sources import HOSTILE, Scene
 
     from terrafine.errors import SourceError
     from terrafine.raster.read.source import open_source
 
     failures = []
-    for name, make in HOSTILE.items():
+    for name, make in (HOSTILE | BESIDE).items():
         with tempfile.TemporaryDirectory() as folder:
             try:
                 open_source(make(Scene.make(Path(folder), "http://127.0.0.1:9"))).close()
@@ -27,7 +28,7 @@ def sources() -> Record:
                 pass
             except Exception as error:  # noqa: BLE001 - whatever it is, it is what this counts
                 failures.append(f"{name}: {type(error).__name__}")
-    return {"tried": len(HOSTILE), "failures": failures}
+    return {"tried": len(HOSTILE | BESIDE), "failures": failures}
 
 
 def disks() -> Record:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from tests.support.hostile_beside import BESIDE
 from tests.support.hostile_sources import HOSTILE, SECRET, Scene, plain_vrt
 from tests.support.rasters import heights, read_all, write_raster
 
@@ -61,10 +62,10 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     monkeypatch.chdir(tmp_path_factory.mktemp("working"))
 
 
-@pytest.mark.parametrize("attack", HOSTILE)
+@pytest.mark.parametrize("attack", HOSTILE | BESIDE)
 def test_a_hostile_source_is_refused_and_nothing_is_asked_of_its_host(attack: str, tmp_path: Path, host: Host) -> None:
     scene = Scene.make(tmp_path, host.url)
-    name, before = HOSTILE[attack](scene), len(host.asked)
+    name, before = (HOSTILE | BESIDE)[attack](scene), len(host.asked)
     for read in (open_source, kind_of, open_any):
         with pytest.raises(SourceError) as refusal:
             read(name)

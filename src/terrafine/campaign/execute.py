@@ -13,6 +13,8 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from terrafine.campaign.plan import Plan, Unit
 from terrafine.campaign.unit import Outcome, run_unit
 from terrafine.errors import JobError, TerrafineError, UsageError
 from terrafine.host import of_system
+from terrafine.inference.executors.dask import GPU, cluster_device, connected, require_distributed, result_of
 from terrafine.inference.progress import NoProgress, Progress
 
 __all__ = ["Ended", "run_units"]
@@ -176,8 +179,6 @@ def _serial(plan: Plan, folder: Folder, units: Iterable[Unit], work: Work, keepe
 def _on_cluster(
     plan: Plan, folder: Folder, units: Iterable[Unit], dask: Any, work: Work, keeper: _Keeper, watch: Progress
 ) -> None:
-    from terrafine.inference.executors.dask import GPU, cluster_device, connected, require_distributed
-
     distributed = require_distributed()
     with connected(dask) as client:
         threads = sum(client.nthreads().values())
@@ -222,29 +223,19 @@ class _Futures:
         try:
             for future in pending:
                 unit = self._unit_of.pop(future.key)
-                error = _error_of(future)
+                outcome, error = result_of(future)
                 if error is None:
-                    outcome = future.result()
                     _check_visible(folder, plan, unit, outcome)
                     keeper.succeeded(unit, outcome)
-                elif keeper.again(unit, error):
+                elif keeper.again(unit, of_system(error) if isinstance(error, OSError | MemoryError) else error):
                     pending.add(self._submit(plan, unit))
                     continue
                 watch.advance(1)
                 for following in itertools.islice(queue, 1):
                     pending.add(self._submit(plan, following))
         finally:
-            self._client.cancel(list(pending.futures), force=True)
-
-
-def _error_of(future: Any) -> BaseException | None:
-    """Why a future did not finish, or None."""
-    if future.status == "finished":
-        return None
-    if future.status == "error":
-        error: BaseException = future.exception()
-        return of_system(error) if isinstance(error, OSError | MemoryError) else error
-    return ConnectionError(f"the future is {future.status}")
+            with suppress(OSError, CancelledError):  # a scheduler that is gone has nothing to cancel
+                self._client.cancel(list(pending.futures), force=True)
 
 
 def _check_visible(folder: Folder, plan: Plan, unit: Unit, outcome: Outcome) -> None:

@@ -27,9 +27,9 @@ from typing import Any
 
 from terrafine.atomic import write_whole
 from terrafine.campaign.plan import Plan, Unit
-from terrafine.errors import JobError, TerrafineError
+from terrafine.errors import JobError, OutputError, TerrafineError
 from terrafine.host import lock_exclusively
-from terrafine.private import open_own_file
+from terrafine.private import make_private_folder, open_own_file
 from terrafine.raster.utm_tiles import zone_name
 from terrafine.schema.files import read_json
 
@@ -77,9 +77,15 @@ class Folder:
         Raises
         ------
         JobError
-            For a folder that holds other things.
+            For a folder that holds other things, or something else of that name.
         """
-        self.path.mkdir(exist_ok=True)
+        try:
+            self.path.mkdir(exist_ok=True)
+        except FileExistsError:
+            raise JobError(
+                f"{self.path}: is no folder, where that of the campaign belongs; move it, or give the settings file "
+                "another name"
+            ) from None
         foreign = sorted(p.name for p in self.path.iterdir() if not _OURS.fullmatch(p.name))
         if foreign:
             raise JobError(
@@ -115,7 +121,7 @@ class Folder:
     def _whole(self, plan: Plan, unit: Unit, record: Mapping[str, Any], *, deep: bool) -> bool:
         beside = self.tile(plan, unit).parent
         for entry in record.get("files", ()):
-            path = beside / str(entry["name"])
+            path = beside / entry["name"]
             try:
                 if os.stat(path).st_size != entry["bytes"]:  # noqa: PTH116 - a hundred thousand of them
                     return False
@@ -162,9 +168,14 @@ class Folder:
         ------
         JobError
             If another living process works on the unit.
+        OutputError
+            If the folder, or that of all units, is a link or another user's, or holds what no run has left.
         """
         folder = self.work(plan, unit)
-        folder.mkdir(parents=True, exist_ok=True)
+        for private in (folder.parent, folder):
+            make_private_folder(private)
+        if not os.path.lexists(folder / "lock") and any(folder.iterdir()):
+            raise OutputError(f"{folder}: holds files that are not of a run; move them away")
         with _held(folder / "lock", folder):
             for entry in folder.iterdir():
                 if entry.name != "lock":
@@ -212,7 +223,33 @@ def _load(path: Path) -> dict[str, Any] | None:
         record = read_json(path, JobError, "a record of a campaign")
     except TerrafineError:
         return None
-    return record if isinstance(record, dict) and record.get("format") == _FORMAT else None
+    return record if isinstance(record, dict) and record.get("format") == _FORMAT and _is_sound(record) else None
+
+
+def _is_sound(record: Mapping[str, Any]) -> bool:
+    """Whether what others read of a record has the types that they expect."""
+    clear, inputs, files = record.get("clear"), record.get("inputs", {}), record.get("files", [])
+    return (
+        isinstance(record.get("key"), str)
+        and isinstance(record.get("empty", False), bool)
+        and (clear is None or type(clear) in (int, float))
+        and isinstance(inputs, dict)
+        and all(
+            isinstance(listed := inputs.get(kind) or [], list) and all(isinstance(f, dict) for f in listed)
+            for kind in ("files", "items")
+        )
+        and isinstance(files, list)
+        and all(_is_entry(entry) for entry in files)
+    )
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether an entry of a record names a file beside it, by size and digest."""
+    if not isinstance(entry, Mapping):
+        return False
+    asset, name, size, digest = (entry.get(key) for key in ("asset", "name", "bytes", "sha256"))
+    texts = all(isinstance(text, str) for text in (asset, name, digest))
+    return texts and Path(str(name)).name == name and type(size) is int
 
 
 def _sha256(path: Path) -> str:

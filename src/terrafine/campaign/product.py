@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terrafine.campaign.folder import DONE, Folder, State
-from terrafine.errors import IncompleteError
+from terrafine.errors import IncompleteError, OutputError, SourceError
 from terrafine.raster.utm_tiles import zone_name
+from terrafine.schema.files import read_json
 from terrafine.version import __version__
 from terrafine.workflows.advice import names_own_arguments
 
@@ -272,7 +273,12 @@ def _href(item: Mapping[str, Any]) -> str:
 
 
 def _write_items(root: Path, items: Sequence[Mapping[str, Any]]) -> None:
-    """Write every item, and remove those of tiles that are no longer part of the campaign."""
+    """Write every item, and remove those of tiles that are no longer part of the campaign; other files stay.
+
+    Raises OutputError where the folder of items is a link.
+    """
+    if (root / "items").is_symlink():
+        raise OutputError(f"{root / 'items'}: is a link, where the items of the collection belong; move it")
     written = set()
     for item in items:
         path = root / _href(item)
@@ -280,8 +286,17 @@ def _write_items(root: Path, items: Sequence[Mapping[str, Any]]) -> None:
         _write_json(path, item)
         written.add(path.resolve())
     for path in (root / "items").rglob("*.json"):
-        if path.resolve() not in written:
+        if path.resolve() not in written and _is_item(path):
             path.unlink()
+
+
+def _is_item(path: Path) -> bool:
+    """Whether a file is an item that an earlier publication wrote."""
+    try:
+        record = read_json(path, SourceError, "an item")
+    except SourceError:
+        return False
+    return isinstance(record, dict) and "terrafine:unit_key" in (record.get("properties") or ())
 
 
 def _mosaics(plan: Plan, folder: Folder, done: Sequence[tuple[Unit, State]]) -> list[Path]:

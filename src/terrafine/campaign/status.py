@@ -9,6 +9,7 @@ from typing import Any
 
 from terrafine.campaign.folder import DONE, EMPTY, FAILED, PENDING, STALE, Folder, State
 from terrafine.campaign.plan import Plan, Unit
+from terrafine.schema.types import CONTROL
 
 __all__ = ["Hole", "Status", "states_of", "status_of"]
 
@@ -96,4 +97,4 @@ def status_of(plan: Plan, states: Sequence[tuple[Unit, State]]) -> Status:
 
 def _reason(record: Mapping[str, Any]) -> str:
     kind = record.get("error")
-    return f"{kind}: {record.get('message')}" if kind else str(record.get("message", ""))
+    return CONTROL.sub("?", f"{kind}: {record.get('message')}" if kind else str(record.get("message", "")))

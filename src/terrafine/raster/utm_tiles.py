@@ -29,6 +29,7 @@ _STRIP = 6.0
 _SOUTH, _NORTH = -80.0, 84.0  # what UTM covers
 _STEP = 0.05  # degrees between the vertices of an outline that is projected: 0.4 m of sagitta at 60 degrees
 _LATTICE = 17
+_MOST = 5_000_000  # tiles that the outline of an area may span
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -114,11 +115,18 @@ class UtmTiles:
         Raises
         ------
         GridError
-            If the area reaches beyond what UTM covers.
+            If the area reaches beyond what UTM covers, or its outline spans more tiles than can be listed.
         """
         found: list[Tile] = []
+        spanned = 0.0
         for epsg, part in _by_zone(area):
             left, bottom, right, top = part.bounds
+            spanned += (1 + (right - left) / self.side_m) * (1 + (top - bottom) / self.side_m)
+            if spanned > _MOST:
+                raise GridError(
+                    f"the area spans more than {_MOST:,} tiles of {self.side_m:,.0f} m; expected fewer: choose larger "
+                    "tiles or a smaller area"
+                )
             cols = np.arange(math.floor(left / self.side_m), math.floor(right / self.side_m) + 1)
             rows = np.arange(math.floor(bottom / self.side_m), math.floor(top / self.side_m) + 1)
             col, row = (n.ravel() for n in np.meshgrid(cols, rows))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -62,12 +63,11 @@ class Viewer:
         self._close = opened
         handler = type("Handler", (_Handler,), {"layers": self._layers})
         try:
-            self._server = ThreadingHTTPServer((HOST, port), handler)
+            self._server = _Server((HOST, port), handler)
         except OSError as error:
             raise OutputError(
                 f"port {port} of this computer cannot be used ({error.strerror}); leave port out for a free one"
             ) from error
-        self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="terrafine-viewer", daemon=True)
         self._thread.start()
 
@@ -98,8 +98,18 @@ class Viewer:
         self.close()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print nothing for a browser that went away; anything else as usual."""
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
+
+
 class _Handler(BaseHTTPRequestHandler):
     layers: Mapping[str, Layer] = {}
+    timeout = 60
     protocol_version = "HTTP/1.1"
     server_version = "terrafine"
     sys_version = ""
@@ -139,8 +149,13 @@ class _Handler(BaseHTTPRequestHandler):
         except (KeyError, ValueError):
             self._text(HTTPStatus.BAD_REQUEST, "expected lng and lat in degrees")
             return
-        asked = [self.layers[key] for key in query.get("layer", []) if key in self.layers]
-        self._json([{"label": layer.label, "value": layer.value(longitude, latitude)} for layer in asked])
+        asked = [self.layers[key] for key in dict.fromkeys(query.get("layer", [])) if key in self.layers]
+        try:
+            found = [{"label": layer.label, "value": layer.value(longitude, latitude)} for layer in asked]
+        except SourceError as error:
+            self._text(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
+            return
+        self._json(found)
 
     def _json(self, value: Any) -> None:
         self._send(json.dumps(value).encode(), "application/json")
@@ -155,6 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-cache")
         self.send_header("Content-Security-Policy", _POLICY)
         self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
         try:
             self.end_headers()
             self.wfile.write(body)

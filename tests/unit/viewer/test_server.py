@@ -141,3 +141,52 @@ def test_a_page_that_leaves_before_the_answer_disturbs_nothing(
             ask(viewer, "/layers.json")
     assert ask(viewer, "/layers.json")[0] == 200
     assert capfd.readouterr().err == ""
+
+
+def test_a_damaged_file_is_an_answer_and_no_traceback(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = write_dem(tmp_path / "a.tif")
+    with terrafine.view(path) as viewer:
+        layer = json.loads(ask(viewer, "/layers.json")[2])[0]
+        west, south, east, north = layer["bounds"]
+        with open(path, "r+b") as file:
+            file.truncate(600)
+        query = f"/values.json?lng={(west + east) / 2}&lat={(south + north) / 2}&layer={layer['key']}"
+        statuses = {ask(viewer, query)[0], ask(viewer, f"/tiles/{layer['key']}/5/17/11.png")[0]}
+    assert statuses <= {200, 500}
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "host", ["", "127.0.0.1", "evil.example", "127.0.0.1.evil.example:80", "localhost.evil.example:80", "0.0.0.0:80"]
+)
+def test_only_a_name_of_this_computer_is_answered(viewer: Viewer, host: str) -> None:
+    for path in ("/", "/layers.json", "/values.json?lng=1&lat=1", "/tiles/0-1/5/17/11.png"):
+        assert ask(viewer, path, host=host or " ")[0] == 403
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT"])
+def test_nothing_can_be_changed(viewer: Viewer, method: str) -> None:
+    connection = http.client.HTTPConnection(viewer.url.removeprefix("http://").rstrip("/"), timeout=30)
+    connection.request(method, "/layers.json")
+    assert connection.getresponse().status == 501
+    connection.close()
+
+
+@pytest.mark.parametrize("place", ["nan&lat=nan", "inf&lat=1", "1e400&lat=1", "1&lat=1e300", "²&lat=1", "1"])
+def test_no_place_is_no_value(viewer: Viewer, place: str) -> None:
+    from urllib.parse import quote
+
+    key = json.loads(ask(viewer, "/layers.json")[2])[0]["key"]
+    status, _, body = ask(viewer, f"/values.json?lng={quote(place, safe='=&')}&layer={key}&layer={key}")
+    assert status == 400 or [v["value"] for v in json.loads(body)] == ["no data"]
+
+
+def test_other_pages_may_not_embed_what_is_served(viewer: Viewer) -> None:
+    connection = http.client.HTTPConnection(viewer.url.removeprefix("http://").rstrip("/"), timeout=30)
+    connection.request("GET", "/layers.json")
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    assert answer.getheader("Cross-Origin-Resource-Policy") == "same-origin"
+    assert answer.getheader("Access-Control-Allow-Origin") is None
+    assert "frame-ancestors 'none'" in (answer.getheader("Content-Security-Policy") or "")

@@ -7,7 +7,8 @@ import itertools
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from terrafine.errors import JobError, MissingExtraError, TerrafineError, UsageError
@@ -20,7 +21,7 @@ from terrafine.inference.shardfile import is_whole
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["GPU", "cluster_device", "connected", "require_distributed", "run_dask"]
+__all__ = ["GPU", "cluster_device", "connected", "require_distributed", "result_of", "run_dask"]
 
 GPU: Mapping[str, int] = {"GPU": 1}
 """The Dask resource that a worker with a GPU declares, and that a shard on one takes."""
@@ -93,6 +94,8 @@ def run_dask(
 def connected(cluster: str | Client) -> Iterator[Any]:
     """Give a client of a cluster for the block: the client as given, or one to the scheduler at that address.
 
+    A scheduler that is lost within the block becomes a JobError, whatever `distributed` calls it.
+
     Parameters
     ----------
     cluster
@@ -106,12 +109,13 @@ def connected(cluster: str | Client) -> Iterator[Any]:
     Raises
     ------
     JobError
-        Where no scheduler answers.
+        Where no scheduler answers, or it is lost within the block.
     """
-    if not isinstance(cluster, str):
-        yield cluster
-        return
     distributed = require_distributed()
+    if not isinstance(cluster, str):
+        with _watched(distributed, cluster):
+            yield cluster
+        return
     try:
         _check_address(distributed, cluster)
         client = distributed.Client(cluster, set_as_default=False)
@@ -119,8 +123,46 @@ def connected(cluster: str | Client) -> Iterator[Any]:
         raise JobError(
             f"no Dask scheduler answers at {cluster} ({e}); expected an address such as tcp://host:8786"
         ) from e
-    with client:
+    with client, _watched(distributed, client):
         yield client
+
+
+@contextmanager
+def _watched(distributed: Any, client: Any) -> Iterator[None]:
+    """Turn the loss of the scheduler into a JobError; an error of the system is one where the client is cut off."""
+    lost = (distributed.comm.core.CommClosedError, distributed.client.ClosedClientError, CancelledError)
+    try:
+        yield
+    except (*lost, OSError) as e:
+        if not isinstance(e, lost) and client.status == "running":
+            raise
+        raise JobError(
+            f"the Dask scheduler at {client.scheduler.address if client.scheduler else 'its address'} was lost "
+            f"({type(e).__name__}: {e}); start it and run the command again, which resumes"
+        ) from e
+
+
+def result_of(future: Any) -> tuple[Any, BaseException | None]:
+    """Fetch what a future that has ended came to.
+
+    Parameters
+    ----------
+    future
+        The future.
+
+    Returns
+    -------
+    tuple
+        Its result and None; or None and the error of its task, of its worker, or of the way to it.
+    """
+    if future.status == "error":
+        return None, cast(BaseException, future.exception())
+    if future.status != "finished":
+        return None, ConnectionError(f"the future is {future.status}")
+    try:
+        return future.result(), None
+    except (OSError, CancelledError) as e:  # its worker, or the scheduler, died with the result
+        return None, e
 
 
 def _check_address(distributed: Any, address: str) -> None:
@@ -203,12 +245,13 @@ def _run_on(
     try:
         for future in pending:
             index = index_of.pop(future.key)
-            failure = _failure(context, future)
+            commit, failure = result_of(future)
+            if failure is None:
+                failure = _failure(context, commit)
             if failure is not None:
                 _raise_unless_repeatable(index, tries[index], retries, failure)
                 pending.add(submit(index))
                 continue
-            commit: Commit = future.result()
             seconds.append(commit.seconds_model)
             progress.advance(shard_pixels(context, index))
             if tries[index] == 1:
@@ -216,7 +259,8 @@ def _run_on(
             for following in itertools.islice(queue, 1):
                 pending.add(submit(following))
     finally:
-        client.cancel(list(pending.futures), force=True)
+        with suppress(OSError, CancelledError):  # a scheduler that is gone has nothing to cancel
+            client.cancel(list(pending.futures), force=True)
     return ExecutorStats(len(seconds), sum(n - 1 for n in tries.values()), sum(seconds))
 
 
@@ -230,13 +274,8 @@ def _raise_unless_repeatable(index: int, tried: int, retries: int, error: BaseEx
         ) from error
 
 
-def _failure(context: JobContext, future: Any) -> BaseException | None:
-    """Why the shard of a future has to be run again; None where its file is here, and whole to its last byte."""
-    if future.status == "error":
-        return cast(BaseException, future.exception())
-    if future.status != "finished":
-        return ConnectionError(f"the future is {future.status}")
-    commit: Commit = future.result()
+def _failure(context: JobContext, commit: Commit) -> BaseException | None:
+    """Why a committed shard has to be run again; None where its file is here, whole to its last byte."""
     path = context.path(commit.index)
     if not path.is_file():
         return JobError(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,8 @@ from rasterio.windows import Window
 
 from terrafine.errors import BandError, GridError, SourceError
 from terrafine.raster import gdal
+from terrafine.raster.protocol import closed_on_error
+from terrafine.raster.read.checks import integrity
 from terrafine.raster.read.opened import open_quietly
 
 __all__ = ["TILE", "WebTiles", "ground_metres"]
@@ -66,6 +69,8 @@ class WebTiles:
         if self._file.crs is None:
             self.close()
             raise GridError(f"{self.path}: has no CRS, so it has no place on a map; write a copy that states its CRS")
+        with closed_on_error(self):
+            integrity.check_blocks(self._file, self.path)
         said = [(d or "").strip() for d in self._file.descriptions]
         self.names = tuple(d or f"band {i + 1}" for i, d in enumerate(said))
 
@@ -151,10 +156,16 @@ class WebTiles:
         with self._lock, gdal.environment():
             if self._file is None or self._too_many(zoom):
                 return np.zeros((len(bands), side, side)), np.zeros((side, side), bool)
-            try:
+            with self._readable():
                 return self._warped(box, side, bands)
-            except RasterioError as error:
-                raise SourceError(f"{self.path}: a part of it cannot be read ({error}); copy the file again") from None
+
+    @contextlib.contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Turn what GDAL says of a damaged file into a SourceError."""
+        try:
+            yield
+        except RasterioError as error:
+            raise SourceError(f"{self.path}: a part of it cannot be read ({error}); copy the file again") from None
 
     def _too_many(self, zoom: int) -> bool:
         """Whether a tile would read more cells than allowed, because the file has no overviews."""
@@ -208,8 +219,9 @@ class WebTiles:
                 side = min(height, width, 2048)
                 window = Window((width - side) // 2, (height - side) // 2, side, side)
             shape = tuple(max(1, min(_SAMPLE, int(n))) for n in (window.height, window.width))
-            values = self._file.read(list(bands), window=window, out_shape=(len(bands), *shape)).astype(np.float64)
-            masks = self._file.read_masks(list(bands), window=window, out_shape=(len(bands), *shape))
+            with self._readable():
+                values = self._file.read(list(bands), window=window, out_shape=(len(bands), *shape)).astype(np.float64)
+                masks = self._file.read_masks(list(bands), window=window, out_shape=(len(bands), *shape))
         return self._physical(values, bands, (masks > 0).all(axis=0))
 
     def value(self, longitude: float, latitude: float, bands: Sequence[int]) -> list[float] | None:
@@ -238,8 +250,9 @@ class WebTiles:
             if not (0 <= column < self._file.width and 0 <= row < self._file.height):
                 return None
             window = Window(int(column), int(row), 1, 1)
-            values = self._file.read(list(bands), window=window).astype(np.float64)
-            valid = (self._file.read_masks(list(bands), window=window) > 0).all(axis=0)
+            with self._readable():
+                values = self._file.read(list(bands), window=window).astype(np.float64)
+                valid = (self._file.read_masks(list(bands), window=window) > 0).all(axis=0)
         values, known = self._physical(values, bands, valid)
         return [float(v) for v in values[:, 0, 0]] if known[0, 0] else None
 

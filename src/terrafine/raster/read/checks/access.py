@@ -7,6 +7,7 @@ remote path or allows them.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import stat
@@ -19,7 +20,19 @@ from typing import Literal
 
 from terrafine.errors import SourceError
 
-__all__ = ["Access", "Location", "access_scope", "allow", "allowed_access", "classify", "is_remote", "require_plain"]
+__all__ = [
+    "Access",
+    "Location",
+    "access_scope",
+    "allow",
+    "allowed_access",
+    "classify",
+    "inside",
+    "is_remote",
+    "require_near",
+    "require_plain",
+    "require_plain_beside",
+]
 
 Kind = Literal["file", "archive", "memory", "remote"]
 
@@ -32,6 +45,9 @@ _SUBDATASET = re.compile(
 _SCHEME = re.compile(r"[A-Za-z0-9+]+://")
 _REMOTE_SCHEMES = {"http", "https", "ftp", "s3", "gs", "az", "oss"}
 _ARCHIVES = 4  # archives within each other
+_DESCRIBING = {  # endings of files that GDAL reads beside a raster whatever their stem is, such as METADATA.DIM
+    *(".xml", ".txt", ".dim", ".imd", ".rpb", ".til", ".pvl", ".adf", ".met", ".hdr", ".aux", ".ers", ".rrd"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,3 +248,83 @@ def require_plain(path: Path, name: str) -> None:
         raise SourceError(f"{name}: the file is empty (0 bytes)")
     if not os.access(path, os.R_OK):
         raise SourceError(f"{name}: may not be read by this user; change its permissions, or copy it")
+
+
+def inside(path: str, folders: set[str]) -> bool:
+    """Return whether a path is one of the folders, or below one.
+
+    Parameters
+    ----------
+    path
+        A path without links.
+    folders
+        Folders, without links.
+
+    Returns
+    -------
+    bool
+        True if so.
+    """
+    return any(path == folder or path.startswith(folder.rstrip(os.sep) + os.sep) for folder in folders)
+
+
+def require_near(beside: Path, path: Path, access: Access) -> None:
+    """Check that what lies beside a raster, such as its overviews, is no link to where nothing of the raster lies.
+
+    Parameters
+    ----------
+    beside
+        The file beside the raster.
+    path
+        The raster.
+    access
+        Further folders that are allowed.
+
+    Raises
+    ------
+    SourceError
+        If it is.
+    """
+    real = os.path.realpath(beside)
+    folder = os.path.dirname(real)  # noqa: PTH120
+    own = {os.path.realpath(path.parent), os.path.dirname(os.path.realpath(path))}  # noqa: PTH120
+    if folder not in own and not inside(real, set(access.folders)):
+        raise SourceError(
+            f"{beside}: leads to {real}, where nothing of {path.name} lies; remove it, or allow it with "
+            f'allow_folders="{folder}"'
+        )
+
+
+def require_plain_beside(path: Path) -> None:
+    """Check that no pipe, socket or device lies beside a file, or in a folder, where GDAL would read it with that.
+
+    Parameters
+    ----------
+    path
+        The file or the folder; it exists.
+
+    Raises
+    ------
+    SourceError
+        If there is one: reading it might never end.
+    """
+    folder = path if path.is_dir() else path.parent
+    try:
+        special = _special(os.path.abspath(folder), folder.stat().st_mtime_ns)  # noqa: PTH100
+    except OSError:
+        return
+    for name in special:
+        lower = name.lower()
+        if folder == path or lower.startswith(path.stem.lower()) or os.path.splitext(lower)[1] in _DESCRIBING:  # noqa: PTH122
+            raise SourceError(
+                f"{folder / name}: is a pipe, a socket or a device, and would be read with {path.name}; move one of "
+                "them to another folder"
+            )
+
+
+@functools.lru_cache(maxsize=256)
+def _special(folder: str, changed: int) -> tuple[str, ...]:
+    """Names in a folder, last changed at that time, that lead to neither a file nor a folder, but to something."""
+    with os.scandir(folder) as entries:
+        odd = [entry for entry in entries if not (entry.is_file() or entry.is_dir())]
+    return tuple(entry.name for entry in odd if os.path.exists(entry.path))  # noqa: PTH110

@@ -19,7 +19,17 @@ from rasterio.io import DatasetReader
 from terrafine.errors import SourceError
 from terrafine.raster import gdal
 from terrafine.raster.read.checks import integrity
-from terrafine.raster.read.checks.access import Access, Location, allowed_access, classify, is_remote, require_plain
+from terrafine.raster.read.checks.access import (
+    Access,
+    Location,
+    allowed_access,
+    classify,
+    inside,
+    is_remote,
+    require_near,
+    require_plain,
+    require_plain_beside,
+)
 from terrafine.raster.read.checks.hdf5 import check_hdf5
 from terrafine.raster.read.checks.hfa import MAGIC, check_hfa
 from terrafine.raster.read.checks.vrt import VrtSource, vrt_folder, vrt_sources
@@ -128,6 +138,7 @@ def _formats(place: Location, access: Access) -> tuple[str, ...]:
     """The formats that a local file may be opened as, once all that it names is checked."""
     if place.kind == "archive":
         return FORMATS
+    require_plain_beside(place.path)
     if place.path.is_dir():
         return ("AIG",)
     head = _head(place.path)
@@ -136,7 +147,7 @@ def _formats(place: Location, access: Access) -> tuple[str, ...]:
             gdal.go_online()
         check_parts(os.fspath(place.path), access)
         return ("VRT",)
-    _check_sidecars(place.path)
+    _check_sidecars(place.path, access)
     if head.startswith(_TIFF):
         _check_tiff(place.path)
     if head.startswith(_HDF5):
@@ -159,7 +170,7 @@ def _is_vrt(head: bytes) -> bool:
     return text.startswith(b"<") and b"<vrtdataset" in text.lower()
 
 
-def _check_sidecars(path: Path) -> None:
+def _check_sidecars(path: Path, access: Access) -> None:
     """Overviews and masks beside a file are TIFFs, and its metadata do not lead elsewhere; raises SourceError."""
     for ending in _SIDECARS:
         beside = path.with_name(path.name + ending)
@@ -167,12 +178,14 @@ def _check_sidecars(path: Path) -> None:
             require_plain(beside, os.fspath(beside))
             if not _head(beside).startswith((*_TIFF, MAGIC)):
                 raise SourceError(f"{beside}: is no TIFF, as overviews and masks of {path.name} are; remove it")
+            require_near(beside, path, access)
             if beside.resolve() != path.resolve():
                 _check_beside(beside)
-                _check_sidecars(beside)
+                _check_sidecars(beside, access)
     for beside in {path.with_suffix(".aux"), path.with_name(path.name + ".aux")} - {path}:
         if os.path.lexists(beside):
             require_plain(beside, os.fspath(beside))
+            require_near(beside, path, access)
             _check_beside(beside)
     beside = path.with_name(path.name + ".aux.xml")
     if os.path.lexists(beside):
@@ -225,6 +238,7 @@ class _Walk:
         if depth > _DEPTH:
             raise SourceError(f"{self.top}: VRTs within each other, more than {_DEPTH} deep; expected fewer")
         self.reads[key] = 0
+        _check_sidecars(vrt, self.access)
         named = vrt_sources(vrt)
         local = [(source, place) for source in named if (place := self._place(vrt, source)) is not None]
         missing = [place.path for _, place in local if not os.path.exists(place.path)]  # noqa: PTH110
@@ -262,7 +276,7 @@ class _Walk:
         )
 
     def _enter(self, vrt: Path, source: VrtSource, place: Location, depth: int) -> int:
-        if not _inside(os.path.realpath(place.path), _roots(self.top, source.relative, self.access)):
+        if not inside(os.path.realpath(place.path), _roots(self.top, source.relative, self.access)):
             folder = os.path.dirname(os.path.realpath(place.path))  # noqa: PTH120
             raise SourceError(
                 f"{vrt}: names the source {source.text[:200]}, which lies outside the folder of the VRT; allow it with "
@@ -327,7 +341,3 @@ def _roots(top: Path, relative: bool, access: Access) -> set[str]:
     top_level = os.path.abspath(os.sep)  # noqa: PTH100
     narrow = {folder for folder in wide if folder not in (home, os.path.dirname(home), top_level)}  # noqa: PTH120
     return (own | narrow) - {top_level} | set(access.folders)
-
-
-def _inside(path: str, roots: set[str]) -> bool:
-    return any(path == root or path.startswith(root.rstrip(os.sep) + os.sep) for root in roots)

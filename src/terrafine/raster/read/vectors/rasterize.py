@@ -18,6 +18,7 @@ from shapely.geometry import box, shape
 
 from terrafine.errors import GridError, MissingExtraError, SourceError, UsageError
 from terrafine.raster import grid
+from terrafine.raster.read.checks.vector import check_vector
 from terrafine.schema.check import conform
 from terrafine.schema.files import read_json
 from terrafine.schema.types import Matches, shown
@@ -186,6 +187,8 @@ def _width(tags: Mapping[str, Any], widths: Mapping[str, float]) -> float | None
 
 _CRS = Annotated[str, Matches(r"[A-Za-z0-9:._/# -]{1,200}", "the name of a CRS, as urn:ogc:def:crs:EPSG::32632")]
 _MOST_BYTES = 500_000_000
+_FAR = 1e12  # of a coordinate, in degrees, feet or metres
+_MOST_CROSSED = 20_000  # vertices of a geometry that is not valid
 
 
 def _geojson(path: str) -> tuple[Iterable[tuple[Any, Mapping[str, Any]]], CRS]:
@@ -260,7 +263,7 @@ def _feature(record: Any, where: str) -> tuple[Any, Mapping[str, Any]] | None:
         raise SourceError(problem)
     try:
         found = shape(geometry)
-        finite = bool(np.isfinite(shapely.get_coordinates(found)).all())
+        finite = bool((np.abs(shapely.get_coordinates(found)) < _FAR).all())
     # Shapely raises whatever numpy and Python do for what is no list of numbers.
     except (
         ValueError,
@@ -275,7 +278,17 @@ def _feature(record: Any, where: str) -> tuple[Any, Mapping[str, Any]] | None:
         raise SourceError(f"{problem} ({shown(str(error), 100)})") from error
     if not finite or found.is_empty:
         raise SourceError(problem)
-    return found, fields
+    return _sound(found, where), fields
+
+
+def _sound(geometry: Any, where: str) -> Any:
+    """The geometry; one of very many vertices whose lines cross is refused, because correcting it may never end."""
+    if shapely.get_num_coordinates(geometry) > _MOST_CROSSED and not shapely.is_valid(geometry):
+        raise SourceError(
+            f"{where}: {shapely.get_num_coordinates(geometry):,} vertices and lines that cross each other "
+            f"({shapely.is_valid_reason(geometry)}); expected a valid outline, correct it with ogr2ogr -makevalid"
+        )
+    return geometry
 
 
 def _ogr(path: str) -> tuple[Sequence[tuple[Any, Mapping[str, Any]]], CRS]:
@@ -285,8 +298,7 @@ def _ogr(path: str) -> tuple[Sequence[tuple[Any, Mapping[str, Any]]], CRS]:
         raise MissingExtraError(
             f"{path}: this format needs an extra: pip install 'terrafine[vector]'; GeoJSON is read without it"
         ) from error
-    if not Path(path).exists():
-        raise SourceError(f"{path}: there is no such file")
+    check_vector(path)
     try:
         meta, _, geometries, fields = read(path)
     except (RuntimeError, OSError, ValueError) as error:
@@ -296,4 +308,5 @@ def _ogr(path: str) -> tuple[Sequence[tuple[Any, Mapping[str, Any]]], CRS]:
     names = [str(n) for n in meta["fields"]]
     rows = zip(*fields, strict=True) if len(fields) else iter(() for _ in geometries)
     tags = [dict(zip(names, row, strict=True)) for row in rows]
-    return list(zip(shapely.from_wkb(geometries), tags, strict=True)), grid.parse_crs(meta["crs"], path)
+    shapes = [_sound(g, f"{path}: shape {n}") for n, g in enumerate(shapely.from_wkb(geometries))]
+    return list(zip(shapes, tags, strict=True)), grid.parse_crs(meta["crs"], path)

@@ -17,6 +17,7 @@ __all__ = ["read_area", "read_named_areas", "wrapped"]
 PathLike = str | os.PathLike[str]
 _DEGREES, _METRES = 0.1, 5_000.0  # between the vertices of an outline before it is transformed
 _WIDEST = 180.0
+_VERTICES = 2_000_000  # of an outline, before it is transformed
 
 
 def read_area(path: PathLike) -> Any:
@@ -80,6 +81,11 @@ def read_named_areas(path: PathLike, field: str | None) -> list[tuple[str, Any]]
 def _degrees(geometry: Any, crs: CRS, path: str) -> Any:
     flat = shapely.make_valid(shapely.force_2d(geometry))
     step = _DEGREES if crs.is_geographic else _METRES / float(crs.axis_info[0].unit_conversion_factor)
+    if not shapely.length(flat) / step < _VERTICES:
+        raise GridError(
+            f"{path}: the outline of a polygon is {shapely.length(flat):.4g} units of {crs.name!r} long; expected the "
+            "outline of an area on Earth. State the CRS of the file, or reproject it: ogr2ogr -t_srs EPSG:4326"
+        )
     onto = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
     moved = shapely.transform(shapely.segmentize(flat, step), lambda xy: np.stack(onto.transform(*xy.T), axis=1))
     if not np.isfinite(shapely.get_coordinates(moved)).all():
