@@ -91,7 +91,7 @@ def relief_terms(
     relief, detail, log_sigma = relief.float(), detail.float(), log_sigma.float()
     # The cubic surface is the relief without the detail; both have a cell mean of 0.
     base = relief - (detail - detail.mean(dim=1, keepdim=True)) if base is None else base.float()
-    error, plain = (_inner(x - truth, edge) for x in (relief, base.detach()))
+    error, plain = (_observed(_inner(x - truth, edge), batch.known, edge) for x in (relief, base.detach()))
     floor = _FLOOR * batch.pixel_size_m.mean(dim=(1, 2, 3)) / k
     scale = (plain.square().mean(dim=(1, 2, 3)) + floor.square()).sqrt()
     slope_scale = (_differences(functional.pixel_shuffle(plain, k)) + floor.square()).sqrt()
@@ -102,7 +102,8 @@ def relief_terms(
     steps = _differences(functional.pixel_shuffle(error, k))
     slope = (steps + 1e-4 * floor.square()).sqrt() / slope_scale
     sigma = _inner(log_sigma, edge)
-    likelihood = (sigma - torch.log(scale)[:, None, None, None] + error.detach().abs() * torch.exp(-sigma)).mean()
+    fits = sigma - torch.log(scale)[:, None, None, None] + error.detach().abs() * torch.exp(-sigma)
+    likelihood = _observed(fits, batch.known, edge).mean()
     parts = {"rmse": rmse.mean(), "mae": mae.mean(), "slope": slope.mean(), "sigma": likelihood}
     total = torch.stack([settings.get(n, _WEIGHTS[n]) * v for n, v in parts.items()]).sum()
     more = physics_terms(relief, base, batch, settings, edge)
@@ -117,6 +118,15 @@ def _repeat(x: Tensor, k: int) -> Tensor:
 
 def _inner(x: Tensor, edge: int) -> Tensor:
     return x[..., edge:-edge, edge:-edge] if edge else x
+
+
+def _observed(x: Tensor, known: Tensor | None, edge: int) -> Tensor:
+    """(n, c, y, x) of inner cells, 0 where a cell was not observed, times the share of cells that were."""
+    if known is None:
+        return x
+    inside = _inner(known, edge)
+    share = inside.mean(dim=(1, 2, 3), keepdim=True).clamp_min(1e-3)
+    return x * inside / share
 
 
 def _mean_square(x: Tensor) -> Tensor:

@@ -96,6 +96,8 @@ class TrainingBatch:
     sensor
         (n, 6, 1, 1), how the coarse cells differ from block means, `terrafine.systems.ridgeline2.network.CONDITIONS`;
         None for a recipe without products.
+    known
+        (n, 1, y, x), 1 where a coarse cell was observed and 0 where it was filled; None where all were observed.
     """
 
     coarse: Tensor
@@ -104,6 +106,7 @@ class TrainingBatch:
     scale: int
     guides: Mapping[str, Tensor] = field(default_factory=dict)
     sensor: Tensor | None = None
+    known: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ Drawn_co = TypeVar("Drawn_co", covariant=True)
 
 
 class Sampler(Protocol[Drawn_co]):
-    """Protocol of the source of training batches; a batch is a dataclass of CPU tensors."""
+    """Protocol of the source of training batches; a batch is a dataclass of tensors."""
 
     def __call__(self, step: int) -> Drawn_co:
         """Return the batch of a step, the same for the same step, in any order and thread.

@@ -112,6 +112,7 @@ def train(
         torch.set_num_threads(threads)
     root, plan = Path(data_root), task.recipe
     network, discriminators = task.networks(root, where)
+    task.device = where
     data = task.data(root)
     balance = None if plan.balance is None else Balance(plan.balance, plan.seed)
     state = start_state(network, discriminators, plan.optim, plan.stop, balance)

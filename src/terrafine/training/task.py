@@ -46,6 +46,8 @@ class Task(Generic[Kind]):
         Training functions of the system.
     packed
         File of `terrafine train --pack` that is read in place of the data folder; None for the folder.
+    device
+        Device of the networks, for data that is made there.
     settings
         Settings that the system's functions get, as `terrafine.nn.task.Settings`.
 
@@ -57,6 +59,7 @@ class Task(Generic[Kind]):
 
     recipe_type: ClassVar[type[Recipe]]
     packed: Path | None = None
+    device: torch.device = torch.device("cpu")
 
     def __init__(self, system: System, recipe: Kind) -> None:
         if system.training is None or system.build is None:

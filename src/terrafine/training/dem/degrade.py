@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from terrafine.errors import RecipeError
 from terrafine.physics.sensor_model import gaussian
 from terrafine.raster.warp.kernels import cubic
 from terrafine.raster.warp.resample import block_mean
 from terrafine.schema.types import Interval, Share, Weight, Within
+from terrafine.training.dem.operators import on_device
 
 __all__ = ["KERNELS", "Degradation", "Family", "kernel", "sample"]
 
@@ -45,31 +48,31 @@ class Degradation:
     rounded: bool = False
 
     def __call__(
-        self, fine: F64, k: int, rng: np.random.Generator, pixel_size_m: tuple[float, float] = (1.0, 1.0)
-    ) -> F64:
-        """Degrade heights.
+        self, fine: Tensor, k: int, rng: np.random.Generator, pixel_size_m: tuple[float, float] = (1.0, 1.0)
+    ) -> Tensor:
+        """Degrade heights on the device that they are on.
 
         Parameters
         ----------
         fine
-            Heights in metres, (k·y, k·x), with a margin of MARGIN·k cells on each side.
+            Heights in metres, (k·y, k·x), float64, with a margin of MARGIN·k cells on each side.
         k
             Fine cells along a coarse one.
         rng
-            Source of the noise.
+            Source of the noise; it is drawn on the CPU, so that every device gets the same.
         pixel_size_m
             Not used: this noise is in metres.
 
         Returns
         -------
-        ndarray
+        Tensor
             Heights in metres, (y, x), without the margin.
         """
         taps = kernel(self.kernel, k, self.width)
         coarse = _along(_along(fine, taps, k, 0), taps, k, 1)
         if self.noise_m:
-            coarse = coarse + rng.normal(0.0, self.noise_m, coarse.shape)
-        return np.round(coarse) if self.rounded else coarse
+            coarse = coarse + on_device(rng.normal(0.0, self.noise_m, tuple(coarse.shape)), coarse.device)
+        return coarse.round() if self.rounded else coarse
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +191,11 @@ def sample(fine: F64, k: int) -> F64:
     return block_mean(fine[: y * k, : x * k], None, k)[0].astype(np.float64)
 
 
-def _along(values: F64, taps: F64, k: int, axis: int) -> F64:
+def _along(values: Tensor, taps: F64, k: int, axis: int) -> Tensor:
     n = values.shape[axis] // k - 2 * MARGIN
-    total: F64 | float = 0.0
-    for i, tap in enumerate(taps):
+    total = torch.zeros_like(values[:n] if axis == 0 else values[:, :n])
+    for i, tap in enumerate(taps.tolist()):
         if tap:
             part = values[i : i + (n - 1) * k + 1 : k] if axis == 0 else values[:, i : i + (n - 1) * k + 1 : k]
             total = total + tap * part
-    return np.asarray(total)
+    return total

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from terrafine.errors import DataError
 from terrafine.nn.dihedral import COUNT, transform
+from terrafine.nn.system import TrainingBatch
 from terrafine.training.dem.degrade import Family, sample
 from terrafine.training.dem.hdf5 import Samples
+from terrafine.training.dem.misfit import MisfitFamily
+from terrafine.training.dem.operators import on_device
 from terrafine.training.dem.optical import OpticalFamily
 from terrafine.training.dem.products import ProductDegradation, ProductFamily
 from terrafine.training.dem.radar import RadarFamily
@@ -20,7 +26,7 @@ from terrafine.training.dem.terrain import Terrain
 __all__ = ["Batch", "Sampler"]
 
 F32 = NDArray[np.float32]
-_Patch = tuple[F32, F32, F32, dict[str, F32], F32 | None]
+_Patch = tuple[Tensor, Tensor, F32, dict[str, F32], F32 | None, Tensor | None]
 _TRIES = 64
 _MAX_FLAT = 0.3  # a patch with more cells at exactly one height (sea, lake) carries no information
 
@@ -41,6 +47,8 @@ class Batch:
         Band -> (n, 2, k·y, k·x): value, and 1 where observed.
     sensor
         Conditions of each patch's product, (n, 6, 1, 1); None for a family without products.
+    known
+        1 where a coarse cell was observed and not filled, (n, 1, y, x); None where all were.
     """
 
     coarse: F32
@@ -48,6 +56,7 @@ class Batch:
     pixel_size_m: F32
     guides: Mapping[str, F32] = field(default_factory=dict)
     sensor: F32 | None = None
+    known: F32 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,8 @@ class Sampler:
         Whether patches are reflected and rotated at random.
     radar, optical
         Simulation of backscatter and of an image over the fine heights, or None.
+    misfit
+        Distribution of the departures from the product that is stated to the network, or None.
     """
 
     terrains: Sequence[Terrain]
@@ -87,6 +98,7 @@ class Sampler:
     mirror: bool = True
     radar: RadarFamily | None = None
     optical: OpticalFamily | None = None
+    misfit: MisfitFamily | None = None
 
     def __call__(self, step: int) -> Batch:
         """Return the batch of a step; the same seed and step give the same batch, in any order, on any worker.
@@ -96,35 +108,81 @@ class Sampler:
         DataError
             Where no usable patch is found, or samples have another size or scale.
         """
-        rng = np.random.default_rng([self.seed, step])
-        drawn = [self._one(rng) for _ in range(self.batch)]
-        coarse, fine, size, guides, sensors = zip(*drawn, strict=True)
-        together = {name: np.stack([g[name] for g in guides]) for name in guides[0]}
-        known = [s for s in sensors if s is not None]
-        given = np.stack(known)[:, :, None, None] if len(known) == len(sensors) else None
-        return Batch(np.stack(coarse), np.stack(fine), np.stack(size), together, given)
+        made = self.tensors(step, torch.device("cpu"))
+        guides = {name: values.numpy() for name, values in made.guides.items()}
+        sensor, known = (None if t is None else t.numpy() for t in (made.sensor, made.known))
+        return Batch(made.coarse.numpy(), made.fine.numpy(), made.pixel_size_m.numpy(), guides, sensor, known)
 
-    def _one(self, rng: np.random.Generator) -> _Patch:
+    def tensors(self, step: int, device: torch.device) -> TrainingBatch:
+        """Return the batch of a step, degraded on a device with float64.
+
+        Every random number is drawn on the CPU, and every sum is in float64, so that devices differ by rounding alone.
+        Guides are simulated on the CPU.
+
+        Parameters
+        ----------
+        step
+            Number of steps done.
+        device
+            Where the patches are degraded, and where they stay.
+
+        Returns
+        -------
+        TrainingBatch
+            The batch, float32.
+
+        Raises
+        ------
+        DataError
+            As in a call.
+        """
+        rng = np.random.default_rng([self.seed, step])
+        drawn = [self._one(rng, device) for _ in range(self.batch)]
+        coarse, fine, size, guides, sensors, known = zip(*drawn, strict=True)
+        whole = torch.ones_like(coarse[0])
+        stated = [s for s in sensors if s is not None]
+
+        def put(values: Sequence[F32]) -> Tensor:
+            return torch.from_numpy(np.stack(values)).to(device)
+
+        return TrainingBatch(
+            torch.stack(coarse),
+            torch.stack(fine),
+            put(size),
+            self.scale,
+            {name: put([g[name] for g in guides]) for name in guides[0]},
+            put(stated)[:, :, None, None] if len(stated) == len(sensors) else None,
+            None if self.misfit is None else torch.stack([whole if k is None else k for k in known]),
+        )
+
+    def _one(self, rng: np.random.Generator, device: torch.device) -> _Patch:
         weights = np.cumsum([t.weight for t in self.terrains])
         for _ in range(_TRIES):
             terrain = self.terrains[int(np.searchsorted(weights, rng.random() * weights[-1], side="right"))]
             factor = self._factor(rng)
             if terrain.samples is not None:
-                return self._sample(terrain, terrain.samples, rng)
+                return self._sample(terrain, terrain.samples, rng, device)
             found = self._window(terrain, factor, rng)
             if found is not None:
                 break
         else:
             raise DataError(f"no usable patch in {_TRIES} draws: too much nodata or sea, or patches too large")
-        heights, pixel = found
+        values, pixel = found
+        heights = on_device(values, device)
         if self.exaggerate:
-            heights = heights * np.exp(rng.uniform(-self.exaggerate, self.exaggerate))
+            heights = heights * math.exp(rng.uniform(-self.exaggerate, self.exaggerate))
         turn = int(rng.integers(COUNT)) if self.mirror else 0
-        product = self.family.draw(rng)
+        product, known = self.family.draw(rng), None
         if isinstance(product, ProductDegradation):
             heights = product.ground(heights)
-        coarse = transform(product(heights, self.scale, rng, pixel), turn)
-        sensor = np.asarray(product.conditions(pixel), np.float32) if isinstance(product, ProductDegradation) else None
+            if self.misfit is not None:
+                product = replace(product, misfit=self.misfit.draw(rng, noisy=product.noise_share > 0))
+        coarse = product(heights, self.scale, rng, pixel)
+        sensor = None
+        if isinstance(product, ProductDegradation):
+            coarse, known = product.misfit.voids(coarse, rng)
+            sensor = np.asarray(product.conditions(pixel), np.float32)
+        coarse = transform(coarse, turn)
         if turn & 1:  # a transpose exchanges rows and columns, and so the pixel sizes
             pixel = pixel[::-1]
         edge = self.family.margin * self.scale
@@ -134,10 +192,11 @@ class Sampler:
         guides: dict[str, F32] = {}
         for family in (self.radar, self.optical):
             if family is not None:
-                guides |= family.simulate(fine, cell, rng)
-        return coarse[None].astype(np.float32), fine[None].astype(np.float32), size.astype(np.float32), guides, sensor
+                guides |= family.simulate(np.ascontiguousarray(fine.cpu().numpy()), cell, rng)
+        observed = None if known is None else transform(known, turn)[None].float()
+        return coarse[None].float(), fine[None].float(), size.astype(np.float32), guides, sensor, observed
 
-    def _sample(self, terrain: Terrain, samples: Samples, rng: np.random.Generator) -> _Patch:
+    def _sample(self, terrain: Terrain, samples: Samples, rng: np.random.Generator, device: torch.device) -> _Patch:
         """A part of one sample with its own coarse heights and radar, neither transformed nor degraded."""
         k, size, (_, rows, cols) = self.scale, self.size, samples.coarse.shape
         if samples.scale != k or min(rows, cols) < size:
@@ -158,7 +217,12 @@ class Sampler:
             blank = np.zeros((2, k * size, k * size), np.float32)
             guides |= dict.fromkeys(("optical", "sun_east", "sun_north"), blank)
         pixel = np.full((2, size, 1), k * samples.pixel_size_m, np.float32)
-        return samples.coarse[i, y : y + size, x : x + size][None], samples.fine[i][fine][None], pixel, guides, None
+        coarse = samples.coarse[i, y : y + size, x : x + size]
+        heights = (
+            torch.from_numpy(np.ascontiguousarray(part, np.float32)[None]) for part in (coarse, samples.fine[i][fine])
+        )
+        z, truth = (part.to(device) for part in heights)
+        return z, truth, pixel, guides, None, None
 
     def _factor(self, rng: np.random.Generator) -> int:
         edges = np.cumsum([p for _, p in self.coarsen])

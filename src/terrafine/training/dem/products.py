@@ -8,19 +8,20 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+import torch
+from torch import Tensor
 
 from terrafine.errors import RecipeError
 from terrafine.nn.system import GROWTH_SLOPE, REFERENCE_SLOPE
-from terrafine.raster.warp.resample import block_mean
 from terrafine.schema.types import Interval, Items, Matches, Share, Weight
+from terrafine.training.dem.misfit import Misfit
+from terrafine.training.dem.operators import block_means, blur, on_device
 
 __all__ = ["ProductDegradation", "ProductFamily"]
 
-F64 = NDArray[np.float64]
 _Step = Annotated[str, Matches(r"\d{1,3}(\.\d{1,3})?", "a step in metres")]
 _LAKE = (0.1, 1.2)  # share of a patch below the level of a lake; from 1 on, nothing but water
+_WIDEST = 1.2  # largest stated point spread in cells
 _MARGIN = 6  # coarse cells of margin: three deviations of the widest point spread and of the widest correlation
 
 
@@ -46,6 +47,8 @@ class ProductDegradation:
         Share of the fine heights that lie below the level of a lake; 0 for none.
     edited
         Whether cells wholly in the lake have its level, as edited water bodies do, and not the noise of the product.
+    misfit
+        How the cells depart from all this, which is not stated to the network.
     """
 
     psf_cells: float = 0.0
@@ -56,8 +59,9 @@ class ProductDegradation:
     exact: bool = True
     lake: float = 0.0
     edited: bool = False
+    misfit: Misfit = field(default_factory=Misfit)
 
-    def ground(self, fine: F64) -> F64:
+    def ground(self, fine: Tensor) -> Tensor:
         """Flood the ground up to the level of the lake.
 
         Parameters
@@ -67,52 +71,58 @@ class ProductDegradation:
 
         Returns
         -------
-        ndarray
+        Tensor
             Heights in metres, (y, x).
         """
-        return np.maximum(fine, np.quantile(fine, self.lake)) if self.lake else fine
+        return fine.clamp_min(torch.quantile(fine.flatten(), self.lake)) if self.lake else fine
 
-    def __call__(self, fine: F64, k: int, rng: np.random.Generator, pixel_size_m: tuple[float, float]) -> F64:
-        """Degrade heights.
+    def __call__(self, fine: Tensor, k: int, rng: np.random.Generator, pixel_size_m: tuple[float, float]) -> Tensor:
+        """Degrade heights on the device that they are on.
 
         Parameters
         ----------
         fine
-            (k·y, k·x) metres, with a margin of 6·k cells on each side.
+            (k·y, k·x) metres, float64, with a margin of 6·k cells on each side.
         k
             Fine cells along a coarse one.
         rng
-            Source of the noise.
+            Source of the noise; it is drawn on the CPU, so that every device gets the same.
         pixel_size_m
             Metres along y and x of a coarse cell.
 
         Returns
         -------
-        ndarray
+        Tensor
             (y, x) metres, without the margin.
         """
         level = fine.min() if self.lake and self.edited else None
-        water = fine == level
+        water = fine == level if level is not None else None
+        fine = self.misfit.seen(fine, k, rng, math.sqrt(math.prod(pixel_size_m)))
         if self.psf_cells:
-            fine = gaussian_filter(fine, self.psf_cells * k, mode="nearest", truncate=3.0)
-        y, x = fine.shape[0] // k, fine.shape[1] // k
-        coarse = block_mean(fine, None, k)[0].astype(np.float64).reshape(y, x)
+            fine = blur(fine, self.psf_cells * k)
+        if self.misfit.sampled:
+            y, x = fine.shape[0] // k, fine.shape[1] // k
+            inner = slice((k - 1) // 2, k // 2 + 1)
+            coarse = fine[: y * k, : x * k].reshape(y, k, x, k)[:, inner, :, inner].mean(dim=(1, 3))
+        else:
+            coarse = block_means(fine, k)
         if self.noise_share:
             coarse = coarse + self._noise(coarse, rng, pixel_size_m)
-        if level is not None:
-            coarse = np.where(water[: y * k, : x * k].reshape(y, k, x, k).all(axis=(1, 3)), level, coarse)
+        if water is not None and level is not None:
+            coarse = torch.where(block_means(water.to(coarse.dtype), k) == 1, level, coarse)
         if self.rounding_m:
-            coarse = np.round(coarse / self.rounding_m) * self.rounding_m
-        return np.asarray(coarse[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN])
+            coarse = torch.round(coarse / self.rounding_m) * self.rounding_m
+        return coarse[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
 
-    def _noise(self, coarse: F64, rng: np.random.Generator, pixel_size_m: tuple[float, float]) -> F64:
-        noise = gaussian_filter(rng.normal(size=coarse.shape), self.correlation_cells, mode="wrap")
-        noise = noise / noise.std()
-        dy, dx = np.gradient(coarse, *pixel_size_m)
-        relative = (1 + self.noise_growth * np.hypot(dy, dx) / GROWTH_SLOPE) / (
+    def _noise(self, coarse: Tensor, rng: np.random.Generator, pixel_size_m: tuple[float, float]) -> Tensor:
+        shape, device = tuple(coarse.shape), coarse.device
+        noise = blur(on_device(self.misfit.white(shape, rng), device), self.correlation_cells, wrap=True, truncate=4.0)
+        noise = noise / noise.std(correction=0) * self.misfit.level(shape, rng, device)
+        dy, dx = torch.gradient(coarse, spacing=pixel_size_m)
+        relative = (1 + self.noise_growth * torch.hypot(dy, dx) / GROWTH_SLOPE) / (
             1 + self.noise_growth * REFERENCE_SLOPE / GROWTH_SLOPE
         )
-        return np.asarray(self.noise_share * math.sqrt(math.prod(pixel_size_m)) * relative * noise)
+        return self.noise_share * math.sqrt(math.prod(pixel_size_m)) * relative * noise
 
     def conditions(self, pixel_size_m: tuple[float, float]) -> list[float]:
         """Return the conditions for the network, in the order of `terrafine.systems.ridgeline2.network.CONDITIONS`.
@@ -128,11 +138,12 @@ class ProductDegradation:
             Six numbers.
         """
         noisy = self.noise_share > 0
+        noise, blur, correlation, growth = self.misfit.stated
         return [
-            self.psf_cells,
-            self.noise_share,
-            self.correlation_cells if noisy else 0.0,
-            self.noise_growth if noisy else 0.0,
+            min(max(self.psf_cells + blur, 0.0), _WIDEST),
+            self.noise_share * math.exp(noise),
+            min(max(self.correlation_cells + correlation, 0.0), _MARGIN / 3) if noisy else 0.0,
+            self.noise_growth * math.exp(growth) if noisy else 0.0,
             self.rounding_m / math.sqrt(math.prod(pixel_size_m)),
             float(self.exact),
         ]

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 from terrafine.errors import RecipeError
 from terrafine.schema.types import DataPath, Items, Matches, Weight, Within, shown
 from terrafine.training.dem.degrade import Family
+from terrafine.training.dem.misfit import MisfitFamily
 from terrafine.training.dem.optical import OpticalFamily
 from terrafine.training.dem.products import ProductFamily
 from terrafine.training.dem.radar import RadarFamily
@@ -82,6 +83,8 @@ class DemRecipe(Recipe):
     degrade, products
         Distribution of the degradations from fine to coarse heights: one of the two. `products` is also given to the
         network.
+    misfit
+        How real cells depart from the product that is stated to the network, or None.
     radar, optical
         Simulation of guides over the fine heights, or None.
     scales
@@ -95,6 +98,7 @@ class DemRecipe(Recipe):
     patches: DemPatches
     degrade: Family | None = None
     products: ProductFamily | None = None
+    misfit: MisfitFamily | None = None
     radar: RadarFamily | None = None
     optical: OpticalFamily | None = None
     scales: Annotated[Sequence[_Scale], Items(0, 16)] = ()
@@ -106,6 +110,7 @@ class DemRecipe(Recipe):
         "patches": DemPatches,
         "degrade": Family,
         "products": ProductFamily,
+        "misfit": MisfitFamily,
         "radar": RadarFamily,
         "optical": OpticalFamily,
     }
@@ -149,6 +154,10 @@ class DemRecipe(Recipe):
             (
                 (self.degrade is None) == (self.products is None),
                 "expected one of the tables [degrade] and [products], which state how the coarse side is made",
+            ),
+            (
+                self.misfit is not None and self.products is None,
+                "[misfit] states how cells depart from [products], which is absent; add it, or leave [misfit] out",
             ),
             (not self.data.held_out, "[data] held_out is empty: without held-out terrain no score means anything"),
         )

@@ -16,14 +16,17 @@ from terrafine.nn.system import TrainingBatch
 from terrafine.training.batches import Batches, Domain
 from terrafine.training.dem.degrade import Family
 from terrafine.training.dem.hdf5 import SUFFIXES
+from terrafine.training.dem.operators import patch_device
 from terrafine.training.dem.packed import read_pack, write_pack
-from terrafine.training.dem.patches import Batch, Sampler
+from terrafine.training.dem.patches import Sampler
 from terrafine.training.dem.recipe import DemRecipe
 from terrafine.training.dem.scores import calibrate, equivariance_error, score
 from terrafine.training.dem.terrain import check_leak, load_terrains, matching, split
 from terrafine.training.task import Task
 
 __all__ = ["TASK", "DemTask", "read_data"]
+
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +37,17 @@ class ScalesInTurn:
     ----------
     samplers
         Samplers of the training terrain, one for each scale.
+    device
+        Where batches are made.
     """
 
     samplers: Sequence[Sampler]
+    device: torch.device = _CPU
 
     def __call__(self, step: int) -> TrainingBatch:
         """The batch of that step."""
         sampler = self.samplers[step % len(self.samplers)]
-        return _tensors(sampler(step), sampler.scale)
+        return sampler.tensors(step, self.device)
 
     def domain(self) -> Domain:
         """Return no quantiles: heights of any level are in the domain."""
@@ -88,7 +94,7 @@ class DemTask(Task[DemRecipe]):
         DataError
             For missing data, or terrain on both sides of the split.
         """
-        return read_data(self.recipe, root, self.packed)
+        return read_data(self.recipe, root, self.packed, self.device)
 
     def files(self, root: Path) -> Sequence[Path]:
         """List every file that a pattern of the recipe matches, or the file of packed terrain.
@@ -168,7 +174,9 @@ class DemTask(Task[DemRecipe]):
 TASK = DemTask
 
 
-def read_data(recipe: DemRecipe, root: Path, packed: Path | None = None) -> Batches[TrainingBatch]:
+def read_data(
+    recipe: DemRecipe, root: Path, packed: Path | None = None, device: torch.device = _CPU
+) -> Batches[TrainingBatch]:
     """Create samplers of the training terrain, and patches of the held-out terrain: block means, or products.
 
     Parameters
@@ -179,6 +187,8 @@ def read_data(recipe: DemRecipe, root: Path, packed: Path | None = None) -> Batc
         Data folder.
     packed
         File of `DemTask.pack` that is read in place of it; None for the folder.
+    device
+        Device of the network; batches are made there where it has float64, else on the CPU.
 
     Returns
     -------
@@ -207,6 +217,7 @@ def read_data(recipe: DemRecipe, root: Path, packed: Path | None = None) -> Batc
         p.mirror,
         recipe.radar,
         recipe.optical,
+        recipe.misfit,
     )
     plain = replace(
         sampler,
@@ -216,16 +227,12 @@ def read_data(recipe: DemRecipe, root: Path, packed: Path | None = None) -> Batc
         coarsen=((1, 1.0),),
         exaggerate=0.0,
         mirror=False,
+        misfit=None if recipe.misfit is None else replace(recipe.misfit, voids=0.0),
         radar=None if recipe.radar is None else replace(recipe.radar, drop=0.0),
         optical=None if recipe.optical is None else replace(recipe.optical, drop=0.0),
     )
     count = -(-recipe.validation_patches // p.batch)
-    checks = [_tensors(plain(i), recipe.scale) for i in range(count)]
-    return Batches(ScalesInTurn([replace(sampler, scale=k) for k in recipe.scales or (recipe.scale,)]), checks)
-
-
-def _tensors(batch: Batch, scale: int) -> TrainingBatch:
-    guides = {name: torch.from_numpy(values) for name, values in batch.guides.items()}
-    coarse, fine, size = (torch.from_numpy(a) for a in (batch.coarse, batch.fine, batch.pixel_size_m))
-    sensor = None if batch.sensor is None else torch.from_numpy(batch.sensor)
-    return TrainingBatch(coarse, fine, size, scale, guides, sensor)
+    where = patch_device(device)
+    checks = [plain.tensors(i, where) for i in range(count)]
+    samplers = [replace(sampler, scale=k) for k in recipe.scales or (recipe.scale,)]
+    return Batches(ScalesInTurn(samplers, where), checks)

@@ -74,7 +74,7 @@ def test_noise_of_training_is_that_of_the_sensor_model() -> None:
     rng = np.random.default_rng(3)
     slope, cell, k = 0.4, 30.0, 2
     rows = np.arange(80 * k) * cell / k * slope
-    fine = np.repeat(rows[:, None], 80 * k, axis=1)
+    fine = torch.from_numpy(np.repeat(rows[:, None], 80 * k, axis=1))
     sensor = SensorModel(0.0, 1.0, 5.0, 0.0, 0.0, exact=False)
     given = conditions_of(sensor, sizes(cell))[0, :, 0, 0].tolist()
     drawn = ProductDegradation(given[0], given[1], given[2], given[3], 0.0, exact=False)
@@ -87,15 +87,16 @@ def test_noise_of_training_is_that_of_the_sensor_model() -> None:
 def test_point_spread_and_rounding_of_training_are_those_that_are_told() -> None:
     rng = np.random.default_rng(3)
     k, n = 3, 40
-    fine = np.zeros((n * k, n * k))
+    fine = torch.zeros((n * k, n * k), dtype=torch.float64)
     fine[n * k // 2, n * k // 2] = 9 * k * k
-    blurred = ProductDegradation(psf_cells=0.6, exact=False)(fine, k, rng, (30.0, 30.0))
+    blurred = ProductDegradation(psf_cells=0.6, exact=False)(fine, k, rng, (30.0, 30.0)).numpy()
     rows = np.arange(len(blurred))[:, None] * np.ones_like(blurred)
     variance = (blurred * rows**2).sum() / blurred.sum() - ((blurred * rows).sum() / blurred.sum()) ** 2
     inside_cell = (1 / 3) ** 2 * 2 / 3  # the impulse is the mean of one of three fine cells
     assert math.sqrt(variance) == pytest.approx(0.6, abs=inside_cell)
-    stepped = ProductDegradation(rounding_m=0.25, exact=False)(rng.normal(size=(60, 60)), 3, rng, (30.0, 30.0))
-    assert np.array_equal(stepped * 4, np.round(stepped * 4))
+    fine = torch.from_numpy(rng.normal(size=(60, 60)))
+    stepped = ProductDegradation(rounding_m=0.25, exact=False)(fine, 3, rng, (30.0, 30.0))
+    assert torch.equal(stepped * 4, torch.round(stepped * 4))
 
 
 def test_products_are_drawn_in_the_shares_and_ranges_that_are_stated() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from terrafine.errors import RecipeError
 from terrafine.training.dem.degrade import KERNELS, MARGIN, Degradation, Family, kernel, sample
@@ -14,7 +15,7 @@ from terrafine.training.dem.degrade import KERNELS, MARGIN, Degradation, Family,
 def test_a_kernel_keeps_a_plane_where_it_lies(name: str, k: int) -> None:
     side = (6 + 2 * MARGIN) * k
     y, x = np.mgrid[:side, :side] + 0.5
-    coarse = Degradation(name)(2 * y - 3 * x + 7, k, np.random.default_rng(0))
+    coarse = Degradation(name)(torch.from_numpy(2 * y - 3 * x + 7), k, np.random.default_rng(0))
     cy, cx = (np.mgrid[:6, :6] + MARGIN + 0.5) * k
     np.testing.assert_allclose(coarse, 2 * cy - 3 * cx + 7, atol=1e-9)
 
@@ -23,8 +24,9 @@ def test_a_kernel_keeps_a_plane_where_it_lies(name: str, k: int) -> None:
 def test_mean_is_the_block_mean(k: int) -> None:
     fine = np.random.default_rng(1).normal(size=((5 + 2 * MARGIN) * k,) * 2)
     inner = fine[MARGIN * k : -MARGIN * k, MARGIN * k : -MARGIN * k]
-    np.testing.assert_allclose(Degradation("mean")(fine, k, np.random.default_rng(0)), sample(inner, k), atol=1e-12)
-    assert np.abs(Degradation("gaussian")(fine, k, np.random.default_rng(0)) - sample(inner, k)).max() > 1e-3
+    mean, wide = (Degradation(n)(torch.from_numpy(fine), k, np.random.default_rng(0)) for n in ("mean", "gaussian"))
+    np.testing.assert_allclose(mean, sample(inner, k), atol=1e-12)
+    assert np.abs(wide.numpy() - sample(inner, k)).max() > 1e-3
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -35,7 +37,7 @@ def test_taps_sum_to_one_and_mirror(name: str) -> None:
 
 
 def test_rounding_and_noise_are_as_stated() -> None:
-    fine = np.full((404, 404), 10.3)
+    fine = torch.full((404, 404), 10.3, dtype=torch.float64)
     noisy = Degradation(noise_m=2.0)(fine, 2, np.random.default_rng(0))
     assert noisy.std() == pytest.approx(2.0, rel=0.05)
     assert set(np.unique(Degradation(rounded=True)(fine, 2, np.random.default_rng(0)))) == {10.0}
