@@ -54,7 +54,8 @@ def sharpen_dem(
     ----------
     source
         A path, or several that are read as one mosaic; an xarray.DataArray (y, x) with a georeference through `rio` or
-        `odc`; or a numpy array (y, x) of metres, NaN at nodata, with `pixel_size_m`.
+        `odc`, of which a dask array of metres stays lazy unless `target` or `guidance` is given; or a numpy array
+        (y, x) of metres, NaN at nodata, with `pixel_size_m`.
     destination
         The GeoTIFF to write; only for files.
     scale
@@ -109,6 +110,7 @@ def sharpen_dem(
 
     from terrafine.raster.products import find_product
     from terrafine.workflows.destinations import check_names
+    from terrafine.workflows.lazy_dem import sharpen_lazily
     from terrafine.workflows.streams import asked_streams
 
     reading, running = merge_options(sharpen_dem, DemFields, read, run, fields)
@@ -144,7 +146,8 @@ def sharpen_dem(
     if hasattr(source, "dims") and hasattr(source, "coords"):
         _only_for_files(destination=destination, bands=reading.bands, creation_options=running.creation_options)
         _only_for_files(hydro=fields.get("hydro") or None)
-        return _sharpen_xarray(source, files, reading, uncertainty)
+        lazy = sharpen_lazily(source, reading, asked, grid, guidance is not None)
+        return _sharpen_xarray(source, files, reading, uncertainty) if lazy is None else lazy
     raise UsageError(f"a DEM cannot be a {type(source).__name__}; expected a path, a DataArray or a numpy array")
 
 

@@ -9,16 +9,27 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from numpy.typing import NDArray
 
-from terrafine.errors import BandError, EmptyError, GridError, MissingExtraError, TerrafineError, UsageError
+from terrafine.errors import EmptyError, GridError, MissingExtraError, TerrafineError, UsageError
+from terrafine.raster.read.array_values import heights_of, stored_of
 from terrafine.raster.units import is_unstated, unit_factor
 
-__all__ = ["OF_STORAGE", "form_of", "spatial_dims", "through_files", "turned"]
+__all__ = [
+    "DATUM",
+    "OF_STORAGE",
+    "ArrayForm",
+    "as_the_source",
+    "flattened",
+    "form_of",
+    "one_variable",
+    "spatial_dims",
+    "through_files",
+    "turned",
+]
 
 _Y = ("y", "lat", "latitude", "northing", "projection_y_coordinate", "yc")
 _X = ("x", "lon", "long", "longitude", "easting", "projection_x_coordinate", "xc")
-_DATUM = "VERTICAL_DATUM"  # an attribute of arrays, a tag of files
+DATUM = "VERTICALDATUM"  # an attribute of arrays, a tag of files
 OF_STORAGE = {
     *("scale_factor", "add_offset", "_FillValue", "missing_value", "units", "dtype", "grid_mapping", "_Unsigned"),
     *("valid_min", "valid_max", "valid_range", "actual_range"),
@@ -76,7 +87,7 @@ def through_files(
     except ImportError as e:
         raise MissingExtraError("DataArrays need the extra `xarray`; install terrafine[xarray]") from e
     coarse, fine = folder / "coarse.tif", folder / "fine.tif"
-    array = _one_variable(source)
+    array = one_variable(source)
     name = "the DataArray" if array.name is None else f"the DataArray {str(array.name)!r}"
     form = _write(array, name, coarse, nodata, located)
     try:
@@ -90,8 +101,8 @@ def through_files(
         out = opened.load()
     out = out.squeeze("band", drop=True) if one_band else out
     with rasterio.open(fine) as file:
-        datum = file.tags(ns="TERRAFINE").get(_DATUM)
-    return _as_the_source(out, array, form, datum)
+        datum = file.tags(ns="TERRAFINE").get(DATUM)
+    return as_the_source(out, array, form, datum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +126,24 @@ class ArrayForm:
     nodata: float | None
 
 
-def _one_variable(source: Any) -> Any:
-    """Return the array, or the only variable of a Dataset that has dimensions."""
+def one_variable(source: Any) -> Any:
+    """Return the array, or the only variable of a Dataset that has dimensions.
+
+    Parameters
+    ----------
+    source
+        A DataArray or a Dataset.
+
+    Returns
+    -------
+    DataArray
+        The array.
+
+    Raises
+    ------
+    UsageError
+        If a Dataset has another number of variables.
+    """
     if not hasattr(source, "data_vars"):
         return source
     names = [name for name, variable in source.data_vars.items() if variable.ndim]
@@ -141,6 +168,39 @@ def _unit(array: Any, name: str, stated: str | None) -> str:
 
 def _write(array: Any, name: str, path: Path, nodata: float | None, located: bool) -> ArrayForm:
     """Write the heights as a north-up GeoTIFF of float32, NaN where missing."""
+    flat, form = flattened(array, name, located)
+    values = heights_of(np.asarray(flat.values), stored_of(flat), name, nodata)
+    north_up = turned(flat.copy(data=values), form)
+    north_up.attrs = {k: v for k, v in flat.attrs.items() if k == DATUM}
+    north_up.encoding = {}
+    north_up.rio.write_nodata(np.nan).rio.to_raster(path)
+    return form
+
+
+def flattened(array: Any, name: str, located: bool) -> tuple[Any, ArrayForm]:
+    """Return an array of heights as (y, x), in its own directions, and its form.
+
+    Parameters
+    ----------
+    array
+        The DataArray.
+    name
+        What messages call it.
+    located
+        Whether a CRS or a cell size is given elsewhere.
+
+    Returns
+    -------
+    flat : DataArray
+        With the axes y and x.
+    form : ArrayForm
+        Names and directions of its axes.
+
+    Raises
+    ------
+    UsageError, EmptyError, GridError
+        If it is no single band on a regular grid with a CRS.
+    """
     y, x = spatial_dims(array, name)
     others = {d: n for d, n in array.sizes.items() if d not in (y, x)}
     if any(n != 1 for n in others.values()):
@@ -157,13 +217,7 @@ def _write(array: Any, name: str, path: Path, nodata: float | None, located: boo
             f'{name} has no CRS; state it with assume_crs=CRS, or write it: array.rio.write_crs("EPSG:xxxx"), or give '
             "the size of a cell in metres with pixel_size_m=METRES"
         )
-    form = form_of(flat, name, y, x)
-    values = _heights(flat, name, nodata)
-    north_up = turned(flat.copy(data=values), form)
-    north_up.attrs = {k: v for k, v in flat.attrs.items() if k == _DATUM}
-    north_up.encoding = {}
-    north_up.rio.write_nodata(np.nan).rio.to_raster(path)
-    return form
+    return flat, form_of(flat, name, y, x)
 
 
 def form_of(flat: Any, name: str, y: Any, x: Any) -> ArrayForm:
@@ -253,20 +307,6 @@ def _runs(flat: Any, axis: str, name: str) -> float:
     return float(step)
 
 
-def _heights(flat: Any, name: str, nodata: float | None) -> NDArray[np.float32]:
-    """Return the values as heights (y, x): NaN at nodata, with a scale and an offset applied if they were not yet."""
-    raw = np.asarray(flat.values)
-    if raw.dtype.kind not in "iuf":
-        raise BandError(f"{name} holds values of type {raw.dtype}; expected numbers, heights")
-    values = raw.astype(np.float64)
-    fills = [flat.attrs.get(k) for k in ("_FillValue", "missing_value")] + [nodata]
-    fills += [flat.encoding.get("_FillValue")] if raw.dtype.kind != "f" else []
-    for fill in np.ravel([f for f in fills if f is not None]):
-        values[raw == (raw.dtype.type(fill) if raw.dtype.kind == "f" else fill)] = np.nan
-    scale, offset = (float(flat.attrs.get(k, d)) for k, d in (("scale_factor", 1.0), ("add_offset", 0.0)))
-    return (values * scale + offset).astype(np.float32)
-
-
 def _kept_nodata(flat: Any) -> float | None:
     """Return the source's nodata value if it cannot be mistaken for a height in metres, else None."""
     found = flat.rio.encoded_nodata
@@ -294,10 +334,26 @@ def turned(array: Any, form: ArrayForm) -> Any:
     return array.isel(x=slice(None, None, -1)) if form.westward else array
 
 
-def _as_the_source(out: Any, array: Any, form: ArrayForm, datum: str | None) -> Any:
+def as_the_source(out: Any, array: Any, form: ArrayForm, datum: str | None) -> Any:
+    """Return a result with the orientation, names and attributes of its source.
+
+    Parameters
+    ----------
+    out
+        The result, north up, with the axes y and x.
+    array, form
+        The source and its form.
+    datum
+        Vertical datum of the result, or None.
+
+    Returns
+    -------
+    DataArray
+        The result.
+    """
     out = turned(out, form).rename(array.name)
     kept = {k: v for k, v in array.attrs.items() if k not in OF_STORAGE and not k.startswith("STATISTICS_")}
-    out.attrs = kept | {"units": "m"} | ({_DATUM: datum} if datum else {})
+    out.attrs = kept | {"units": "m"} | ({DATUM: datum} if datum else {})
     mapping = out.encoding.get("grid_mapping")
     out.encoding = {} if mapping is None else {"grid_mapping": mapping}
     if form.nodata is not None:

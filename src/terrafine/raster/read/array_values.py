@@ -1,0 +1,85 @@
+"""How the numbers of an xarray.DataArray become heights: nodata, scale and offset that were not yet applied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafine.errors import BandError
+
+__all__ = ["Stored", "heights_of", "stored_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How the numbers of an array become heights.
+
+    Attributes
+    ----------
+    fills
+        Nodata values in its attributes.
+    encoded
+        Nodata value of its encoding, for whole numbers.
+    scale, offset
+        Height = number · scale + offset, if not yet applied.
+    """
+
+    fills: tuple[Any, ...]
+    encoded: Any
+    scale: float
+    offset: float
+
+
+def stored_of(flat: Any) -> Stored:
+    """Return how the numbers of an array become heights.
+
+    Parameters
+    ----------
+    flat
+        The DataArray.
+
+    Returns
+    -------
+    Stored
+        From its attributes and its encoding.
+    """
+    found = [flat.attrs.get(k) for k in ("_FillValue", "missing_value")]
+    fills = tuple(np.ravel([f for f in found if f is not None]).tolist())
+    scale, offset = (float(flat.attrs.get(k, d)) for k, d in (("scale_factor", 1.0), ("add_offset", 0.0)))
+    return Stored(fills, flat.encoding.get("_FillValue"), scale, offset)
+
+
+def heights_of(raw: NDArray[Any], stored: Stored, name: str, nodata: float | None) -> NDArray[np.float32]:
+    """Return numbers as heights: NaN at nodata, with a scale and an offset applied if they were not yet.
+
+    Parameters
+    ----------
+    raw
+        Numbers (y, x).
+    stored
+        How they become heights.
+    name
+        What messages call the array.
+    nodata
+        A further nodata value.
+
+    Returns
+    -------
+    ndarray of float32, (y, x)
+        Heights in the unit of the array.
+
+    Raises
+    ------
+    BandError
+        If they are no numbers.
+    """
+    if raw.dtype.kind not in "iuf":
+        raise BandError(f"{name} holds values of type {raw.dtype}; expected numbers, heights")
+    values = raw.astype(np.float64)
+    fills = [*stored.fills, nodata, stored.encoded if raw.dtype.kind != "f" else None]
+    for fill in np.ravel([f for f in fills if f is not None]):
+        values[raw == (raw.dtype.type(fill) if raw.dtype.kind == "f" else fill)] = np.nan
+    return (values * stored.scale + stored.offset).astype(np.float32)
