@@ -86,7 +86,7 @@ def _one_run(parts: Sequence[Polygon], name: str) -> Any:
     if np.ptp(xy[:, 0]) > 180 or xy[:, 0].max() > 180:
         shifted = [shapely.transform(p, _eastward) for p in parts]
         moved = shapely.get_coordinates(shifted)
-        if np.ptp(moved[:, 0]) >= min(_WIDEST, np.ptp(xy[:, 0])):
+        if np.ptp(xy[:, 0]) > 180 and np.ptp(moved[:, 0]) >= _WIDEST:
             raise GridError(
                 f"{name}: spans {np.ptp(xy[:, 0]):.0f} degrees of longitude; expected less than 180. Across "
                 "the antimeridian, cut it there as RFC 7946 states"

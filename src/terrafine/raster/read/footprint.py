@@ -92,5 +92,7 @@ def read_footprint(path: PathLike, assume_crs: str | None = None) -> Footprint:
         east = shapely.Polygon(np.stack([np.where(lon < 0, lon + 360, lon), lat], axis=1))
         outline = shapely.union_all([east, shapely.transform(east, lambda xy: xy - [360.0, 0.0])])
     else:
-        outline = shapely.Polygon(np.stack([lon, lat], axis=1))
+        plain = shapely.Polygon(np.stack([lon, lat], axis=1))
+        turns = [0.0, -360.0 * (lon.max() > 180.0), 360.0 * (lon.min() < -180.0)]  # a grid from 0 to 360 degrees
+        outline = shapely.union_all([shapely.transform(plain, lambda xy, t=t: np.add(xy, (t, 0.0))) for t in {*turns}])
     return Footprint(text, outline, os.stat(text).st_size, integrity.content_digest(text))  # noqa: PTH116
