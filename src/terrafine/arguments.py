@@ -58,6 +58,9 @@ def check_arguments(verb: Callable[..., Any], accepted: Any, args: tuple[Any, ..
         if parameter.kind is parameter.VAR_KEYWORD:
             for key in value.keys() & more.keys():
                 check_kind(key, value[key], getattr(more[key], "__forward_arg__", more[key]))
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            for one in value:
+                check_kind(name, one, parameter.annotation)
         elif parameter.annotation is not Signature.empty:
             check_kind(name, value, parameter.annotation)
             if is_dataclass(value) and not isinstance(value, type):

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import pytest
+from tests.support.cli import Run
 
 import terrafine
 from terrafine.cli import main
@@ -63,11 +64,7 @@ def arguments_in(text: str) -> list[str]:
 
 LIBRARY = [p for p in sorted(ROOT.rglob("*.py")) if "cli" not in p.parts]
 COMMAND_LINE = sorted((ROOT / "cli").rglob("*.py"))
-VERBS = tuple(main.commands)
-FUNCTIONS = (
-    *("build_dataset", "estimate_height", "evaluate", "map_impervious", "map_radar", "sharpen_dem", "sharpen_image"),
-    *("measure_product", "train"),
-)
+FUNCTIONS = tuple(name for name in terrafine.__all__ if hasattr(getattr(terrafine, name), "arguments"))
 MESSAGES = sorted({t for p in LIBRARY for t in texts(p.read_text(encoding="utf-8")) if arguments_in(t)})
 
 
@@ -127,9 +124,39 @@ def test_the_library_has_messages_to_check() -> None:
     assert len(MESSAGES) > 30
 
 
+def leaves(command: click.Command, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command that is no group, by its words: `dataset height`."""
+    inner: dict[str, click.Command] = getattr(command, "commands", {})
+    if not inner:
+        yield path.strip(), command
+    for name, one in inner.items():
+        yield from leaves(one, f"{path} {name}")
+
+
+VERBS = dict(leaves(main))
+
+
+def test_every_verb_and_function_is_held_to_its_own_advice() -> None:
+    assert {"dem", "dataset height", "dataset impervious", "campaign run"} <= set(VERBS)
+    callables = {n for n in terrafine.__all__ if n[0].islower() and n[0] != "_"}
+    assert callables == set(FUNCTIONS)
+
+
+def test_an_error_names_options_of_the_inner_command_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run: Run
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise GridError("a.tif: state it with elevation_unit=UNIT, or classes=FILE")
+
+    monkeypatch.setattr("terrafine.workflows.dataset_terrain.build_height_dataset", fail)
+    result = run("dataset", "height", tmp_path / "a.tif", "--heights", tmp_path / "b.tif", "-o", tmp_path / "out")
+    assert result.exit_code == GridError.exit_code, result.output
+    assert f"{INSTEAD['elevation_unit']}, or {INSTEAD['classes']}" in result.output
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_names_only_its_own_options(verb: str) -> None:
-    command = main.commands[verb]
+    command = VERBS[verb]
     for text in MESSAGES:
         shown = as_options(text, command)
         assert arguments_in(re.sub(r"--guide \S+", "--guide", shown)) == [], text

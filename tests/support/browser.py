@@ -6,7 +6,6 @@ Protocol: https://chromedevtools.github.io/devtools-protocol/. Nothing but the s
 from __future__ import annotations
 
 import base64
-import fcntl
 import json
 import os
 import select
@@ -194,7 +193,8 @@ class Page:
 
 def _high(descriptor: int) -> int:
     """The same pipe end under a number that leaves 3 and 4, where the browser looks, free."""
-    high = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10)
+    fcntl = pytest.importorskip("fcntl", reason="the browser is driven through pipes, which Windows lacks")
+    high = int(fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10))
     os.close(descriptor)
     return high
 

@@ -56,6 +56,11 @@ def found(source: str) -> set[str]:
     return names
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda p: p.stem)
+def test_no_module_of_the_tests_fails_to_load_on_another_system(path: Path) -> None:
+    assert found(path.read_text(encoding="utf-8")) & NOT_ON_WINDOWS_MODULES == set()
+
+
 @pytest.mark.parametrize(
     "path", sorted([*SRC.rglob("*.py"), *(ROOT / "integrations").rglob("*.py")]), ids=lambda p: p.stem
 )

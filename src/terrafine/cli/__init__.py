@@ -83,7 +83,7 @@ class _Verbs(click.Group):
             log_error(advice)
             raise click.exceptions.Exit(INTERRUPTED) from None
         except TerrafineError as e:
-            _tell(ctx, f"error: {as_options(str(e), self.commands[ctx.invoked_subcommand or ''])}")
+            _tell(ctx, f"error: {as_options(str(e), _command(ctx, self))}")
             raise click.exceptions.Exit(e.exit_code) from None
         except BrokenPipeError:
             raise
@@ -94,6 +94,13 @@ class _Verbs(click.Group):
         except Exception as e:
             _tell(ctx, f"error: unexpected {type(e).__name__}: {e}\n{_how_to_report(ctx)}")
             raise click.exceptions.Exit(UNEXPECTED) from None
+
+
+def _command(ctx: click.Context, group: click.Command) -> click.Command:
+    """The command that was run, inside its group."""
+    for word in ctx.meta.get("terrafine.words", []):
+        group = getattr(group, "commands", {}).get(word, group)
+    return group
 
 
 def _tell(ctx: click.Context, message: str) -> None:

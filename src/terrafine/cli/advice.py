@@ -112,10 +112,8 @@ def as_options(text: str, command: click.Command) -> str:
 
 
 def _options(command: click.Command) -> set[str]:
-    """Every option of a command and of its commands."""
-    own = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
-    inner: dict[str, click.Command] = getattr(command, "commands", {})
-    return own.union(*(_options(c) for c in inner.values()))
+    """Every option of a command."""
+    return {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
 
 
 def _plain(value: str) -> list[str]:

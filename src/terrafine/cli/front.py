@@ -41,7 +41,7 @@ def _codes() -> Iterator[tuple[str, str]]:
     yield str(UNEXPECTED), "a defect of Terrafine"
     kinds = [getattr(errors, name) for name in errors.__all__ if name != "TerrafineError"]
     for kind in sorted(kinds, key=lambda k: k.exit_code):
-        text = (kind.__doc__ or "").strip().rstrip(".")
+        text = (kind.__doc__ or "").strip().partition("\n")[0].rstrip(".")
         yield str(kind.exit_code), text[0].lower() + text[1:]
     yield str(INTERRUPTED), "interrupted"
 

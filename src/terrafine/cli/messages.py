@@ -15,6 +15,7 @@ SAID = "terrafine.said"
 """Logger of what was printed; the log file has it, standard error does not repeat it."""
 
 _log = logging.getLogger(SAID)
+_log.addHandler(logging.NullHandler())  # else Python prints what no handler takes on standard error, a second time
 
 
 def say(text: str) -> None:

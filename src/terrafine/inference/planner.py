@@ -113,7 +113,8 @@ def make_plan(
     allowed = 0 if memory_bytes is None else memory_bytes
     raise ResourceError(
         f"{spec.name} ×{spec.scale} on {shape[0]} × {shape[1]} cells needs about {needed / _MB:,.0f} MB even with its "
-        f"smallest tiles, and {allowed / _MB:,.0f} MB are allowed; allow more memory or choose a lighter model"
+        f"smallest tiles, and {allowed / _MB:,.0f} MB are allowed; allow more with memory=SIZE, or choose "
+        "another model=NAME"
     )
 
 

@@ -14,10 +14,12 @@ from terrafine.workflows.options import ReadOptions
 if TYPE_CHECKING:
     from terrafine.nn.spec import ModelSpec
     from terrafine.raster.products import Resolved
+    from terrafine.raster.read.opened import OpenRaster
     from terrafine.systems import ModelRef
 
 __all__ = ["RasterDescription", "WeightsDescription", "describe"]
 
+_KINDS = {"relief": "relief", "vv": "radar", "vh": "radar", "incidence": "radar"}
 _WEIGHTS = {".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl"}
 
 
@@ -103,11 +105,33 @@ def _weights(path: Path) -> WeightsDescription:
 
 
 def _raster(path: str) -> RasterDescription:
+    from terrafine.raster.bands import BANDS
     from terrafine.raster.products import resolve_product
+    from terrafine.raster.read.choose import has_band
     from terrafine.raster.read.content_type import kind_of, open_any
     from terrafine.raster.read.opened import open_raster
 
-    with open_raster(path) as raster, open_any(raster) as source:
-        kind = kind_of(raster)
-        product = resolve_product(source) if kind == "elevation" else None
-        return RasterDescription({"kind": kind, **source.describe()}, product)
+    with open_raster(path) as raster:
+        kind, known = kind_of(raster), [d for d in raster.header.descriptions if d in BANDS]
+        if kind == "elevation" and not known and not has_band(raster, "elevation"):
+            return _unnamed(raster)
+        with open_any(raster) as source:
+            heights = kind == "elevation" and "elevation" in source.bands
+            shown = kind if heights or kind != "elevation" else _KINDS.get(known[0], "other")
+            return RasterDescription({"kind": shown, **source.describe()}, resolve_product(source) if heights else None)
+
+
+def _unnamed(raster: OpenRaster) -> RasterDescription:
+    """Describe a raster of several bands none of which has a name that is known here."""
+    from terrafine.raster.read.source import open_source
+
+    header = raster.header
+    with open_source(raster, want=("class",), bands={"class": 1}, check_range=False) as source:
+        facts = source.describe()
+    stated = zip(header.descriptions, header.dtypes, header.units, strict=True)
+    names = ("description", "dtype", "unit")
+    bands = {
+        str(number): {name: word for name, word in zip(names, words, strict=True) if word}
+        for number, words in enumerate(stated, 1)
+    }
+    return RasterDescription({"kind": "other", **facts, "bands": bands}, None)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from terrafine.errors import SourceError, UsageError
+from terrafine.workflows.advice import names_own_arguments
 
 if TYPE_CHECKING:
     from terrafine.viewer.server import Viewer
@@ -21,6 +22,7 @@ _SINGLE = (".tif", ".tiff")
 _PORTS = 65_535
 
 
+@names_own_arguments()
 def view(
     *paths: PathLike,
     port: int = 0,
@@ -60,7 +62,7 @@ def view(
     ...     print(viewer.url)
     ...     viewer.wait()
     """
-    from terrafine.raster.read.checks.access import access_scope, allow
+    from terrafine.raster.read.checks.access import allow
     from terrafine.viewer.layers import Layer, comparable, layers_of
     from terrafine.viewer.server import Viewer
 
@@ -74,10 +76,9 @@ def view(
             layer.tiles.close()
 
     try:
-        with access_scope():
-            allow(list(allow_folders))
-            for number, path in enumerate(chosen):
-                layers += layers_of(path, number)
+        allow(list(allow_folders))
+        for number, path in enumerate(chosen):
+            layers += layers_of(path, number)
         return Viewer(comparable(layers), port, close)
     except BaseException:
         close()

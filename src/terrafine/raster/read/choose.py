@@ -214,13 +214,19 @@ def _by_name(handle: Any, name: str, band: str, said: list[str], *, alone: bool)
     ):
         hits = [1]
     if len(hits) != 1:
-        listed = ", ".join(f"{i + 1}={d!r}" if d else f"{i + 1} (no description)" for i, d in enumerate(said[:_LISTED]))
-        listed += f" and {len(said) - _LISTED} more" if len(said) > _LISTED else ""
         problem = "more than one band is" if hits else "no band is"
         raise BandError(
-            f'{name}: {problem} called {band!r}; the file has {listed}. State which with bands={{"{band}": N}}'
+            f'{name}: {problem} called {band!r}; the file has {_listed(said)}. State which with bands={{"{band}": N}}'
         )
     return hits[0]
+
+
+def _listed(said: Sequence[str]) -> str:
+    """Return the bands of a file for a message, a few of them by name."""
+    if not any(said):
+        return f"{len(said)} band{'s' * (len(said) > 1)} without description"
+    listed = ", ".join(f"{i}={d!r}" if d else f"{i} (no description)" for i, d in enumerate(said[:_LISTED], 1))
+    return f"{listed} and {len(said) - _LISTED} more" if len(said) > _LISTED else listed
 
 
 def _only_plus_alpha(handle: Any) -> bool:

@@ -9,7 +9,7 @@ from functools import cache, partial
 
 import numpy as np
 
-from terrafine.errors import BandError, UsageError
+from terrafine.errors import BandError, EmptyError, UsageError
 from terrafine.raster.grid import subdivided
 from terrafine.raster.read.aligned import AlignedSource, align_to
 from terrafine.raster.read.guided_source import GuidedSource
@@ -85,15 +85,22 @@ def open_guides(
         once = cache(lambda path: files_open.enter_context(open_raster(path)))
         dates: dict[str, list[AlignedSource]] = {}
         images: list[tuple[str, AlignedSource]] = []
-        for name, paths in files.items():
-            for file, number in (part for path in paths for part in _dates(os.fspath(path), name, once)):
-                chosen = None if number is None else {name: number}
-                source = files_open.enter_context(opened(file, want=(name,), bands=chosen, check_range=False))
-                if name in RADAR:
+        notes: list[str] = []
+        for name, path in ((name, os.fspath(path)) for name, paths in files.items() for path in paths):
+            parts = _dates(path, name, once)
+            sources = [
+                files_open.enter_context(
+                    opened(file, want=(name,), bands=None if number is None else {name: number}, check_range=False)
+                )
+                for file, number in parts
+            ]
+            if name in RADAR:
+                for source in _observed(sources, name, notes):
                     _refuse_flattened(source)
                     _check_unit(source, name, unit)
                     dates.setdefault(name, []).append(align_to(source, fine))
-                else:
+            else:
+                for source in sources:
                     _check_bright(source, name)
                     images.append((name, align_to(source, fine)))
         angle: AlignedSource | float
@@ -108,8 +115,28 @@ def open_guides(
             angle = align_to(source, fine)
         if not (low >= _STEEPEST and high <= _SHALLOWEST):
             raise BandError(f"{problem} from {_STEEPEST:g} to {_SHALLOWEST:g}")
+        guided = GuidedSource(dem, scale, dates, images, azimuth=azimuth, incidence=angle, linear=unit == "linear")
+        guided.notes = (*guided.notes, *notes)
         files_open.pop_all()
-        return GuidedSource(dem, scale, dates, images, azimuth=azimuth, incidence=angle, linear=unit == "linear")
+        return guided
+
+
+def _observed(sources: list[Source], name: str, notes: list[str]) -> list[Source]:
+    """Return the dates of a stack that have valid cells, and note how many have none; one date alone must have some."""
+    if len(sources) == 1:
+        return sources
+    found = []
+    for source in sources:
+        with contextlib.suppress(EmptyError):
+            source.require_valid(name)
+            found.append(source)
+    if not found:
+        raise EmptyError(
+            f"{sources[0].paths[0]}: none of its {len(sources)} dates has a valid cell; expected at least one"
+        )
+    if empty := len(sources) - len(found):
+        notes.append(f"{sources[0].paths[0]}: {empty} of {len(sources)} dates have no valid cell; they were left out.")
+    return found
 
 
 def _dates(path: str, name: str, opened: Callable[[str], OpenRaster]) -> list[tuple[OpenRaster, int | None]]:
@@ -119,7 +146,12 @@ def _dates(path: str, name: str, opened: Callable[[str], OpenRaster]) -> list[tu
         return [(raster, i + 1) for i in range(raster.header.count)]
     file, mark, number = path.rpartition("#")
     if mark and number.isdigit():
-        return [(opened(file), int(number))]
+        raster, count = opened(file), opened(file).header.count
+        if not 1 <= int(number) <= count:
+            raise BandError(
+                f"{path}: the file has {f'bands 1 to {count}' if count > 1 else 'one band'}; expected one of them"
+            )
+        return [(raster, int(number))]
     raster = opened(path)
     said = raster.header.descriptions
     stack = name in RADAR and len(said) > 1 and (set(said) == {name} or not {*RADAR, *OPTICAL} & set(said))
@@ -146,8 +178,9 @@ def _check_unit(source: Source, name: str, unit: str) -> None:
         raise BandError(f'{found}; backscatter in dB is mostly below 0. If this is linear power, state unit="linear"')
     if unit == "dB" and (low < _LOWEST_DB or high > _HIGHEST_DB):
         raise BandError(
-            f"{found}; expected {_LOWEST_DB:g} to {_HIGHEST_DB:g} dB. Divide scaled integers by their factor first, or "
-            "set the band's scale and nodata"
+            f"{found}; expected {_LOWEST_DB:g} to {_HIGHEST_DB:g} dB. If these are dB times a factor, write its "
+            "inverse into the file (`gdal_edit -scale 0.01 FILE`), and undeclared nodata (`gdal_edit -a_nodata VALUE "
+            "FILE`)"
         )
 
 

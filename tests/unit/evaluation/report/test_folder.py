@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import fcntl
 import json
 import os
 import signal
@@ -38,6 +37,7 @@ def test_a_results_file_that_is_no_report_is_replaced_and_removes_nothing(tmp_pa
 
 
 def test_a_folder_in_use_is_refused_and_nothing_in_it_changes(tmp_path: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
     handle = os.open(tmp_path / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(handle, fcntl.LOCK_EX)
     try:

@@ -130,6 +130,28 @@ def test_every_band_of_a_stack_is_a_date(tmp_path: Path, dates: int, mark: str) 
     np.testing.assert_array_equal(source.read_guide("vv", *INNER)[0], one_by_one.read_guide("vv", *INNER)[0])
 
 
+def test_dates_without_any_cell_are_left_out_and_counted(tmp_path: Path) -> None:
+    full = stack(tmp_path / "full.tif", 3)
+    values = np.stack([radar() + 0.01 * i for i in range(3)] + [np.full_like(radar(), np.nan)]).astype(np.float32)
+    partly = write_raster(tmp_path / "partly.tif", values, cell=CELL / K, nodata=np.nan)
+    source = guided(tmp_path, partly)
+    assert [n for n in source.notes if "1 of 4 dates have no valid cell" in n]
+    np.testing.assert_array_equal(
+        source.read_guide("vv", *INNER)[0], guided(tmp_path, full).read_guide("vv", *INNER)[0]
+    )
+    with pytest.raises(EmptyError, match="holds no valid cell"):
+        guided(tmp_path, Path(f"{partly}#4"))
+    nothing = write_raster(tmp_path / "nothing.tif", values[[3, 3]], cell=CELL / K, nodata=np.nan)
+    with pytest.raises(EmptyError, match="none of its 2 dates"):
+        guided(tmp_path, nothing)
+
+
+@pytest.mark.parametrize("number", ["0", "4", "99"])
+def test_a_date_that_the_stack_does_not_have_is_refused(number: str, tmp_path: Path) -> None:
+    with pytest.raises(BandError, match=rf"stack\.tif#{number}: the file has bands 1 to 3"):
+        guided(tmp_path, Path(f"{stack(tmp_path / 'stack.tif', 3)}#{number}"))
+
+
 def test_a_stack_with_named_bands_gives_the_band_that_is_named(tmp_path: Path) -> None:
     path = stack(tmp_path / "both.tif", 2, ("vv", "vh"))
     alone = guided(tmp_path, Path(f"{path}#1")).read_guide("vv", *INNER)[0]

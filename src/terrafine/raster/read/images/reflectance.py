@@ -148,7 +148,7 @@ def _check_named(image: ImageSource, source: Source, first: str, allowed: Sequen
         if too_bright or low < _PLAUSIBLE[0] or middle < 0 or not _DIMMEST <= high <= _PLAUSIBLE[1]:
             raise BandError(
                 f"{first}: does not read as {chosen.name} ({chosen.what}): reflectance would be {_range(found)}; "
-                f"expected about 0 to 1. It reads as {_told(_fitting(source), allowed)}"
+                f"expected about 0 to 1. {_instead(_fitting(source), allowed)}"
             )
         what = "bright" if low > _DARKEST else "dark"
         notes.append(f"{first}: unusually {what} throughout for {chosen.name}; it was read as stated")
@@ -178,6 +178,10 @@ def _fits(image: ImageSource) -> bool:
     return bool(_PLAUSIBLE[0] <= low <= _DARKEST and high <= _PLAUSIBLE[1] and middle >= 0.01 and high >= 0.03)
 
 
+_CONVERT = (
+    "Write the scale and offset by which its numbers become reflectance into the file (`gdal_edit -scale S -offset O "
+    "FILE`)"
+)
 _WITH_OFFSET = (
     " Nothing in it is darker than a reflectance of 0.09 in any band, as if 1,000 were still added to the numbers. A "
     'scene without shadow, water or plants looks the same; for such a scene state sensor="sentinel2".'
@@ -204,9 +208,12 @@ def _found(
     if len(fit) == 1 and fit[0] in allowed:
         return SENSORS[fit[0]]
     span = _range(sample(ImageSource(source, SENSORS["reflectance"])))
-    raise BandError(
-        f"{path}: values of {span}: it reads as {_told(fit, allowed)}. State which it is: {stated(allowed)}"
-    )
+    ask = f"State which it is: {stated(allowed)}"
+    if fit and not set(fit) & set(allowed):
+        ask = f"If it is of another sensor, state which: {stated(allowed)}"
+    elif not fit:
+        ask = f"{ask}. {_CONVERT} if it is of another sensor, and state {stated(['reflectance'])}"
+    raise BandError(f"{path}: values of {span}: it reads as {_told(fit, allowed)}. {ask}")
 
 
 def _candidates(source: Source, described: Sequence[str], quality: Sequence[QualityBand]) -> list[str]:
@@ -219,6 +226,17 @@ def _candidates(source: Source, described: Sequence[str], quality: Sequence[Qual
     if any(d in ("b8", "b08", "b8a", "b02", "b03", "b04") for d in described):  # Landsat writes B2, not B02
         fit = [name for name in fit if name.startswith("sentinel2")]
     return fit
+
+
+def _instead(fit: Sequence[str], allowed: Sequence[str]) -> str:
+    """Return what to do about an image that is not of the stated sensor."""
+    others = [name for name in fit if name in allowed]
+    if others:
+        return f"It reads as {_told(fit, allowed)}. State {stated(others)}"
+    advice = (
+        "Take an image of a sensor that is read here" if fit else f"{_CONVERT}, and state {stated(['reflectance'])}"
+    )
+    return f"It reads as {_told(fit, allowed)}. {advice}"
 
 
 def _told(names: Sequence[str], allowed: Sequence[str]) -> str:
