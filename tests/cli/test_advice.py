@@ -20,7 +20,7 @@ from terrafine.workflows.fields import GUIDANCE_FIELDS
 
 ROOT = Path(terrafine.__file__).parent
 FLAG = re.compile(r"(?<![\w-])--([a-z][a-z-]*[a-z])\b(?!-)")
-ASSIGNED = re.compile(r"(?<![\w./#=-])([a-z][a-z_]*)=(?=$|[\"({A-Z]|-?\d|inf\b)")
+ASSIGNED = re.compile(r"(?<![\w./#=+-])([a-z][a-z_]*)=(?=$|[\"({A-Z]|-?\d|inf\b)")
 MARKUP = re.compile(r'[<>]|="X"|class="')
 NOT_ADVICE = {"sha256", "vv", "vh", "red", "green", "blue", "nir"}
 OF_PIP = {"force-reinstall"}
