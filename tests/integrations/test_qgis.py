@@ -122,6 +122,31 @@ def test_a_city_is_mapped_and_its_image_made_finer(qgis: Qgis, tmp_path: Path, v
         assert (made.count, made.shape) == (bands, (480, 480))
 
 
+@pytest.mark.skipif(not (DATA / "s2_truth").is_dir(), reason=f"no shared data under {DATA}")
+def test_data_is_fetched_from_a_catalogue(qgis: Qgis, tmp_path: Path) -> None:
+    """From a STAC API on loopback over real Sentinel-2, named by a service file."""
+    pytest.importorskip("stac_fastapi.api")
+    from tests.support.scenes import PISA, add_scene, preset, real_numbers
+    from tests.support.stac_server import serve
+
+    with serve(tmp_path / "stac") as server:
+        numbers, georeference = real_numbers("pisa", 1, PISA)
+        properties = {"s2:processing_baseline": "02.04"}
+        add_scene(server, "early", numbers, georeference, "2023-05-01T10:10:00Z", properties=properties)
+        done = qgis.run(
+            "fetch",
+            COLLECTION=0,
+            AREA="10.381,10.396,43.7222,43.731 [EPSG:4326]",
+            DATES="2023-04/2023-10",
+            SERVICE=preset(server, tmp_path),
+            OUTPUT=tmp_path / "composite.tif",
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    with rasterio.open(tmp_path / "composite.tif") as made:
+        assert made.descriptions[:4] == ("red", "green", "blue", "nir")
+        assert made.read(1, masked=True).count() > 10_000
+
+
 def test_the_installation_is_checked(qgis: Qgis) -> None:
     done = qgis.run("checkinstallation")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -21,6 +21,7 @@ LEAVES = {
     "arguments",
     "atomic",
     "host",
+    "notebook",
     "private",
     "version",
     "schema",

@@ -26,6 +26,7 @@ from terrafine.acquire.signing import Signer
 from terrafine.acquire.survey import survey
 from terrafine.atomic import PublishSet, written
 from terrafine.errors import EmptyError, OutputError
+from terrafine.notebook import table_of
 from terrafine.raster.area import grid_area
 from terrafine.raster.vertical import from_name
 from terrafine.raster.write.cog_writer import check_free_space, open_cog
@@ -75,6 +76,10 @@ class Fetched:
     failed: Mapping[str, str]
     empty_share: float
     notes: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        """A table, for notebooks."""
+        return table_of(self)
 
 
 def lineage_path(out: Path) -> Path:

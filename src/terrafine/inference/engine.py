@@ -31,6 +31,7 @@ from terrafine.inference.projection import LONG_TILES, project
 from terrafine.inference.shard import batches, open_once, read_shard, run_batch
 from terrafine.nn.model import Model
 from terrafine.nn.spec import ModelSpec
+from terrafine.notebook import table_of
 from terrafine.raster.protocol import RasterSource
 from terrafine.raster.write.cog_writer import check_free_space
 
@@ -94,6 +95,10 @@ class RunReport:
     device: str = "cpu"
     notes: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """A table, for notebooks."""
+        return table_of(self)
 
 
 def run_job(

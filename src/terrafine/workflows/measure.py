@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from terrafine.errors import OutputError, UsageError
+from terrafine.notebook import table_of
 from terrafine.workflows.advice import names_own_arguments
 from terrafine.workflows.fields import MeasureFields, merge_options
 from terrafine.workflows.options import ReadOptions
@@ -53,6 +54,10 @@ class Measurement:
     cells: int
     blocks: int
     notes: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        """A table, for notebooks."""
+        return table_of(self)
 
 
 @names_own_arguments(MeasureFields)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import BandError, EmptyError, UsageError
+from terrafine.notebook import table_of
 from terrafine.version import __version__
 from terrafine.workflows.advice import advice_for, names_own_arguments
 from terrafine.workflows.fields import RadarFields, merge_options
@@ -61,6 +62,10 @@ class RadarReport:
     shadow_share: float
     reach_m: float
     notes: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        """A table, for notebooks."""
+        return table_of(self)
 
 
 @dataclass(frozen=True, slots=True)

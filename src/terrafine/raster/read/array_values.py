@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import BandError
+from terrafine.raster.units import is_unstated, unit_factor
 
-__all__ = ["Stored", "heights_of", "stored_of"]
+__all__ = ["Stored", "heights_of", "kept_nodata", "stored_of", "unit_of"]
+
+_HEIGHTS = 9000.0  # a nodata value between minus and plus this many metres could be a height
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +86,51 @@ def heights_of(raw: NDArray[Any], stored: Stored, name: str, nodata: float | Non
     for fill in np.ravel([f for f in fills if f is not None]):
         values[raw == (raw.dtype.type(fill) if raw.dtype.kind == "f" else fill)] = np.nan
     return (values * stored.scale + stored.offset).astype(np.float32)
+
+
+def kept_nodata(flat: Any) -> float | None:
+    """Return the source's nodata value if it cannot be mistaken for a height in metres, else None.
+
+    Parameters
+    ----------
+    flat
+        The DataArray.
+
+    Returns
+    -------
+    float or None
+        The nodata value.
+    """
+    found = flat.rio.encoded_nodata
+    stored = {**flat.attrs, **flat.encoding}
+    packed = float(stored.get("scale_factor", 1.0)) != 1.0 or float(stored.get("add_offset", 0.0)) != 0.0
+    return None if found is None or packed or abs(float(found)) < _HEIGHTS else float(found)
+
+
+def unit_of(array: Any, name: str, stated: str | None) -> str:
+    """Return the unit of the heights: as stated, else the attribute `units`, else empty.
+
+    Parameters
+    ----------
+    array
+        The DataArray.
+    name
+        What messages call it.
+    stated
+        The unit that the caller states, or None.
+
+    Returns
+    -------
+    str
+        Name of the unit.
+
+    Raises
+    ------
+    GridError
+        If it is not known.
+    """
+    unit = str(array.attrs.get("units", "")) if stated is None else stated
+    if stated is None and is_unstated(unit):
+        return ""
+    unit_factor(unit, name)
+    return unit

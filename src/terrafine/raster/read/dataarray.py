@@ -11,8 +11,7 @@ import numpy as np
 import rasterio
 
 from terrafine.errors import EmptyError, GridError, MissingExtraError, TerrafineError, UsageError
-from terrafine.raster.read.array_values import heights_of, stored_of
-from terrafine.raster.units import is_unstated, unit_factor
+from terrafine.raster.read.array_values import heights_of, kept_nodata, stored_of, unit_of
 
 __all__ = [
     "DATUM",
@@ -35,7 +34,6 @@ OF_STORAGE = {
     *("valid_min", "valid_max", "valid_range", "actual_range"),
 }
 _UNEVEN = 0.01  # tolerance of coordinates, in cells
-_HEIGHTS = 9000.0  # a nodata value between minus and plus this many metres could be a height
 
 
 def through_files(
@@ -91,7 +89,7 @@ def through_files(
     name = "the DataArray" if array.name is None else f"the DataArray {str(array.name)!r}"
     form = _write(array, name, coarse, nodata, located)
     try:
-        work(coarse, fine, _unit(array, name, elevation_unit))
+        work(coarse, fine, unit_of(array, name, elevation_unit))
     except TerrafineError as error:  # the user knows the array, not the temporary files
         text = str(error).replace(str(coarse), name).replace(coarse.name, name)
         error.args = (text.replace(str(fine), "the temporary result").replace("the file", "it"),)
@@ -155,15 +153,6 @@ def one_variable(source: Any) -> Any:
     if mapping in source.data_vars:
         array = array.assign_coords({mapping: source[mapping]})
     return array
-
-
-def _unit(array: Any, name: str, stated: str | None) -> str:
-    """Return the unit of the heights: as stated, else the attribute `units`, else empty."""
-    unit = str(array.attrs.get("units", "")) if stated is None else stated
-    if stated is None and is_unstated(unit):
-        return ""
-    unit_factor(unit, name)
-    return unit
 
 
 def _write(array: Any, name: str, path: Path, nodata: float | None, located: bool) -> ArrayForm:
@@ -242,7 +231,7 @@ def form_of(flat: Any, name: str, y: Any, x: Any) -> ArrayForm:
     GridError
         If coordinates are missing or not evenly spaced.
     """
-    return ArrayForm(y, x, _runs(flat, "y", name) > 0, _runs(flat, "x", name) < 0, _kept_nodata(flat))
+    return ArrayForm(y, x, _runs(flat, "y", name) > 0, _runs(flat, "x", name) < 0, kept_nodata(flat))
 
 
 def spatial_dims(array: Any, name: str) -> tuple[Any, Any]:
@@ -305,14 +294,6 @@ def _runs(flat: Any, axis: str, name: str) -> float:
             f"to a regular grid first: array.interp({axis}=...)"
         )
     return float(step)
-
-
-def _kept_nodata(flat: Any) -> float | None:
-    """Return the source's nodata value if it cannot be mistaken for a height in metres, else None."""
-    found = flat.rio.encoded_nodata
-    stored = {**flat.attrs, **flat.encoding}
-    packed = float(stored.get("scale_factor", 1.0)) != 1.0 or float(stored.get("add_offset", 0.0)) != 0.0
-    return None if found is None or packed or abs(float(found)) < _HEIGHTS else float(found)
 
 
 def turned(array: Any, form: ArrayForm) -> Any:
