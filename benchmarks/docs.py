@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import right_or_refused
+from benchmarks.campaign import page as campaign
 from benchmarks.common import ROOT
 from benchmarks.dem import page as dem
 from benchmarks.jointseg import page as jointseg
@@ -33,6 +34,7 @@ SECTIONS = {
     **sat2dem.SECTIONS,
     **real.SECTIONS,
     **real_map.SECTIONS,
+    **campaign.SECTIONS,
 }
 
 

@@ -1,6 +1,7 @@
-"""Measure campaigns: `python -m benchmarks.campaign.scale plan|stubs|workers`; writes benchmarks/results/campaign.
+"""Measure campaigns: `python -m benchmarks.campaign.scale plan|unit|stubs|workers`; writes benchmarks/results/campaign.
 
 plan      2.2 million km² × 4 epochs: seconds and peak memory of a process that lists every unit with its key
+unit      processor time and bytes of units of a map of Montpellier, one after the other; operations of the network
 stubs     20,000 units without a model on a real Dask cluster of this machine, whose workers are killed meanwhile
 workers   the same map campaign of Montpellier on one and on two workers, in turn; compared by medians
 """
@@ -153,6 +154,51 @@ def stubs() -> Record:
     }
 
 
+def unit() -> Record:
+    """Units of the town here: processor time, which other programs do not lengthen much, and bytes."""
+    import torch
+
+    torch.set_num_threads(1)
+    from terrafine.campaign.execute import run_units
+    from terrafine.campaign.folder import Folder
+    from terrafine.campaign.plan import make_plan
+    from terrafine.campaign.settings import read_settings
+
+    with tempfile.TemporaryDirectory() as name:
+        made = make_plan(read_settings(_montpellier(Path(name), data_dir() / "s2_truth")))
+        units = list(made.units())
+        run_units(made, Folder(_made(Path(name) / "warm")), units[:1])
+        start, wall = time.process_time(), time.perf_counter()
+        ended = run_units(made, Folder(_made(Path(name) / "town")), units)
+        spent, passed = time.process_time() - start, time.perf_counter() - wall
+    return {
+        "units": ended.done,
+        "failed": len(ended.failed),
+        "cells": made.lattice.cells,
+        "cells_with_halo": made.lattice.cells + 2 * made.lattice.halo,
+        "processor_s": round(spent, 2),
+        "wall_s": round(passed, 2),
+        "bytes": ended.bytes,
+        "operations_per_cell": _operations(),
+        "load": os.getloadavg()[0],
+    }
+
+
+def _operations() -> float:
+    """Floating-point operations of citymap for a cell of its input, far from edges."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from terrafine.systems import find_model
+    from terrafine.systems.load import load_network
+
+    ref = find_model("citymap", 10, verb="map")
+    network, side = load_network(ref), 64
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, len(ref.spec.inputs), side, side))
+    return float(counter.get_total_flops() / side**2)
+
+
 def workers() -> Record:
     """Montpellier from files in two epochs, mapped by citymap on the CPU; one thread for each worker."""
     from tests.support.clusters import Cluster
@@ -229,7 +275,7 @@ def _montpellier(folder: Path, scenes: Path) -> Path:
     return path
 
 
-KINDS: dict[str, Callable[[], Record]] = {"plan": plan, "stubs": stubs, "workers": workers}
+KINDS: dict[str, Callable[[], Record]] = {"plan": plan, "unit": unit, "stubs": stubs, "workers": workers}
 
 
 def main() -> int:

@@ -35,7 +35,8 @@ verb = {verb}              # map, dem, height or image
 [grid]
 # resolution_m = {cell}      # cells of the input
 # tile_m = 10240            # side of a tile's core
-{halo}
+# halo_m = {halo}             # what is read around it: at least as far as the model looks
+
 [source]
 kind = {kind}              # "files": scenes on this machine; "stac": fetched for each tile
 {service}  # of kind "stac": earth-search, planetary-computer, cdse, or a TOML file
@@ -64,8 +65,7 @@ _OPTIONS = {
     "height": '# anchor = "glo30.tif"\n# uncertainty = false\n',
     "image": "# scale = 10\n",
 }
-_HALO = {"height": "halo_m = 4800               # what is read around it: the model looks 155 cells far\n"}
-_COMMON_HALO = "# halo_m = 640              # what is read around it\n"
+_HALO = {"map": "640", "image": "640", "height": "4800", "dem": "1200"}
 
 
 @names_own_arguments()
@@ -134,7 +134,7 @@ def new_campaign(
         plain=verb,
         options=_OPTIONS[verb],
         cell="10" if verb in ("map", "image") else "30",
-        halo=_HALO.get(verb, _COMMON_HALO),
+        halo=_HALO[verb],
         kind=json.dumps("files" if service is None else "stac"),
         service='# service = "earth-search"' if service is None else f"service = {json.dumps(os.fspath(service))}",
     )

@@ -169,6 +169,7 @@ def make_plan(settings: Settings) -> Plan:
     """
     area = read_area(settings.beside(settings.region))
     lattice = UtmTiles(settings.resolution_m, settings.cells, settings.halo)
+    _require_known(settings)
     model = _model(settings)
     tiles = tuple(lattice.covering(area))
     if not tiles:
@@ -201,6 +202,18 @@ def _scenes(settings: Settings) -> tuple[tuple[Scene, ...], tuple[tuple[int, ...
             scenes.append(Scene(known[path], band, part))
         by_epoch.append(tuple(range(first, len(scenes))))
     return tuple(scenes), tuple(by_epoch)
+
+
+def _require_known(settings: Settings) -> None:
+    """Refuse names of a sensor or a product that do not exist, before any tile fails for them."""
+    from terrafine.raster.products import find_product
+    from terrafine.raster.read.images.sensors import SENSORS
+
+    sensor, product = settings.source.sensor, settings.source.product
+    if sensor is not None and sensor not in SENSORS:
+        raise UsageError(f"{settings.path}: [source] sensor = {sensor!r}: expected one of {', '.join(sorted(SENSORS))}")
+    if product is not None:
+        find_product(product)
 
 
 def _require_overlap(
@@ -236,16 +249,23 @@ def _model(settings: Settings) -> dict[str, Any]:
         name = str(settings.beside(name))
     if verb == "dem" and name is None:  # chosen for each DEM by its product
         served = [ref for ref in list_models() if find_system(ref.spec.system).verb == "dem"]
+        for ref in served:
+            _require_halo(settings, ref)
         named = sorted({(ref.name, ref.spec.version, ref.sha256) for ref in served})
         return {"name": None, "weights": hashlib.sha256(json.dumps(named).encode()).hexdigest()}
     options = settings.options
     scale = {"map": 10, "height": 1}.get(verb) or (options.scale or 4)
     chosen = name or {"map": "citymap", "image": "jointseg", "height": "relief"}[verb]
     ref = find_model(chosen, scale, verb=own)
+    _require_halo(settings, ref)
+    return {"name": chosen, "version": ref.spec.version, "scale": scale, "weights": ref.sha256}
+
+
+def _require_halo(settings: Settings, ref: Any) -> None:
+    """Refuse a halo that is narrower than the model looks: tiles would not join."""
     cells = ref.spec.halo
     if cells > settings.halo:
         raise UsageError(
-            f"{settings.path}: [grid] halo_m = {settings.grid.halo_m:g}: {settings.halo} cells; {ref.name} looks "
-            f"{cells} cells around each, so expected at least {cells * settings.resolution_m:g}"
+            f"{settings.path}: [grid] halo_m: {settings.halo} cells of {settings.resolution_m:g} m; {ref.name} looks "
+            f"{cells} cells around each, so expected at least halo_m = {cells * settings.resolution_m:g}"
         )
-    return {"name": chosen, "version": ref.spec.version, "scale": scale, "weights": ref.sha256}

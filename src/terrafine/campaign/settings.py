@@ -95,6 +95,7 @@ _OPTIONS: Mapping[str, Any] = {
     "image": ImageOptions,
 }
 _CELL = {"map": 10.0, "image": 10.0, "height": 30.0, "dem": 30.0}
+_HALO = {"map": 64, "image": 64, "height": 160, "dem": 40}  # cells, no fewer than shipped models look around each
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +109,11 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The tiles: `tile_m` is the side of a core, `halo_m` what is read around it, `output_m` the cells of a DEM."""
+    """The tiles: `tile_m` is the side of a core, `halo_m` what is read around it; by default what the models look."""
 
     resolution_m: Annotated[float, Within(0.1, 1000)] | None = None
     tile_m: Annotated[float, Within(100, 200_000)] = 10_240.0
-    halo_m: Annotated[float, Within(0, 20_000)] = 640.0
+    halo_m: Annotated[float, Within(0, 20_000)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +232,8 @@ class Settings:
     @property
     def halo(self) -> int:
         """Cells around the core."""
+        if self.grid.halo_m is None:
+            return _HALO[self.model.verb]
         return -int(-self.grid.halo_m // self.resolution_m)
 
     def beside(self, path: str) -> Path:

@@ -73,13 +73,13 @@ def _run(plan: Plan, place: Folder, unit: Unit, work: Path, threads: int | None)
     begun = time.perf_counter()
     try:
         given = gather(plan, unit, work)
+        read = time.perf_counter()
+        made = _model(plan, unit, given, work, threads)
+        modelled = time.perf_counter()
+        files = _publish(plan, place, unit, given, made)
     except EmptyError as error:
         place.finish(plan, unit, {"empty": True, "message": str(error)})
         return Outcome(unit.key, True, 0, {"input": time.perf_counter() - begun})
-    read = time.perf_counter()
-    made = _model(plan, unit, given, work, threads)
-    modelled = time.perf_counter()
-    files = _publish(plan, place, unit, given, made)
     seconds = {"input": read - begun, "model": modelled - read, "publish": time.perf_counter() - modelled}
     record = {
         "empty": False,
@@ -202,7 +202,7 @@ def _publish(plan: Plan, place: Folder, unit: Unit, given: Input, made: Mapping[
     with PublishSet(primary) as published:
         for number, (name, path) in enumerate(made.items()):
             target = primary if number == 0 else primary.with_name(f"{unit.tile.name}_{name}.tif")
-            cut = crop_cog(path, core, target, tags=tags, publish=published.stage)
+            cut = crop_cog(path, core, target, tags=tags, fill=s.model.verb == "dem", publish=published.stage)
             files.append(
                 {
                     "asset": name,
@@ -212,4 +212,6 @@ def _publish(plan: Plan, place: Folder, unit: Unit, given: Input, made: Mapping[
                     "valid": round(cut.valid, 6),
                 }
             )
+            if cut.valid == 0:
+                raise EmptyError(f"the sources of {epoch.name} hold no value in the core of the tile {unit.tile.name}")
     return files

@@ -148,11 +148,49 @@ def test_a_region_that_cannot_serve_is_refused_before_the_run(settings: Path, bo
     assert not settings.with_suffix("").exists()
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('product = "srtm"', "closest is srtm3"),
+        ('sensor = "landsat"', "sensor = 'landsat': expected one of landsat-l1"),
+    ],
+)
+def test_names_of_products_and_sensors_are_checked_before_the_run(settings: Path, line: str, message: str) -> None:
+    settings.write_text(settings.read_text().replace('product = "block_mean"', line))
+    with pytest.raises(UsageError, match=message):
+        terrafine.plan_campaign(settings)
+
+
+@pytest.mark.parametrize("verb", ["map", "image", "height", "dem"])
+def test_the_default_halo_is_as_wide_as_the_models_look(settings: Path, verb: str) -> None:
+    text = settings.read_text().replace("halo_m = 300.0\n", "").replace('name = "bicubic"\n', "")
+    text = text.replace("scale = 2\n", "").replace('product = "block_mean"\n', "")
+    settings.write_text(text.replace('verb = "dem"', f'verb = "{verb}"'))
+    assert terrafine.plan_campaign(settings).units > 0
+    settings.write_text(settings.read_text().replace("tile_m", "halo_m = 30.0\ntile_m"))
+    with pytest.raises(UsageError, match=r"looks \d+ cells around each, so expected at least halo_m"):
+        terrafine.plan_campaign(settings)
+
+
 def test_names_of_tiles_and_epochs_are_checked(settings: Path) -> None:
     with pytest.raises(UsageError, match="no epoch is called 1999; there are new, old"):
         terrafine.run_campaign(settings, epochs=["1999"])
     with pytest.raises(UsageError, match="no tile is called"):
         terrafine.run_campaign(settings, tiles=["32N-1-1"])
+
+
+def test_a_tile_that_the_dem_covers_in_part_is_nodata_beyond_it(settings: Path) -> None:
+    write_terrain(settings.with_name("old.tif"), box=(12.0095, 45.005, 12.015, 45.018))  # reaches 0.02° farther out
+    name = "32N-0721-4890"
+    terrafine.run_campaign(settings, tiles=[name], epochs=["old"])
+    with rasterio.open(settings.with_suffix("") / "tiles" / "old" / "32N" / f"{name}.tif") as file:
+        valid = file.read_masks(1) > 0
+        assert file.shape == (68, 68)
+    assert 0.2 < valid.mean() < 0.95 and not valid[:, 0].any() and valid[:, -1].all()
+    beside = "32N-0720-4890"  # its halo reaches the DEM, its core does not
+    with pytest.raises(IncompleteError, match=f"{beside}: empty, the sources of old hold no value in the core"):
+        terrafine.run_campaign(settings, tiles=[beside], epochs=["old"])
+    assert not (settings.with_suffix("") / "tiles" / "old" / "32N" / f"{beside}.tif").exists()
 
 
 def test_the_tiles_of_a_dem_join_without_a_seam_and_equal_the_whole(settings: Path) -> None:

@@ -56,6 +56,7 @@ def crop_cog(
     target: Path,
     *,
     tags: Mapping[str, str] | None = None,
+    fill: bool = False,
     publish: Publish = publish,
 ) -> Cropped:
     """Write the part of a GeoTIFF that a coarser or equal grid covers, as a verified Cloud-Optimized GeoTIFF.
@@ -72,6 +73,8 @@ def crop_cog(
         The file to write.
     tags
         Tags of the TERRAFINE domain to add.
+    fill
+        Whether cells of the part beyond the source are nodata; otherwise they are an error.
     publish
         Brings the finished file under its final name.
 
@@ -83,12 +86,12 @@ def crop_cog(
     Raises
     ------
     GridError
-        If the part is not of whole cells, or reaches beyond the source.
+        If the part is not of whole cells, or reaches beyond the source without `fill`.
     OutputError, DiskError
         As `open_cog`.
     """
     with gdal.environment(), rasterio.open(source) as file:
-        top, left, k = _window(source, file, geobox)
+        top, left, k = _window(source, file, geobox, fill)
         height, width = int(geobox.shape[0]) * k, int(geobox.shape[1]) * k
         a = geobox.affine
         fine = GeoBox((height, width), a * a.scale(1 / k), geobox.crs)
@@ -114,14 +117,26 @@ def crop_cog(
         ) as out:
             for row in range(0, height, _ROWS):
                 rows = min(_ROWS, height - row)
-                block = _values(file.read(window=Window(left, top + row, width, rows)), encoding)
+                block = _block(file, slice(top + row, top + row + rows), slice(left, left + width), encoding)
                 kept += int((~np.isnan(block)).all(axis=0).sum())
                 out.push(block)
     done = out.published
     return Cropped(done.path, done.sha256, done.bytes, (height, width), kept / (height * width))
 
 
-def _window(source: Path, file: Any, geobox: GeoBox) -> tuple[int, int, int]:
+def _block(file: Any, rows: slice, cols: slice, encoding: Encoding) -> NDArray[np.float32]:
+    """Values of a window that may reach beyond the file, NaN there."""
+    block = np.full((file.count, rows.stop - rows.start, cols.stop - cols.start), np.nan, np.float32)
+    top, bottom = max(rows.start, 0), min(rows.stop, file.height)
+    left, right = max(cols.start, 0), min(cols.stop, file.width)
+    if top < bottom and left < right:
+        inner = file.read(window=Window(left, top, right - left, bottom - top))
+        inside = np.s_[:, top - rows.start : bottom - rows.start, left - cols.start : right - cols.start]
+        block[inside] = _values(inner, encoding)
+    return block
+
+
+def _window(source: Path, file: Any, geobox: GeoBox, fill: bool) -> tuple[int, int, int]:
     """First row and column of the part in the source, and fine cells along one of the part's."""
     a, b = file.transform, geobox.affine
     if geobox.crs is None:
@@ -137,7 +152,7 @@ def _window(source: Path, file: Any, geobox: GeoBox) -> tuple[int, int, int]:
         and round(left) >= 0
         and round(left) + width <= file.width
     )
-    if k < 1 or off > _CELLS or not here.equals(there, ignore_axis_order=True) or not inside:
+    if k < 1 or off > _CELLS or not here.equals(there, ignore_axis_order=True) or not (inside or fill):
         raise GridError(
             f"{source}: {file.height} × {file.width} cells of {a.a:g} at ({a.c:g}, {a.f:g}) do not hold the part of "
             f"{geobox.shape[0]} × {geobox.shape[1]} cells of {b.a:g} at ({b.c:g}, {b.f:g}) in whole cells"
