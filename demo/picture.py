@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from terrafine.workflows.preview import shaded_relief
+from terrafine.workflows.outputs.preview import shaded_relief
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

@@ -57,7 +57,7 @@ from terrafine.nn.upsample import relief_of
 from terrafine.systems import find_model, find_system, load_network
 from terrafine.training.dem.degrade import Family
 from terrafine.training.dem.scores import score
-from terrafine.workflows.guidance import Guidance
+from terrafine.workflows.inputs.guidance import Guidance
 
 RECIPE = ROOT / "src/terrafine/systems/pimsr/recipes/pimsr-pretrain-x4.toml"
 SCALE = 4

@@ -73,7 +73,7 @@ def mountains(data: Path, net: Any, looks: float) -> tuple[str, F64, list[str], 
 def real(data: Path, ref: Any, net: Any) -> tuple[str, F64, list[str], F64]:
     """The Myanmar hillside with every date, registered as a run does it."""
     from terrafine.raster.read.source import open_source
-    from terrafine.workflows.guidance import Guidance, open_guided
+    from terrafine.workflows.inputs.guidance import Guidance, open_guided
 
     series = myanmar(data)
     dem = crop(read_dem(data / "radar" / "myanmar_dem.tif"), 8)

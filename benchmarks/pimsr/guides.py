@@ -129,8 +129,8 @@ class Run:
         from terrafine.physics.radar import MID_SWATH
         from terrafine.raster.read.guides import open_guides
         from terrafine.raster.read.source import open_source
-        from terrafine.workflows.guidance import Guidance, open_guided
-        from terrafine.workflows.look_direction import sensor_azimuth
+        from terrafine.workflows.inputs.guidance import Guidance, open_guided
+        from terrafine.workflows.inputs.look_direction import sensor_azimuth
 
         source: Any = open_source([str(self.coarse)])
         if files and register:

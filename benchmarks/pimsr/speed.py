@@ -20,7 +20,7 @@ SCALE, SOURCE = 4, "wus_fay_30m.tif"
 def speed(data: Path, refs: Mapping[str, Any], side: int, repeats: int, threads: int) -> dict[str, Any]:
     """Seconds from files to published files, in turn; the rate over ridgeline's is the median of the ratios."""
     from terrafine import sharpen_dem
-    from terrafine.workflows.guidance import Guidance
+    from terrafine.workflows.inputs.guidance import Guidance
 
     seconds: dict[str, list[float]] = {n: [] for n in refs}
     with tempfile.TemporaryDirectory() as name:

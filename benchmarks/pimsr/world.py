@@ -145,7 +145,7 @@ def look_at(path: Path, orbit: str = "descending") -> float:
     """Azimuth of the sensor from the north of a file's grid, at mid-swath."""
     from terrafine.physics.radar import MID_SWATH
     from terrafine.raster.read.source import open_source
-    from terrafine.workflows.look_direction import sensor_azimuth
+    from terrafine.workflows.inputs.look_direction import sensor_azimuth
 
     return float(sum(sensor_azimuth(open_source([str(path)]), orbit, None, None, MID_SWATH)) % 360)
 

@@ -27,7 +27,7 @@ from terrafine.training.dem import degrade
 from terrafine.training.dem.simulation import field
 from terrafine.training.height.scores import mean_ssim
 from terrafine.training.scenes import labels, patches
-from terrafine.workflows.preview import shaded_relief
+from terrafine.workflows.outputs.preview import shaded_relief
 
 SIDE = 24
 RNG = np.random.default_rng(5)

@@ -136,7 +136,7 @@ def dem(
         raise UsageError(
             "--orbit, --heading and --sun describe guides, and none is given; add --guide, or leave them out"
         )
-    from terrafine.workflows.guidance import parse_guides
+    from terrafine.workflows.inputs.guidance import parse_guides
 
     sharpen_dem(
         sources,

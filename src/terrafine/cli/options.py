@@ -156,7 +156,7 @@ def optical(sensors: tuple[str, ...]) -> Callable[[Command], Command]:
     callable
         The decorator of a command.
     """
-    from terrafine.workflows.scene import MAX_BRIGHT
+    from terrafine.workflows.inputs.scene import MAX_BRIGHT
 
     options = (
         click.option(

@@ -153,6 +153,6 @@ def _is_plain(word: str) -> bool:
 def _require_replaceable(out: Path, overwrite: bool | None, inputs: tuple[str, ...]) -> None:
     if not out.exists() or out.is_dir():
         return
-    from terrafine.workflows.destinations import require_replaceable
+    from terrafine.workflows.outputs.destinations import require_replaceable
 
     require_replaceable(out, overwrite, inputs)

@@ -123,7 +123,7 @@ def measure_change(
     from terrafine.evaluation.elevation.epochs import ChangeErrors, EpochPair, settled
     from terrafine.evaluation.elevation.sources import Reading, open_surface
     from terrafine.raster.vertical import same_or_raise
-    from terrafine.workflows.destinations import check_names, outputs_for
+    from terrafine.workflows.outputs.destinations import check_names, outputs_for
 
     reading, _ = merge_options(measure_change, MeasureFields, read, None, fields)
     if seed < 0:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from terrafine.systems import ModelRef
-    from terrafine.workflows.guidance import Guidance
+    from terrafine.workflows.inputs.guidance import Guidance
 
 __all__ = ["sharpen_dem"]
 
@@ -109,9 +109,9 @@ def sharpen_dem(
     import numpy as np
 
     from terrafine.raster.products import find_product
-    from terrafine.workflows.destinations import check_names
     from terrafine.workflows.lazy_dem import sharpen_lazily
-    from terrafine.workflows.streams import asked_streams
+    from terrafine.workflows.outputs.destinations import check_names
+    from terrafine.workflows.outputs.streams import asked_streams
 
     reading, running = merge_options(sharpen_dem, DemFields, read, run, fields)
     grid = _target(target, fields)
@@ -246,12 +246,12 @@ def _run_files(
     from terrafine.raster.products import resolve_product
     from terrafine.raster.read.source import open_source
     from terrafine.systems import load_model
-    from terrafine.workflows.destinations import check_destinations, follow
-    from terrafine.workflows.guidance import open_guided
-    from terrafine.workflows.outputs import publish, scale_for, target_grid
-    from terrafine.workflows.preview import write_preview
-    from terrafine.workflows.provenance import product_tags, request_of, tags_of
-    from terrafine.workflows.streams import publish_with_streams
+    from terrafine.workflows.inputs.guidance import open_guided
+    from terrafine.workflows.outputs.destinations import check_destinations, follow
+    from terrafine.workflows.outputs.preview import write_preview
+    from terrafine.workflows.outputs.provenance import product_tags, request_of, tags_of
+    from terrafine.workflows.outputs.streams import publish_with_streams
+    from terrafine.workflows.outputs.write import publish, scale_for, target_grid
 
     run = asked.run
     named, destination, picture = destination, follow(destination), None if preview is None else follow(Path(preview))
@@ -324,7 +324,7 @@ def _refuse_early(source: Any, ref: ModelRef, grid: TargetGrid, destination: Pat
     """Raise what would stop the run before anything is written; return the shape that the output is warped to."""
     from terrafine.raster.write.georeference import stored_crs
     from terrafine.systems import load_network
-    from terrafine.workflows.outputs import target_grid, warped_shape
+    from terrafine.workflows.outputs.write import target_grid, warped_shape
 
     if ref.path is not None:
         load_network(ref)

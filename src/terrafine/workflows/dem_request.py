@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from terrafine.inference.plan import Plan
     from terrafine.raster.products import Product, Resolved
     from terrafine.systems import ModelRef
-    from terrafine.workflows.streams import Hydrology
+    from terrafine.workflows.outputs.streams import Hydrology
 
 __all__ = ["DemRequest"]
 
@@ -169,7 +169,7 @@ class DemRequest:
             If the run needs more memory than allowed.
         """
         from terrafine.inference.planner import make_plan
-        from terrafine.workflows.provenance import bytes_per_cell
+        from terrafine.workflows.outputs.provenance import bytes_per_cell
 
         return make_plan(
             shape,

@@ -47,7 +47,7 @@ def export_model(model: PathLike, destination: PathLike, *, scale: int | None = 
         For a destination that cannot be written.
     """
     from terrafine.systems import export_onnx, find_model, find_system, named_models, require_engine
-    from terrafine.workflows.destinations import check_destinations, check_suffix
+    from terrafine.workflows.outputs.destinations import check_destinations, check_suffix
 
     path = Path(destination)
     check_suffix(path, (".onnx",), "ONNX")

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from terrafine.errors import OutputError, UsageError
 from terrafine.workflows.advice import advice_for, names_own_arguments
-from terrafine.workflows.arrays import destination_of, is_array, only_for_files, through_image
 from terrafine.workflows.device import device_bytes
-from terrafine.workflows.domain import compared, trained_on
 from terrafine.workflows.fields import HeightFields, merge_options
+from terrafine.workflows.inputs.arrays import destination_of, is_array, only_for_files, through_image
+from terrafine.workflows.inputs.domain import compared, trained_on
+from terrafine.workflows.inputs.scene import require_clear
 from terrafine.workflows.options import ReadOptions, RunOptions
-from terrafine.workflows.scene import require_clear
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,9 +103,9 @@ def estimate_height(
     from terrafine.raster.read.source import open_source
     from terrafine.raster.write.georeference import stored_crs
     from terrafine.systems import find_model, load_model, load_network
-    from terrafine.workflows.destinations import listed, outputs_for
-    from terrafine.workflows.preview import write_preview
-    from terrafine.workflows.provenance import bytes_per_cell, request_of
+    from terrafine.workflows.outputs.destinations import listed, outputs_for
+    from terrafine.workflows.outputs.preview import write_preview
+    from terrafine.workflows.outputs.provenance import bytes_per_cell, request_of
 
     reading, running = merge_options(estimate_height, HeightFields, read, run, fields)
     if is_array(source):
@@ -250,7 +250,7 @@ def _publish(
 
 
 def _tags(image: ImageSource, ref: ModelRef) -> dict[str, str]:
-    from terrafine.workflows.provenance import tags_of
+    from terrafine.workflows.outputs.provenance import tags_of
 
     return tags_of(
         ref,

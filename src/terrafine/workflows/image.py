@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from terrafine.workflows.advice import names_own_arguments
-from terrafine.workflows.arrays import destination_of, is_array, only_for_files, through_image
 from terrafine.workflows.fields import ImageFields, merge_options
+from terrafine.workflows.inputs.arrays import destination_of, is_array, only_for_files, through_image
+from terrafine.workflows.inputs.scene import Scene, open_scene
 from terrafine.workflows.options import ReadOptions, RunOptions
-from terrafine.workflows.scene import Scene, open_scene
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,7 +84,7 @@ def sharpen_image(
         If the run cannot be completed. The output is then as it was before.
     """
     from terrafine.raster.read.image_array import array_of
-    from terrafine.workflows.destinations import outputs_for
+    from terrafine.workflows.outputs.destinations import outputs_for
 
     reading, running = merge_options(sharpen_image, ImageFields, read, run, fields)
     if is_array(source):
@@ -127,7 +127,7 @@ def _publish(scene: Scene, out: Path, rows: Iterator[NDArray[np.float32]], resid
 def _draw(out: Path, picture: Path) -> None:
     from terrafine.raster.read.images.reflectance import COLOURS
     from terrafine.raster.read.source import open_source
-    from terrafine.workflows.preview import true_colour, write_preview
+    from terrafine.workflows.outputs.preview import true_colour, write_preview
 
     with open_source(out, want=COLOURS, check_range=False) as source:
         write_preview(picture, source, COLOURS, true_colour)

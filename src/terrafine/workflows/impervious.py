@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from terrafine.errors import OutputError, UsageError
 from terrafine.workflows.advice import names_own_arguments
-from terrafine.workflows.arrays import destination_of, is_array, only_for_files, through_image
-from terrafine.workflows.domain import trained_on
 from terrafine.workflows.fields import MapFields, merge_options
+from terrafine.workflows.inputs.arrays import destination_of, is_array, only_for_files, through_image
+from terrafine.workflows.inputs.domain import trained_on
+from terrafine.workflows.inputs.scene import Scene, open_scene
 from terrafine.workflows.options import ReadOptions, RunOptions
-from terrafine.workflows.scene import Scene, open_scene
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,7 +111,7 @@ def map_impervious(
     """
     from terrafine.raster.read.vectors.areas import Areas, read_regions
     from terrafine.raster.write.class_style import style_path
-    from terrafine.workflows.destinations import outputs_for
+    from terrafine.workflows.outputs.destinations import outputs_for
 
     reading, running = merge_options(map_impervious, MapFields, read, run, fields)
     if threshold is not None and not 0 < threshold < 1:
@@ -255,7 +255,7 @@ def _publish(
 def _draw(written: Path, picture: Path, publish: Publish, caption: str) -> None:
     from terrafine.raster.read.content_type import open_labels
     from terrafine.raster.write.class_style import COLOURS
-    from terrafine.workflows.preview import shares, write_preview
+    from terrafine.workflows.outputs.preview import shares, write_preview
 
     with open_labels(written) as source:
         draw = shares(COLOURS[0], COLOURS[1])

@@ -18,7 +18,7 @@ from terrafine.notebook import table_of
 from terrafine.version import __version__
 from terrafine.workflows.advice import advice_for, names_own_arguments
 from terrafine.workflows.fields import RadarFields, merge_options
-from terrafine.workflows.look_direction import sensor_azimuth
+from terrafine.workflows.inputs.look_direction import sensor_azimuth
 from terrafine.workflows.options import ReadOptions
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def map_radar(
     from terrafine.physics.radar import MID_SWATH, ORBITS
     from terrafine.raster.read.source import open_source
     from terrafine.raster.write.cog_writer import check_free_space, write_cog
-    from terrafine.workflows.destinations import listed, outputs_for
+    from terrafine.workflows.outputs.destinations import listed, outputs_for
 
     if isinstance(reading.pixel_size_m, np.ndarray):
         raise UsageError("pixel_size_m by row is for numpy heights; for a file without CRS give one number, or (y, x)")

@@ -24,7 +24,7 @@ from terrafine.errors import (
     UsageError,
 )
 from terrafine.raster.write import cog_writer
-from terrafine.workflows.preview import shaded_relief
+from terrafine.workflows.outputs.preview import shaded_relief
 
 VOID = -32768.0
 

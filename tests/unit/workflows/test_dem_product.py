@@ -43,7 +43,9 @@ def test_an_array_takes_a_product_too():
 
 def test_the_product_is_part_of_the_job(coarse, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr("terrafine.workflows.provenance.request_of", lambda *a, **k: seen.append(k["product"]) or {})
+    monkeypatch.setattr(
+        "terrafine.workflows.outputs.provenance.request_of", lambda *a, **k: seen.append(k["product"]) or {}
+    )
     for product in (None, "srtm1"):
         terrafine.sharpen_dem(coarse, tmp_path / f"{product}.tif", model="bicubic", scale=2, product=product)
     assert [p["key"] for p in seen] == ["nasadem", "srtm1"]

@@ -22,7 +22,7 @@ from terrafine.systems import find_model
 from terrafine.workflows.device import device_label
 from terrafine.workflows.fields import on_device
 from terrafine.workflows.options import RunOptions
-from terrafine.workflows.provenance import request_of, tags_of
+from terrafine.workflows.outputs.provenance import request_of, tags_of
 
 IDENTITY = {"files": [{"path": "a.tif"}], "sha256": "0"}
 

@@ -101,7 +101,7 @@ def open_guided(dem: Source, ref: ModelRef, guidance: Guidance) -> GuidedSource:
     from terrafine.physics.radar import MID_SWATH
     from terrafine.raster.protocol import closed_on_error
     from terrafine.raster.read.guides import OPTICAL, RADAR, open_guides
-    from terrafine.workflows.look_direction import sensor_azimuth
+    from terrafine.workflows.inputs.look_direction import sensor_azimuth
 
     _refuse_unheard(guidance, ref, OPTICAL)
     radar = any(guidance.files.get(name) for name in RADAR)
@@ -142,7 +142,7 @@ def _state_radar(guided: GuidedSource, guidance: Guidance, orbit: str, incidence
 def _register_radar(guided: GuidedSource, orbit: str, heading: float | None, incidence: float) -> GuidedSource:
     """Register the radar to the DEM; refuse it if the other orbit explains it better."""
     from terrafine.physics.backscatter import simulate_db
-    from terrafine.workflows.look_direction import sensor_azimuth
+    from terrafine.workflows.inputs.look_direction import sensor_azimuth
 
     other = "descending" if orbit == "ascending" else "ascending"
     mirrored = None if heading is None else (180 - heading) % 360  # both tracks cross the meridian at the same angle
@@ -182,7 +182,7 @@ def _shifted(guided: GuidedSource, own: Offset, prefix: str) -> GuidedSource:
 def _register_images(guided: GuidedSource, sun: float | None) -> GuidedSource:
     """Estimate the azimuth of the sun if it is not given, and register the images to the DEM."""
     from terrafine.physics.shading import find_sun, shade_db
-    from terrafine.workflows.look_direction import grid_north
+    from terrafine.workflows.inputs.look_direction import grid_north
 
     z, pixel, db, seen = _middle(guided, "optical")
     if int(seen.sum()) < _ENOUGH:

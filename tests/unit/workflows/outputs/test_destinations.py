@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from terrafine.errors import OutputError
-from terrafine.workflows.destinations import check_destinations, follow
+from terrafine.workflows.outputs.destinations import check_destinations, follow
 
 
 def test_a_pipe_or_device_is_refused_and_stays_one(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from terrafine.errors import BandError, GridError, UsageError
 from terrafine.raster.read.images.sensors import SENSORS_10M
 from terrafine.workflows.device import device_bytes
-from terrafine.workflows.domain import compared, trained_on
+from terrafine.workflows.inputs.domain import compared, trained_on
 from terrafine.workflows.options import ReadOptions, RunOptions
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Scene:
     @property
     def tags(self) -> dict[str, str]:
         """Tags of the output: software, model, source, sensor, grid and training data."""
-        from terrafine.workflows.provenance import tags_of
+        from terrafine.workflows.outputs.provenance import tags_of
 
         edge = self.ref.spec.halo * self.cell_m * self.ref.spec.scale
         return tags_of(
@@ -167,7 +167,7 @@ class Scene:
         """
         from terrafine.inference.engine import run_job
         from terrafine.systems import load_model
-        from terrafine.workflows.provenance import request_of
+        from terrafine.workflows.outputs.provenance import request_of
 
         done = run_job(
             destination,
@@ -246,9 +246,9 @@ def open_scene(
     from terrafine.raster.read.images.reflectance import open_image
     from terrafine.raster.write.georeference import stored_crs
     from terrafine.systems import find_model, load_model
-    from terrafine.workflows.dates import of_dates, open_dates, require_dates
-    from terrafine.workflows.destinations import listed
-    from terrafine.workflows.provenance import bytes_per_cell
+    from terrafine.workflows.inputs.dates import of_dates, open_dates, require_dates
+    from terrafine.workflows.outputs.destinations import listed
+    from terrafine.workflows.outputs.provenance import bytes_per_cell
 
     if read.sensor not in (None, *SENSORS_10M):
         raise UsageError(f"sensor {read.sensor!r}; images of 10 m are read as {', '.join(SENSORS_10M)}")

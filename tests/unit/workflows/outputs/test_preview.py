@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from terrafine.raster.read.array import ArraySource
-from terrafine.workflows.preview import shares, true_colour, write_preview
+from terrafine.workflows.outputs.preview import shares, true_colour, write_preview
 
 SIZE = np.full((2, 4), 1.0)
 

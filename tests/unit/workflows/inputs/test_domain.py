@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from terrafine.workflows.domain import domain_notes
+from terrafine.workflows.inputs.domain import domain_notes
 
 SEEN = {"0.05": 0.02, "0.25": 0.06, "0.50": 0.10, "0.75": 0.15, "0.95": 0.30}
 QUANTILES = dict.fromkeys(("red", "green", "blue"), SEEN)

@@ -78,7 +78,7 @@ class Hydrology:
             If the disk is too small.
         """
         from terrafine.raster.write.cog_writer import check_free_space
-        from terrafine.workflows.destinations import check_destinations
+        from terrafine.workflows.outputs.destinations import check_destinations
 
         self.require(shape, crs)
         for beside in streams_beside(destination):
@@ -194,7 +194,7 @@ def publish_with_streams(
     lines
         Receives a line for the summary.
     rows, residuals, folder
-        As `terrafine.workflows.outputs.publish`.
+        As `terrafine.workflows.outputs.write.publish`.
 
     Raises
     ------
