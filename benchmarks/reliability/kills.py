@@ -1,4 +1,4 @@
-"""Runs of `dem`, `map`, `train` and `evaluate`, killed at random moments and given again.
+"""Runs of `dem`, `map`, `train`, `evaluate` and `campaign`, killed at random moments and given again.
 
 Python, torch and GDAL are loaded once; each run is the command in a process forked from there, so that kills fall into
 the work and not into imports. SIGKILL comes when the run has used a random share of the processor time of a calm run.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -87,6 +88,14 @@ def _evaluate(folder: Path) -> Scene:
     return [*words, "-o", "OUT", "--quiet"], {"results.json"}
 
 
+def _campaign(folder: Path) -> Scene:
+    from tests.support.campaigns import write_campaign
+
+    (folder / "given").mkdir()
+    write_campaign(folder / "given", tile_m="tile_m = 2040.0")
+    return ["campaign", "run", "OUT/hills.toml", "--quiet"], set()
+
+
 def killed(make: Callable[[Path], Scene], kills: int, seed: int) -> Record:
     """Kill a verb so often, in time; each calm, killed and finished run counts on its own."""
     rng = random.Random(seed)
@@ -101,6 +110,7 @@ def killed(make: Callable[[Path], Scene], kills: int, seed: int) -> Record:
             raise SystemExit(f"the calm run ended with {code}: {(root / 'said').read_text()}")
         calm = _content(root / "calm")
         varies = {n for n, data in _content(root / "warm").items() if data != calm.get(n)}
+        whole = whole or {n for n in calm if n.endswith(".tif")}
         if not whole <= set(calm) - varies:
             raise SystemExit(f"{whole - set(calm) | varies}: not written, or two calm runs differ")
         while in_time < kills:
@@ -127,7 +137,9 @@ def killed(make: Callable[[Path], Scene], kills: int, seed: int) -> Record:
 
 
 def _start(words: list[str], out: Path, root: Path) -> int:
-    """The command in a forked process."""
+    """The command in a forked process; what it is given in its own folder lies in `given`."""
+    if (root / "given").is_dir() and not out.exists():
+        shutil.copytree(root / "given", out)
     out.mkdir(exist_ok=True)
     process = os.fork()
     if process:
@@ -213,4 +225,5 @@ FAMILIES: dict[str, Callable[[], Record]] = {
     "kills_map": _family(_map),
     "kills_train": _family(_train),
     "kills_evaluate": _family(_evaluate),
+    "kills_campaign": _family(_campaign),
 }

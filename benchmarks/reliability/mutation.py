@@ -286,14 +286,20 @@ def _counted(found: list[tuple[Mutant, str]], equivalent: dict[str, str]) -> Rec
 def _merged(record: Record, found: list[tuple[Mutant, str]]) -> Record:
     """The results, with what became of the survivors of the first run after tests were added."""
     left, parts = list(record["survivors"]), {part: dict(n) for part, n in record["parts"].items()}
+    by_name: dict[str, list[tuple[Mutant, str]]] = defaultdict(list)
     for mutant, outcome in found:
-        line = next((line for line in left if line.partition(": ")[2] == mutant.name), None)
-        if line is None or (outcome in ALIVE and mutant.name not in record["equivalent"]):
+        by_name[mutant.name].append((mutant, outcome))
+    for name, same in by_name.items():
+        lines = [line for line in left if line.partition(": ")[2] == name]
+        here = [(m, o) for m, o in same if any(f" {m.line}: " in line for line in lines)] or same
+        alive = any(outcome in ALIVE for _, outcome in here)  # of those that have one name, all must be noticed
+        if alive and name not in record["equivalent"]:
             continue
-        left.remove(line)
-        now = "equivalent" if outcome in ALIVE else outcome.replace(" ", "_")
-        parts[_part(mutant)]["survived"] -= 1
-        parts[_part(mutant)][now] += 1
+        now = "equivalent" if alive else here[0][1].replace(" ", "_")
+        for line in lines:
+            left.remove(line)
+            parts[_part(here[0][0])]["survived"] -= 1
+            parts[_part(here[0][0])][now] += 1
     return {**record, "parts": parts, "survivors": left}
 
 

@@ -14,6 +14,7 @@ TITLES = {
     "kills_map": "`map` killed, then given again: the bytes of a calm run",
     "kills_train": "`train` killed, then given again: the same weights",
     "kills_evaluate": "`evaluate` killed, then given again: the same results and tables",
+    "kills_campaign": "`campaign run` killed, then given again: the same tiles",
     "disks": "disks full at a size: our error, no part left, the next run whole",
     "files": "mutated rasters: read or refused, no crash, no hang",
     "recipes": "mutated recipes: read or refused",
@@ -79,11 +80,18 @@ def _mutation() -> str:
             f"| `{part}/` | {n['tried']:,} | {n['killed']:,} | {n['out_of_time']:,} | {n['survived']:,} "
             f"| {n['equivalent']:,} | {score} |"
         )
+    first = {part: n for part, n in record.get("first", {}).items() if n != record["parts"][part]}
+    for part, n in first.items():
+        score = 100 * (n["killed"] + n["out_of_time"]) / (n["tried"] - n["equivalent"])
+        lines.append(
+            f"| `{part}/`, before tests were added | {n['tried']:,} | {n['killed']:,} | {n['out_of_time']:,} "
+            f"| {n['survived']:,} | {n['equivalent']:,} | {score:.0f} % |"
+        )
     controls, tests = record["controls"], ", ".join(f"`{path}`" for path in record["tests"])
     lines += [
         "",
-        f"Seed {record['seed']}; tests: {tests}. Their tests were run on unchanged code {controls['tried']} times, "
-        f"of which {controls['failed']} failed.",
+        f"Seed {record['seed']}; tests: {tests}. Tests were run on unchanged code {controls['tried']} times as a "
+        f"check, of which {controls['failed']} failed.",
     ]
     if record["survivors"]:
         lines += ["", "Survived:", *(f"- `{name}`" for name in record["survivors"])]

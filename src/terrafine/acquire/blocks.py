@@ -6,10 +6,11 @@ import contextlib
 import io
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ _KNOWN = re.compile(r"plan\.json|block\d{6}\.(npy|json)|\..*\.part")
 _STEP = 512  # side of the tiles of files; blocks are multiples of it
 _LARGEST = 4096
 _JSON = 200_000_000
+_PLAN = {"key": str, "items": list, "clear": dict, "decisions": dict, "failed": dict, "notes": list}
+_RECORD = {"digests": dict, "failed": dict, "crc32": int}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,9 @@ class BlockStore:
         path = self.folder / "plan.json"
         if not path.exists():
             return None
-        found: dict[str, Any] = read_json(path, JobError, "the plan of an unfinished run", _JSON)
+        found = read_json(path, JobError, "the plan of an unfinished run", _JSON)
+        if not isinstance(found, dict) or any(not isinstance(found.get(k), kind) for k, kind in _PLAN.items()):
+            raise JobError(f"{path}: not the plan of an unfinished run; start from scratch with restart=True")
         return found
 
     def keep_plan(self, plan: Mapping[str, Any]) -> None:
@@ -133,15 +138,21 @@ class BlockStore:
         write_whole(self.folder / "plan.json", json.dumps(plan).encode())
 
     def finished(self, block: Block) -> bool:
-        """Whether a block is there."""
-        return self._path(block, "json").exists()
+        """Whether a block is there, with the values that its record was written for."""
+        try:
+            record = self.record(block)
+            with open(self._path(block, "npy"), "rb") as file:
+                return bool(record["crc32"] == _crc32(file))
+        except (JobError, OSError):
+            return False
 
     def keep(self, block: Block, values: F32, record: Mapping[str, Any]) -> None:
         """Keep a finished block: its values, then the record of what was read."""
         data = io.BytesIO()
         np.save(data, values)
         write_whole(self._path(block, "npy"), data.getvalue())
-        write_whole(self._path(block, "json"), json.dumps(record).encode())
+        full = {**record, "crc32": zlib.crc32(data.getvalue())}
+        write_whole(self._path(block, "json"), json.dumps(full).encode())
 
     def values(self, block: Block) -> F32:
         """Return the values of a finished block, mapped from the disk."""
@@ -155,7 +166,10 @@ class BlockStore:
 
     def record(self, block: Block) -> dict[str, Any]:
         """Return the record of a finished block."""
-        found: dict[str, Any] = read_json(self._path(block, "json"), JobError, "the record of a block", _JSON)
+        path = self._path(block, "json")
+        found = read_json(path, JobError, "the record of a block", _JSON)
+        if not isinstance(found, dict) or any(not isinstance(found.get(k), kind) for k, kind in _RECORD.items()):
+            raise JobError(f"{path}: not the record of a block; start from scratch with restart=True")
         return found
 
     def remove(self) -> None:
@@ -167,3 +181,10 @@ class BlockStore:
 
     def _path(self, block: Block, ending: str) -> Path:
         return self.folder / f"block{block.number:06d}.{ending}"
+
+
+def _crc32(file: BinaryIO) -> int:
+    found = 0
+    while part := file.read(1 << 22):
+        found = zlib.crc32(part, found)
+    return found
