@@ -135,7 +135,7 @@ def test_data_is_fetched_from_a_catalogue(qgis: Qgis, tmp_path: Path) -> None:
         add_scene(server, "early", numbers, georeference, "2023-05-01T10:10:00Z", properties=properties)
         done = qgis.run(
             "fetch",
-            COLLECTION=0,
+            COLLECTION="sentinel-2",
             AREA="10.381,10.396,43.7222,43.731 [EPSG:4326]",
             DATES="2023-04/2023-10",
             SERVICE=preset(server, tmp_path),
