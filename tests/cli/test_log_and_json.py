@@ -27,7 +27,7 @@ def test_every_verb_has_v_and_a_log_file(name: str, command: click.Command) -> N
     flags = [flag for p in command.params for flag in p.opts]
     assert {"-v", "--verbose", "--log-file"} <= set(flags), name
     assert len(flags) == len(set(flags))
-    assert "--quiet" not in flags or "-q" in flags
+    assert {"-q", "--quiet"} <= set(flags), name
 
 
 def test_a_verb_with_an_option_of_the_name_keeps_it() -> None:
@@ -137,3 +137,11 @@ def test_a_note_is_printed_once() -> None:
     code = "import terrafine.cli\nfrom terrafine.cli.messages import note\nnote('note: one')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == "note: one\n"
+
+
+def test_q_silences_verbs_that_only_report(dem: Path, run: Run) -> None:
+    assert run("info", dem).stdout != ""
+    assert run("info", dem, "-q").output == ""
+    assert run("models", "--quiet").output == ""
+    assert json.loads(run("info", dem, "-q", "--json").stdout)
+    assert run("info", dem.with_name("none.tif"), "-q").stderr.startswith("error: ")

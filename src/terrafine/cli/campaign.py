@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from terrafine.cli.messages import note, say
+from terrafine.cli.messages import json_option, note, print_json, say
 from terrafine.cli.output import output
 from terrafine.cli.parameter_types import human_bytes
 
@@ -103,12 +104,17 @@ def retry(campaign: str, epochs: tuple[str, ...], tiles: tuple[str, ...], quiet:
 @campaign.command()
 @click.argument("campaign")
 @click.option("--all", "everything", is_flag=True, help="List every hole, not the first 20.")
-def status(campaign: str, everything: bool) -> None:
+@json_option
+def status(campaign: str, everything: bool, as_json: bool) -> None:
     """Print where CAMPAIGN stands, and each tile without a result with its reason. Exit code 19 where it has holes."""
     from terrafine.campaign.api import campaign_status
 
     found = campaign_status(campaign)
-    _print(found, None if everything else _SHOWN)
+    if as_json:
+        record = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
+        print_json(record | {"holes": [dataclasses.asdict(h) for h in found.holes], "complete": found.complete})
+    else:
+        _print(found, None if everything else _SHOWN)
     if found.holes and not found.complete:
         raise click.exceptions.Exit(19)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from terrafine.cli.messages import SAID
+from terrafine.cli.messages import QUIET, SAID
 from terrafine.errors import OutputError
 
 __all__ = ["add_log_options", "log_error"]
@@ -23,7 +23,7 @@ _root.addHandler(logging.NullHandler())  # without any handler, Python repeats w
 
 
 def add_log_options(command: click.Command) -> None:
-    """Give a verb, or each verb of a group, -q, -v and --log-file; one that has --quiet gets -q for it.
+    """Give a verb, or each verb of a group, -q, -v and --log-file; one that has --quiet keeps it, as -q too.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def add_log_options(command: click.Command) -> None:
     if quiet is not None and "-q" not in quiet.opts:
         quiet.opts.insert(0, "-q")
     taken = {flag for p in command.params for flag in (*p.opts, *p.secondary_opts)}
-    for option in (_VERBOSE, _LOG_FILE):
+    for option in (*([] if quiet else [_QUIET]), _VERBOSE, _LOG_FILE):
         if not taken.intersection(option.opts):
             command.params.append(option)
 
@@ -54,6 +54,11 @@ def log_error(message: str) -> None:
     """
     if _files():
         _root.error("%s", message, exc_info=sys.exc_info())
+
+
+def _be_quiet(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        ctx.meta[QUIET] = True
 
 
 def _be_verbose(ctx: click.Context, _: click.Parameter, count: int) -> None:
@@ -111,6 +116,14 @@ def _files() -> list[Any]:
     return [h for h in _root.handlers if isinstance(h, logging.FileHandler)]
 
 
+_QUIET = click.Option(
+    ["-q", "--quiet"],
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_be_quiet,
+    help="Print no result; notes and errors stay, and so does --json.",
+)
 _VERBOSE = click.Option(
     ["-v", "--verbose"],
     count=True,

@@ -9,24 +9,29 @@ from typing import Any
 
 import click
 
-__all__ = ["SAID", "json_option", "note", "print_json", "say"]
+__all__ = ["QUIET", "SAID", "json_option", "note", "print_json", "say"]
 
 SAID = "terrafine.said"
 """Logger of what was printed; the log file has it, standard error does not repeat it."""
+
+QUIET = "terrafine.quiet"
+"""Key of the context of a verb that is to print no result."""
 
 _log = logging.getLogger(SAID)
 _log.addHandler(logging.NullHandler())  # else Python prints what no handler takes on standard error, a second time
 
 
 def say(text: str) -> None:
-    """Print a result on standard output.
+    """Print a result on standard output, unless the verb runs with -q.
 
     Parameters
     ----------
     text
         The result.
     """
-    click.echo(text)
+    context = click.get_current_context(silent=True)
+    if context is None or not context.meta.get(QUIET):
+        click.echo(text)
     _log.info("%s", text)
 
 

@@ -256,3 +256,10 @@ def test_the_command_line_prints_the_status_and_its_exit_code(settings: Path, st
     folder.fail(plan, unit, EmptyError("nothing"), 3)
     found = run_cli("campaign", "status", settings)
     assert found.exit_code == 19 and "failed, EmptyError: nothing" in found.output
+    as_json = run_cli("campaign", "status", settings, "--json")
+    record = json.loads(as_json.stdout)
+    assert as_json.exit_code == 19 and record["complete"] is False
+    assert record["holes"] == [
+        {"tile": unit.tile.name, "epoch": "old", "state": "failed", "reason": "EmptyError: nothing"}
+    ]
+    assert record["counts"]["old"] == {"failed": 1, "done": 7}

@@ -22,8 +22,8 @@ from terrafine.raster.products.estimate import sample_windows
 from terrafine.raster.products.noise import axis_correlation
 from terrafine.raster.products.registry import find_product
 from terrafine.raster.read.array import ArraySource
+from terrafine.raster.read.array_values import heights_of, stored_of
 from terrafine.raster.read.content_type import open_any
-from terrafine.raster.read.dataarray import _heights
 from terrafine.raster.read.footprint import read_footprint
 from terrafine.raster.read.images.composite import _median
 from terrafine.raster.read.vectors.region import read_named_areas, wrapped
@@ -172,9 +172,9 @@ def test_a_median_is_the_mean_of_the_two_in_the_middle() -> None:
 
 def test_a_scale_alone_adds_nothing() -> None:
     flat = SimpleNamespace(values=np.array([[10, 20]], np.int16), attrs={"scale_factor": 0.1}, encoding={})
-    np.testing.assert_allclose(_heights(flat, "a", None), [[1.0, 2.0]])
+    np.testing.assert_allclose(heights_of(flat.values, stored_of(flat), "a", None), [[1.0, 2.0]])
     flat.attrs = {"add_offset": 5.0}
-    np.testing.assert_allclose(_heights(flat, "a", None), [[15.0, 25.0]])
+    np.testing.assert_allclose(heights_of(flat.values, stored_of(flat), "a", None), [[15.0, 25.0]])
 
 
 def test_what_a_file_holds_decides_its_bands(tmp_path: Path) -> None:
