@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from terrafine.campaign.dates import day
+from terrafine.campaign.verb_options import VERB_OPTIONS, DemOptions, FileName
 from terrafine.errors import SourceError, UsageError
 from terrafine.schema.check import build, filled
 from terrafine.schema.files import read_toml
@@ -22,78 +23,7 @@ VERBS = ("map", "dem", "height", "image")
 _DATE = r"\d{4}(?:-\d{2}(?:-\d{2})?)?"
 Dates = Annotated[str, Matches(f"{_DATE}(?:/{_DATE})?", "a date or two, as 2023-04/2023-10")]
 Text = Annotated[str, Matches(r"[^\x00-\x1f\x7f-\x9f]{0,1000}", "a text of one line")]
-FileName = Annotated[str, Matches(r"[^\x00-\x1f\x7f-\x9f]{1,1000}", "a path of one line")]
 Files = Annotated[tuple[FileName, ...], Items(0, 100_000)]
-
-
-@dataclass(frozen=True, slots=True)
-class MapOptions:
-    """Options of `terrafine map`."""
-
-    threshold: Annotated[float, Within(0, 1, above=True, below=True)] | None = None
-    probability: bool = False
-    sigma: bool = False
-    max_bright: Share | None = None
-
-    @property
-    def bytes_per_cell(self) -> int:
-        """Uncompressed bytes of an output cell: the class, and the probability and its σ where requested."""
-        return 1 + 2 * self.sigma + self.probability
-
-
-@dataclass(frozen=True, slots=True)
-class DemOptions:
-    """Options of `terrafine dem`."""
-
-    scale: Literal[2, 3, 4] | None = None
-    consistency: Literal["hard", "soft", "product", "none"] | None = None
-    tolerance_m: Annotated[float, Within(0, 1000)] = 1.0
-    uncertainty: bool = False
-    self_ensemble: bool = False
-    orbit: Literal["ascending", "descending"] | None = None
-    heading: Annotated[float, Within(-360, 360)] | None = None
-    incidence: Annotated[float, Within(0, 90)] | FileName | None = None
-    guide_unit: Literal["dB", "linear"] = "dB"
-
-    @property
-    def bytes_per_cell(self) -> int:
-        """Uncompressed bytes of an output cell: float32 heights, and as many of their uncertainty."""
-        return 4 * (1 + self.uncertainty)
-
-
-@dataclass(frozen=True, slots=True)
-class HeightOptions:
-    """Options of `terrafine height`."""
-
-    anchor: FileName | None = None
-    uncertainty: bool = False
-    max_bright: Share | None = None
-
-    @property
-    def bytes_per_cell(self) -> int:
-        """Uncompressed bytes of an output cell: float32 heights, and as many of their uncertainty."""
-        return 4 * (1 + self.uncertainty)
-
-
-@dataclass(frozen=True, slots=True)
-class ImageOptions:
-    """Options of `terrafine image`."""
-
-    scale: Literal[4, 10] = 10
-    max_bright: Share | None = None
-
-    @property
-    def bytes_per_cell(self) -> int:
-        """Uncompressed bytes of an output cell: 16 bits of each of three bands."""
-        return 2 * 3
-
-
-_OPTIONS: Mapping[str, Any] = {
-    "map": MapOptions,
-    "dem": DemOptions,
-    "height": HeightOptions,
-    "image": ImageOptions,
-}
 _CELL = {"map": 10.0, "image": 10.0, "height": 30.0, "dem": 30.0}
 _HALO = {"map": 64, "image": 64, "height": 160, "dem": 40}  # cells, no fewer than shipped models look around each
 
@@ -216,7 +146,7 @@ class Settings:
     @property
     def options(self) -> Any:
         """The options of the verb, checked."""
-        kind = _OPTIONS[self.model.verb]
+        kind = VERB_OPTIONS[self.model.verb]
         return kind(**filled(kind, self.model.options, f"{self.path}: [model.options]", UsageError))
 
     @property
