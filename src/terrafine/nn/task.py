@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,13 +65,15 @@ class SceneBatch:
     Attributes
     ----------
     image
-        Reflectance of red, green, blue and near infrared, (n, 4, y, x).
+        Reflectance of red, green, blue and near infrared, (n, 4, y + 2·b, x + 2·b): it may reach b cells beyond the
+        labels on each side, so that features of a cell's surroundings are right up to their edge.
     infrared
         1 where near infrared was observed, else 0, (n, 1, 1, 1).
     share
         Share of each cell that each class covers, (n, class, q·y, q·x), 0 to 1.
     known
-        How well that is known, (n, class, q·y, q·x): 0 not at all, 1 as a label states it.
+        How much each cell counts, (n, class, q·y, q·x): 0 where nothing is known, in validation 1 where a label states
+        the class; in training times a factor by which every scene and class counts the same.
     """
 
     image: Tensor
@@ -86,6 +88,14 @@ def _no_networks(settings: Settings) -> dict[str, nn.Module]:
 
 def _no_losses(discriminators: Discriminators, batch: Any, output: Any, settings: Settings) -> Losses:
     return {}
+
+
+def _nothing_to_prepare(network: nn.Module, scenes: Iterable[Any], settings: Settings) -> None:
+    return None
+
+
+def _nothing_to_check() -> None:
+    return None
 
 
 def _full_rate(batch: Any) -> Mapping[str, float]:
@@ -120,6 +130,11 @@ class Training:
         Function (settings) -> networks that the loss uses and that are neither trained nor saved.
     rate_factors
         Function (batch) -> factor of the learning rate for each child of the network; 1 for a child that is not named.
+    prepare
+        Function (network, scenes, settings) that sets what gradients do not train, before the first step; `scenes` are
+        whole scenes, as batches of the task. Only `scenes` calls it.
+    check_extras
+        Function that raises MissingExtraError where a package that `prepare` needs is not installed.
     loss_table, adversary_table
         What `[loss]` and `[adversary]` may hold, as `terrafine.schema.types.declared` takes it; None where that is not
         declared.
@@ -133,6 +148,8 @@ class Training:
     discriminator_losses: Callable[[Discriminators, Any, Any, Settings], Losses] = _no_losses
     frozen: Callable[[Settings], dict[str, nn.Module]] = _no_networks
     rate_factors: Callable[[Any], Mapping[str, float]] = _full_rate
+    prepare: Callable[[nn.Module, Iterable[Any], Settings], None] = _nothing_to_prepare
+    check_extras: Callable[[], None] = _nothing_to_check
     loss_table: Any = None
     adversary_table: Any = None
 

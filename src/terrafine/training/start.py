@@ -114,6 +114,7 @@ def train(
     network, discriminators = task.networks(root, where)
     task.device = where
     data = task.data(root)
+    task.prepare(network, data)
     balance = None if plan.balance is None else Balance(plan.balance, plan.seed)
     state = start_state(network, discriminators, plan.optim, plan.stop, balance)
     target = Path(out).resolve() if ".." in Path(out).parts else Path(out)  # a/.. does not require a folder a

@@ -101,6 +101,17 @@ class Task(Generic[Kind]):
         """
         raise NotImplementedError
 
+    def prepare(self, network: nn.Module, data: Any) -> None:
+        """Set what gradients do not train, before the first step.
+
+        Parameters
+        ----------
+        network
+            Network on its device, changed in place.
+        data
+            Training and validation data.
+        """
+
     def files(self, root: Path) -> Sequence[Path]:
         """List every file that `data` reads.
 

@@ -10,6 +10,7 @@ from torch import nn
 from terrafine.nn.system import System
 from terrafine.nn.task import Training
 from terrafine.systems.citymap import loss
+from terrafine.systems.citymap.boosting import boost, check_extras
 from terrafine.systems.citymap.model import SCALE, adapt, describe, without
 from terrafine.systems.citymap.net import CityMap
 
@@ -22,14 +23,22 @@ def _build(network: Mapping[str, Any], scale: int = SCALE) -> nn.Module:
 
 SYSTEM = System(
     name="citymap",
-    summary="impervious surface and buildings on a 1 m grid from Sentinel-2: an index prior corrected by a small U-Net",
+    summary="impervious surface and buildings on a 1 m grid from Sentinel-2: an index, boosted trees, a small net",
     scales=(SCALE,),
     verb="map",
     build=_build,
     describe=describe,
     adapt=adapt,
     without=without,
-    training=Training("scenes", loss.forward, loss.losses, loss.predict, loss_table=loss.LOSS_TABLE),
+    training=Training(
+        "scenes",
+        loss.forward,
+        loss.losses,
+        loss.predict,
+        prepare=boost,
+        check_extras=check_extras,
+        loss_table=loss.LOSS_TABLE,
+    ),
     network=CityMap,
     combines_dates=True,
 )

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from terrafine.nn.task import Discriminators, Losses, SceneBatch, Settings
 from terrafine.schema.types import Weight
-from terrafine.systems.citymap.net import HEADS
+from terrafine.systems.citymap.net import HEADS, QUARTER
 
 __all__ = ["LOSS_TABLE", "forward", "losses", "predict"]
 
@@ -31,9 +31,9 @@ def forward(network: nn.Module, batch: SceneBatch, settings: Settings) -> Tensor
     Returns
     -------
     Tensor
-        Logits, (n, 2, 4·y, 4·x).
+        Logits, (n, 2, 4·y, 4·x), of the labelled part of the images.
     """
-    out: Tensor = network(batch.image, batch.infrared)
+    out: Tensor = network(batch.image, batch.infrared, _border(batch))
     return out
 
 
@@ -84,4 +84,9 @@ def predict(network: nn.Module, batch: SceneBatch, settings: Settings) -> dict[s
     dict[str, Tensor]
         `logits`, (n, 2, 4·y, 4·x).
     """
-    return {"logits": network(batch.image, batch.infrared).float()}
+    return {"logits": network(batch.image, batch.infrared, _border(batch)).float()}
+
+
+def _border(batch: SceneBatch) -> int:
+    """Cells along each edge of the images that have no labels."""
+    return (batch.image.shape[-1] - batch.share.shape[-1] // QUARTER) // 2

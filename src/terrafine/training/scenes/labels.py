@@ -14,7 +14,7 @@ from terrafine.raster.read.labels import LabelRaster
 from terrafine.raster.warp.resample import block_mean
 from terrafine.training.scenes.recipe import Scene
 
-__all__ = ["QUARTER", "SURE", "Targets", "label_shares", "targets"]
+__all__ = ["QUARTER", "SURE", "Targets", "class_factors", "label_shares", "targets", "weighed"]
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -119,6 +119,53 @@ def targets(
     building[(building == 0) & (level == _WEAK)] = _WEAK
     out = np.stack((share, np.where(building == SURE, built, 0)))
     return Targets((out * 255).round().astype(np.uint8), np.where(seen, np.stack((level, building)), 0))
+
+
+def class_factors(found: Targets, used: Mask) -> F32:
+    """Compute the factors by which the class of each head and other ground count the same in a scene.
+
+    A scene is then no lesson in how much of it is built, or labelled, which differs from town to town.
+
+    Parameters
+    ----------
+    found
+        Targets of a scene.
+    used
+        Cells that are learnt from, (y, x).
+
+    Returns
+    -------
+    ndarray of float32, (head, 2)
+        Factor of the class and of other ground, whose weighted cells number one half of the scene each; 0 for a head
+        whose labels hold one of the two alone.
+    """
+    at = _fine(used)
+    out = np.zeros((len(found.known), 2), np.float32)
+    for head, (share, known) in enumerate(zip(found.share, found.known, strict=True)):
+        part, weight = share[at].astype(np.float64) / SURE, known[at].astype(np.float64) / SURE
+        sums = float((part * weight).sum()), float(((1 - part) * weight).sum())
+        if min(sums) >= 1:
+            out[head] = [0.5 * weight.size / one for one in sums]
+    return out
+
+
+def weighed(share: F32, known: F32, factors: F32) -> F32:
+    """Multiply how well cells are known by the factors of their classes.
+
+    Parameters
+    ----------
+    share, known
+        Share of each head's class and how well it is known, (head, y, x).
+    factors
+        Factor of the class and of other ground, (head, 2).
+
+    Returns
+    -------
+    ndarray of float32, (head, y, x)
+        The weights.
+    """
+    yes, no = factors.T[:, :, None, None]
+    return np.asarray(known * (share * yes + (1 - share) * no), np.float32)
 
 
 def _fine(mask: Mask) -> Mask:

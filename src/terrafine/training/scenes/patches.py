@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +18,11 @@ from terrafine.raster.warp.resample import block_mean
 from terrafine.training.batches import Domain
 from terrafine.training.domain import band_quantiles
 from terrafine.training.scenes.data import BANDS, TRAIN, DatedScene
-from terrafine.training.scenes.labels import QUARTER
+from terrafine.training.scenes.labels import QUARTER, SURE, weighed
 from terrafine.training.scenes.recipe import ScenePatches
 from terrafine.training.segmentation.data import Sample
 
-__all__ = ["SceneSampler", "disturbed"]
+__all__ = ["SceneSampler", "disturbed", "whole_scenes"]
 
 F32 = NDArray[np.float32]
 _TRIES = 200  # windows drawn before a scene counts as without usable ground
@@ -47,6 +47,8 @@ class SceneSampler:
         Size and augmentation.
     seed
         Seed of everything random.
+    factors
+        Of each place the factor of each head's class and of other ground, (head, 2); empty for 1.
     """
 
     places: Sequence[DatedScene]
@@ -54,6 +56,7 @@ class SceneSampler:
     share: float
     patches: ScenePatches
     seed: int
+    factors: Sequence[F32] = ()
 
     def __call__(self, step: int) -> SceneBatch:
         """The batch of that step."""
@@ -70,34 +73,38 @@ class SceneSampler:
     def _one(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Image (4, y, x), presence of near infrared (1, 1, 1), and shares and certainties (4, 4·y, 4·x)."""
         p = self.patches
-        side = 4 * max(4, round(p.size * float(np.exp(rng.uniform(-p.stretch, p.stretch))) / 4))
+        full = p.size + 2 * p.border
+        side = 4 * max(4, round(full * float(np.exp(rng.uniform(-p.stretch, p.stretch))) / 4))
         simulated = self.samples and rng.random() < self.share
         image, label, infrared = self._sample(rng, side) if simulated else self._scene(rng, side)
         found = [torch.from_numpy(np.ascontiguousarray(a))[None] for a in (image, label)]
-        if side != p.size:
+        if image.shape[-1] != full:
             found = [
                 functional.interpolate(a, size=(s, s), mode="bilinear", antialias=True)
-                for a, s in zip(found, (p.size, p.size * QUARTER), strict=True)
+                for a, s in zip(found, (full, full * QUARTER), strict=True)
             ]
         turn = int(rng.integers(COUNT))
-        turned = [transform(a, turn)[0].contiguous() for a in found]
+        inner = slice(QUARTER * p.border, QUARTER * (p.border + p.size))
+        turned = [transform(a, turn)[0].contiguous() for a in (found[0], found[1][..., inner, inner])]
         present = infrared and rng.random() >= p.no_infrared
         return turned[0], torch.full((1, 1, 1), float(present)), turned[1]
 
     def _scene(self, rng: np.random.Generator, side: int) -> tuple[F32, F32, bool]:
         for _ in range(_TRIES):
-            place = self.places[int(rng.integers(len(self.places)))]
+            number = int(rng.integers(len(self.places)))
+            place = self.places[number]
             height, width = place.valid.shape
             if min(height, width) <= side:
                 continue
             y, x = int(rng.integers(height - side)), int(rng.integers(width - side))
             at = np.s_[y : y + side, x : x + side]
             fine = np.s_[:, QUARTER * y : QUARTER * (y + side), QUARTER * x : QUARTER * (x + side)]
-            known = place.targets.known[fine]
             usable = (place.purpose[at] == TRAIN).all() and place.valid[at].mean() >= _LEAST_VALID
-            if usable and (known > 0).mean() >= _LEAST_KNOWN:
-                label = np.concatenate((place.targets.share[fine], known)).astype(np.float32) / np.float32(255)
-                return place.image[:, at[0], at[1]], label, True
+            if usable and (place.targets.known[fine] > 0).mean() >= _LEAST_KNOWN:
+                share, known = (a[fine].astype(np.float32) / SURE for a in (place.targets.share, place.targets.known))
+                if len(self.factors):
+                    known = weighed(share, known, self.factors[number])
+                return place.image[:, at[0], at[1]], np.concatenate((share, known)), True
         raise DataError(
             f"no window of {side} × {side} cells of training ground with labels was found in {_TRIES} draws; expected "
             "a smaller [patches] size, smaller held-out and validation ground, or more labels"
@@ -115,6 +122,34 @@ class SceneSampler:
         none = np.zeros_like(share)
         bands = np.concatenate((image, np.zeros_like(image[:1]))) if len(image) == 3 else image
         return bands, np.stack((share, none, (known > 0.6).astype(np.float32), none)), len(image) > 3
+
+
+def whole_scenes(places: Sequence[DatedScene], factors: Sequence[F32], no_infrared: float) -> Iterator[SceneBatch]:
+    """Yield every place as one batch, with and without near infrared; only training ground counts.
+
+    Parameters
+    ----------
+    places
+        Dates of scenes.
+    factors
+        Of each place the factor of each head's class and of other ground, (head, 2).
+    no_infrared
+        Weight of the copy without near infrared; 0 for none.
+
+    Yields
+    ------
+    SceneBatch
+        A scene.
+    """
+    for place, factor in zip(places, factors, strict=True):
+        used = np.kron((place.purpose == TRAIN) & place.valid, np.ones((QUARTER, QUARTER), np.bool_))
+        share, known = (a.astype(np.float32) / SURE for a in (place.targets.share, place.targets.known))
+        label = [torch.from_numpy(a)[None] for a in (share, weighed(share, known * used, factor))]
+        image = torch.from_numpy(np.ascontiguousarray(place.image))[None]
+        for present, weight in ((1.0, 1.0), (0.0, no_infrared)):
+            if weight:
+                seen = image * torch.tensor([1.0, 1.0, 1.0, present]).view(1, 4, 1, 1)
+                yield SceneBatch(seen, torch.full((1, 1, 1, 1), present), label[0], weight * label[1])
 
 
 def disturbed(image: Tensor, infrared: Tensor, patches: ScenePatches, rng: np.random.Generator) -> Tensor:

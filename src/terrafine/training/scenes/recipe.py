@@ -98,6 +98,8 @@ class ScenePatches:
     ----------
     size
         10 m cells along a patch.
+    border
+        Cells around a patch that the network reads and that count in no loss.
     batch
         Patches in a batch.
     stretch
@@ -116,6 +118,7 @@ class ScenePatches:
 
     size: Annotated[int, Within(16, 1_024)]
     batch: Annotated[int, Within(1, 4_096)]
+    border: Annotated[int, Within(0, 256)] = 0
     stretch: Annotated[float, Within(0, 1)] = 0.25
     light: Annotated[float, Within(0, 2)] = 0.15
     haze: Annotated[float, Within(0, 0.5)] = 0.03
@@ -160,8 +163,9 @@ class SceneRecipe(Recipe):
             ),
             (p.size % 4 != 0, f"[patches] size = {p.size}: expected a multiple of 4 cells"),
             (
-                p.batch * p.size**2 > _CELLS,
-                f"[patches] size = {p.size}, batch = {p.batch}: expected up to {_CELLS:,} cells in a batch",
+                p.batch * (p.size + 2 * p.border) ** 2 > _CELLS,
+                f"[patches] size = {p.size}, border = {p.border}, batch = {p.batch}: expected up to {_CELLS:,} cells "
+                "in a batch",
             ),
         )
         return super().problems() + [text for bad, text in checks if bad]

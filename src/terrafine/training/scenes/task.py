@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from terrafine.errors import DataError
+from terrafine.nn.device import to_device
 from terrafine.nn.task import SceneBatch
 from terrafine.training.batches import Batches
-from terrafine.training.scenes.data import VALIDATE, DatedScene, load_scenes, scene_files
-from terrafine.training.scenes.labels import QUARTER, SURE
-from terrafine.training.scenes.patches import SceneSampler
+from terrafine.training.scenes.data import TRAIN, VALIDATE, DatedScene, load_scenes, scene_files
+from terrafine.training.scenes.labels import QUARTER, SURE, class_factors
+from terrafine.training.scenes.patches import SceneSampler, whole_scenes
 from terrafine.training.scenes.recipe import SceneRecipe
 from terrafine.training.scenes.scores import area_under_curve, balanced_threshold, fitted, unbiased_threshold
 from terrafine.training.segmentation.data import load_all, sample_bands, sample_files
@@ -27,6 +28,7 @@ __all__ = ["TASK", "SceneTask"]
 
 HEADS = ("impervious", "building")
 _SURE = 0.99
+_AROUND = 20  # cells around validation ground that the network reads
 _SELECTED = {"impervious"}  # heads whose labelled ground was selected by class, so that its share says nothing
 _MOST = 400_000  # cells of one date that calibration uses
 
@@ -65,11 +67,32 @@ class SceneTask(Task[SceneRecipe]):
         recipe, data = self.recipe, self.recipe.data
         places = load_scenes(root, data)
         samples = [s for name in data.samples for s in load_all([root / name], ("train",), sample_bands(root / name))]
-        sampler = SceneSampler(places, samples, data.sample_share if samples else 0.0, recipe.patches, recipe.seed)
+        share = data.sample_share if samples else 0.0
+        factors = [class_factors(p.targets, (p.purpose == TRAIN) & p.valid) for p in places]
+        sampler = SceneSampler(places, samples, share, recipe.patches, recipe.seed, factors)
         checks = [check for place in places if (check := _check(place)) is not None]
         if not any(_has_both(check, head) for check in checks for head in range(len(HEADS))):
             raise DataError("no validation ground has labels of both classes; expected [data.scenes] validate on such")
         return Batches(sampler, checks)
+
+    def check_extras(self) -> None:
+        """Check that the packages that the system needs to prepare its network are installed."""
+        self.hooks.check_extras()
+
+    def prepare(self, network: nn.Module, data: Any) -> None:
+        """Set what gradients do not train, on whole scenes.
+
+        Parameters
+        ----------
+        network
+            Network on its device, changed in place.
+        data
+            Training and validation batches.
+        """
+        sampler, device = data.sampler, next(network.parameters()).device
+        scenes = whole_scenes(sampler.places, sampler.factors, sampler.patches.no_infrared)
+        settings = {**self.settings, "seed": self.recipe.seed}
+        self.hooks.prepare(network, (to_device(scene, device) for scene in scenes), settings)
 
     def files(self, root: Path) -> Sequence[Path]:
         """List images, labels and samples.
@@ -165,15 +188,20 @@ TASK = SceneTask
 
 
 def _check(place: DatedScene) -> SceneBatch | None:
-    """The validation ground of a date as one batch; None where it has none."""
-    rows, cols = np.nonzero(place.purpose == VALIDATE)
+    """The validation ground of a date as one batch, with some ground around it; None where it has none."""
+    checked = place.purpose == VALIDATE
+    rows, cols = np.nonzero(checked)
     if not rows.size:
         return None
-    spans = [slice(int(a.min()) // 4 * 4, (int(a.max()) + 1) // 4 * 4) for a in (rows, cols)]
+    spans = [
+        slice(max(0, int(a.min()) - _AROUND) // 4 * 4, min(n, -(-(int(a.max()) + 1 + _AROUND) // 4) * 4))
+        for a, n in ((rows, checked.shape[0]), (cols, checked.shape[1]))
+    ]
     fine = np.s_[:, *(slice(QUARTER * s.start, QUARTER * s.stop) for s in spans)]
     image = np.ascontiguousarray(place.image[:, spans[0], spans[1]])
-    labels = [a[fine].astype(np.float32) / SURE for a in (place.targets.share, place.targets.known)]
-    tensors = [torch.from_numpy(np.ascontiguousarray(a))[None] for a in (image, *labels)]
+    share, known = (a[fine].astype(np.float32) / SURE for a in (place.targets.share, place.targets.known))
+    known *= np.kron(checked[spans[0], spans[1]], np.ones((QUARTER, QUARTER), np.float32))
+    tensors = [torch.from_numpy(np.ascontiguousarray(a))[None] for a in (image, share, known)]
     return SceneBatch(tensors[0], torch.ones(1, 1, 1, 1), tensors[1], tensors[2])
 
 

@@ -9,7 +9,10 @@ import torch
 from terrafine.errors import UsageError
 from terrafine.nn.model import Tiles
 from terrafine.nn.system import Options
+from terrafine.nn.task import SceneBatch
+from terrafine.systems.citymap.boosting import boost, fill
 from terrafine.systems.citymap.features import BANDS, COUNT, ndvi, spectral_features
+from terrafine.systems.citymap.forest import Forest
 from terrafine.systems.citymap.model import CityModel, adapt, combine_dates, describe
 from terrafine.systems.citymap.net import HALO, CityMap
 
@@ -28,6 +31,49 @@ def network(width: int = 4) -> CityMap:
     return net
 
 
+def test_trees_give_what_their_package_gives_and_untouched_ones_nothing() -> None:
+    lightgbm = pytest.importorskip("lightgbm")
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(3_000, COUNT)).astype(np.float32)
+    label = (rows[:, 0] + rows[:, 5] * rows[:, 7] > 0).astype(np.float32)
+    chosen = {"objective": "binary", "num_leaves": 7, "max_depth": 4, "verbose": -1, "num_threads": 1}
+    grown = lightgbm.train(chosen, lightgbm.Dataset(rows, label, init_score=np.zeros(len(label))), 20)
+    forest = Forest(2, 20, 4)
+    cells = torch.from_numpy(rows.T.copy()).reshape(1, COUNT, 50, 60)
+    assert forest(cells).abs().max() == 0
+    fill(forest, 1, grown.dump_model())
+    out = forest(cells)
+    assert out.shape == (1, 2, 50, 60) and out[:, 0].abs().max() == 0
+    np.testing.assert_allclose(out[0, 1].numpy().ravel(), grown.predict(rows, raw_score=True), atol=2e-5)
+
+
+def test_every_town_and_class_counts_the_same_in_boosting() -> None:
+    pytest.importorskip("lightgbm")
+    torch.manual_seed(0)
+    places = []
+    for built in (0.1, 0.9):  # a town of which a tenth is labelled as built, and one of which nine tenths are
+        share = (torch.rand(1, 1, 64, 64) < built).float()
+        fine = torch.nn.functional.interpolate(share, scale_factor=4).repeat(1, 2, 1, 1)
+        level = share * torch.tensor([0.14, 0.14, 0.15, 0.17]).view(1, 4, 1, 1)
+        level = level + (1 - share) * torch.tensor([0.05, 0.09, 0.08, 0.32]).view(1, 4, 1, 1)
+        weight = fine / built + (1 - fine) / (1 - built)
+        places.append(SceneBatch(level + 0.01 * torch.rand(1, 4, 64, 64), ONE, fine, weight / 2))
+    net = CityMap(4, trees=8, depth=3).eval()
+    boost(net, places, {"seed": 1})
+    assert float(net.forest.leaf.abs().max()) > 0
+    for place in places:
+        logit = net(place.image, place.infrared)
+        built_cells, other = logit[place.share > 0.5], logit[place.share < 0.5]
+        assert float(built_cells.median()) > 0.5 and float(other.median()) < -0.5
+
+
+def test_a_border_is_read_and_left_out() -> None:
+    x, net = image(64), network()
+    whole, inner = net(x), net(x, ONE, 20)
+    assert inner.shape[-1] == 4 * 24
+    torch.testing.assert_close(inner[..., 16:-16, 16:-16], whole[..., 96:-96, 96:-96], atol=2e-4, rtol=0)
+
+
 def test_an_untrained_network_ranks_cells_as_vegetation_does() -> None:
     x = image()
     logit = CityMap(4).eval()(x)
@@ -41,7 +87,7 @@ def test_light_that_is_the_same_in_all_bands_changes_only_brightness_itself() ->
     plain, lit = (spectral_features(v, ONE) for v in (x, 1.3 * x))
     assert plain.shape[1] == COUNT
     changed = (plain - lit).abs().amax(dim=(0, 2, 3)) > 1e-4
-    assert changed.nonzero().flatten().tolist() == [2, 5]
+    assert changed.nonzero().flatten().tolist() == [2, 5, 31, 34]
 
 
 def test_without_infrared_nothing_depends_on_its_values() -> None:

@@ -15,8 +15,8 @@ from terrafine.errors import DataError, RecipeError
 from terrafine.nn.weights import load
 from terrafine.training.recipe import read_recipe
 from terrafine.training.scenes.data import HELD_OUT, MARGIN, TRAIN, VALIDATE, ground, load_scenes
-from terrafine.training.scenes.labels import SURE, targets
-from terrafine.training.scenes.patches import SceneSampler
+from terrafine.training.scenes.labels import SURE, class_factors, targets
+from terrafine.training.scenes.patches import SceneSampler, whole_scenes
 from terrafine.training.scenes.recipe import Scene, SceneRecipe
 from terrafine.training.scenes.register import displacement
 from terrafine.training.scenes.scores import area_under_curve, balanced_threshold, fitted, unbiased_threshold
@@ -137,6 +137,27 @@ def test_the_same_step_draws_the_same_batch_and_never_from_held_out_ground(folde
         assert float(batch.image.max()) < 0.21
         torch.testing.assert_close(batch.image, sampler(step).image)
         assert batch.share.shape == batch.known.shape == (2, 2, 64, 64)
+
+
+def test_features_read_a_border_of_training_ground_around_a_patch(folder: Path) -> None:
+    r = recipe(folder)
+    batch = SceneSampler(load_scenes(folder, r.data), [], 0.0, replace(r.patches, border=4), 7)(0)
+    assert batch.image.shape[-2:] == (24, 24) and batch.share.shape[-2:] == (64, 64)
+
+
+def test_the_class_and_other_ground_of_each_scene_count_the_same(folder: Path) -> None:
+    places = load_scenes(folder, recipe(folder).data)
+    used = [(p.purpose == TRAIN) & p.valid for p in places]
+    factors = [class_factors(p.targets, at) for p, at in zip(places, used, strict=True)]
+    scenes = list(whole_scenes(places, factors, 0.1))
+    assert [float(s.infrared) for s in scenes] == [1, 0] * len(places)
+    for scene, at in zip(scenes[::2], used, strict=True):
+        yes, no = ((scene.known * part).sum(dim=(0, 2, 3)) for part in (scene.share, 1 - scene.share))
+        torch.testing.assert_close(yes, no, rtol=1e-3, atol=0)
+        away = np.kron(~at, np.ones((4, 4), np.bool_))
+        assert float(scene.known[0, :, torch.from_numpy(away)].max()) == 0
+    none = replace(places[0].targets, share=np.zeros_like(places[0].targets.share))
+    assert not class_factors(none, used[0]).any()
 
 
 def test_a_training_writes_calibrated_weights_that_tell_buildings(folder: Path, tmp_path: Path) -> None:
