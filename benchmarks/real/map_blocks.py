@@ -3,7 +3,7 @@
     python -m benchmarks.real.map_blocks [--data DIR]
 
 Every third block of 1 km, in diagonals, is held out in turn, with 200 m between it and training ground, so that each
-block is scored by a model that did not see it. The trees of `citymap` and its prior are grown anew for each fold,
+block is scored by a model that did not see it. The trees of `citymap` and its prior are grown again for each fold,
 without the correction at 2.5 m; beside them the per-pixel classifier of the same ground. Scores are as in `map`.
 """
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.markdown import Section, result, table
 
+LONGEST = 320  # metres along a window of the spectrum
 WHAT = {"pisa": "buildings", "montpellier": "impervious"}
 
 
@@ -92,10 +93,14 @@ def reliability() -> str:
     return table(["city, labels", "date", "mean probability", "share of the labels", "cells"], rows)
 
 
+def _wavelength(metres: float) -> str:
+    return f"{metres:.0f} m" if metres < LONGEST else f"coarser than {LONGEST} m"
+
+
 def resolution() -> str:
     """Wavelength at which the map of buildings is coherent with the labels by one half."""
     rows = [
-        [f"{city}, {WHAT[city]}", date, f"{record['effective_resolution_m']:.0f} m"]
+        [f"{city}, {WHAT[city]}", date, _wavelength(record["effective_resolution_m"])]
         for city, dates in _found("held_out").items()
         for date, record in dates.items()
         if record.get("effective_resolution_m")

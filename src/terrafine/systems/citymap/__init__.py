@@ -40,5 +40,6 @@ SYSTEM = System(
         loss_table=loss.LOSS_TABLE,
     ),
     network=CityMap,
+    seen={"citymap": "two thirds of Pisa and Montpellier, Sentinel-2 level 1C, two dates each, 2015 to 2018"},
     combines_dates=True,
 )

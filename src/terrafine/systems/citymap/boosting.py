@@ -61,7 +61,7 @@ def boost(network: nn.Module, scenes: Iterable[SceneBatch], settings: Settings) 
     network
         A CityMap.
     scenes
-        Whole scenes; cells that may not be learnt from have `known` 0.
+        Whole scenes; cells that are not trained on have `known` 0.
     settings
         Settings of the recipe; `seed` is that of the trees.
 

@@ -94,7 +94,7 @@ def spectral_features(image: Tensor, infrared: Tensor) -> Tensor:
         Features, (n, COUNT, y, x); the first is NDVI.
     """
     index = spectral_indices(image, infrared)
-    vegetation, _, bright, blue_less, warm, near = index.split(1, dim=1)
+    vegetation, _, bright, blue_less, warm, near = torch.tensor_split(index, _INDICES, dim=1)
     local, meant = index[:, :_LOCAL], torch.cat((vegetation, bright, blue_less), dim=1)
     parts = [index]
     for window in _WINDOWS:

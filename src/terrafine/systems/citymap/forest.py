@@ -59,7 +59,7 @@ class Forest(nn.Module):
             return features.new_zeros((n, self.heads, y, x))
         with torch.no_grad():
             cells = features.detach().movedim(1, -1).reshape(-1, count)
-            sums = [self._sums(part) for part in cells.split(_CELLS)]
+            sums = [self._sums(part) for part in torch.tensor_split(cells, -(-len(cells) // _CELLS))]
             return torch.cat(sums).reshape(n, y, x, self.heads).movedim(-1, 1).contiguous()
 
     def _sums(self, cells: Tensor) -> Tensor:

@@ -131,7 +131,7 @@ def class_factors(found: Targets, used: Mask) -> F32:
     found
         Targets of a scene.
     used
-        Cells that are learnt from, (y, x).
+        Cells that are trained on, (y, x).
 
     Returns
     -------
@@ -155,9 +155,9 @@ def weighed(share: F32, known: F32, factors: F32) -> F32:
     Parameters
     ----------
     share, known
-        Share of each head's class and how well it is known, (head, y, x).
+        Share of each head's class and how well it is known, (head, y, x), 0 to 1.
     factors
-        Factor of the class and of other ground, (head, 2).
+        Factor of the class and of other ground, (head, 2); a cell of both gets a mean of the two.
 
     Returns
     -------

@@ -101,7 +101,7 @@ class SceneSampler:
             fine = np.s_[:, QUARTER * y : QUARTER * (y + side), QUARTER * x : QUARTER * (x + side)]
             usable = (place.purpose[at] == TRAIN).all() and place.valid[at].mean() >= _LEAST_VALID
             if usable and (place.targets.known[fine] > 0).mean() >= _LEAST_KNOWN:
-                share, known = (a[fine].astype(np.float32) / SURE for a in (place.targets.share, place.targets.known))
+                share, known = _parts(place.targets.share[fine]), _parts(place.targets.known[fine])
                 if len(self.factors):
                     known = weighed(share, known, self.factors[number])
                 return place.image[:, at[0], at[1]], np.concatenate((share, known)), True
@@ -143,8 +143,8 @@ def whole_scenes(places: Sequence[DatedScene], factors: Sequence[F32], no_infrar
     """
     for place, factor in zip(places, factors, strict=True):
         used = np.kron((place.purpose == TRAIN) & place.valid, np.ones((QUARTER, QUARTER), np.bool_))
-        share, known = (a.astype(np.float32) / SURE for a in (place.targets.share, place.targets.known))
-        label = [torch.from_numpy(a)[None] for a in (share, weighed(share, known * used, factor))]
+        share, known = _parts(place.targets.share), _parts(place.targets.known) * used
+        label = [torch.from_numpy(a)[None] for a in (share, weighed(share, known, factor))]
         image = torch.from_numpy(np.ascontiguousarray(place.image))[None]
         for present, weight in ((1.0, 1.0), (0.0, no_infrared)):
             if weight:
@@ -184,6 +184,11 @@ def disturbed(image: Tensor, infrared: Tensor, patches: ScenePatches, rng: np.ra
     out = (out + normal(patches.noise, *image.shape)).clamp_min(1e-3)
     out[:, 3:] = out[:, 3:] * infrared
     return out
+
+
+def _parts(values: NDArray[np.uint8]) -> F32:
+    """Bytes as parts of 1."""
+    return np.asarray(values / np.float32(SURE), np.float32)
 
 
 def _tenths(values: F32) -> F32:

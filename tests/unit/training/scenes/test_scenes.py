@@ -151,9 +151,14 @@ def test_the_class_and_other_ground_of_each_scene_count_the_same(folder: Path) -
     factors = [class_factors(p.targets, at) for p, at in zip(places, used, strict=True)]
     scenes = list(whole_scenes(places, factors, 0.1))
     assert [float(s.infrared) for s in scenes] == [1, 0] * len(places)
-    for scene, at in zip(scenes[::2], used, strict=True):
-        yes, no = ((scene.known * part).sum(dim=(0, 2, 3)) for part in (scene.share, 1 - scene.share))
-        torch.testing.assert_close(yes, no, rtol=1e-3, atol=0)
+    for place, scene, at, factor in zip(places, scenes[::2], used, factors, strict=True):
+        known = place.targets.known / 255 * np.kron(at, np.ones((4, 4)))
+        share = place.targets.share / 255
+        yes, no = ((known * part).sum(axis=(1, 2)) * factor[:, i] for i, part in enumerate((share, 1 - share)))
+        np.testing.assert_allclose(yes, no, rtol=1e-3)
+        whole = scene.share.numpy()[0] == 1
+        found = np.asarray([scene.known.numpy()[0, i][whole[i]].max() for i in (0, 1)])
+        np.testing.assert_allclose(found, factor[:, 0], rtol=1e-5)
         away = np.kron(~at, np.ones((4, 4), np.bool_))
         assert float(scene.known[0, :, torch.from_numpy(away)].max()) == 0
     none = replace(places[0].targets, share=np.zeros_like(places[0].targets.share))
