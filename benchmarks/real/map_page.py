@@ -122,12 +122,17 @@ def blocks() -> str:
 def short() -> str:
     """AUC of the simplest methods and of citymap, both ways of holding out."""
     rows = []
-    for kind, how in (("held_out", "held-out third"), ("left_out", "city left out")):
-        for city, dates in _found(kind).items():
-            for date, record in dates.items():
-                if date == "both":
-                    continue
-                m = record["methods"]
+    blocks = {
+        city: {date: {**m, "citymap": m["citymap trees"]} for date, m in dates.items()}
+        for city, dates in result("real_map_blocks").get("cities", {}).items()
+    }
+    third, left = (
+        {city: {d: r["methods"] for d, r in dates.items() if d != "both"} for city, dates in _found(kind).items()}
+        for kind in ("held_out", "left_out")
+    )
+    for how, found in (("held-out blocks", blocks), ("held-out third", third), ("city left out", left)):
+        for city, dates in sorted(found.items()):
+            for date, m in dates.items():
                 cells = [_or_none(m.get(n, {}).get("auc")) for n in ("-NDVI", "per pixel", "citymap")]
                 rows.append([f"{city}, {WHAT[city]}, date {date}", how, *cells, _gain(m.get("citymap", {}))])
     return table(["labels", "ground", "−NDVI", "per-pixel trees", "citymap", "citymap above −NDVI (95 %)"], rows)
