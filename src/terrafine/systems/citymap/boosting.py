@@ -53,8 +53,8 @@ def check_extras() -> None:
 def boost(network: nn.Module, scenes: Iterable[SceneBatch], settings: Settings) -> None:
     """Grow the trees of a network on whole scenes, in place of those that it has.
 
-    Each scene and class counts the same, however much of it is labelled: of one town streets are labelled, of another
-    buildings, and a mean over cells would learn which town it is in.
+    Each scene and class counts the same, also a scene without near infrared, however much of it is labelled: of one
+    town streets are labelled, of another buildings, and a mean over cells would learn which town it is in.
 
     Parameters
     ----------

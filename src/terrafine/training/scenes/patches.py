@@ -134,7 +134,7 @@ def whole_scenes(places: Sequence[DatedScene], factors: Sequence[F32], no_infrar
     factors
         Of each place the factor of each head's class and of other ground, (head, 2).
     no_infrared
-        Weight of the copy without near infrared; 0 for none.
+        Factor of how well cells of the copy without near infrared are known; 0 for no copy.
 
     Yields
     ------
