@@ -141,7 +141,7 @@ def _shown(name: str, value: Any, words: Collection[str] = ()) -> str:
 
 
 def _sound(name: str, value: Any) -> bool:
-    """Numbers are finite, but for those that mark missing cells."""
+    """Numbers are finite, except those that mark missing cells."""
     return name in _ANY_NUMBER or not isinstance(value, numbers.Real) or math.isfinite(value)
 
 

@@ -82,7 +82,7 @@ def test_something_else_called_as_the_folder_is_refused(kind: str, settings: Pat
         os.mkfifo(place)
     else:
         place.symlink_to(own / "letter.json")
-    with pytest.raises(JobError, match="is no folder"):
+    with pytest.raises(JobError, match="is not a folder"):
         terrafine.run_campaign(settings)
     assert letter_is_there(own)
 

@@ -50,7 +50,7 @@ def _span(part: str, text: str) -> tuple[dt.date, dt.date]:
     try:
         first = dt.date(year or 0, month or 1, day or 1)
     except ValueError as error:
-        raise UsageError(f"dates {text!r}: {part} is no date ({error}); {_EXPECTED}") from None
+        raise UsageError(f"dates {text!r}: {part} is not a date ({error}); {_EXPECTED}") from None
     if day is not None:
         return first, first
     if month is not None:

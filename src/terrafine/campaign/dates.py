@@ -21,7 +21,7 @@ def day(text: str, *, last: bool) -> datetime.date:
     Raises
     ------
     ValueError
-        If the text is no date.
+        If the text is not a date.
     """
     match = _DATE.fullmatch(text)
     year, month, day = match.groups() if match else (None, None, None)

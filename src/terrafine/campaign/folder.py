@@ -83,7 +83,7 @@ class Folder:
             self.path.mkdir(exist_ok=True)
         except FileExistsError:
             raise JobError(
-                f"{self.path}: is no folder, where that of the campaign belongs; move it, or give the settings file "
+                f"{self.path}: is not a folder; expected that of the campaign. Move it, or give the settings file "
                 "another name"
             ) from None
         foreign = sorted(p.name for p in self.path.iterdir() if not _OURS.fullmatch(p.name))

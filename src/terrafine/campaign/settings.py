@@ -67,7 +67,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How units run; nothing here changes a result, but for the type of device."""
+    """How units run; nothing here changes a result, except the type of device."""
 
     device: Annotated[str, Matches(r"auto|cpu|cuda(:\d{1,3})?|mps", "auto, cpu, cuda, cuda:N or mps")] = "auto"
     threads: Annotated[int, Within(1, 1024)] | None = None

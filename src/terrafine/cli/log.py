@@ -73,9 +73,9 @@ def _open_file(ctx: click.Context, _: click.Parameter, path: Path | None) -> Non
     if path is None or ctx.resilient_parsing:
         return
     if path.is_dir() or not path.absolute().parent.is_dir():
-        raise OutputError(f"{path}: is no place for a log file; expected a file in a folder that exists")
+        raise OutputError(f"{path}: is not usable as a log file; expected a file in a folder that exists")
     if path.exists() and not _is_log(path):
-        raise OutputError(f"{path}: exists and is no log of Terrafine, so nothing is added to it; give another name")
+        raise OutputError(f"{path}: exists and is not a log of Terrafine, so nothing is added to it; give another name")
     try:
         handler = logging.FileHandler(path, encoding="utf-8", delay=False)
     except OSError as error:

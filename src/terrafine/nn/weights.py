@@ -198,7 +198,7 @@ def _header(path: Path) -> tuple[Mapping[str, Any], dict[str, _Entry]]:
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as f:
             state = os.fstat(f.fileno())
             if not stat.S_ISREG(state.st_mode):
-                raise WeightsError(f"{path}: is no plain file; expected a safetensors file")
+                raise WeightsError(f"{path}: is not a plain file; expected a safetensors file")
             text, size = _header_text(path, f, state.st_size), state.st_size
     except OSError as e:
         raise WeightsError(f"{path}: cannot be read ({e.strerror}); expected a safetensors file") from e

@@ -325,4 +325,4 @@ def back_projection_reach(k: int, mtf: float | None = None) -> int:
 def _check_whole(height: int, width: int, k: int) -> None:
     """Raise UsageError where k does not divide the sides."""
     if height % k or width % k:
-        raise UsageError(f"an image of {height} × {width} cells is not whole in cells of {k}")
+        raise UsageError(f"an image of {height} × {width} cells does not consist of whole blocks of {k} × {k}")

@@ -31,7 +31,7 @@ def read_bytes(path: PathLike, error: Refusal, expected: str, most: int) -> byte
     path
         File.
     error
-        Raised for what is no plain file, cannot be read or is too large.
+        Raised for what is not a plain file, cannot be read or is too large.
     expected
         What the file should be, for messages.
     most
@@ -51,7 +51,7 @@ def read_bytes(path: PathLike, error: Refusal, expected: str, most: int) -> byte
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with open(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise error(f"{path}: is no plain file; expected {expected}")
+                raise error(f"{path}: is not a plain file; expected {expected}")
             data = file.read(most + 1)
     except OSError as e:
         raise error(f"{path}: cannot be read ({e.strerror}); expected {expected}") from e

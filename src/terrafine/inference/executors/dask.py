@@ -166,7 +166,7 @@ def result_of(future: Any) -> tuple[Any, BaseException | None]:
 
 
 def _check_address(distributed: Any, address: str) -> None:
-    """Raise ValueError for text that is no address: a client half made of it would take a minute to be collected."""
+    """Raise ValueError for text that is not an address, because half a client would be collected after a minute."""
     scheme, place = distributed.comm.parse_address(address)
     if scheme != "inproc":
         distributed.comm.addressing.parse_host_port(place)

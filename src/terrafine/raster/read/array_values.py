@@ -77,7 +77,7 @@ def heights_of(raw: NDArray[Any], stored: Stored, name: str, nodata: float | Non
     Raises
     ------
     BandError
-        If they are no numbers.
+        If they are not numbers.
     """
     if raw.dtype.kind not in "iuf":
         raise BandError(f"{name} holds values of type {raw.dtype}; expected numbers, heights")

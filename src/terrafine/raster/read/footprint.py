@@ -65,7 +65,7 @@ def read_footprint(path: PathLike, assume_crs: str | None = None) -> Footprint:
     SourceError
         If the file is missing or not a raster.
     GridError
-        If it has no CRS, or its corners are no places on the Earth.
+        If it has no CRS, or its corners do not lie on the Earth.
     """
     text = os.fspath(path)
     try:
@@ -87,7 +87,7 @@ def read_footprint(path: PathLike, assume_crs: str | None = None) -> Footprint:
     onto = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
     lon, lat = onto.transform(corners[:, 0], corners[:, 1])
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
-        raise GridError(f"{text}: its corners are no places on the Earth; its CRS or its geotransform is wrong")
+        raise GridError(f"{text}: its corners do not lie on the Earth; its CRS or its geotransform is wrong")
     if np.ptp(lon) > 180.0:  # across the 180th meridian: both sides
         east = shapely.Polygon(np.stack([np.where(lon < 0, lon + 360, lon), lat], axis=1))
         outline = shapely.union_all([east, shapely.transform(east, lambda xy: xy - [360.0, 0.0])])
