@@ -39,8 +39,9 @@ def problems(wheel: Path) -> Iterator[str]:
     for name in sorted(names):
         if not name.startswith("terrafine") or "__pycache__" in name:
             yield f"{name} does not belong into the wheel"
-    if not any(n.endswith("LICENSE") for n in names):
-        yield "the licence is missing"
+    for needed in ("LICENSE", "licences.md"):
+        if not any(n.startswith("terrafine-") and n.endswith(f"/{needed}") for n in names):
+            yield f"{needed} is missing"
     size = wheel.stat().st_size / 1e6
     if size > LARGEST_MB:
         yield f"{size:.1f} MB; expected at most {LARGEST_MB} MB"

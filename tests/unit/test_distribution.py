@@ -68,13 +68,15 @@ def test_sources_that_ask_to_be_named_stand_in_the_table(path: Path) -> None:
 
 def test_the_wheel_is_looked_into(tmp_path: Path) -> None:
     whole, poor = tmp_path / "terrafine-1.whl", tmp_path / "terrafine-2.whl"
-    names = [*sorted(TOOL["expected"]()), "terrafine-1.dist-info/licenses/LICENSE"]
+    licences = [f"terrafine-1.dist-info/licenses/{name}" for name in ("LICENSE", "docs/licences.md")]
+    names = [*sorted(TOOL["expected"]()), *licences]
     for path, content in ((whole, names), (poor, [*names[:-2], "tests/x.py"])):
         with zipfile.ZipFile(path, "w") as archive:
             for name in content:
                 archive.writestr(name, b"")
     assert list(TOOL["problems"](whole)) == []
-    assert len(list(TOOL["problems"](poor))) == 3
+    missing = list(TOOL["problems"](poor))
+    assert missing == ["tests/x.py does not belong into the wheel", "LICENSE is missing", "licences.md is missing"]
 
 
 def test_the_wheel_is_expected_to_hold_weights_recipes_and_the_report() -> None:
