@@ -11,7 +11,7 @@
 # A coarse DEM becomes finer, its streams and a flood extent are derived, and both are compared with those of a finer
 # reference. The sample is SRTM; its coarse version is simulated by block means.
 #
-# Needs `pip install 'terrafine[evaluate]'`.
+# Needs `pip install 'terrafine[evaluate,hydro]'`.
 
 # %%
 import os
@@ -20,11 +20,11 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pyflwdir
 import rasterio
 from rasterio.windows import Window
 
 import terrafine
+from terrafine.evaluation.hydrology import drainage, hand, streams
 
 DATA = Path(os.environ.get("TERRAFINE_DEMO", "../../demo/data"))
 WORK = Path(tempfile.mkdtemp())
@@ -51,9 +51,13 @@ truth = cut(DATA / "sample_30m.tif", WORK / "truth.tif", 4 * SIDE)
 
 # %% [markdown]
 # ## Four times finer
+#
+# `hydro=True` also writes the filled DEM, flow directions, contributing area, and a GeoPackage of streams, catchments
+# and basins, ready for QGIS.
 
 # %%
-terrafine.sharpen_dem(coarse, WORK / "fine.tif", scale=4)
+terrafine.sharpen_dem(coarse, WORK / "fine.tif", scale=4, hydro=True)
+print(sorted(p.name for p in WORK.glob("fine*")))
 terrafine.sharpen_dem(coarse, WORK / "bicubic.tif", scale=4, model="bicubic", consistency="none")
 
 # %% [markdown]
@@ -68,21 +72,19 @@ def hydrology(path: Path, area_km2: float = 1.0, stage_m: float = 5.0) -> tuple[
     """Elevation, streams and flood extent."""
     with rasterio.open(path) as src:
         heights, transform = src.read(1).astype("float64"), src.transform
-    flow = pyflwdir.from_dem(heights, nodata=-9999.0, transform=transform, latlon=False)
-    streams = flow.upstream_area(unit="km2") >= area_km2
-    flooded = flow.hand(streams, heights) <= stage_m
-    return heights, streams, flooded
+    flow = drainage(heights, None, np.array([transform.a, -transform.e]))
+    return heights, streams(flow, area_km2), hand(flow, area_km2) <= stage_m
 
 
 results = {name: hydrology(WORK / f"{name}.tif") for name in ("truth", "bicubic", "fine")}
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(12, 4.2), constrained_layout=True)
-for axis, (name, (heights, streams, flooded)) in zip(axes, results.items(), strict=True):
+for axis, (name, (heights, lines, flooded)) in zip(axes, results.items(), strict=True):
     dy, dx = np.gradient(heights, 30.0)
     axis.imshow(1 / np.sqrt(1 + (dx - 0.7) ** 2 + (dy - 0.7) ** 2), cmap="gray")
     axis.imshow(np.ma.masked_equal(flooded, False), cmap="winter", alpha=0.45)
-    axis.imshow(np.ma.masked_equal(streams, False), cmap="Blues_r")
+    axis.imshow(np.ma.masked_equal(lines, False), cmap="Blues_r")
     axis.set(title=name, xticks=[], yticks=[])
 
 # %% [markdown]

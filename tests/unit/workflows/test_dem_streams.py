@@ -15,7 +15,7 @@ import terrafine
 from terrafine.errors import GridError, MissingExtraError, OutputError, ResourceError, UsageError
 from terrafine.evaluation.hydrology import drainage, fill, streams
 from terrafine.evaluation.hydrology.vectors import NONE, catchments, outlets, segments
-from terrafine.workflows.outputs.write import streams as module
+from terrafine.workflows.outputs import streams as module
 
 pyflwdir = pytest.importorskip("pyflwdir")
 pyogrio = pytest.importorskip("pyogrio")
