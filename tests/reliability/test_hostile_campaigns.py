@@ -144,7 +144,7 @@ def test_a_changed_record_is_read_as_what_it_is_or_not_at_all(settings: Path, mo
 def test_changed_settings_are_read_or_refused(settings: Path, tmp_path: Path) -> None:
     import tomllib
 
-    from tests.reliability.test_hostile_settings import as_toml, hostile, outcome
+    from tests.support.hostile_files import as_toml, hostile, outcome
 
     record = tomllib.loads(settings.read_text())
     seen = set()

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.hostile_files import as_json, as_toml, hostile, outcome
 from tests.support.hostile_weights import forged
-from tests.support.mutants import mutants, to_toml, torn
 
 from terrafine.errors import TerrafineError
 from terrafine.evaluation.gate import load_gates
 from terrafine.inference.job import job_folder, stored_request
 from terrafine.raster.read.vectors.rasterize import read_features
-from terrafine.schema.types import CONTROL
 from terrafine.systems import list_models, load_network, named_models, recipe_folders
 from terrafine.training.height.published import read_split
 from terrafine.training.segmentation.data import load_samples
@@ -49,30 +48,6 @@ INDEX = {
     "stored_per_reflectance": 10_000,
     "samples": [{"name": "0", "split": "train", "image": "x"}],
 }
-
-
-def outcome(read: Callable[[], object]) -> str:
-    """`read`, or the kind of the refusal; its message steers no terminal. Any other exception ends the test."""
-    try:
-        read()
-    except TerrafineError as error:
-        assert not CONTROL.search(str(error)), ascii(str(error))
-        assert len(str(error)) < 3_000
-        return type(error).__name__
-    return "read"
-
-
-def hostile(record: dict[str, Any], write: Callable[[Any], bytes], count: int, seed: int) -> list[tuple[str, bytes]]:
-    changed = [(m.label, write(m.record)) for m in mutants(record, count, seed)]
-    return changed + torn(write(record), count // 2, seed)
-
-
-def as_json(record: Any) -> bytes:
-    return json.dumps(record).encode()
-
-
-def as_toml(record: Any) -> bytes:
-    return to_toml(record).encode()
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
-from tests.reliability.test_sources import Host
+from tests.support.asked_host import Host
 
 from terrafine.errors import GridError, SourceError, TerrafineError
 from terrafine.raster.area import AreaOfInterest

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+from tests.support.asked_host import Host
 from tests.support.hostile_beside import BESIDE
 from tests.support.hostile_sources import HOSTILE, SECRET, Scene, plain_vrt
 from tests.support.rasters import heights, read_all, write_raster
@@ -20,34 +19,6 @@ from terrafine.host import ALLOWED_REMOTE
 from terrafine.raster.read.checks.access import access_scope, allow
 from terrafine.raster.read.content_type import kind_of, open_any
 from terrafine.raster.read.source import open_source
-
-
-class Host:
-    """A host that keeps what was asked of it."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        asked = self.asked
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                asked.append(self.path)
-                self.send_error(404)
-
-            do_HEAD = do_GET  # noqa: N815
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        self.thread.start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
 
 
 @pytest.fixture(scope="module")
