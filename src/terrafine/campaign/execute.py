@@ -27,12 +27,13 @@ from terrafine.host import of_system
 from terrafine.inference.executors.dask import GPU, cluster_device, connected, require_distributed, result_of
 from terrafine.inference.progress import NoProgress, Progress
 
-__all__ = ["Ended", "run_units"]
+__all__ = ["Ended", "run_remotely", "run_units"]
 
 _IN_FLIGHT = 4  # units for each thread of the cluster: the next ones are there when one ends
 _HOPELESS = 12  # units that fail in a row, before any succeeds, for one reason
 
 Work = Callable[[Plan, Path, Unit, int | None], Outcome]
+_FAILURES = (TerrafineError, OSError, MemoryError, ValueError, RuntimeError, ArithmeticError, LookupError)
 
 
 @dataclass(slots=True)
@@ -158,15 +159,7 @@ def _serial(plan: Plan, folder: Folder, units: Iterable[Unit], work: Work, keepe
         while True:
             try:
                 outcome = work(plan, folder.path, unit, None)
-            except (
-                TerrafineError,
-                OSError,
-                MemoryError,
-                ValueError,
-                RuntimeError,
-                ArithmeticError,
-                LookupError,
-            ) as error:
+            except _FAILURES as error:
                 ours = of_system(error) if isinstance(error, OSError | MemoryError) else error
                 if keeper.again(unit, ours):
                     continue
@@ -210,7 +203,9 @@ class _Futures:
     def _submit(self, plan: Plan, unit: Unit) -> Any:
         key = f"terrafine-campaign-{self._run}-{next(self._count)}"
         alone, slim = plan.alone(unit)
-        future = self._client.submit(self._work, alone, self._folder, slim, 1, pure=False, key=key, **self._needs)
+        future = self._client.submit(
+            run_remotely, self._work, alone, self._folder, slim, pure=False, key=key, **self._needs
+        )
         self._unit_of[future.key] = unit
         return future
 
@@ -236,6 +231,34 @@ class _Futures:
         finally:
             with suppress(OSError, CancelledError):  # a scheduler that is gone has nothing to cancel
                 self._client.cancel(list(pending.futures), force=True)
+
+
+def run_remotely(work: Work, plan: Plan, folder: Path, unit: Unit) -> Outcome:
+    """Run a unit in a worker; its error is raised alone, because what caused it may be one that cannot be unpickled.
+
+    Errors of GDAL are such, and a client that cannot read the answer of a worker waits for it without end.
+
+    Parameters
+    ----------
+    work, plan, folder, unit
+        What runs the unit, and its arguments.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    TerrafineError
+        What the work raised, without what caused it; RuntimeError for another kind of error.
+    """
+    try:
+        return work(plan, folder, unit, 1)
+    except _FAILURES as error:
+        failure: Exception = of_system(error) if isinstance(error, OSError | MemoryError) else error
+    if isinstance(failure, TerrafineError):
+        raise type(failure)(str(failure))
+    raise RuntimeError(f"{type(failure).__name__}: {failure}")
 
 
 def _check_visible(folder: Folder, plan: Plan, unit: Unit, outcome: Outcome) -> None:

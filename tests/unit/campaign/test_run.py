@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from tests.support.cli import terrafine as run_cli
 
 import terrafine
 from terrafine.campaign import execute
-from terrafine.campaign.execute import run_units
-from terrafine.campaign.folder import DONE, EMPTY, FAILED, PENDING, STALE
+from terrafine.campaign.execute import run_remotely, run_units
+from terrafine.campaign.folder import DONE, EMPTY, FAILED, PENDING, STALE, Folder
 from terrafine.campaign.plan import make_plan
 from terrafine.campaign.settings import read_settings
 from terrafine.campaign.status import states_of, status_of
-from terrafine.errors import EmptyError, GridError, IncompleteError, JobError, SourceError, UsageError
+from terrafine.errors import EmptyError, GridError, IncompleteError, JobError, NetworkError, SourceError, UsageError
 
 
 @pytest.fixture
@@ -101,6 +102,56 @@ def test_a_failing_tile_is_tried_again_then_listed_and_the_others_are_done(
     monkeypatch.setattr(execute, "run_unit", stub)
     assert terrafine.retry_campaign(settings).complete
     assert counts(settings) == {DONE: 16}
+
+
+def _refused(*_: Any) -> Any:
+    """An error whose cause is one of GDAL's, as of a server that refuses: that one can be pickled, but not read."""
+    from rasterio._err import CPLE_HttpResponseError
+
+    try:
+        raise CPLE_HttpResponseError(1, 11, "HTTP response code: 403")
+    except CPLE_HttpResponseError as error:
+        raise NetworkError("scene.tif: the server refused it") from error
+
+
+def _breaks(*_: Any) -> Any:
+    raise KeyError("band")
+
+
+def test_an_error_of_a_worker_comes_without_what_caused_it(settings: Path) -> None:
+    tblib = pytest.importorskip("tblib.pickling_support")
+    plan, folder = opened(settings)
+    unit = next(plan.units())
+    with pytest.raises(NetworkError, match="refused") as found:
+        _refused()
+    tblib.install(found.value)
+    with pytest.raises(AttributeError):
+        pickle.loads(pickle.dumps(found.value))
+    with pytest.raises(NetworkError, match="refused") as sent:
+        run_remotely(_refused, plan, folder.path, unit)
+    assert sent.value.__cause__ is None and sent.value.__context__ is None
+    assert str(pickle.loads(pickle.dumps(sent.value))) == "scene.tif: the server refused it"
+    with pytest.raises(RuntimeError, match="KeyError: 'band'"):
+        run_remotely(_breaks, plan, folder.path, unit)
+
+
+@pytest.mark.long
+def test_a_campaign_on_a_cluster_lists_what_its_workers_raise(settings: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    plan, folder = opened(settings)
+    units = list(plan.units())[:2]
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        failed = run_units(plan, folder, units, dask=client, work=_refused, retries=1)
+        assert [message for _, message in failed.failed] == ["scene.tif: the server refused it"] * 2
+        assert failed.retried == 2
+        done = run_units(plan, folder, units, dask=client)
+    alone = Folder(settings.with_name("alone"))
+    alone.prepare()
+    run_units(plan, alone, units)
+    assert done.done == 2 and product_of(folder.path) == product_of(alone.path)
 
 
 def test_a_run_in_which_nothing_succeeds_is_stopped(settings: Path) -> None:

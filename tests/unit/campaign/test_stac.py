@@ -157,8 +157,9 @@ def test_a_disturbed_run_gives_the_product_of_an_undisturbed_one(server: Server,
     stop = threading.Event()
 
     def expire() -> None:
-        while not stop.wait(4.0):
-            server.expire()
+        for _ in range(3):
+            if not stop.wait(10.0):
+                server.expire()
 
     expiring = threading.Thread(target=expire)
     try:
