@@ -59,6 +59,8 @@ def score(system: System, network: nn.Module, checks: Sequence[TrainingBatch]) -
 def calibrate(system: System, network: nn.Module, checks: Sequence[TrainingBatch]) -> dict[str, float]:
     """Calibrate the network's σ over the inner cells of held-out patches, as `calibration_of`.
 
+    Of patches of several products those of exact block means count, where there are any.
+
     Parameters
     ----------
     system, network, checks
@@ -69,14 +71,21 @@ def calibrate(system: System, network: nn.Module, checks: Sequence[TrainingBatch
     dict[str, float]
         Factors by name; empty for a network without σ.
     """
-    ratios = []
+    ratios, exact = [], []
     for batch in checks:
         out = _predict(system, network, batch)
         if "elevation_sigma" not in out:
             return {}
         error = (out["elevation"] - batch.fine).abs() / out["elevation_sigma"]
         ratios.append(_inner(error, batch.scale))
-    return calibration_of(ratios)
+        exact.append(torch.ones(len(error), dtype=torch.bool) if batch.sensor is None else _exact(batch.sensor))
+    kept = [r[e.to(r.device)] for r, e in zip(ratios, exact, strict=True)]
+    return calibration_of(kept if any(map(len, kept)) else ratios)
+
+
+def _exact(sensor: Tensor) -> Tensor:
+    """Which patches are exact block means, (n,)."""
+    return sensor[:, -1, 0, 0] > 0.5
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from safetensors.numpy import load_file, save_file
-from tests.support.recipes import write_recipe
+from tests.support.recipes import RIDGELINE, write_recipe
 
 import terrafine
 from terrafine.cli import main
@@ -52,8 +52,13 @@ def test_terrain_comes_back_cell_for_cell(ground: Path, tmp_path: Path) -> None:
         assert after.zones == before.zones
 
 
-def test_training_from_a_pack_without_gdal_gives_the_same_weights(ground: Path, tmp_path: Path) -> None:
-    recipe = write_recipe(tmp_path / "r.toml", steps=3)
+@pytest.mark.parametrize(
+    ("system", "network"), [("ridgeline", RIDGELINE), ("ridgeline2", "channels = 8\nblocks = 1\nscales = [2]")]
+)
+def test_training_from_a_pack_without_gdal_gives_the_same_weights(
+    system: str, network: str, ground: Path, tmp_path: Path
+) -> None:
+    recipe = write_recipe(tmp_path / "r.toml", steps=3, system=system, network=network)
     done = terrafine.train(recipe, data_root=ground, out=tmp_path / "files", device="cpu", threads=1, progress=False)
     pack = tmp_path / "pack.safetensors"
     assert terrafine.pack_terrain(recipe, pack, data_root=ground, limit="1MB") == pack.stat().st_size
