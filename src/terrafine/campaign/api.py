@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,11 @@ from terrafine.workflows.advice import names_own_arguments
 
 if TYPE_CHECKING:
     from terrafine.campaign.plan import Plan, Unit
+    from terrafine.campaign.sizes import PlanReport
     from terrafine.campaign.status import Status
     from terrafine.inference.progress import Progress
 
 __all__ = [
-    "PlanReport",
     "bar_of",
     "campaign_status",
     "open_campaign",
@@ -29,37 +28,6 @@ __all__ = [
 ]
 
 PathLike = str | os.PathLike[str]
-
-
-@dataclass(frozen=True, slots=True)
-class PlanReport:
-    """What a campaign comes to, before it runs.
-
-    Attributes
-    ----------
-    name
-        Name of the campaign.
-    area_km2
-        Area of the region on the ellipsoid.
-    tiles
-        UTM zone -> tiles in it.
-    units
-        Tiles times epochs.
-    output_bytes
-        Bytes of all outputs without compression.
-    work_bytes
-        Bytes of the intermediate files of one unit, without compression.
-    free_bytes
-        Free bytes of the disk of the campaign's folder.
-    """
-
-    name: str
-    area_km2: float
-    tiles: dict[str, int]
-    units: int
-    output_bytes: int
-    work_bytes: int
-    free_bytes: int
 
 
 @names_own_arguments()

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terrafine.campaign.plan import Plan, Unit
-from terrafine.campaign.settings import Settings
 from terrafine.errors import EmptyError, SourceError
 
 if TYPE_CHECKING:
     from terrafine.raster.products import Product
 
-__all__ = ["Input", "bands_of", "fetch_options", "gather"]
+__all__ = ["Input", "bands_of", "gather"]
 
 _WANTED = 16  # cells of the DEM around the halo, so that a warp to the tile's grid has all that it needs
 
@@ -104,7 +103,7 @@ def _fetched(plan: Plan, unit: Unit, work: Path) -> Input:
     from terrafine.schema.files import read_json
     from terrafine.workflows.fetch import fetch
 
-    options = fetch_options(plan.settings, unit.epoch)
+    options = plan.settings.fetch_options(unit.epoch)
     made = fetch(
         options.pop("collection"),
         work / "composite.tif",
@@ -122,20 +121,6 @@ def _fetched(plan: Plan, unit: Unit, work: Path) -> Input:
     names = tuple(str(item.get("id")) for item in items)
     notes = tuple(note.replace(f"{made.path}: ", "") for note in made.notes)
     return Input(made.path, 1.0 - made.empty_share, {"items": items, **stated}, names, (*left, *notes))
-
-
-def fetch_options(settings: Settings, epoch: int) -> dict[str, Any]:
-    """Collection, dates, service and composite of an epoch as `terrafine.fetch` takes them."""
-    source, dates = settings.source, settings.epochs[epoch]
-    service = source.service
-    if service is not None and service.endswith(".toml"):
-        service = str(settings.beside(service))
-    return {
-        "collection": source.collection,
-        "dates": f"{dates.begin}/{dates.end}",
-        "service": service,
-        "composite": source.composite,
-    }
 
 
 def bands_of(plan: Plan) -> tuple[str, ...]:

@@ -231,11 +231,10 @@ def _require_overlap(
 
 def _require_service(settings: Settings, grid: Any) -> None:
     """Refuse a service, collection or composite that cannot be, without a connection."""
-    from terrafine.campaign.inputs import fetch_options
     from terrafine.workflows.fetch import fetch_requests
 
     for number in range(len(settings.epochs)):
-        options = fetch_options(settings, number)
+        options = settings.fetch_options(number)
         fetch_requests(options.pop("collection"), grid=grid, **options)
 
 

@@ -149,6 +149,18 @@ class Settings:
         kind = VERB_OPTIONS[self.model.verb]
         return kind(**filled(kind, self.model.options, f"{self.path}: [model.options]", UsageError))
 
+    def fetch_options(self, epoch: int) -> dict[str, Any]:
+        """Collection, dates, service and composite of an epoch as `terrafine.fetch` takes them."""
+        dates, service = self.epochs[epoch], self.source.service
+        if service is not None and service.endswith(".toml"):
+            service = str(self.beside(service))
+        return {
+            "collection": self.source.collection,
+            "dates": f"{dates.begin}/{dates.end}",
+            "service": service,
+            "composite": self.source.composite,
+        }
+
     @property
     def resolution_m(self) -> float:
         """Side of a cell of the input grid in metres."""

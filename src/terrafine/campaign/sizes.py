@@ -4,20 +4,48 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from terrafine.campaign.plan import Plan
 from terrafine.errors import DiskError
 from terrafine.raster.utm_tiles import zone_name
 
-if TYPE_CHECKING:
-    from terrafine.campaign.api import PlanReport
-
-__all__ = ["check_disk", "output_bytes", "report_plan"]
+__all__ = ["PlanReport", "check_disk", "output_bytes", "report_plan"]
 
 _WITH_OVERVIEWS = 4 / 3
 _PACKED = {"map": 0.15, "image": 0.9, "height": 0.9, "dem": 0.9}  # of the plain size: a class map compresses well
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """What a campaign comes to, before it runs.
+
+    Attributes
+    ----------
+    name
+        Name of the campaign.
+    area_km2
+        Area of the region on the ellipsoid.
+    tiles
+        UTM zone -> tiles in it.
+    units
+        Tiles times epochs.
+    output_bytes
+        Bytes of all outputs without compression.
+    work_bytes
+        Bytes of the intermediate files of one unit, without compression.
+    free_bytes
+        Free bytes of the disk of the campaign's folder.
+    """
+
+    name: str
+    area_km2: float
+    tiles: dict[str, int]
+    units: int
+    output_bytes: int
+    work_bytes: int
+    free_bytes: int
 
 
 def output_bytes(plan: Plan) -> int:
@@ -39,8 +67,6 @@ def _work_bytes(plan: Plan) -> int:
 
 def report_plan(plan: Plan, folder: Path) -> PlanReport:
     """What a campaign comes to."""
-    from terrafine.campaign.api import PlanReport
-
     zones = Counter(zone_name(tile.epsg) for tile in plan.tiles)
     return PlanReport(
         plan.settings.name,
