@@ -65,7 +65,7 @@ def relief_terms(
     relief, detail, log_sigma
         Output of `terrafine.nn.relief.ReliefNet`, (n, k², y, x).
     batch
-        Coarse and fine heights, metres.
+        Coarse and fine heights, metres; cells that are not `known` count in none of the parts but the physics terms.
     settings
         `rmse`, `mae` and `slope` weight the parts; `sigma` weights the Laplace likelihood, whose gradient reaches only
         the σ branch; `edge` is the number of coarse cells left out at a patch's border, where the network lacks
@@ -121,7 +121,7 @@ def _inner(x: Tensor, edge: int) -> Tensor:
 
 
 def _observed(x: Tensor, known: Tensor | None, edge: int) -> Tensor:
-    """(n, c, y, x) of inner cells, 0 where a cell was not observed, times the share of cells that were."""
+    """Inner cells (n, c, y, x), 0 where not observed, over the share observed, so that means are of observed cells."""
     if known is None:
         return x
     inside = _inner(known, edge)

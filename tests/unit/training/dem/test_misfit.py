@@ -116,18 +116,17 @@ def test_what_lies_in_a_void_does_not_count() -> None:
 
     for name, value in loss(fine, known).items():
         torch.testing.assert_close(loss(wrong, known)[name], value)
-    assert loss(wrong, None)["total"] > 2 * loss(fine, None)["total"] or loss(wrong, None)["sigma"] > 5
+    assert loss(wrong, None)["sigma"] > loss(fine, None)["sigma"] + 5
     torch.testing.assert_close(loss(fine, torch.ones(1, 1, n, n))["total"], loss(fine, None)["total"])
 
 
 def test_departures_need_a_product_to_depart_from(tmp_path: Path) -> None:
-    text = (Path(ridgeline2.__file__).parent / "recipes" / "ridgeline2.toml").read_text(encoding="utf-8")
-    path, start, end = tmp_path / "r.toml", text.index("[products]"), text.index("[optim]")
-    misfit = "[misfit]\ncanopy = 0.1\n"
-    path.write_text(text[:start] + misfit + text[start:], encoding="utf-8")
-    found = read_recipe(path, DemRecipe).misfit
+    shipped = Path(ridgeline2.__file__).parent / "recipes" / "ridgeline2.toml"
+    found = read_recipe(shipped, DemRecipe).misfit
     assert found is not None
-    assert found.canopy == 0.1
-    path.write_text(text[:start] + "[degrade]\nkernels = { mean = 1.0 }\n" + misfit + text[end:], encoding="utf-8")
+    assert found.canopy == 0.3
+    text = shipped.read_text(encoding="utf-8")
+    path, start, end = tmp_path / "r.toml", text.index("[products]"), text.index("[misfit]")
+    path.write_text(text[:start] + "[degrade]\nkernels = { mean = 1.0 }\n" + text[end:], encoding="utf-8")
     with pytest.raises(RecipeError, match="misfit"):
         read_recipe(path, DemRecipe)
