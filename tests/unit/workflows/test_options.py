@@ -69,9 +69,14 @@ def test_options_in_objects_and_keywords_give_the_same_output() -> None:
 
 
 def test_a_field_that_a_verb_does_not_use_is_refused() -> None:
-    for options, name in ((ReadOptions(pixel_size_m=3.0), "pixel_size_m"), (ReadOptions(vertical_datum="X"), "vert")):
+    for options, name in (
+        (ReadOptions(elevation_unit="ft"), "elevation_unit"),
+        (ReadOptions(vertical_datum="X"), "vert"),
+    ):
         with pytest.raises(UsageError, match=rf"map_impervious does not use {name}.* of ReadOptions"):
             merge_options(terrafine.map_impervious, ImageFields, options, None, {})
+    with pytest.raises(UsageError, match="pixel_size_m is for numpy images"):
+        terrafine.map_impervious("a.tif", "b.tif", pixel_size_m=3.0)
     with pytest.raises(UsageError, match="does not use engine of RunOptions"):
         merge_options(terrafine.map_impervious, ImageFields, None, RunOptions(engine="onnx"), {})
     with pytest.raises(UsageError, match="found a dict; expected RunOptions"):
