@@ -25,6 +25,7 @@ __all__ = ["ChangeReport", "measure_change"]
 
 PathLike = str | os.PathLike[str]
 _WHOLE = "all"
+_LEVEL_M = 10.0  # more than models of one datum differ by on stable ground
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,11 @@ def measure_change(
             notes.append("no shift could be estimated; only the level of the later model was taken off")
         hidden = anywhere if stable is None else np.zeros(pair.shape, bool)
         errors = ChangeErrors(pair, settled(pair.change(), ground, hidden, os.fspath(before)), seed)
+        if abs(errors.level) > _LEVEL_M:
+            notes.append(
+                f"stable ground of the two models differs by {errors.level:+.1f} m, which was taken off; check that "
+                "both are on the vertical datum that they state"
+            )
         found = {}
         for name, cells in (inside or {_WHOLE: np.isfinite(errors.dz)}).items():
             volume = errors.volume(cells)

@@ -150,6 +150,17 @@ def test_no_change_without_zones_is_stated_against_the_median(pair: tuple[Path, 
     assert any("median of all ground" in note for note in found.notes)
 
 
+def test_another_level_is_noted(pair: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    first, second, zone = pair
+    with rasterio.open(second) as file:
+        higher = write_surface(tmp_path / "higher.tif", file.read(1) + 40.0, unit="m")
+    near = terrafine.measure_change(first, second, tmp_path / "near.tif", zones=zone, coregister=False)
+    far = terrafine.measure_change(first, higher, tmp_path / "far.tif", zones=zone, coregister=False)
+    assert not any("differs by" in note for note in near.notes)
+    assert any("differs by +40." in note for note in far.notes)
+    assert far.zones["all"].volume_m3 == pytest.approx(near.zones["all"].volume_m3, rel=1e-3)
+
+
 def test_what_cannot_serve_is_refused_before_anything_is_written(pair: tuple[Path, Path, Path], tmp_path: Path) -> None:
     first, second, _ = pair
     out = tmp_path / "c.tif"
