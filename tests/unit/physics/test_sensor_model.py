@@ -41,7 +41,7 @@ def test_noise_and_steps_are_those_stated() -> None:
 def test_a_sensor_that_cannot_be_is_refused() -> None:
     with pytest.raises(UsageError, match="between 0 and 1"):
         Sensor(mtf=1.0)
-    with pytest.raises(UsageError, match="not whole"):
+    with pytest.raises(UsageError, match="not consist of whole"):
         simulate(np.zeros((1, 15, 20)), K, QUIET, np.random.default_rng(0))
 
 
