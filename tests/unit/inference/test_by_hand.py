@@ -270,6 +270,22 @@ def test_a_result_that_is_lost_on_its_way_is_asked_for_again_and_counted(tmp_pat
         _run_on(client, Ended, a_job(tmp_path), [0], NoProgress(), 2, None)
 
 
+def test_a_cluster_without_workers_is_not_waited_for(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    (tmp_path / "plan.json").write_text("{}")
+
+    class Deserted(FakeCluster):
+        asked = 0
+
+        def nthreads(self) -> dict[str, int]:
+            self.asked += 1
+            return {"worker": 1} if self.asked == 1 else {}
+
+    client = Deserted([distributed.comm.core.CommClosedError("stream is closed")])
+    with pytest.raises(JobError, match="has lost its workers"):
+        _run_on(client, Ended, a_job(tmp_path), [0], NoProgress(), 2, None)
+
+
 def test_a_lost_scheduler_is_an_error_that_says_how_to_go_on() -> None:
     distributed = pytest.importorskip("distributed")
     client = FakeCluster([])

@@ -249,6 +249,8 @@ def _run_on(
             if failure is None:
                 failure = _failure(context, commit)
             if failure is not None:
+                if future.status != "error":
+                    _require_workers(client)  # a scheduler that was started again may have none, and would wait
                 _raise_unless_repeatable(index, tries[index], retries, failure)
                 pending.add(submit(index))
                 continue
@@ -262,6 +264,15 @@ def _run_on(
         with suppress(OSError, CancelledError):  # a scheduler that is gone has nothing to cancel
             client.cancel(list(pending.futures), force=True)
     return ExecutorStats(len(seconds), sum(n - 1 for n in tries.values()), sum(seconds))
+
+
+def _require_workers(client: Any) -> None:
+    """Raise JobError where a cluster that has lost results has no worker to run them again."""
+    if not client.nthreads():
+        raise JobError(
+            f"the Dask cluster at {client.scheduler.address} has lost its workers; start some and run the command "
+            "again, which resumes"
+        )
 
 
 def _raise_unless_repeatable(index: int, tried: int, retries: int, error: BaseException) -> None:
