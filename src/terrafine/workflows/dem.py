@@ -124,6 +124,8 @@ def sharpen_dem(
     hydro = asked_streams(fields.get("hydro", False), fields.get("stream_area_km2"), running)
     asked = DemRequest(scale, chosen, consistency, uncertainty, self_ensemble, running, known, hydro=hydro)
     if "tolerance_m" in fields:
+        if not 0 <= fields["tolerance_m"] < np.inf:
+            raise UsageError(f"tolerance_m={fields['tolerance_m']:g}; expected metres, 0 or more")
         asked = dataclasses.replace(asked, tolerance_m=fields["tolerance_m"])
     if isinstance(source, np.ndarray):
         _only_for_files(destination=destination, preview=preview, dask=running.dask, guidance=guidance)

@@ -16,7 +16,7 @@ from terrafine.workflows.device import device_bytes
 from terrafine.workflows.fields import HeightFields, merge_options
 from terrafine.workflows.inputs.arrays import destination_of, is_array, only_for_files, through_image
 from terrafine.workflows.inputs.domain import compared, trained_on
-from terrafine.workflows.inputs.scene import require_clear
+from terrafine.workflows.inputs.scene import check_share, require_clear
 from terrafine.workflows.options import ReadOptions, RunOptions
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def estimate_height(
     from terrafine.workflows.outputs.provenance import bytes_per_cell, request_of
 
     reading, running = merge_options(estimate_height, HeightFields, read, run, fields)
+    check_share(max_bright)
     if is_array(source):
         only_for_files(destination=destination, preview=preview)
         if anchor is not None and not hasattr(source, "coords"):

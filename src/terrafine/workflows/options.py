@@ -65,7 +65,7 @@ class ReadOptions:
 
     Raises
     ------
-    UsageError
+    UsageError, GridError, DatumError
         For a value that no verb can use.
     """
 
@@ -91,6 +91,22 @@ class ReadOptions:
         for folder in self.allow_folders:
             if not os.path.isdir(folder):  # noqa: PTH112
                 raise UsageError(f"allow_folders={folder!r}; expected a folder that exists")
+        self._check_words()
+
+    def _check_words(self) -> None:
+        """Check the unit, the datum and the CRS that are stated, before any file is opened."""
+        if self.elevation_unit is not None:
+            from terrafine.raster.units import unit_factor
+
+            unit_factor(self.elevation_unit, "elevation_unit=")
+        if self.vertical_datum is not None:
+            from terrafine.raster.vertical import from_name
+
+            from_name(self.vertical_datum)
+        if self.assume_crs is not None:
+            from terrafine.raster.grid import parse_crs
+
+            parse_crs(self.assume_crs, "assume_crs=", "expected for example EPSG:32633")
 
 
 @dataclass(frozen=True, slots=True)

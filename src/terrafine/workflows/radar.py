@@ -18,7 +18,7 @@ from terrafine.notebook import table_of
 from terrafine.version import __version__
 from terrafine.workflows.advice import advice_for, names_own_arguments
 from terrafine.workflows.fields import RadarFields, merge_options
-from terrafine.workflows.inputs.look_direction import sensor_azimuth
+from terrafine.workflows.inputs.look_direction import check_latitude, sensor_azimuth
 from terrafine.workflows.options import ReadOptions
 
 if TYPE_CHECKING:
@@ -142,6 +142,9 @@ def map_radar(
         raise UsageError("pixel_size_m by row is for numpy heights; for a file without CRS give one number, or (y, x)")
     if orbit not in ORBITS:
         raise UsageError(f"no orbit is called {orbit!r}; expected 'ascending' or 'descending'")
+    if isinstance(incidence, (int, float)):
+        _check_incidence(incidence)
+    check_latitude(latitude)
     params, notes = parameters or Backscatter(), []
     guides = [os.fspath(incidence)] if isinstance(incidence, (str, os.PathLike)) else []
     target, _, _ = outputs_for(source, destination, inputs=guides)
@@ -193,11 +196,14 @@ def _incidence(given: PathLike | float, dem: Source) -> AlignedSource | float:
     if isinstance(given, (str, os.PathLike)):
         with advice_for(()):
             return align_to(open_source(given, want=("incidence",)), dem.geobox)
+    return float(given)
+
+
+def _check_incidence(given: float) -> None:
     if not INCIDENCES[0] <= given <= INCIDENCES[1]:
         raise UsageError(
             f"incidence {given:g} degrees; expected {INCIDENCES[0]:g} to {INCIDENCES[1]:g}, on the ellipsoid"
         )
-    return float(given)
 
 
 def _survey(dem: Source, angle: AlignedSource | float) -> tuple[float, float, float]:

@@ -71,7 +71,7 @@ def test_options_in_objects_and_keywords_give_the_same_output() -> None:
 def test_a_field_that_a_verb_does_not_use_is_refused() -> None:
     for options, name in (
         (ReadOptions(elevation_unit="ft"), "elevation_unit"),
-        (ReadOptions(vertical_datum="X"), "vert"),
+        (ReadOptions(vertical_datum="EGM96"), "vert"),
     ):
         with pytest.raises(UsageError, match=rf"map_impervious does not use {name}.* of ReadOptions"):
             merge_options(terrafine.map_impervious, ImageFields, options, None, {})

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terrafine.errors import BandError
+from terrafine.errors import BandError, GridError
 from terrafine.raster.units import is_unstated, unit_factor
 
-__all__ = ["Stored", "heights_of", "kept_nodata", "stored_of", "unit_of"]
+__all__ = ["Stored", "heights_of", "is_unit", "kept_nodata", "stored_of", "unit_of"]
 
 _HEIGHTS = 9000.0  # a nodata value between minus and plus this many metres could be a height
 
@@ -107,8 +107,24 @@ def kept_nodata(flat: Any) -> float | None:
     return None if found is None or packed or abs(float(found)) < _HEIGHTS else float(found)
 
 
+def is_unit(key: object) -> bool:
+    """Return whether an attribute states a unit: `units`, which is CF's, or a misspelling such as `unit` and `Units`.
+
+    Parameters
+    ----------
+    key
+        Name of the attribute.
+
+    Returns
+    -------
+    bool
+        True in any case of letters.
+    """
+    return str(key).lower() in ("unit", "units")
+
+
 def unit_of(array: Any, name: str, stated: str | None) -> str:
-    """Return the unit of the heights: as stated, else the attribute `units`, else empty.
+    """Return the unit of the heights: as stated, else the attribute `units` in any spelling, else empty.
 
     Parameters
     ----------
@@ -127,9 +143,15 @@ def unit_of(array: Any, name: str, stated: str | None) -> str:
     Raises
     ------
     GridError
-        If it is not known.
+        If it is not known, or several attributes state units that differ.
     """
-    unit = str(array.attrs.get("units", "")) if stated is None else stated
+    own = {str(value) for key, value in array.attrs.items() if is_unit(key) and not is_unstated(str(value))}
+    if stated is None and len({unit_factor(unit, name) for unit in own}) > 1:
+        raise GridError(
+            f"{name}: its attributes state several units, {', '.join(sorted(own))}; state the right one with "
+            "elevation_unit=UNIT"
+        )
+    unit = (min(own) if own else "") if stated is None else stated
     if stated is None and is_unstated(unit):
         return ""
     unit_factor(unit, name)

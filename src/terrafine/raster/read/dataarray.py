@@ -11,7 +11,7 @@ import numpy as np
 import rasterio
 
 from terrafine.errors import EmptyError, GridError, MissingExtraError, TerrafineError, UsageError
-from terrafine.raster.read.array_values import heights_of, kept_nodata, stored_of, unit_of
+from terrafine.raster.read.array_values import heights_of, is_unit, kept_nodata, stored_of, unit_of
 
 __all__ = [
     "DATUM",
@@ -333,7 +333,8 @@ def as_the_source(out: Any, array: Any, form: ArrayForm, datum: str | None) -> A
         The result.
     """
     out = turned(out, form).rename(array.name)
-    kept = {k: v for k, v in array.attrs.items() if k not in OF_STORAGE and not k.startswith("STATISTICS_")}
+    left = {k for k in array.attrs if k in OF_STORAGE or is_unit(k) or k.startswith("STATISTICS_")}
+    kept = {k: v for k, v in array.attrs.items() if k not in left}
     out.attrs = kept | {"units": "m"} | ({DATUM: datum} if datum else {})
     mapping = out.encoding.get("grid_mapping")
     out.encoding = {} if mapping is None else {"grid_mapping": mapping}

@@ -16,7 +16,7 @@ from terrafine.raster.bands import band
 from terrafine.raster.crs import vertical_crs
 from terrafine.raster.protocol import SourceBase
 from terrafine.raster.read import dataarray
-from terrafine.raster.read.array_values import heights_of, stored_of
+from terrafine.raster.read.array_values import heights_of, stored_of, unit_of
 from terrafine.raster.units import is_unstated, unit_factor
 
 __all__ = ["BlockSource", "LazyHeights", "is_lazy"]
@@ -66,7 +66,7 @@ class LazyHeights(SourceBase):
     @property
     def plain(self) -> bool:
         """Whether heights are metres without a stated datum, in a CRS of metres or degrees."""
-        unit = str(self._array.attrs.get("units", ""))
+        unit = unit_of(self._array, self.name, None)
         crs = grid.parse_crs(self._flat.rio.crs.to_wkt(), self.name)
         metres = is_unstated(unit) or unit_factor(unit, self.name) == 1.0
         axes = {axis.unit_name for axis in crs.axis_info}

@@ -11,7 +11,7 @@ from terrafine.errors import GridError, UsageError
 if TYPE_CHECKING:
     from terrafine.raster.read.source import Source
 
-__all__ = ["grid_north", "sensor_azimuth"]
+__all__ = ["check_latitude", "grid_north", "sensor_azimuth"]
 
 _TURN = 5.0  # degrees by which the grid's north may turn over the extent
 
@@ -49,8 +49,7 @@ def sensor_azimuth(
     from terrafine.physics.radar import look_azimuth
 
     where, turned = _north(dem)
-    if latitude is not None and not abs(latitude) <= 90:
-        raise UsageError(f"latitude {latitude:g}; expected -90 to 90 degrees")
+    check_latitude(latitude)
     latitude = where if latitude is None else latitude
     if latitude is None and heading is None:
         raise UsageError(f"{dem.paths[0]}: has no CRS, so its latitude is unknown; state latitude=, or heading=")
@@ -104,3 +103,20 @@ def _north(dem: Source) -> tuple[float | None, float]:
             f"{_TURN:g}. Crop it, or reproject it to a local grid: gdalwarp -t_srs EPSG:326xx"
         )
     return float(lat[0]), float(turn[0])
+
+
+def check_latitude(latitude: float | None) -> None:
+    """Check a latitude in degrees; None is none.
+
+    Parameters
+    ----------
+    latitude
+        Degrees.
+
+    Raises
+    ------
+    UsageError
+        If it is not between -90 and 90.
+    """
+    if latitude is not None and not abs(latitude) <= 90:
+        raise UsageError(f"latitude {latitude:g}; expected -90 to 90 degrees")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from terrafine.raster.read.images.reflectance import ImageSource
     from terrafine.systems import ModelRef
 
-__all__ = ["MAX_BRIGHT", "Scene", "open_scene", "require_clear"]
+__all__ = ["MAX_BRIGHT", "Scene", "check_share", "open_scene", "require_clear"]
 
 PathLike = str | os.PathLike[str]
 MAX_BRIGHT = 0.3
@@ -252,6 +252,7 @@ def open_scene(
 
     if read.sensor not in (None, *SENSORS_10M):
         raise UsageError(f"sensor {read.sensor!r}; images of 10 m are read as {', '.join(SENSORS_10M)}")
+    check_share(max_bright)
     threads = engine_threads(run.threads, destination, run.dask, run.restart)
     find = partial(find_model, model, scale, threads=threads, device=run.device, verb="map")
     ref = find()
@@ -316,6 +317,23 @@ def _without_infrared(
     return dataclasses.replace(ref, spec=spec), image
 
 
+def check_share(max_bright: float | None) -> None:
+    """Check the largest share of an image that may look like cloud or snow, before any image is opened.
+
+    Parameters
+    ----------
+    max_bright
+        The share; None for the default.
+
+    Raises
+    ------
+    UsageError
+        If it is not a share.
+    """
+    if max_bright is not None and not 0 <= max_bright <= 1:
+        raise UsageError(f"max_bright={max_bright:g}; expected a share of the image, 0 to 1")
+
+
 def require_clear(image: ImageSource | DateStack, max_bright: float | None, sensor: str | None) -> None:
     """Check that an image does not look like cloud; if its sensor is stated and no limit is, only note it.
 
@@ -335,7 +353,6 @@ def require_clear(image: ImageSource | DateStack, max_bright: float | None, sens
     SourceError
         If the share is larger.
     """
-    if max_bright is not None and not 0 <= max_bright <= 1:
-        raise UsageError(f"max_bright={max_bright:g}; expected a share of the image, 0 to 1")
+    check_share(max_bright)
     limit = MAX_BRIGHT if max_bright is None else max_bright
     image.require_clear(limit, warn=max_bright is None and sensor is not None)
