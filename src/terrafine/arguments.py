@@ -18,7 +18,7 @@ from typing import Any
 
 from terrafine.errors import UsageError
 
-__all__ = ["check_arguments", "check_fields", "check_kind", "fits"]
+__all__ = ["check_arguments", "check_fields", "check_kind", "check_share", "fits"]
 
 _MAY_BE_EMPTY = {"allow_folders", "masks", "unknown", "multipliers", "shares", "files"}  # empty is a statement: none
 _ANY_NUMBER = {"nodata"}  # NaN and infinity mark missing cells
@@ -242,3 +242,20 @@ _SIMPLE: dict[str, Kind] = {
     "int": ("a whole number", lambda value: isinstance(value, numbers.Integral) and not _is_bool(value)),
     "str": ("text", _is_text),
 }
+
+
+def check_share(max_bright: float | None) -> None:
+    """Check the largest share of an image that may look like cloud or snow, before any image is opened.
+
+    Parameters
+    ----------
+    max_bright
+        The share; None for the default.
+
+    Raises
+    ------
+    UsageError
+        If it is not a share.
+    """
+    if max_bright is not None and not 0 <= max_bright <= 1:
+        raise UsageError(f"max_bright={max_bright:g}; expected a share of the image, 0 to 1")

@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from terrafine.arguments import check_share
 from terrafine.errors import OutputError, UsageError
 from terrafine.workflows.advice import advice_for, names_own_arguments
 from terrafine.workflows.device import device_bytes
 from terrafine.workflows.fields import HeightFields, merge_options
 from terrafine.workflows.inputs.arrays import destination_of, is_array, only_for_files, through_image
 from terrafine.workflows.inputs.domain import compared, trained_on
-from terrafine.workflows.inputs.scene import check_share, require_clear
+from terrafine.workflows.inputs.scene import require_clear
 from terrafine.workflows.options import ReadOptions, RunOptions
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from terrafine.arguments import check_share
 from terrafine.errors import BandError, GridError, UsageError
 from terrafine.raster.read.images.sensors import SENSORS_10M
 from terrafine.workflows.device import device_bytes
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from terrafine.raster.read.images.reflectance import ImageSource
     from terrafine.systems import ModelRef
 
-__all__ = ["MAX_BRIGHT", "Scene", "check_share", "open_scene", "require_clear"]
+__all__ = ["MAX_BRIGHT", "Scene", "open_scene", "require_clear"]
 
 PathLike = str | os.PathLike[str]
 MAX_BRIGHT = 0.3
@@ -315,23 +316,6 @@ def _without_infrared(
     note = f"the image has no near infrared, without which {ref.name} separates plants from impervious ground far worse"
     image.notes = (*image.notes, note)
     return dataclasses.replace(ref, spec=spec), image
-
-
-def check_share(max_bright: float | None) -> None:
-    """Check the largest share of an image that may look like cloud or snow, before any image is opened.
-
-    Parameters
-    ----------
-    max_bright
-        The share; None for the default.
-
-    Raises
-    ------
-    UsageError
-        If it is not a share.
-    """
-    if max_bright is not None and not 0 <= max_bright <= 1:
-        raise UsageError(f"max_bright={max_bright:g}; expected a share of the image, 0 to 1")
 
 
 def require_clear(image: ImageSource | DateStack, max_bright: float | None, sensor: str | None) -> None:
