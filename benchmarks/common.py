@@ -227,7 +227,7 @@ def metrics(fine: NDArray[Any], dem: Dem, cells: Mask) -> dict[str, float]:
 
 def coverage(fine: NDArray[Any], sigma: NDArray[Any], dem: Dem, cells: Mask, spec: Any = None) -> dict[str, float]:
     """Share of cells within the stated 68 and 90 % intervals; half widths are the spec's multipliers of σ."""
-    calibration = dict(getattr(spec, "calibration", None) or {})
+    calibration = {} if spec is None else dict(spec.calibration)
     half = {"0.68": calibration.get("0.68", 1.0), "0.90": calibration.get("0.90", calibration.get("0.9", 1.645))}
     ratio = np.abs(np.asarray(fine, dtype=np.float64)[cells] - dem.z[cells]) / sigma[cells]
     out = {f"coverage_{p[2:4]}": float(np.mean(ratio <= m)) for p, m in half.items()}

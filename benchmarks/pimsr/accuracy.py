@@ -243,7 +243,7 @@ def measure(data: Path, refs: Mapping[str, Any], args: argparse.Namespace, pictu
         record["terrain"] = terrain(files, refs, args.draws, args.looks)
     if "myanmar" in args.parts:
         record["myanmar"] = hillside(data, refs, *((3, SHIFTS[:2]) if args.quick else ()))
-    if "images" in args.parts and "optical" in getattr(refs.get("pimsr"), "spec", refs["ridgeline"].spec).guides:
+    if "images" in args.parts and "pimsr" in refs and "optical" in refs["pimsr"].spec.guides:
         record["images"] = images(data, refs, AREAS[:1] if args.quick else AREAS)
     if "rtc" in args.parts:
         record["rtc"] = corrected_patches(data, {n: load_model(r) for n, r in guided.items()})

@@ -27,7 +27,7 @@ from scipy import ndimage
 from torch.nn import functional
 
 from benchmarks.command import data_of, destination, parser, publish
-from benchmarks.common import machine
+from benchmarks.common import block_mean, machine
 from terrafine.evaluation.elevation.spectrum import SpectrumStats
 from terrafine.nn.system import Options
 from terrafine.nn.weights import load
@@ -103,10 +103,10 @@ class Trees:
         for head in (0, 1):
             rows, labels = [], []
             for place in places:
-                known = _tens(place.targets.known[head] > 0) > 0.6
+                known = block_mean(place.targets.known[head] > 0, QUARTER) > 0.6
                 cells = (place.purpose == TRAIN) & place.valid & known
                 rows.append(self.features(place.image)[:, cells].T)
-                labels.append(_tens(place.targets.share[head] / SURE)[cells] > 0.5)
+                labels.append(block_mean(place.targets.share[head] / SURE, QUARTER)[cells] > 0.5)
             x, y = np.concatenate(rows), np.concatenate(labels)
             if y.all() or not y.any():
                 continue
@@ -127,11 +127,6 @@ class Trees:
         found = self.features(image)
         flat = self.models[head].decision_function(found.reshape(len(found), -1).T)
         return enlarged(flat.reshape(image.shape[1:]).astype(np.float32))
-
-
-def _tens(values: NDArray[Any]) -> F32:
-    y, x = (n // QUARTER for n in values.shape)
-    return np.asarray(values.reshape(y, QUARTER, x, QUARTER).mean(axis=(1, 3), dtype=np.float32))
 
 
 def scored(score: F32, of: Truth, threshold: float | None) -> dict[str, Any]:

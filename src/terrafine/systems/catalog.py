@@ -70,8 +70,7 @@ def system_names() -> list[str]:
 
 def _folders() -> dict[str, Path]:
     """Name -> folder of every system on the package's path."""
-    import terrafine.systems as package  # its path may be extended after this module is loaded
-
+    package = importlib.import_module("terrafine.systems")  # its path may be extended after this module is loaded
     return {p.parent.name: p.parent for root in reversed(package.__path__) for p in Path(root).glob("*/__init__.py")}
 
 

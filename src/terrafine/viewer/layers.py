@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from terrafine.errors import EmptyError
+from terrafine.physics.gradient import gradient_to_the_edge
 from terrafine.physics.hillshade import hillshade
 from terrafine.raster.read.content_type import CLASS_NAMES, class_names_in, colour_table, kind_of, stated_unit_m
 from terrafine.raster.read.opened import read_header
@@ -162,9 +163,7 @@ class Layer:
         """Brightness of each pixel of a tile with its margin; level ground beside cells without data."""
         z = np.where(valid, heights * self.metres, np.nan)
         size = ground_metres(zoom, row, margin=1)[:, None]
-        east, south = np.full_like(z, np.nan), np.full_like(z, np.nan)
-        east[:, 1:-1] = (z[:, 2:] - z[:, :-2]) / (2 * size)
-        south[1:-1] = (z[2:] - z[:-2]) / (2 * size[1:-1])
+        south, east = gradient_to_the_edge(z, (size, size))
         least, more = _LIGHT
         return np.asarray(least + more * hillshade(np.nan_to_num(east), -np.nan_to_num(south)))
 

@@ -8,7 +8,7 @@ import torch
 
 from terrafine.evaluation.elevation import terrain as numpy_terrain
 from terrafine.physics import terrain
-from terrafine.physics.gradient import Method, central_difference
+from terrafine.physics.gradient import Method, central_difference, gradient_to_the_edge
 from terrafine.physics.hillshade import hillshade
 
 
@@ -35,3 +35,14 @@ def test_arrays_and_tensors_have_the_same_shade() -> None:
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(ValueError, match="no gradient is called 'sobel'"):
         central_difference(lambda across, along: np.zeros(3), "sobel")  # type: ignore[arg-type]
+
+
+def test_to_the_edge_equals_numpy_also_beside_nodata() -> None:
+    z = np.random.default_rng(3).normal(500, 30, (7, 9))
+    z[3, 4] = np.nan
+    down, right = np.gradient(z, 20.0, 30.0)
+    found = gradient_to_the_edge(z, (20.0, 30.0))
+    np.testing.assert_allclose(found[0], down, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found[1], right, rtol=1e-12, atol=1e-12)
+    rows = np.linspace(10.0, 40.0, 7)[:, None]
+    np.testing.assert_allclose(gradient_to_the_edge(z, (rows, rows))[0], down * 20.0 / rows, rtol=1e-12, atol=1e-12)

@@ -11,6 +11,7 @@ from terrafine.errors import EmptyError, ResourceError
 from terrafine.evaluation.elevation.change import Volume, fit_correlation, fit_spread, mean_covariance, nmad, volume_of
 from terrafine.evaluation.elevation.coregistration import estimate_shift
 from terrafine.evaluation.surfaces import aligned, moved, pixel_size, window
+from terrafine.physics.gradient import gradient_to_the_edge
 from terrafine.raster.read.class_stack import inside
 
 __all__ = ["ChangeErrors", "EpochPair", "settled"]
@@ -128,7 +129,7 @@ class EpochPair:
     def slope(self) -> NDArray[np.float64]:
         """Slope of the earlier model in degrees."""
         with np.errstate(invalid="ignore"):
-            down, across = np.gradient(self.before, *self.pixel_m)
+            down, across = gradient_to_the_edge(self.before, self.pixel_m)
             return np.asarray(np.degrees(np.arctan(np.hypot(down, across))))
 
     def sigma(self) -> NDArray[np.float64] | None:

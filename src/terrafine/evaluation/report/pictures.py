@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from terrafine.evaluation.nice import nice_step
 from terrafine.evaluation.results import Window
+from terrafine.physics.gradient import gradient_to_the_edge
 from terrafine.physics.hillshade import hillshade
 
 __all__ = ["error_limit", "error_map", "illumination", "pack", "shade", "stream_map"]
@@ -44,13 +45,13 @@ def illumination(elevation: Floats, pixel_size_m: tuple[float, float], exaggerat
     ndarray, (y, x)
         0 to 1, NaN at nodata.
     """
-    south, east = np.gradient(elevation.astype(np.float64) * exaggeration, pixel_size_m[1], pixel_size_m[0])
+    south, east = gradient_to_the_edge(elevation.astype(np.float64) * exaggeration, pixel_size_m[::-1])
     return np.asarray(hillshade(east, -south))
 
 
 def exaggeration_for(reference: Floats, pixel_size_m: tuple[float, float]) -> float:
     """Vertical exaggeration, 1 to 20 in round steps, that brings the 90th percentile of gradient to about 0.6."""
-    rise = np.hypot(*np.gradient(reference.astype(np.float64), pixel_size_m[1], pixel_size_m[0]))
+    rise = np.hypot(*gradient_to_the_edge(reference, pixel_size_m[::-1]))
     seen = rise[np.isfinite(rise)]
     steep = float(np.percentile(seen, 90)) if seen.size else 0.0
     wanted = 0.6 / steep if steep > 0 else 20.0
