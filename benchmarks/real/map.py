@@ -9,6 +9,7 @@ finds. Scores are on the 2.5 m cells whose label is known: buildings in Pisa, im
 
     -NDVI          no training; enlarged by cubic convolution
     per pixel      scikit-learn's HistGradientBoosting on bands and indices of the 10 m cell, the same training ground
+    context        the same on bands and the features of `citymap`, which describe the surroundings of a cell too
     citymap        the shipped weights
 """
 
@@ -32,7 +33,7 @@ from terrafine.evaluation.elevation.spectrum import SpectrumStats
 from terrafine.nn.system import Options
 from terrafine.nn.weights import load
 from terrafine.systems import find_weights
-from terrafine.systems.citymap.features import spectral_indices
+from terrafine.systems.citymap.features import spectral_features, spectral_indices
 from terrafine.systems.citymap.model import CityModel, combine_dates
 from terrafine.systems.citymap.net import CityMap
 from terrafine.training.scenes.data import HELD_OUT, TRAIN, DatedScene, load_scenes, ndvi
@@ -93,13 +94,13 @@ def network_scores(weights: Path, image: F32) -> F32:
 
 
 class Trees:
-    """Boosted trees on bands and indices of single cells, one classifier for each head."""
+    """Boosted trees on bands and indices of cells, or on the features of `citymap`; one classifier for each head."""
 
-    def __init__(self, places: Sequence[DatedScene], seed: int = 0) -> None:
+    def __init__(self, places: Sequence[DatedScene], context: bool, seed: int = 0) -> None:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         rng = np.random.default_rng(seed)
-        self.models = {}
+        self.context, self.models = context, {}
         for head in (0, 1):
             rows, labels = [], []
             for place in places:
@@ -119,7 +120,8 @@ class Trees:
     def features(self, image: F32) -> F32:
         """Features of every cell, (feature, y, x)."""
         with torch.inference_mode():
-            found = spectral_indices(torch.from_numpy(image)[None], torch.ones(1, 1, 1, 1))[0].numpy()
+            described = spectral_features if self.context else spectral_indices
+            found = described(torch.from_numpy(image)[None], torch.ones(1, 1, 1, 1))[0].numpy()
         return np.concatenate((image, found))
 
     def scores(self, image: F32, head: int) -> F32:
@@ -267,6 +269,11 @@ def _both(dates: Sequence[DatedScene], maps: Sequence[F32], purpose: int | None)
     return area_under_curve(mean[of.cells], of.label)
 
 
+def _trees(places: Sequence[DatedScene]) -> dict[str, Any]:
+    """The classifiers that `citymap` is compared with."""
+    return {"per pixel": Trees(places, context=False).scores, "context": Trees(places, context=True).scores}
+
+
 def main() -> int:
     """Score, print, write."""
     torch.set_num_threads(1)
@@ -278,13 +285,13 @@ def main() -> int:
         recipe = read_task(find_recipe("citymap.toml")).recipe
         places = load_scenes(data, recipe.data)
         record: dict[str, Any] = {"held_out": {}, "left_out": {}, "machine": machine(), "block_m": BLOCK * 10}
-        methods: dict[str, Any] = {"per pixel": Trees(places).scores}
+        methods = _trees(places)
         shipped = find_weights("citymap")
         methods["citymap"] = lambda image, head: network_scores(shipped, image)[head]
         for city, head in HEAD.items():
             record["held_out"][city] = city_record(places, methods, HELD_OUT, city, head)
             others = [p for p in places if p.name != city]
-            left: dict[str, Any] = {"per pixel": Trees(others).scores}
+            left = _trees(others)
             if city in given:
                 left["citymap"] = lambda image, head, path=Path(given[city]): network_scores(path, image)[head]
             record["left_out"][city] = city_record(places, left, None, city, LEFT_OUT)

@@ -4,7 +4,7 @@
 
 Every third block of 1 km, in diagonals, is held out in turn, with 200 m between it and training ground, so that each
 block is scored by a model that did not see it. The trees of `citymap` and its prior are grown again for each fold,
-without the correction at 2.5 m; beside them the per-pixel classifier of the same ground. Scores are as in `map`.
+without the correction at 2.5 m; beside them the two classifiers of `map` on the same ground. Scores are as in `map`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ F32 = NDArray[np.float32]
 FOLDS = 3
 SIDE, BETWEEN = 100, 20  # 10 m cells along a block, and between held-out and training ground
 ONE = torch.ones(1, 1, 1, 1)
+CLASSIFIERS = {"per pixel": False, "context": True}  # whether they read the surroundings of a cell
 
 
 def folded(places: Sequence[DatedScene], fold: int) -> list[DatedScene]:
@@ -65,16 +66,18 @@ def main() -> int:
         places = load_scenes(data, recipe.data)
         images = [torch.from_numpy(np.ascontiguousarray(p.image))[None] for p in places]
         features = [spectral_features(image, ONE) for image in images]
-        maps = [{name: np.zeros(p.valid.shape, np.float32) for name in ("per pixel", "citymap trees")} for p in places]
+        maps = [{name: np.zeros(p.valid.shape, np.float32) for name in (*CLASSIFIERS, "citymap trees")} for p in places]
         for fold in range(FOLDS):
             held = folded(places, fold)
-            trees, network = Trees(held), grown(held, dict(recipe.network))
+            classifiers = {name: Trees(held, context) for name, context in CLASSIFIERS.items()}
+            network = grown(held, dict(recipe.network))
             for place, image, feature, found in zip(held, images, features, maps, strict=True):
                 head, at = HEAD[place.name], place.purpose == HELD_OUT
                 logit = (network.prior(image, ONE) + network.forest(feature))[0, head].numpy()
-                cells = trees.features(place.image)[:, at].T
                 found["citymap trees"][at] = logit[at]
-                found["per pixel"][at] = trees.models[head].decision_function(cells)
+                for name, trees in classifiers.items():
+                    cells = trees.features(place.image)[:, at].T
+                    found[name][at] = trees.models[head].decision_function(cells)
         record: dict[str, Any] = {"machine": machine(), "block_m": 10 * SIDE, "margin_m": 10 * BETWEEN, "cities": {}}
         for place, found in zip(places, maps, strict=True):
             of, base = truth(place, None), enlarged(-ndvi(place.image))

@@ -139,6 +139,9 @@ class System:
     seen
         Of a shipped model by its name: the ground and the images of its training, in words. Weights whose provenance
         states `seen` use that.
+    resolved
+        Of a shipped model by its name: the effective resolution that was measured, in words that follow "effective
+        resolution". Weights whose provenance states `effective_resolution_m` use that.
     uses_product
         Whether its models use the sensor model of the input's product, `Options.sensor`.
     combines_dates
@@ -161,6 +164,7 @@ class System:
     without: Callable[[ModelSpec, str], ModelSpec | None] | None = None
     domain: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
     seen: Mapping[str, str] = field(default_factory=dict)
+    resolved: Mapping[str, str] = field(default_factory=dict)
     uses_product: bool = False
     combines_dates: bool = False
     verb: str = "dem"

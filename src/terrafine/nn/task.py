@@ -74,12 +74,15 @@ class SceneBatch:
     known
         How much each cell counts, (n, class, q·y, q·x): 0 where nothing is known, in validation 1 where a label states
         the class; in training times a factor by which every scene and class counts the same.
+    weight
+        How much a whole scene counts beside others where a system is prepared on whole scenes.
     """
 
     image: Tensor
     infrared: Tensor
     share: Tensor
     known: Tensor
+    weight: float = 1.0
 
 
 def _no_networks(settings: Settings) -> dict[str, nn.Module]:

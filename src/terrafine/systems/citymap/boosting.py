@@ -53,8 +53,8 @@ def check_extras() -> None:
 def boost(network: nn.Module, scenes: Iterable[SceneBatch], settings: Settings) -> None:
     """Grow the trees of a network on whole scenes, in place of those that it has.
 
-    Each scene and class counts the same, also a scene without near infrared, however much of it is labelled: of one
-    town streets are labelled, of another buildings, and a mean over cells would learn which town it is in.
+    Each scene counts by its `weight` and each class in it the same, however much of it is labelled: of one town streets
+    are labelled, of another buildings, and a mean over cells would learn which town it is in.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def _cells(network: CityMap, scene: SceneBatch, rng: np.random.Generator) -> lis
         if min(yes, no) <= 1.0:
             out.append(None)
             continue
-        weight = weight * (part / yes + (1 - part) / no) * (_CELLS / 2)
+        weight = weight * (part / yes + (1 - part) / no) * (scene.weight * _CELLS / 2)
         out.append((features.reshape(len(features), -1)[:, at].T.numpy(), start, part, weight.astype(np.float32)))
     return out
 

@@ -134,7 +134,7 @@ def whole_scenes(places: Sequence[DatedScene], factors: Sequence[F32], no_infrar
     factors
         Of each place the factor of each head's class and of other ground, (head, 2).
     no_infrared
-        Factor of how well cells of the copy without near infrared are known; 0 for no copy.
+        Weight of the copy without near infrared beside the scene itself; 0 for no copy.
 
     Yields
     ------
@@ -149,7 +149,7 @@ def whole_scenes(places: Sequence[DatedScene], factors: Sequence[F32], no_infrar
         for present, weight in ((1.0, 1.0), (0.0, no_infrared)):
             if weight:
                 seen = image * torch.tensor([1.0, 1.0, 1.0, present]).view(1, 4, 1, 1)
-                yield SceneBatch(seen, torch.full((1, 1, 1, 1), present), label[0], weight * label[1])
+                yield SceneBatch(seen, torch.full((1, 1, 1, 1), present), label[0], label[1], weight)
 
 
 def disturbed(image: Tensor, infrared: Tensor, patches: ScenePatches, rng: np.random.Generator) -> Tensor:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from terrafine.raster.protocol import Measured
     from terrafine.systems import ModelRef
 
-__all__ = ["compared", "domain_notes", "trained_on"]
+__all__ = ["compared", "domain_notes", "resolution", "trained_on"]
 
 _FAR = 0.35  # difference of two shares of cells below one reflectance from which distributions count as different
 _ADVICE = "take the result as unproven here"
@@ -35,7 +35,36 @@ def trained_on(ref: ModelRef) -> str:
     """
     from terrafine.systems import find_system
 
-    return str(ref.spec.provenance.get("seen") or find_system(ref.spec.system).seen.get(ref.name, "not stated"))
+    stated = ref.spec.provenance.get("seen")
+    return str(stated or _of_shipped(ref, find_system(ref.spec.system).seen) or "not stated")
+
+
+def resolution(ref: ModelRef) -> str:
+    """Return the effective resolution that was measured for a model, as the weights or their system state it.
+
+    Parameters
+    ----------
+    ref
+        The model.
+
+    Returns
+    -------
+    str
+        Words that follow "effective resolution"; `not measured` where nothing is known.
+    """
+    from terrafine.systems import find_system
+
+    known = ref.spec.provenance.get("effective_resolution_m")
+    if known:
+        return f"{float(known):.2g} m"
+    return _of_shipped(ref, find_system(ref.spec.system).resolved) or "not measured"
+
+
+def _of_shipped(ref: ModelRef, told: Mapping[str, str]) -> str:
+    """What a system tells of a shipped file; nothing of other weights, whatever their name."""
+    from terrafine.systems import find_weights
+
+    return told[ref.name] if ref.name in told and ref.path == find_weights(ref.name) else ""
 
 
 def compared(image: Measured, ref: ModelRef) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from terrafine.arguments import check_share
 from terrafine.errors import BandError, GridError, UsageError
 from terrafine.raster.read.images.sensors import SENSORS_10M
 from terrafine.workflows.device import device_bytes
-from terrafine.workflows.inputs.domain import compared, trained_on
+from terrafine.workflows.inputs.domain import compared, resolution, trained_on
 from terrafine.workflows.options import ReadOptions, RunOptions
 
 if TYPE_CHECKING:
@@ -73,9 +73,7 @@ class Scene:
     @property
     def grid(self) -> str:
         """Pixel size and effective resolution of the output, such as `1 m grid, effective resolution 4.2 m`."""
-        known = self.ref.spec.provenance.get("effective_resolution_m")
-        worth = f"effective resolution {float(known):.2g} m" if known else "effective resolution not measured"
-        return f"{self.cell_m:.3g} m grid, {worth}"
+        return f"{self.cell_m:.3g} m grid, effective resolution {resolution(self.ref)}"
 
     @property
     def tags(self) -> dict[str, str]:

@@ -67,6 +67,24 @@ def test_every_town_and_class_counts_the_same_in_boosting() -> None:
         assert float(added[built_cells].median()) > 0.05 and float(added[~built_cells].median()) < -0.01
 
 
+def test_a_scene_counts_in_boosting_by_its_weight() -> None:
+    pytest.importorskip("lightgbm")
+    torch.manual_seed(0)
+    bright = torch.rand(1, 1, 64, 64)
+    x = (0.1 + 0.2 * bright).repeat(1, 4, 1, 1)
+    share = torch.nn.functional.interpolate((bright > 0.5).float(), scale_factor=4).repeat(1, 2, 1, 1)
+    known = torch.ones_like(share)
+
+    def rise(weight: float) -> float:
+        """How much brighter cells gain where a second scene of that weight states the contrary."""
+        net = CityMap(4, trees=8, depth=2).eval()
+        boost(net, [SceneBatch(x, ONE, share, known), SceneBatch(x, ONE, 1 - share, known, weight)], {"seed": 1})
+        added = net.forest(spectral_features(x, ONE))[:, :1]
+        return float(added[bright > 0.5].mean() - added[bright <= 0.5].mean())
+
+    assert rise(0.05) > 0.5 and abs(rise(1.0)) < 0.1 and rise(20.0) < -0.5
+
+
 def test_a_border_is_read_and_left_out() -> None:
     x, net = image(64), network()
     whole, inner = net(x), net(x, ONE, 20)

@@ -151,6 +151,9 @@ def test_the_class_and_other_ground_of_each_scene_count_the_same(folder: Path) -
     factors = [class_factors(p.targets, at) for p, at in zip(places, used, strict=True)]
     scenes = list(whole_scenes(places, factors, 0.1))
     assert [float(s.infrared) for s in scenes] == [1, 0] * len(places)
+    assert [s.weight for s in scenes] == [1, 0.1] * len(places)
+    for with_it, without in zip(scenes[::2], scenes[1::2], strict=True):
+        assert torch.equal(with_it.known, without.known) and float(without.image[:, 3].max()) == 0
     for place, scene, at, factor in zip(places, scenes[::2], used, factors, strict=True):
         known = place.targets.known / 255 * np.kron(at, np.ones((4, 4)))
         share = place.targets.share / 255

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from shutil import copyfile
+
 import numpy as np
 import pytest
 
-from terrafine.workflows.inputs.domain import domain_notes
+from terrafine.systems import find_model, find_weights
+from terrafine.workflows.inputs.domain import domain_notes, resolution, trained_on
 
 SEEN = {"0.05": 0.02, "0.25": 0.06, "0.50": 0.10, "0.75": 0.15, "0.95": 0.30}
 QUANTILES = dict.fromkeys(("red", "green", "blue"), SEEN)
@@ -56,3 +60,12 @@ def test_weights_that_state_nothing_are_said_to() -> None:
 
 def test_an_image_without_a_cell_is_not_compared() -> None:
     assert domain_notes(QUANTILES, np.zeros((3, 0)), "m") == ()
+
+
+def test_ground_and_resolution_of_shipped_weights_are_told_and_of_a_file_of_the_same_name_not(tmp_path: Path) -> None:
+    shipped = find_model("citymap", 10, verb="map")
+    assert "Pisa and Montpellier" in trained_on(shipped)
+    assert resolution(shipped) == "of buildings coarser than 320 m, measured in Pisa"
+    copyfile(find_weights("citymap"), tmp_path / "own.safetensors")
+    own = find_model(str(tmp_path / "own.safetensors"), 10, verb="map")
+    assert (own.name, trained_on(own), resolution(own)) == ("citymap", "not stated", "not measured")
