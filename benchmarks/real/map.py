@@ -9,7 +9,8 @@ finds. Scores are on the 2.5 m cells whose label is known: buildings in Pisa, im
 
     -NDVI          no training; enlarged by cubic convolution
     per pixel      scikit-learn's HistGradientBoosting on bands and indices of the 10 m cell, the same training ground
-    context        the same on bands and the features of `citymap`, which describe the surroundings of a cell too
+    context        the same, and differences from local means and local spread of four indices besides
+    all features   the same on bands and all features of `citymap`
     citymap        the shipped weights
 """
 
@@ -33,7 +34,7 @@ from terrafine.evaluation.elevation.spectrum import SpectrumStats
 from terrafine.nn.system import Options
 from terrafine.nn.weights import load
 from terrafine.systems import find_weights
-from terrafine.systems.citymap.features import spectral_features, spectral_indices
+from terrafine.systems.citymap.features import COUNT, spectral_features, spectral_indices
 from terrafine.systems.citymap.model import CityModel, combine_dates
 from terrafine.systems.citymap.net import CityMap
 from terrafine.training.scenes.data import HELD_OUT, TRAIN, DatedScene, load_scenes, ndvi
@@ -47,6 +48,7 @@ HEAD = {"pisa": 1, "montpellier": 0}  # what the labels of a city tell: 0 imperv
 LEFT_OUT = 0  # output that is scored where a city is left out: Montpellier labels few buildings
 BLOCK = 100  # 10 m cells along a block of the bootstrap: 1 km
 DRAWS = 100
+CLASSIFIERS = {"per pixel": 6, "context": 30, "all features": COUNT}  # features: indices, local statistics, all
 CELLS = 60_000  # training cells of the boosted trees
 WINDOW, LEAST_BUILT = 128, 0.02  # 2.5 m cells along a window of the spectrum, and the share of it that must be built
 MOST = 500_000  # cells by which the best threshold is found
@@ -94,13 +96,13 @@ def network_scores(weights: Path, image: F32) -> F32:
 
 
 class Trees:
-    """Boosted trees on bands and indices of cells, or on the features of `citymap`; one classifier for each head."""
+    """Boosted trees on bands and so many of the first features of `citymap`; one classifier for each head."""
 
-    def __init__(self, places: Sequence[DatedScene], context: bool, seed: int = 0) -> None:
+    def __init__(self, places: Sequence[DatedScene], count: int, seed: int = 0) -> None:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         rng = np.random.default_rng(seed)
-        self.context, self.models = context, {}
+        self.count, self.models = count, {}
         for head in (0, 1):
             rows, labels = [], []
             for place in places:
@@ -120,8 +122,8 @@ class Trees:
     def features(self, image: F32) -> F32:
         """Features of every cell, (feature, y, x)."""
         with torch.inference_mode():
-            described = spectral_features if self.context else spectral_indices
-            found = described(torch.from_numpy(image)[None], torch.ones(1, 1, 1, 1))[0].numpy()
+            described = spectral_indices if self.count == CLASSIFIERS["per pixel"] else spectral_features
+            found = described(torch.from_numpy(image)[None], torch.ones(1, 1, 1, 1))[0, : self.count].numpy()
         return np.concatenate((image, found))
 
     def scores(self, image: F32, head: int) -> F32:
@@ -271,7 +273,7 @@ def _both(dates: Sequence[DatedScene], maps: Sequence[F32], purpose: int | None)
 
 def _trees(places: Sequence[DatedScene]) -> dict[str, Any]:
     """The classifiers that `citymap` is compared with."""
-    return {"per pixel": Trees(places, context=False).scores, "context": Trees(places, context=True).scores}
+    return {name: Trees(places, count).scores for name, count in CLASSIFIERS.items()}
 
 
 def main() -> int:

@@ -4,7 +4,7 @@
 
 Every third block of 1 km, in diagonals, is held out in turn, with 200 m between it and training ground, so that each
 block is scored by a model that did not see it. The trees of `citymap` and its prior are grown again for each fold,
-without the correction at 2.5 m; beside them the two classifiers of `map` on the same ground. Scores are as in `map`.
+without the correction at 2.5 m; beside them the classifiers of `map` on the same ground. Scores are as in `map`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from scipy import ndimage
 
 from benchmarks.command import data_of, destination, parser, publish
 from benchmarks.common import machine
-from benchmarks.real.map import HEAD, Trees, enlarged, gains, truth
+from benchmarks.real.map import CLASSIFIERS, HEAD, Trees, enlarged, gains, truth
 from terrafine.systems.citymap.boosting import boost
 from terrafine.systems.citymap.features import spectral_features
 from terrafine.systems.citymap.net import CityMap
 from terrafine.training.scenes.data import HELD_OUT, MARGIN, TRAIN, DatedScene, load_scenes, ndvi
 from terrafine.training.scenes.labels import class_factors
 from terrafine.training.scenes.patches import whole_scenes
+from terrafine.training.scenes.recipe import SceneRecipe
 from terrafine.training.scenes.scores import area_under_curve
 from terrafine.training.start import find_recipe, read_task
 
@@ -34,7 +35,6 @@ F32 = NDArray[np.float32]
 FOLDS = 3
 SIDE, BETWEEN = 100, 20  # 10 m cells along a block, and between held-out and training ground
 ONE = torch.ones(1, 1, 1, 1)
-CLASSIFIERS = {"per pixel": False, "context": True}  # whether they read the surroundings of a cell
 
 
 def folded(places: Sequence[DatedScene], fold: int) -> list[DatedScene]:
@@ -49,11 +49,11 @@ def folded(places: Sequence[DatedScene], fold: int) -> list[DatedScene]:
     return out
 
 
-def grown(places: Sequence[DatedScene], network: dict[str, Any]) -> CityMap:
+def grown(places: Sequence[DatedScene], recipe: SceneRecipe) -> CityMap:
     """A network with trees of the training ground; its correction is 0."""
-    made = CityMap(**network).eval()
+    made = CityMap(**dict(recipe.network)).eval()
     factors = [class_factors(p.targets, (p.purpose == TRAIN) & p.valid) for p in places]
-    boost(made, whole_scenes(places, factors, 0.0), {"seed": 1})
+    boost(made, whole_scenes(places, factors, recipe.patches.no_infrared), {"seed": recipe.seed})
     return made
 
 
@@ -69,8 +69,8 @@ def main() -> int:
         maps = [{name: np.zeros(p.valid.shape, np.float32) for name in (*CLASSIFIERS, "citymap trees")} for p in places]
         for fold in range(FOLDS):
             held = folded(places, fold)
-            classifiers = {name: Trees(held, context) for name, context in CLASSIFIERS.items()}
-            network = grown(held, dict(recipe.network))
+            classifiers = {name: Trees(held, count) for name, count in CLASSIFIERS.items()}
+            network = grown(held, recipe)
             for place, image, feature, found in zip(held, images, features, maps, strict=True):
                 head, at = HEAD[place.name], place.purpose == HELD_OUT
                 logit = (network.prior(image, ONE) + network.forest(feature))[0, head].numpy()

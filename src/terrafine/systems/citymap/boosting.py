@@ -27,7 +27,7 @@ _BOOSTING = {
     "objective": "binary",
     "num_leaves": 15,
     "learning_rate": 0.12,
-    "min_data_in_leaf": 100,
+    "min_data_in_leaf": 400,
     "lambda_l2": 1.0,
     "feature_fraction_bynode": 0.5,
     "max_bin": 63,

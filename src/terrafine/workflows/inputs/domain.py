@@ -60,11 +60,11 @@ def resolution(ref: ModelRef) -> str:
     return _of_shipped(ref, find_system(ref.spec.system).resolved) or "not measured"
 
 
-def _of_shipped(ref: ModelRef, told: Mapping[str, str]) -> str:
-    """What a system tells of a shipped file; nothing of other weights, whatever their name."""
+def _of_shipped(ref: ModelRef, stated: Mapping[str, str]) -> str:
+    """What a system states of a shipped file; nothing for other weights, whatever their name."""
     from terrafine.systems import find_weights
 
-    return told[ref.name] if ref.name in told and ref.path == find_weights(ref.name) else ""
+    return stated[ref.name] if ref.name in stated and ref.path == find_weights(ref.name) else ""
 
 
 def compared(image: Measured, ref: ModelRef) -> tuple[str, ...]:
