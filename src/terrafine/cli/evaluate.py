@@ -97,7 +97,9 @@ _OPTIONS = "terrafine.evaluation.elevation.options:Options"
     help="Raster whose cells other than 0 are left out; may be repeated.",
 )
 @click.option(
-    "--classes", metavar="FILE", help="Raster of whole numbers (land cover, regions) to break the errors down by."
+    "--classes",
+    metavar="FILE",
+    help="Raster of whole numbers (land cover, regions) to break the errors, or the agreement of class maps, down by.",
 )
 @click.option(
     "--as",
@@ -111,7 +113,7 @@ _OPTIONS = "terrafine.evaluation.elevation.options:Options"
     callback=lambda _, __, given: _class_names(given),
     multiple=True,
     metavar="N=NAME",
-    help="Name of a class of a class map; may be repeated.",
+    help="Name of a class of a class map or of --classes; may be repeated.",
 )
 @click.option(
     "--divide-by", type=float, metavar="N", help="Images: the files hold reflectance × N.  [default: from their type]"

@@ -109,10 +109,11 @@ def build_pair_dataset(
     --------
     >>> terrafine.build_pair_dataset("srtm.tif", "lidar.tif", "valley")  # doctest: +SKIP
     """
-    from terrafine.datasets.terrain.pairs import build_pairs
+    from terrafine.datasets.terrain.pairs import build_pairs, require_usable
     from terrafine.workflows.measure import measure_product
 
     listed = _listed(references)
+    require_usable(listed, Path(out), hold_out)
     measured = measure_product(coarse, listed[0], draws=50)
     cell_m = float(measured.product.posting or 30.0)
     return build_pairs(measured.product, cell_m, listed, Path(out), hold_out=hold_out, steps=steps, name=name)

@@ -73,7 +73,7 @@ def evaluate(
     classes
         Raster of integers to break the errors down by; not for images.
     class_names
-        Names of the classes of class maps.
+        Names of the classes of class maps, over those that the files state, or of the classes of `classes`.
     progress
         True for a progress bar, or a function of (steps done, steps in all).
     read
@@ -139,7 +139,7 @@ def evaluate(
             figures=None if out is None else drawn.append,
         )
         results: Any = {"elevation": _elevation, "classes": _classes, "image": _images}[held](asked)
-        results["notes"] = [*results["notes"], *read_as]
+        results["notes"] = [*results["notes"], *read_as, *_unused_names(results, class_names or {})]
         if gates:
             results["gates"] = check(results, gates)
         written = [] if write is None else write(results, drawn[0] if drawn else None)
@@ -199,6 +199,19 @@ def _check_labels(rasters: Sequence[OpenRaster], assume_crs: str | None) -> None
             open_labels(raster, assume_crs)  # it shares the handle of the raster, which its opener closes
 
 
+def _unused_names(results: Mapping[str, Any], class_names: Mapping[int, str]) -> list[str]:
+    """A note where no compared cell is of a class that is named."""
+    if results.get("kind") in ("classes", "sample"):
+        found = {one["name"] for one in results["settings"]["classes"]}
+    else:
+        found = {row["label"] for one in results["candidates"] for row in one.get("by_class") or ()}
+    absent = [f"{number} ({name})" for number, name in sorted(class_names.items()) if name not in found]
+    if not absent:
+        return []
+    there = ", ".join(sorted(found)) or "none"
+    return [f"No compared cell is of class {', '.join(absent)}, which is named; the classes are: {there}."]
+
+
 def _refuse(held: str, given: Mapping[str, Any], **more: Any) -> None:
     """An argument that does not apply to what the files hold is an error where it is given."""
     strange = [*given, *(name for name, value in more.items() if value)]
@@ -238,7 +251,8 @@ def _elevation(asked: _Asked) -> dict[str, Any]:
     from terrafine.evaluation.elevation.options import Options
 
     known = {f.name for f in fields_of(Options)}
-    _refuse("elevation", {n: v for n, v in asked.given.items() if n not in known})
+    names = {} if asked.classes is not None else {"class_names": asked.class_names}
+    _refuse("elevation", {n: v for n, v in asked.given.items() if n not in known}, **names)
     chosen = {n: v for n, v in asked.given.items() if v is not None}
     if "hydrology_memory" in chosen:
         chosen["hydrology_memory"] = parse_size(chosen["hydrology_memory"], "hydrology_memory")

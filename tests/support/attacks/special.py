@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import rasterio
@@ -233,13 +233,26 @@ def _early() -> Iterator[Attack]:
         yield Attack(kind, f"{verb} {' '.join(map(str, words))}", partial(named, verb=verb, words=words))
 
 
+@contextmanager
+def without(absent: Sequence[str]) -> Iterator[None]:
+    """Packages that cannot be imported; every other module that is imported meanwhile stays."""
+    before = {name: sys.modules[name] for name in absent if name in sys.modules}
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
+        sys.modules.update(before)
+
+
 def _again() -> Iterator[Attack]:
     """A run that failed for a missing package or scheduler is run again with what is there."""
     kind = "run again after a failure"
 
     def again(folder: Path, absent: tuple[str, ...], words: tuple[object, ...]) -> str:
         source = put(folder / "a.tif")
-        with mock.patch.dict(sys.modules, dict.fromkeys(absent)):
+        with without(absent):
             try:
                 command("dem", source, folder / "o.tif", "--scale", 2, "--model", "srcnn", *words)
             except RefusedError:

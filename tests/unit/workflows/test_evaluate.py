@@ -51,6 +51,47 @@ def test_class_maps_are_compared(maps: tuple[Path, Path]) -> None:
     assert (done.kind, done.results["candidates"][0]["name"]) == ("classes", "map-a")
 
 
+def test_a_name_of_an_absent_class_is_noted(maps: tuple[Path, Path], heights: tuple[Path, Path]) -> None:
+    notes = terrafine.evaluate(*maps, class_names={9: "water", 1: "town"}).results["notes"]
+    assert "No compared cell is of class 9 (water), which is named; the classes are: 0, town." in notes
+    assert not any("No compared cell" in n for n in terrafine.evaluate(*maps, class_names={1: "x"}).results["notes"])
+    cover = write_dem(heights[1].with_name("cover.tif"), np.full((96, 96), 3, np.float32))
+    notes = terrafine.evaluate(*heights, classes=cover, class_names={3: "town", 7: "lake"}, **PLAIN).results["notes"]
+    assert "No compared cell is of class 7 (lake), which is named; the classes are: town." in notes
+
+
+def test_a_name_of_an_absent_class_is_noted_for_a_sample(maps: tuple[Path, Path], tmp_path: Path) -> None:
+    points = tmp_path / "points.csv"
+    rows = [f"{500_000.5 + i},{5_200_000 - 0.5 - i},{i % 2}" for i in range(60)]
+    points.write_text("\n".join(["x,y,class", *rows]), encoding="utf-8")
+    notes = terrafine.evaluate(maps[0], points, class_names={5: "water"}).results["notes"]
+    assert "No compared cell is of class 5 (water), which is named; the classes are: 0, 1." in notes
+
+
+def test_names_of_classes_without_classes_are_refused_for_elevation_models(heights: tuple[Path, Path]) -> None:
+    with pytest.raises(UsageError, match="class_names= cannot be used with elevation models; leave it out"):
+        terrafine.evaluate(*heights, class_names={1: "town"}, **PLAIN)  # type: ignore[arg-type]
+
+
+def test_a_name_that_is_given_leaves_the_names_that_a_file_states(maps: tuple[Path, Path]) -> None:
+    with rasterio.open(maps[1], "r+") as file:
+        file.update_tags(CLASS_NAMES="0=other;1=impervious")
+    classes = terrafine.evaluate(*maps, class_names={1: "built"}).results["settings"]["classes"]
+    assert [one["name"] for one in classes] == ["other", "built"]
+
+
+def test_classes_break_the_agreement_of_class_maps_down(maps: tuple[Path, Path], tmp_path: Path) -> None:
+    regions = tmp_path / "regions.tif"
+    with rasterio.open(maps[1]) as file:
+        profile = file.profile
+    with rasterio.open(regions, "w", **profile) as file:
+        file.write(np.repeat([[4], [6]], 32, axis=0).repeat(64, axis=1).astype(np.uint8), 1)
+    done = terrafine.evaluate(*maps, classes=regions, out=tmp_path / "report")
+    found = done.results["candidates"][0]["by_region"]
+    assert [(one["region"], one["n"]) for one in found] == [(4, 32 * 64), (6, 32 * 64)]
+    assert "By region" in (tmp_path / "report/index.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     "fields",
     [

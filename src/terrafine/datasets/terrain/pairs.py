@@ -17,7 +17,7 @@ from terrafine.raster.products import Product, product_text
 from terrafine.raster.read.source import open_source
 from terrafine.raster.write.cog_writer import write_cog
 
-__all__ = ["PairSamples", "build_pairs"]
+__all__ = ["PairSamples", "build_pairs", "require_usable"]
 
 PathLike = str | os.PathLike[str]
 F32 = NDArray[np.float32]
@@ -102,6 +102,31 @@ class PairSamples:
     references: int
 
 
+def require_usable(references: Sequence[PathLike], out: Path, hold_out: float) -> None:
+    """Refuse arguments that cannot serve, before a file is read.
+
+    Parameters
+    ----------
+    references
+        Fine DEMs.
+    out
+        A new folder.
+    hold_out
+        Share of the rows of each reference that scores the training.
+
+    Raises
+    ------
+    UsageError
+        If no reference is given, the share is out of its range, or the folder is not empty.
+    """
+    if not references:
+        raise UsageError("no reference is given; expected at least one fine DEM")
+    if not 0.05 <= hold_out <= 0.5:
+        raise UsageError(f"hold_out={hold_out:g}; expected a share of the rows from 0.05 to 0.5")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out}: exists and is not empty; expected the name of a new folder")
+
+
 def build_pairs(
     product: Product,
     cell_m: float,
@@ -141,12 +166,7 @@ def build_pairs(
     SourceError, BandError, GridError
         For files that cannot be read.
     """
-    if not references:
-        raise UsageError("no reference is given; expected at least one fine DEM")
-    if not 0.05 <= hold_out <= 0.5:
-        raise UsageError(f"hold_out={hold_out:g}; expected a share of the rows from 0.05 to 0.5")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out}: exists and is not empty; expected the name of a new folder")
+    require_usable(references, out, hold_out)
     sides, licences = [], []
     for path in references:
         with open_source(path) as source:

@@ -71,7 +71,7 @@ def compare(
     regions : path, optional
         A raster of integers to break the agreement down by.
     class_names : mapping of int to str, optional
-        Names of the classes; by default those that the reference or a candidate states.
+        Names of the classes, over those that the reference or else a candidate states.
     assume_crs : str, optional
         CRS of files that have none.
     bands : mapping of str to int, optional
@@ -137,8 +137,8 @@ def compare(
             )
         if figures is not None:
             figures(comparison.pictures())
-        names = dict(class_names or {}) or stated_names(truth)
-        names = names or next((n for s in opened.values() if (n := stated_names(s))), {})
+        stated = next((n for s in (truth, *opened.values()) if (n := stated_names(s))), {})
+        names = {**stated, **(class_names or {})}
         inputs = Inputs(named, reference, truth, masks, regions, names)
         return results(comparison.maps(), inputs, comparison.distances_m, chosen, comparison.side, comparison.notes())
 

@@ -45,7 +45,7 @@ def compare_sample(
     sample
         The CSV, as `read_sample` describes it.
     class_names
-        Names of classes by number; by default those that a map states.
+        Names of classes by number, over those that a map states.
     assume_crs
         CRS of files that have none.
     bands
@@ -69,7 +69,7 @@ def compare_sample(
     records, notes, classes = [], [], set()
     for i, (name, path) in enumerate(candidates.items(), start=1):
         with open_labels(path, assume_crs, bands=bands) as source:
-            entry, left = _one(source, points, dict(class_names or {}) or stated_names(source))
+            entry, left = _one(source, points, {**stated_names(source), **(class_names or {})})
         if left:
             notes.append(f"{name}: {left} of {len(points.x)} points fall on no known cell and are left out.")
         records.append({"name": name, "path": Path(path).name} | entry)

@@ -151,6 +151,10 @@ def test_on_a_telephone_nothing_is_cut_off_without_a_hint(phone: Page, report: P
     )
     assert len(tables) >= 8
     assert all(tuple(found) == (True, "auto", 0) for found in tables), tables
+    captions = phone.value(
+        "[...document.querySelectorAll('caption')].map(e => [e.closest('.scroll').clientWidth, e.scrollWidth])"
+    )
+    assert all(text <= box for box, text in captions), captions
     box = "[...document.querySelectorAll('.scroll')].find(e => e.scrollWidth > e.clientWidth)"
     phone.value(f"{box}.scrollLeft = 40")
     assert phone.value(f"{box}.scrollLeft") == 40
