@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.support.hostile_files import as_json, as_toml, hostile, outcome
-from tests.support.hostile_weights import forged
+from tests.support.hostile_weights import by_hand, forged
 
 from terrafine.errors import TerrafineError
 from terrafine.evaluation.gate import load_gates
@@ -98,6 +98,13 @@ def test_forged_weights_are_refused_or_run_as_they_are(ref: Any, tmp_path: Path)
         path.write_bytes(data)
         found = outcome(lambda: load_network(named_models(str(path))[0]))
         assert found in {"read", "WeightsError"}, label
+
+
+def test_no_weights_forged_by_hand_are_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    for label, data in by_hand(MODELS[0].path).items():
+        path.write_bytes(data)
+        assert outcome(lambda: load_network(named_models(str(path))[0])) == "WeightsError", label
 
 
 @pytest.mark.long

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.support.mutants import mutants, torn
 
-__all__ = ["forged", "safetensors"]
+__all__ = ["by_hand", "forged", "safetensors"]
 
 
 def safetensors(header: dict[str, Any], body: bytes) -> bytes:
@@ -24,6 +24,46 @@ def _parts(path: Path) -> tuple[dict[str, Any], bytes]:
     data = path.read_bytes()
     length = int.from_bytes(data[:8], "little")
     return json.loads(data[8 : 8 + length]), data[8 + length :]
+
+
+def by_hand(path: Path) -> dict[str, bytes]:
+    """Forgeries of a weights file that no change at random finds; none may be loaded."""
+    header, body = _parts(path)
+    first, second = [name for name in header if name != "__metadata__"][:2]
+    entries = {name: value for name, value in header.items() if name != first}
+    end = max(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
+
+    def changed(name: str, **values: Any) -> bytes:
+        return safetensors(header | {name: header[name] | values}, body)
+
+    def named(name: str) -> bytes:
+        return safetensors(entries | {name: header[first]}, body)
+
+    def described(value: Any) -> bytes:
+        return safetensors(entries | {first: header[first], "__metadata__": value}, body)
+
+    twice = json.dumps(header)[:-1] + f", {json.dumps(first)}: {json.dumps(header[second])}}}"
+    spec = header["__metadata__"]["terrafine"]
+    found = {
+        "a name twice": struct.pack("<Q", len(twice)) + twice.encode() + body,
+        "offsets overlap": changed(second, data_offsets=header[first]["data_offsets"]),
+        "offsets beyond the end": changed(first, data_offsets=[end, end + 4]),
+        "offsets turned round": changed(first, data_offsets=header[first]["data_offsets"][::-1]),
+        "offsets negative": changed(first, data_offsets=[-4, 0]),
+        "offsets of 64 bits": changed(first, data_offsets=[0, 2**64 - 1]),
+        "shape of 2^64 cells": changed(first, shape=[2**32, 2**32]),
+        "bytes behind the last tensor": path.read_bytes() + bytes(1000),
+        "no header": bytes(8),
+        "header of 2^63 bytes": struct.pack("<Q", 2**63) + body,
+        "header of 100 MB": struct.pack("<Q", 10**8) + b"{" + b" " * 10**8,
+        "header 10,000 deep": struct.pack("<Q", 20_000) + b"[" * 10_000 + b"]" * 10_000,
+    }
+    found |= {f"dtype {name}": changed(first, dtype=name) for name in ("F8_E4M3", "F8_E5M2", "C64", "BOOL", "F99", 7)}
+    names = ("a\0b", "../../etc/passwd", "/etc/passwd", "C:\\a", "", "a" * 10**6)
+    found |= {f"a tensor named {name[:20]!r}": named(name) for name in names}
+    others: tuple[Any, ...] = ([], "text", 7, None, {"terrafine": 7}, {"terrafine": [spec]}, {"terrafine": None}, {})
+    found |= {f"metadata number {i}": described(value) for i, value in enumerate(others)}
+    return found
 
 
 def forged(path: Path, count: int, seed: int) -> list[tuple[str, bytes]]:
