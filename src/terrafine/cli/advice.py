@@ -73,6 +73,7 @@ FLAGS = {
     "target_resolution": "--tr",
     "threads": "--threads",
     "tile": "--tile",
+    "tolerance_m": "--tolerance",
     "uncertainty": "--uncertainty",
     "unit": "--guide-unit",
     "vertical_datum": "--vertical-datum",

@@ -87,6 +87,7 @@ INSTEAD = {
     "target_resolution": "another cell size (`gdalwarp -tr`)",
     "threads": "another number of threads",
     "tile": "another tile size",
+    "tolerance_m": "another tolerance",
     "uncertainty": "a result without uncertainty",
     "unit": "the guide's unit",
     "vertical_datum": "a compound CRS in the file (`gdal_edit -a_srs EPSG:xxxx+yyyy FILE`)",

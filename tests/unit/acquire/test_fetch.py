@@ -214,7 +214,7 @@ def test_all_cloud_no_items_and_unknown_ground_are_refused_before_pixels_are_rea
 
 def test_what_cannot_be_fetched_is_refused_without_a_connection(server: Server, out: Path, tmp_path: Path) -> None:
     for given, part in (
-        ({"dates": "2023-13"}, "no date"),
+        ({"dates": "2023-13"}, "not a date"),
         ({"dates": "2023-10/2023-04"}, "before they begin"),
         ({"dates": None}, "needs dates"),
         ({"aoi": None}, "aoi or by grid"),

@@ -28,7 +28,7 @@ __all__ = [
 
 _Y = ("y", "lat", "latitude", "northing", "projection_y_coordinate", "yc")
 _X = ("x", "lon", "long", "longitude", "easting", "projection_x_coordinate", "xc")
-DATUM = "VERTICALDATUM"  # an attribute of arrays, a tag of files
+DATUM = "VERTICAL_DATUM"  # an attribute of arrays, a tag of files
 OF_STORAGE = {
     *("scale_factor", "add_offset", "_FillValue", "missing_value", "units", "dtype", "grid_mapping", "_Unsigned"),
     *("valid_min", "valid_max", "valid_range", "actual_range"),

@@ -109,7 +109,7 @@ def test_the_sensor_is_the_one_that_makes_the_samples() -> None:
 
 
 def test_what_cannot_be_observed_is_refused() -> None:
-    with pytest.raises(UsageError, match="not whole"):
+    with pytest.raises(UsageError, match="does not consist of whole blocks"):
         downsample(torch.rand(1, 3, 25, 30), 10)
     with pytest.raises(UsageError, match="between 0 and 1"):
         point_spread(10, 1.5)
