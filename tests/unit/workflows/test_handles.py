@@ -26,7 +26,7 @@ VERBS: dict[str, Callable[[dict[str, Path], Path], object]] = {
     "sharpen_image": lambda f, d: terrafine.sharpen_image(f["i"], d / "o.tif", sensor="reflectance"),
     "measure_product": lambda f, d: terrafine.measure_product(f["z"], f["y"], d / "o.toml"),
     "build_height_dataset": lambda f, d: terrafine.build_height_dataset(f["i"], f["z"], d / "o"),
-    "build_dataset": lambda f, d: terrafine.build_dataset(f["i"], f["l"], d / "o"),
+    "build_dataset": lambda f, d: terrafine.build_dataset([f["i"]], [f["l"]], d / "o"),
     "measure_change": lambda f, d: terrafine.measure_change(f["z"], f["y"], d / "o.tif"),
 }
 
