@@ -96,6 +96,7 @@ def build_dataset(
                 colours.count(image, site, chosen.side)
                 if progress is not None:
                     progress(i + 1, len(sites))
+            _require_impervious(samples, labels, chosen)
             index = index_of(chosen, labels, sites, splits, spacing, notes + colours.notes(), samples)
             write_index(target / "index.json", index)
     return index
@@ -149,6 +150,19 @@ def _selected(
     shares = {"val": 0.15, "test": 0.15} if options.shares is None else options.shares
     splits, notes = split_sites(sites, shares, held, options.seed)
     return sites, splits, choice.spacing_m, notes + notes_of(fine, sites, choice.spacing_m, options)
+
+
+def _require_impervious(
+    samples: Sequence[Mapping[str, Any]], labels: Sequence[PathLike], options: DatasetOptions
+) -> None:
+    """Refuse samples without one impervious cell: most often the labels use other numbers or colours."""
+    if any(sample["impervious"] > 0 for sample in samples):
+        return
+    named = ", ".join(map(str, labels[:3])) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
+    raise DataError(
+        f"{named}: none of the {len(samples)} samples holds a cell of {' or '.join(options.impervious)}, which is "
+        "taken as impervious; expected some. State the classes or colours of the labels that are impervious"
+    )
 
 
 def _held_out(images: Sequence[Path], hold_out: Mapping[str, str]) -> dict[int, str]:

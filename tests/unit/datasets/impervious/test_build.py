@@ -313,6 +313,18 @@ def test_what_cannot_be_made_is_refused_and_nothing_is_written(tmp_path: Path) -
         build_dataset(images, [labels], tmp_path, side=100)
 
 
+def test_labels_of_other_numbers_than_stated_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    images, labels = put(tmp_path, 2)
+    for path in labels.iterdir():
+        with rasterio.open(path, "r+") as file:
+            file.write(file.read() + np.uint8(5))
+    with pytest.raises(DataError, match=r"none of the \d+ samples holds a cell of 1, which is taken as impervious"):
+        build_dataset(images, [labels], tmp_path / "out", side=100, spacing_m=0.0)
+    assert not (tmp_path / "out").exists()
+    index = build_dataset(images, [labels], tmp_path / "out", side=100, spacing_m=0.0, impervious=("6",))
+    assert max(s["impervious"] for s in index["samples"]) > 0
+
+
 def test_the_command_line_says_what_it_made(tmp_path: Path) -> None:
     images, labels = put(tmp_path)
     arguments = ["dataset", "impervious", *map(str, images), "--labels", str(labels), "--side", "100", "--count", "6"]
