@@ -73,6 +73,26 @@ def test_what_a_killed_unit_left_is_removed(settings: Path) -> None:
     assert not folder.work(plan, unit).exists()
 
 
+def test_what_was_left_of_a_unit_killed_after_its_record_is_removed_by_the_next_run(
+    settings: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execute, "run_unit", stub)
+    terrafine.run_campaign(settings)
+    plan, folder = opened(settings)
+    first, second = list(plan.units())[:2]
+    for unit in (first, second):
+        folder.work(plan, unit).mkdir(parents=True)
+        (folder.work(plan, unit) / "lock").write_text("")
+        (folder.work(plan, unit) / "surface.tif").write_text("half")
+    (own / "lock").write_text("")
+    mine = own.rename(folder.path / "work" / "mine")
+    with folder.working(plan, second) as held:
+        (held / "surface.tif").write_text("half")
+        terrafine.run_campaign(settings)
+        assert (held / "surface.tif").exists() and not folder.work(plan, first).exists()
+    assert {p.name for p in mine.iterdir()} == {"letter.json", "lock"}
+
+
 @pytest.mark.parametrize("kind", ["file", "link to a file", "pipe"])
 def test_something_else_called_as_the_folder_is_refused(kind: str, settings: Path, own: Path) -> None:
     place = settings.with_suffix("")

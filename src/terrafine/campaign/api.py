@@ -182,6 +182,7 @@ def _run(
     folder.path.parent.mkdir(parents=True, exist_ok=True)
     folder.prepare()
     with folder.locked():
+        folder.sweep()
         write_whole(folder.path / "settings.toml", Path(plan.settings.path).read_bytes())
         todo = []
         for unit in chosen:

@@ -40,6 +40,7 @@ _FORMAT = 1
 _OURS = re.compile(
     r"\..*|settings\.toml|lock|tiles|failures|work|statistics|sample|items|collection\.json|holes\.csv|.*\.(vrt|qml|aux\.xml)"
 )
+_WORK = re.compile(r".+-\d{2}[NS]-\d{4,}-\d{4,}")  # an epoch and the name of a tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,19 @@ class Folder:
                 yield folder
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove what runs that were killed left of units, also of those that had been recorded before."""
+        parent = self.path / "work"
+        if parent.is_symlink() or not parent.is_dir():
+            return
+        for folder in sorted(parent.iterdir()):
+            if folder.is_symlink() or not (_WORK.fullmatch(folder.name) and (folder / "lock").is_file()):
+                continue
+            with contextlib.suppress(JobError, OutputError):  # a living process has it, or it is another user's
+                make_private_folder(folder)
+                with _held(folder / "lock", folder):
+                    shutil.rmtree(folder, ignore_errors=True)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
