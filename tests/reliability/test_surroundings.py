@@ -24,10 +24,12 @@ NOBODY = 65_534
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A folder that every user may enter, with a DEM in it; a run has imported all that a run needs."""
-    folder = Path(tempfile.mkdtemp())
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))  # pytest's own folders are closed to other users
     folder.chmod(0o755)
     write_dem(folder / "dem.tif").chmod(0o644)
     (folder / "out").mkdir()
+    with a_user():
+        assert (folder / "dem.tif").read_bytes()
     assert terrafine("dem", folder / "dem.tif", folder / "calm.tif", *NEAREST).exit_code == 0
     yield folder
     (folder / "out").chmod(0o755)
