@@ -38,7 +38,7 @@ def parse_dates(text: str) -> tuple[dt.date, dt.date]:
     spans = [_span(part, text) for part in parts]
     first, last = spans[0][0], spans[-1][1]
     if last < first:
-        raise UsageError(f"dates {text!r}: end before they begin; expected FROM/TO in this order")
+        raise UsageError(f"dates {text!r}: run backwards: they end before they begin; expected FROM/TO in this order")
     return first, last
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from terrafine.campaign.dates import day
+from terrafine.acquire.dates import parse_dates
 from terrafine.campaign.verb_options import VERB_OPTIONS, DemOptions, FileName
 from terrafine.errors import SourceError, UsageError
 from terrafine.schema.check import build, filled
@@ -107,13 +107,12 @@ class Epoch:
     @property
     def begin(self) -> datetime.date:
         """First day."""
-        return day(self.dates.partition("/")[0], last=False)
+        return parse_dates(self.dates)[0]
 
     @property
     def end(self) -> datetime.date:
         """Last day."""
-        first, _, second = self.dates.partition("/")
-        return day(second or first, last=True)
+        return parse_dates(self.dates)[1]
 
     @property
     def middle(self) -> float:
@@ -246,13 +245,9 @@ def _check(s: Settings) -> None:
     for epoch in s.epochs:
         where = f"{s.path}: [epochs] {epoch.name}"
         try:
-            backwards = epoch.end < epoch.begin
-        except ValueError as error:
-            raise UsageError(
-                f"{where}: dates = {epoch.dates!r}: {error}; expected for example 2023-04/2023-10"
-            ) from None
-        if backwards:
-            raise UsageError(f"{where}: dates = {epoch.dates!r} run backwards; expected first/last")
+            parse_dates(epoch.dates)
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}") from None
         if s.source.kind == "files" and not epoch.files:
             raise UsageError(f'{where}: no files; expected some, or kind = "stac" in [source]')
         if s.source.kind == "stac" and (epoch.files or epoch.guides):
