@@ -20,7 +20,7 @@ from terrafine.errors import OutputError
 from terrafine.host import peak_memory_bytes
 from terrafine.inference.assemble import Residuals, add_tile, assemble_rows, residuals
 from terrafine.inference.context import JobContext
-from terrafine.inference.crop import check_residual, crop_tiles
+from terrafine.inference.crop import check_residual
 from terrafine.inference.executors import ExecutorStats
 from terrafine.inference.executors.dask import GPU, require_distributed, run_dask
 from terrafine.inference.executors.serial import run_serial
@@ -28,7 +28,7 @@ from terrafine.inference.job import Job, job_folder
 from terrafine.inference.plan import Plan
 from terrafine.inference.progress import Announcer, NoProgress, Progress
 from terrafine.inference.projection import LONG_TILES, project
-from terrafine.inference.shard import batches, open_once, read_shard, run_batch
+from terrafine.inference.shard import open_once, run_tiles
 from terrafine.nn.model import Model
 from terrafine.nn.spec import ModelSpec
 from terrafine.notebook import table_of
@@ -262,10 +262,9 @@ def run_in_memory(
     out = np.zeros((len(outputs), *plan.output_shape), np.float32)
     worst = 0.0
     for index in range(plan.shards):
-        for batch in batches(context, index, read_shard(context, index)):
-            for tile in crop_tiles(context, batch, run_batch(context, model, batch)):
-                add_tile(out, plan, tile)
-                worst = max(worst, tile.residual_m)
+        for tile in run_tiles(context, model, index):
+            add_tile(out, plan, tile)
+            worst = max(worst, tile.residual_m)
     return out, worst
 
 

@@ -164,6 +164,38 @@ class Plan:
         shard = self.shard(index)
         return [self.tile_at(shard.row, col) for col in range(shard.first, shard.last)]
 
+    def window(self, index: int) -> tuple[slice, slice]:
+        """Return the coarse cells that the model reads for a shard, with the halo; they may reach outside.
+
+        Parameters
+        ----------
+        index
+            Index of the shard.
+
+        Returns
+        -------
+        rows, cols : slice
+            First and one past the last row and column.
+        """
+        tiles = self.tiles(index)
+        return tiles[0].window[0], slice(tiles[0].window[1].start, tiles[-1].window[1].stop)
+
+    def inner(self, index: int) -> tuple[slice, slice]:
+        """Return the coarse cells of a shard, each of which is in no other shard.
+
+        Parameters
+        ----------
+        index
+            Index of the shard.
+
+        Returns
+        -------
+        rows, cols : slice
+            First and one past the last row and column.
+        """
+        tiles = self.tiles(index)
+        return tiles[0].inner[0], slice(tiles[0].inner[1].start, tiles[-1].inner[1].stop)
+
     def tile_at(self, row: int, col: int) -> Tile:
         """Return a tile by its tile row and tile column.
 

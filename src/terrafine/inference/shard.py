@@ -7,18 +7,32 @@ import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from terrafine.errors import JobError, WeightsError
 from terrafine.inference.context import Batch, Commit, JobContext, Outputs, TileOutput
 from terrafine.inference.crop import crop_tiles, inside
-from terrafine.inference.plan import Tile
+from terrafine.inference.plan import Plan, Tile
 from terrafine.inference.shardfile import ShardWriter
 from terrafine.inference.window import Window, read_guides, read_window
 from terrafine.nn.model import Model, Tiles
+from terrafine.nn.spec import ModelSpec
+from terrafine.raster.protocol import RasterSource
 
-__all__ = ["batches", "open_once", "read_shard", "run_batch", "run_shard", "shard_writer", "write_tile"]
+__all__ = [
+    "batches",
+    "open_once",
+    "read_shard",
+    "run_batch",
+    "run_shard",
+    "run_shard_in_memory",
+    "run_tiles",
+    "shard_writer",
+    "write_tile",
+]
 
 
 def read_shard(context: JobContext, index: int) -> Window:
@@ -36,9 +50,7 @@ def read_shard(context: JobContext, index: int) -> Window:
     Window
         The window.
     """
-    tiles = context.plan.tiles(index)
-    rows = tiles[0].window[0]
-    cols = slice(tiles[0].window[1].start, tiles[-1].window[1].stop)
+    rows, cols = context.plan.window(index)
     window = read_window(context.source, context.spec.inputs, rows, cols, context.plan.margin)
     window.guides.update(read_guides(context.source, context.spec.guides, rows, cols, context.plan.scale))
     return window
@@ -125,6 +137,69 @@ def run_batch(context: JobContext, model: Model, batch: Batch) -> Outputs:
                 f"model {context.spec.name!r}: output {name!r} has shape {found}, expected {expected} from its spec; "
                 "the weights do not fit this version of Terrafine"
             )
+    return out
+
+
+def run_tiles(context: JobContext, model: Model, index: int) -> Iterator[TileOutput]:
+    """Read a shard, run the model on it and crop its tiles, without any file.
+
+    Parameters
+    ----------
+    context
+        The job.
+    model
+        The opened model.
+    index
+        Index of the shard.
+
+    Yields
+    ------
+    TileOutput
+        The cells of each tile.
+    """
+    for batch in batches(context, index, read_shard(context, index)):
+        yield from crop_tiles(context, batch, run_batch(context, model, batch))
+
+
+def run_shard_in_memory(
+    plan: Plan,
+    spec: ModelSpec,
+    source: RasterSource,
+    open_model: Callable[[], Model],
+    index: int,
+    *,
+    residual_limit: float | None = None,
+) -> NDArray[np.float32]:
+    """Run one shard of a plan without overlap in memory; the model is opened once in a process.
+
+    Parameters
+    ----------
+    plan
+        Plan of the run.
+    spec
+        Spec of the model.
+    source
+        The coarse raster; the window of the shard is read of it, with the margin.
+    open_model
+        Opens the model.
+    index
+        Index of the shard.
+    residual_limit
+        Largest difference between block means of the output and the input, in the input's unit; None for any.
+
+    Returns
+    -------
+    ndarray of float32, (band, y, x)
+        Every output of the shard's own cells, NaN where nodata.
+    """
+    context = JobContext(plan, spec, source, open_model, spec.outputs, Path(), "", residual_limit)
+    rows, cols = plan.inner(index)
+    k = plan.scale
+    out = np.empty((len(spec.outputs), (rows.stop - rows.start) * k, (cols.stop - cols.start) * k), np.float32)
+    for tile in run_tiles(context, open_once(open_model), index):
+        own = tile.tile.inner[1]
+        target = out[:, :, (own.start - cols.start) * k : (own.stop - cols.start) * k]
+        target[...] = np.nan if tile.values is None else tile.values
     return out
 
 

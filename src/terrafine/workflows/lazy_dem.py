@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terrafine.workflows.dem_request import DemRequest
@@ -83,16 +82,10 @@ def _blocks(heights: LazyHeights, ref: ModelRef, plan: Plan) -> Any:
     run: Any = delayed(_run, pure=True)
     rows: list[list[Any]] = []
     for index in range(plan.shards):
-        tiles = plan.tiles(index)
-        reach = plan.margin
-        window = (
-            slice(tiles[0].window[0].start - reach, tiles[0].window[0].stop + reach),
-            slice(tiles[0].window[1].start - reach, tiles[-1].window[1].stop + reach),
-        )
+        window = tuple(slice(s.start - plan.margin, s.stop + plan.margin) for s in plan.window(index))
         place = max(window[0].start, 0), max(window[1].start, 0)
         made = run(heights.window(*window), heights, place, partial(load_model, ref), ref, plan, index)
-        y = (tiles[0].inner[0].stop - tiles[0].inner[0].start) * plan.scale
-        x = (tiles[-1].inner[1].stop - tiles[0].inner[1].start) * plan.scale
+        y, x = ((s.stop - s.start) * plan.scale for s in plan.inner(index))
         if index % plan.shards_in_row == 0:
             rows.append([])
         rows[-1].append(array.from_delayed(made, (len(ref.spec.outputs), y, x), np.float32))
@@ -111,22 +104,7 @@ def _run(
     """Run one shard on the window that it reads."""
     import numpy as np
 
-    from terrafine.inference.context import JobContext
-    from terrafine.inference.crop import crop_tiles
-    from terrafine.inference.shard import batches, open_once, read_shard, run_batch
+    from terrafine.inference.shard import run_shard_in_memory
 
     source = heights.block(np.asarray(raw), *place)
-    spec, limit = ref.spec, ref.options.residual_limit_m
-    context = JobContext(plan, spec, source, open_model, spec.outputs, Path(), "", limit)
-    model, k = open_once(open_model), plan.scale
-    tiles = plan.tiles(index)
-    top, left, right = tiles[0].inner[0].start, tiles[0].inner[1].start, tiles[-1].inner[1].stop
-    out = np.full((len(spec.outputs), (tiles[0].inner[0].stop - top) * k, (right - left) * k), np.nan, np.float32)
-    for batch in batches(context, index, read_shard(context, index)):
-        for tile in crop_tiles(context, batch, run_batch(context, model, batch)):
-            rows, cols = tile.tile.inner
-            y = slice((rows.start - top) * k, (rows.stop - top) * k)
-            x = slice((cols.start - left) * k, (cols.stop - left) * k)
-            if tile.values is not None:
-                out[:, y, x] = tile.values
-    return out
+    return run_shard_in_memory(plan, ref.spec, source, open_model, index, residual_limit=ref.options.residual_limit_m)
