@@ -64,7 +64,7 @@ def spectral_indices(image: Tensor, infrared: Tensor) -> Tensor:
     red, green, blue, nir = image.clamp_min(_DARKEST).unsqueeze(2).unbind(1)
     return torch.cat(
         (
-            infrared * (nir - red) / (nir + red),
+            infrared * ndvi(image),
             infrared * (green - nir) / (green + nir),
             torch.log((red + green + blue) / 3) + 2,
             torch.log(red / blue),
