@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from terrafine.errors import BandError, EmptyError, UsageError
+from terrafine.errors import EmptyError, UsageError
 from terrafine.workflows.advice import names_own_arguments
 from terrafine.workflows.dem_request import DemRequest
 from terrafine.workflows.fields import GUIDANCE_FIELDS, DemFields, merge_options
+from terrafine.workflows.inputs.arrays import is_dataarray
 from terrafine.workflows.options import ReadOptions, RunOptions, TargetGrid, is_whole
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def sharpen_dem(
             raise UsageError("a DEM in a file needs a destination, the path of the GeoTIFF to write")
         paths = [source] if isinstance(source, (str, os.PathLike)) else list(source)
         return files([os.fspath(p) for p in paths], Path(destination), reading=reading)
-    if hasattr(source, "dims") and hasattr(source, "coords"):
+    if is_dataarray(source):
         _only_for_files(destination=destination, bands=reading.bands, creation_options=running.creation_options)
         _only_for_files(hydro=fields.get("hydro") or None)
         lazy = sharpen_lazily(source, reading, asked, grid, guidance is not None)
@@ -167,10 +168,10 @@ def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: DemRequest) -
     import numpy as np
 
     from terrafine.inference.engine import run_in_memory
-    from terrafine.raster.bands import band
     from terrafine.raster.grid import plausible_cell
     from terrafine.raster.products import resolve_product
     from terrafine.raster.read.array import ArraySource
+    from terrafine.raster.read.array_values import require_heights
     from terrafine.systems import load_model
 
     if isinstance(values, np.ma.MaskedArray):
@@ -187,12 +188,7 @@ def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: DemRequest) -
     known = values[~np.isnan(values)]
     if known.size == 0:
         raise EmptyError("the array holds no height, only NaN; expected at least one valid cell")
-    low, high = band("elevation").valid
-    if known.min() < low or known.max() > high:
-        raise BandError(
-            f"the array holds heights from {known.min():g} to {known.max():g} m; expected {low:g} to {high:g}, and NaN "
-            "at nodata"
-        )
+    require_heights(known, "the array")
     grid = ArraySource({"elevation": values}, sizes)
     asked = asked.settled(resolve_product(grid, asked.product), guided=False)
     ref = asked.find(asked.scale_or(4), asked.run.threads)

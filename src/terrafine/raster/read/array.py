@@ -12,7 +12,51 @@ from odc.geo.geobox import GeoBox
 
 from terrafine.raster.protocol import SourceBase
 
-__all__ = ["ArraySource"]
+__all__ = ["ArraySource", "clipped", "window_of"]
+
+
+def clipped(rows: slice, cols: slice, shape: tuple[int, int]) -> tuple[slice, slice]:
+    """Return the part of a window that is inside a raster.
+
+    Parameters
+    ----------
+    rows, cols
+        First and one past the last row and column; they may reach outside.
+    shape
+        Rows and columns of the raster.
+
+    Returns
+    -------
+    rows, cols : slice
+        Empty where the window is outside.
+    """
+    return (
+        slice(max(rows.start, 0), min(rows.stop, shape[0])),
+        slice(max(cols.start, 0), min(cols.stop, shape[1])),
+    )
+
+
+def window_of(held: NDArray[np.float32], rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return a window of an array; cells outside the array are not valid.
+
+    Parameters
+    ----------
+    held
+        The array (y, x), NaN where there is no data.
+    rows, cols
+        First and one past the last row and column.
+
+    Returns
+    -------
+    values, valid : ndarrays of float32 and bool, (y, x)
+        Values: NaN where not valid. Validity: True where the array is finite.
+    """
+    values = np.full((rows.stop - rows.start, cols.stop - cols.start), np.nan, np.float32)
+    r, c = clipped(rows, cols, (held.shape[0], held.shape[1]))
+    if r.start < r.stop and c.start < c.stop:
+        inside = np.s_[r.start - rows.start : r.stop - rows.start, c.start - cols.start : c.stop - cols.start]
+        values[inside] = held[r, c]
+    return values, np.isfinite(values)
 
 
 class ArraySource(SourceBase):
@@ -55,13 +99,7 @@ class ArraySource(SourceBase):
         KeyError
             If there is no such band.
         """
-        values = np.full((rows.stop - rows.start, cols.stop - cols.start), np.nan, np.float32)
-        r = slice(max(rows.start, 0), min(rows.stop, self.shape[0]))
-        c = slice(max(cols.start, 0), min(cols.stop, self.shape[1]))
-        if r.start < r.stop and c.start < c.stop:
-            inside = np.s_[r.start - rows.start : r.stop - rows.start, c.start - cols.start : c.stop - cols.start]
-            values[inside] = self._values[band][r, c]
-        return values, np.isfinite(values)
+        return window_of(self._values[band], rows, cols)
 
     def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
         """Return the ground size of the cells of each row; outside the array, that of the first or last row.

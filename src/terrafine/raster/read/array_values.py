@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import BandError, GridError
+from terrafine.raster.bands import band
 from terrafine.raster.units import is_unstated, unit_factor
 
-__all__ = ["Stored", "heights_of", "is_unit", "kept_nodata", "stored_of", "unit_of"]
+__all__ = ["Stored", "heights_of", "is_unit", "kept_nodata", "name_of", "require_heights", "stored_of", "unit_of"]
 
 _HEIGHTS = 9000.0  # a nodata value between minus and plus this many metres could be a height
 
@@ -86,6 +87,45 @@ def heights_of(raw: NDArray[Any], stored: Stored, name: str, nodata: float | Non
     for fill in np.ravel([f for f in fills if f is not None]):
         values[raw == (raw.dtype.type(fill) if raw.dtype.kind == "f" else fill)] = np.nan
     return (values * stored.scale + stored.offset).astype(np.float32)
+
+
+def require_heights(known: NDArray[Any], name: str) -> None:
+    """Check that heights are in the range of elevation.
+
+    Parameters
+    ----------
+    known
+        Heights in metres, none of them NaN.
+    name
+        What messages call the array.
+
+    Raises
+    ------
+    BandError
+        If one is not.
+    """
+    low, high = band("elevation").valid
+    if known.size and not low <= known.min() <= known.max() <= high:
+        raise BandError(
+            f"{name} holds heights from {known.min():g} to {known.max():g} m; expected {low:g} to {high:g}, and NaN "
+            "at nodata"
+        )
+
+
+def name_of(array: Any) -> str:
+    """Return what messages call a DataArray.
+
+    Parameters
+    ----------
+    array
+        The DataArray.
+
+    Returns
+    -------
+    str
+        With its name, where it has one.
+    """
+    return "the DataArray" if array.name is None else f"the DataArray {str(array.name)!r}"
 
 
 def kept_nodata(flat: Any) -> float | None:

@@ -11,10 +11,10 @@ import numpy as np
 import rasterio
 
 from terrafine.errors import EmptyError, GridError, MissingExtraError, TerrafineError, UsageError
-from terrafine.raster.read.array_values import heights_of, is_unit, kept_nodata, stored_of, unit_of
+from terrafine.raster.read.array_values import heights_of, is_unit, kept_nodata, name_of, stored_of, unit_of
+from terrafine.raster.vertical import TAG as DATUM
 
 __all__ = [
-    "DATUM",
     "OF_STORAGE",
     "ArrayForm",
     "as_the_source",
@@ -28,7 +28,6 @@ __all__ = [
 
 _Y = ("y", "lat", "latitude", "northing", "projection_y_coordinate", "yc")
 _X = ("x", "lon", "long", "longitude", "easting", "projection_x_coordinate", "xc")
-DATUM = "VERTICAL_DATUM"  # an attribute of arrays, a tag of files
 OF_STORAGE = {
     *("scale_factor", "add_offset", "_FillValue", "missing_value", "units", "dtype", "grid_mapping", "_Unsigned"),
     *("valid_min", "valid_max", "valid_range", "actual_range"),
@@ -86,7 +85,7 @@ def through_files(
         raise MissingExtraError("DataArrays need the extra `xarray`; install terrafine[xarray]") from e
     coarse, fine = folder / "coarse.tif", folder / "fine.tif"
     array = one_variable(source)
-    name = "the DataArray" if array.name is None else f"the DataArray {str(array.name)!r}"
+    name = name_of(array)
     form = _write(array, name, coarse, nodata, located)
     try:
         work(coarse, fine, unit_of(array, name, elevation_unit))

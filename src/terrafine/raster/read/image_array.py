@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from terrafine.errors import BandError, EmptyError, GridError, MissingExtraError, UsageError
 from terrafine.raster.grid import plausible_cell
 from terrafine.raster.read import dataarray
+from terrafine.raster.read.array_values import name_of
 
-__all__ = ["ImageForm", "array_of", "classes_of", "flat", "is_array", "stacked", "write_image"]
+__all__ = ["ImageForm", "array_of", "classes_of", "flat", "stacked", "write_image"]
 
 _LOCAL = "+proj=tmerc +lat_0=0 +lon_0=0 +k=1 +x_0=0 +y_0=0 +datum=WGS84 +units=m +no_defs"
 """Of numpy images, which have no place: metres on the ground are metres on this grid, near its origin."""
@@ -40,22 +41,6 @@ class ImageForm:
     name: str
     source: Any = None
     form: Any = None
-
-
-def is_array(source: Any) -> bool:
-    """Whether a source is an image in memory: numpy, a DataArray or a Dataset.
-
-    Parameters
-    ----------
-    source
-        What a verb was given.
-
-    Returns
-    -------
-    bool
-        False for paths.
-    """
-    return isinstance(source, np.ndarray) or (hasattr(source, "dims") and hasattr(source, "coords"))
 
 
 def write_image(
@@ -103,7 +88,7 @@ def write_image(
     except ImportError as e:
         raise MissingExtraError("DataArrays need the extra `xarray`; install terrafine[xarray]") from e
     array = _one_array(source)
-    name = "the DataArray" if array.name is None else f"the DataArray {str(array.name)!r}"
+    name = name_of(array)
     y, x = dataarray.spatial_dims(array, name)
     flat, names = _banded(array, name, y, x)
     if flat.rio.crs is None and not located:

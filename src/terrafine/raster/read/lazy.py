@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,14 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from terrafine.errors import BandError
 from terrafine.raster import grid
-from terrafine.raster.bands import band
 from terrafine.raster.crs import vertical_crs
 from terrafine.raster.protocol import SourceBase
 from terrafine.raster.read import dataarray
-from terrafine.raster.read.array_values import heights_of, stored_of, unit_of
+from terrafine.raster.read.array import clipped, window_of
+from terrafine.raster.read.array_values import heights_of, name_of, require_heights, stored_of, unit_of
 from terrafine.raster.units import is_unstated, unit_factor
+from terrafine.raster.vertical import TAG
 
 __all__ = ["BlockSource", "LazyHeights", "is_lazy"]
 
@@ -41,7 +42,32 @@ def is_lazy(source: Any) -> bool:
     return bool(dataarray.one_variable(source).chunks)
 
 
-class LazyHeights(SourceBase):
+class _Heights(SourceBase):
+    """What both sources state of their heights."""
+
+    bands = MappingProxyType({_ELEVATION: 1})
+
+    def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
+        """Return the ground size of the cells of each row, inside the raster or beyond it.
+
+        Parameters
+        ----------
+        rows
+            First and one past the last row.
+
+        Returns
+        -------
+        ndarray of float64, (2, rows)
+            Metres along y and x.
+        """
+        return grid.pixel_size_m(self.geobox, rows)
+
+    def identity(self) -> dict[str, Any]:
+        """Return bands and shape; lazy runs are never resumed."""
+        return {"bands": [_ELEVATION], "shape": list(self.shape)}
+
+
+class LazyHeights(_Heights):
     """A dask-backed DataArray of heights as a source; a window is computed when it is read.
 
     Parameters
@@ -54,12 +80,11 @@ class LazyHeights(SourceBase):
 
     def __init__(self, source: Any, nodata: float | None = None) -> None:
         self._array = dataarray.one_variable(source)
-        self.name = "the DataArray" if self._array.name is None else f"the DataArray {str(self._array.name)!r}"
+        self.name = name_of(self._array)
         flat, self._form = dataarray.flattened(self._array, self.name, False)
         self._flat = dataarray.turned(flat, self._form)
         self._stored, self._nodata = stored_of(flat), nodata
         self.shape = (int(self._flat.shape[0]), int(self._flat.shape[1]))
-        self.bands = {_ELEVATION: 1}
         self.paths = (self.name,)
         self.geobox = GeoBox(self.shape, self._flat.rio.transform(recalc=True), self._flat.rio.crs.to_wkt())
 
@@ -70,7 +95,7 @@ class LazyHeights(SourceBase):
         crs = grid.parse_crs(self._flat.rio.crs.to_wkt(), self.name)
         metres = is_unstated(unit) or unit_factor(unit, self.name) == 1.0
         axes = {axis.unit_name for axis in crs.axis_info}
-        return metres and dataarray.DATUM not in self._array.attrs and vertical_crs(crs) is None and axes <= _AXES
+        return metres and TAG not in self._array.attrs and vertical_crs(crs) is None and axes <= _AXES
 
     def window(self, rows: slice, cols: slice) -> Any:
         """Return the part of a window that is inside the raster, as a dask array of raw numbers.
@@ -85,8 +110,7 @@ class LazyHeights(SourceBase):
         dask array
             Numbers (y, x) as they are stored.
         """
-        inside = [slice(max(s.start, 0), min(s.stop, n)) for s, n in zip((rows, cols), self.shape, strict=True)]
-        return self._flat.data[inside[0], inside[1]]
+        return self._flat.data[clipped(rows, cols, self.shape)]
 
     def block(self, raw: NDArray[Any], top: int, left: int) -> BlockSource:
         """Return a source of the whole raster that holds one window alone.
@@ -109,13 +133,7 @@ class LazyHeights(SourceBase):
             If a height is out of the valid range, or no number.
         """
         heights = heights_of(raw, self._stored, self.name, self._nodata)
-        known = heights[~np.isnan(heights)]
-        low, high = band(_ELEVATION).valid
-        if known.size and not low <= known.min() <= known.max() <= high:
-            raise BandError(
-                f"{self.name}: heights from {known.min():g} to {known.max():g} m; expected {low:g} to {high:g}, and "
-                "NaN at nodata"
-            )
+        require_heights(heights[~np.isnan(heights)], self.name)
         return BlockSource(heights, top, left, self.geobox, self.paths)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -145,25 +163,6 @@ class LazyHeights(SourceBase):
         raw = np.asarray(self.window(rows, cols).compute())
         return self.block(raw, max(rows.start, 0), max(cols.start, 0)).read(band, rows, cols)
 
-    def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
-        """Return the ground size of the cells of each row, inside the raster or beyond it.
-
-        Parameters
-        ----------
-        rows
-            First and one past the last row.
-
-        Returns
-        -------
-        ndarray of float64, (2, rows)
-            Metres along y and x.
-        """
-        return grid.pixel_size_m(self.geobox, rows)
-
-    def identity(self) -> dict[str, Any]:
-        """Return bands and shape; lazy runs are never resumed."""
-        return {"bands": [_ELEVATION], "shape": list(self.shape)}
-
     def finer(self, data: Any, k: int) -> Any:
         """Return the DataArray of a result, with the orientation, names and attributes of the source.
 
@@ -192,7 +191,7 @@ class LazyHeights(SourceBase):
         return dataarray.as_the_source(out.rio.write_transform(transform), self._array, self._form, None)
 
 
-class BlockSource(SourceBase):
+class BlockSource(_Heights):
     """One window of heights as a source of the whole raster; nothing else is read of it.
 
     Parameters
@@ -213,7 +212,6 @@ class BlockSource(SourceBase):
         self._heights, self._top, self._left = heights, top, left
         self.geobox, self.paths = geobox, paths
         self.shape = (int(geobox.shape[0]), int(geobox.shape[1]))
-        self.bands = {_ELEVATION: 1}
 
     def read(self, band: str, rows: slice, cols: slice) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Read a window of the window; cells outside the raster are not valid.
@@ -235,34 +233,10 @@ class BlockSource(SourceBase):
         IndexError
             If a cell inside the raster is outside the window.
         """
-        held = self._heights.shape
-        wanted = [slice(max(s.start, 0), min(s.stop, n)) for s, n in zip((rows, cols), self.shape, strict=True)]
-        values = np.full((rows.stop - rows.start, cols.stop - cols.start), np.nan, np.float32)
+        wanted = clipped(rows, cols, self.shape)
         if all(s.start < s.stop for s in wanted):
-            first = wanted[0].start - self._top, wanted[1].start - self._left
-            sizes = tuple(s.stop - s.start for s in wanted)
-            if min(first) < 0 or first[0] + sizes[0] > held[0] or first[1] + sizes[1] > held[1]:
-                raise IndexError(f"{band}: rows {rows} and columns {cols} are outside the window that is held")
-            target = values[wanted[0].start - rows.start :, wanted[1].start - cols.start :]
-            part = self._heights[first[0] : first[0] + sizes[0], first[1] : first[1] + sizes[1]]
-            target[: sizes[0], : sizes[1]] = part
-        return values, np.isfinite(values)
-
-    def pixel_size_m(self, rows: slice) -> NDArray[np.float64]:
-        """Return the ground size of the cells of each row, inside the raster or beyond it.
-
-        Parameters
-        ----------
-        rows
-            First and one past the last row.
-
-        Returns
-        -------
-        ndarray of float64, (2, rows)
-            Metres along y and x.
-        """
-        return grid.pixel_size_m(self.geobox, rows)
-
-    def identity(self) -> dict[str, Any]:
-        """Return bands and shape."""
-        return {"bands": [_ELEVATION], "shape": list(self.shape)}
+            for s, first, size in zip(wanted, (self._top, self._left), self._heights.shape, strict=True):
+                if s.start < first or s.stop > first + size:
+                    raise IndexError(f"{band}: rows {rows} and columns {cols} are outside the window that is held")
+        held_rows = slice(rows.start - self._top, rows.stop - self._top)
+        return window_of(self._heights, held_rows, slice(cols.start - self._left, cols.stop - self._left))

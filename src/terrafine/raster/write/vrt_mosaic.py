@@ -13,11 +13,12 @@ from terrafine.atomic import write_whole
 from terrafine.errors import GridError
 from terrafine.raster import gdal
 from terrafine.raster.read.content_type import CLASS_NAMES
+from terrafine.raster.vertical import TAG
 
 __all__ = ["write_mosaic"]
 
 _TYPES = {"uint8": "Byte", "int16": "Int16", "float32": "Float32", "uint16": "UInt16"}
-_TAGS = (CLASS_NAMES, "VERTICAL_DATUM", "SURFACE")  # of the tiles, true of the mosaic
+_TAGS = (CLASS_NAMES, TAG, "SURFACE")  # of the tiles, true of the mosaic
 _CELLS = 0.01
 _SMALLEST = 256  # cells along the longer side, below which no overview is stated
 

@@ -14,7 +14,7 @@ from terrafine.workflows.options import ReadOptions, RunOptions
 if TYPE_CHECKING:
     from terrafine.raster.read.image_array import ImageForm
 
-__all__ = ["destination_of", "is_array", "only_for_files", "through_image"]
+__all__ = ["destination_of", "is_array", "is_dataarray", "only_for_files", "through_image"]
 
 
 def is_array(source: Any) -> bool:
@@ -30,9 +30,25 @@ def is_array(source: Any) -> bool:
     bool
         True for numpy, a DataArray or a Dataset.
     """
-    from terrafine.raster.read import image_array
+    import numpy as np
 
-    return image_array.is_array(source)
+    return isinstance(source, np.ndarray) or is_dataarray(source)
+
+
+def is_dataarray(source: Any) -> bool:
+    """Whether a source is a DataArray or a Dataset.
+
+    Parameters
+    ----------
+    source
+        What a verb was given.
+
+    Returns
+    -------
+    bool
+        False for numpy arrays and paths.
+    """
+    return hasattr(source, "dims") and hasattr(source, "coords")
 
 
 def destination_of(source: Any, destination: Any, reading: ReadOptions) -> Path:
