@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["BANDS", "Band", "band", "band_of_date", "inputs_of_dates", "measured_of_date"]
+__all__ = ["BANDS", "Band", "band", "band_of_date", "inputs_of_dates", "is_other_quantity", "measured_of_date"]
 
 from terrafine.errors import BandError
 
@@ -62,6 +63,17 @@ _ALL = (
 
 BANDS: dict[str, Band] = {b.name: b for b in _ALL}
 
+# Words that name a quantity made from elevations, or another one, in descriptions such as `slope (degrees)`, `height
+# error` or `canopy height`.
+_NOT_ELEVATION = frozenset(
+    {
+        *("slope", "gradient", "aspect", "curvature", "roughness", "ruggedness", "tri", "tpi", "twi", "wetness"),
+        *("hillshade", "shade", "shaded", "insolation", "backscatter", "coherence", "incidence", "reflectance"),
+        *("ndvi", "ndwi", "canopy", "undulation", "difference", "accumulation", "temperature", "precipitation"),
+        *("error", "rmse", "stdev", "sigma", "uncertainty", "probability", "mask", "flag", "flags", "class", "classes"),
+    }
+)
+
 
 def band(name: str) -> Band:
     """Return the band of a name.
@@ -86,6 +98,28 @@ def band(name: str) -> Band:
     except KeyError:
         known = ", ".join(BANDS)
         raise BandError(f"no band is called {name!r}; known bands are {known}") from None
+
+
+def is_other_quantity(text: str, name: str) -> bool:
+    """Whether a description states another quantity than a band.
+
+    Parameters
+    ----------
+    text
+        Description of a band of a file, or the name of an array.
+    name
+        Name of the band.
+
+    Returns
+    -------
+    bool
+        True for the name of another band, and where elevation is looked for, for a word such as `slope`.
+    """
+    lower = text.strip().lower()
+    if lower in BANDS:
+        return lower != name
+    words = set(re.findall(r"[a-z]+", lower))
+    return name == "elevation" and not words.isdisjoint(_NOT_ELEVATION)
 
 
 def band_of_date(name: str, date: int) -> str:

@@ -119,7 +119,8 @@ def check_grid(path: str, transform: Affine, shape: tuple[int, int], crs: CRS | 
         )
     if transform.a <= 0 or transform.e >= 0:
         raise GridError(
-            f"{path}: columns run westward (pixel width {transform.a:g}); expected eastward. Fix it with: gdalwarp"
+            f"{path}: columns run westward (pixel width {transform.a:g}); expected eastward. Fix it "
+            "with: gdalwarp in.tif northup.tif"
         )
     if not all(map(math.isfinite, tuple(transform)[:6])):
         raise GridError(f"{path}: the geotransform holds numbers that are not finite: {tuple(transform)[:6]}")

@@ -191,3 +191,15 @@ def test_options_of_a_wrong_type_are_taken_or_refused_and_no_bare_type_error(
         terrafine.sharpen_dem(given, **({"model": "nearest", "scale": 2} | more))
     except TerrafineError as error:
         assert not any(w in str(error) for w in FORBIDDEN), error
+
+
+@pytest.mark.parametrize(
+    "states", [{"name": "slope"}, {"name": "vv"}, {"long_name": "Slope angle"}, {"standard_name": "geoid_undulation"}]
+)
+def test_an_array_that_states_another_quantity_is_refused(states: dict[str, str], tmp_path: Path) -> None:
+    heights = array(tmp_path)
+    given = heights.rename(states["name"]) if "name" in states else heights.assign_attrs(states)
+    with pytest.raises(TerrafineError, match="elevation") as caught:
+        sharpen(given)
+    assert not any(word in str(caught.value) for word in FORBIDDEN)
+    assert sharpen(heights.rename("elevation").assign_attrs(long_name="height above sea level")).shape

@@ -9,10 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.errors import BandError, GridError
-from terrafine.raster.bands import band
+from terrafine.raster.bands import band, is_other_quantity
 from terrafine.raster.units import is_unstated, unit_factor
 
-__all__ = ["Stored", "heights_of", "is_unit", "kept_nodata", "name_of", "require_heights", "stored_of", "unit_of"]
+__all__ = [
+    "Stored",
+    "heights_of",
+    "is_unit",
+    "kept_nodata",
+    "name_of",
+    "require_elevation",
+    "require_heights",
+    "stored_of",
+    "unit_of",
+]
 
 _HEIGHTS = 9000.0  # a nodata value between minus and plus this many metres could be a height
 
@@ -87,6 +97,32 @@ def heights_of(raw: NDArray[Any], stored: Stored, name: str, nodata: float | Non
     for fill in np.ravel([f for f in fills if f is not None]):
         values[raw == (raw.dtype.type(fill) if raw.dtype.kind == "f" else fill)] = np.nan
     return (values * stored.scale + stored.offset).astype(np.float32)
+
+
+def require_elevation(array: Any, name: str) -> None:
+    """Check that a DataArray does not state another quantity than elevation.
+
+    Parameters
+    ----------
+    array
+        The DataArray.
+    name
+        What messages call it.
+
+    Raises
+    ------
+    BandError
+        If its name or an attribute names another quantity, such as slope.
+    """
+    if isinstance(array.name, str) and is_other_quantity(array.name, "elevation"):
+        raise BandError(f'{name} is not called elevation; if it holds heights, rename it: array.rename("elevation")')
+    for key in ("standard_name", "long_name"):
+        text = array.attrs.get(key)
+        if isinstance(text, str) and is_other_quantity(text, "elevation"):
+            raise BandError(
+                f"{name} states {key} = {text!r}; expected elevation. If it holds heights, correct the attribute: "
+                f'array.assign_attrs({key}="elevation")'
+            )
 
 
 def require_heights(known: NDArray[Any], name: str) -> None:

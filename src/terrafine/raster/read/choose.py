@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags
 
 from terrafine.errors import BandError
-from terrafine.raster.bands import BANDS
+from terrafine.raster.bands import is_other_quantity
 from terrafine.raster.read.checks import integrity
 from terrafine.raster.read.opened import OpenRaster
 
@@ -210,7 +210,7 @@ def _by_name(handle: Any, name: str, band: str, said: list[str], *, alone: bool)
         not hits
         and (alone or band == "elevation")
         and (handle.count == 1 or _only_plus_alpha(handle))
-        and said[0].lower() not in BANDS
+        and not is_other_quantity(said[0], band)
     ):
         hits = [1]
     if len(hits) != 1:

@@ -11,6 +11,7 @@ import numpy as np
 import rasterio
 
 from terrafine.errors import EmptyError, GridError, MissingExtraError, TerrafineError, UsageError
+from terrafine.raster.read import array_values
 from terrafine.raster.read.array_values import heights_of, is_unit, kept_nodata, name_of, stored_of, unit_of
 from terrafine.raster.vertical import TAG as DATUM
 
@@ -186,9 +187,10 @@ def flattened(array: Any, name: str, located: bool) -> tuple[Any, ArrayForm]:
 
     Raises
     ------
-    UsageError, EmptyError, GridError
-        If it is no single band on a regular grid with a CRS.
+    UsageError, EmptyError, GridError, BandError
+        If it is no single band of elevations on a regular grid with a CRS.
     """
+    array_values.require_elevation(array, name)
     y, x = spatial_dims(array, name)
     others = {d: n for d, n in array.sizes.items() if d not in (y, x)}
     if any(n != 1 for n in others.values()):

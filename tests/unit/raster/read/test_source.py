@@ -232,6 +232,21 @@ def test_bands_are_found_by_description_or_by_number(tmp_path: Path) -> None:
         open_source(twice)
 
 
+@pytest.mark.parametrize(
+    "said", ["slope", "Slope (degrees)", "Aspect", "shaded relief", "height error", "canopy height", "geoid undulation"]
+)
+def test_another_quantity_is_no_elevation_unless_the_caller_says_so(said: str, tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "a.tif", heights(), names=(said,))
+    with pytest.raises(BandError, match=r"no band is called 'elevation'.*State which with bands="):
+        open_source(path)
+    assert open_source(path, bands={"elevation": 1}).bands == {"elevation": 1}
+
+
+@pytest.mark.parametrize("said", ["Band 1", "dem", "Height above geoid", "altitude [m]", "SRTM", "surface_altitude"])
+def test_a_single_band_of_any_other_description_is_elevation(said: str, tmp_path: Path) -> None:
+    assert open_source(write_raster(tmp_path / "a.tif", heights(), names=(said,))).bands == {"elevation": 1}
+
+
 def test_pictures_and_complex_numbers_are_no_elevation(tmp_path: Path) -> None:
     picture = write_raster(tmp_path / "p.tif", np.zeros((5, 5), np.uint8), nodata=None, photometric="palette")
     with rasterio.open(picture, "r+") as file:
