@@ -1,4 +1,4 @@
-"""Runs of `dem`, `map`, `train`, `evaluate` and `campaign`, killed at random moments and given again.
+"""Runs of `dem`, `map`, `train`, `evaluate`, `campaign` and `fetch`, killed at random moments and given again.
 
 Python, torch and GDAL are loaded once; each run is the command in a process forked from there, so that kills fall into
 the work and not into imports. SIGKILL comes when the run has used a random share of the processor time of a calm run.
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +32,11 @@ SEED = 2026
 
 Scene = tuple[list[str], set[str]]
 """The arguments, with OUT for the name of the output, and the final names that must be whole at any time."""
+Make = Callable[[Path, ExitStack], Scene]
+"""Writes the inputs to a folder; what must be stopped after the attack goes on the stack."""
 
 
-def _dem(folder: Path) -> Scene:
+def _dem(folder: Path, stack: ExitStack) -> Scene:
     from tests.support.fakes import write_dem_with_gaps
 
     coarse = write_dem_with_gaps(folder / "coarse.tif", (200, 180))
@@ -42,7 +44,7 @@ def _dem(folder: Path) -> Scene:
     return [*words, "--threads", "1", "--quiet"], {"o.tif", "o.png"}
 
 
-def _map(folder: Path) -> Scene:
+def _map(folder: Path, stack: ExitStack) -> Scene:
     import torch
     from tests.support.rasters import write_raster
 
@@ -62,7 +64,7 @@ def _map(folder: Path) -> Scene:
     return [*words, "--threads", "1", "--quiet"], {"o.tif", "o.qml"}
 
 
-def _train(folder: Path) -> Scene:
+def _train(folder: Path, stack: ExitStack) -> Scene:
     from tests.support.rasters import write_raster
     from tests.support.recipes import write_recipe
 
@@ -76,7 +78,7 @@ def _train(folder: Path) -> Scene:
     return [*words, "--quiet"], {"tiny-x2.safetensors"}
 
 
-def _evaluate(folder: Path) -> Scene:
+def _evaluate(folder: Path, stack: ExitStack) -> Scene:
     from tests.support.rasters import write_surface
     from tests.support.surfaces import terrain
 
@@ -88,7 +90,7 @@ def _evaluate(folder: Path) -> Scene:
     return [*words, "-o", "OUT", "--quiet"], {"results.json"}
 
 
-def _campaign(folder: Path) -> Scene:
+def _campaign(folder: Path, stack: ExitStack) -> Scene:
     from tests.support.campaigns import write_campaign
 
     (folder / "given").mkdir()
@@ -96,14 +98,29 @@ def _campaign(folder: Path) -> Scene:
     return ["campaign", "run", "OUT/hills.toml", "--quiet"], set()
 
 
-def killed(make: Callable[[Path], Scene], kills: int, seed: int) -> Record:
+def _fetch(folder: Path, stack: ExitStack) -> Scene:
+    """Two dates of real Sentinel-2 from a STAC API on loopback, in six blocks."""
+    from tests.support.scenes import PISA, add_scene, preset, real_numbers
+    from tests.support.stac_server import serve
+
+    server = stack.enter_context(serve(folder / "stac"))
+    for number, when in enumerate(("2023-05-01T10:10:00Z", "2023-06-01T10:10:00Z"), start=1):
+        numbers, georeference = real_numbers("pisa", number, PISA)
+        old = {"s2:processing_baseline": "02.04"}
+        add_scene(server, f"scene{number}", numbers, georeference, when, properties=old)
+    words = ["fetch", "sentinel-2", "-o", "OUT/o.tif", "--service", str(preset(server, folder)), "--cell", "1"]
+    words += ["--aoi", "10.381,43.7222,10.396,43.731", "--dates", "2023-04/2023-10", "--memory", "50MB"]
+    return [*words, "--quiet"], {"o.tif", "o.lineage.json"}
+
+
+def killed(make: Make, kills: int, seed: int) -> Record:
     """Kill a verb so often, in time; each calm, killed and finished run counts on its own."""
     rng = random.Random(seed)
     in_time, late, rounds, moments = 0, 0, 0, []
     failures: list[str] = []
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         root = Path(name)
-        words, whole = make(root)
+        words, whole = make(root, stack)
         _end(_start(words, root / "warm", root))  # caches of compiled code
         code, calm_seconds = _end(_start(words, root / "calm", root))
         if code:
@@ -212,7 +229,7 @@ def load() -> None:
             importlib.import_module(module.name)
 
 
-def _family(make: Callable[[Path], Scene]) -> Callable[[], Record]:
+def _family(make: Make) -> Callable[[], Record]:
     def attack() -> Record:
         load()
         return killed(make, KILLS, SEED)
@@ -226,4 +243,5 @@ FAMILIES: dict[str, Callable[[], Record]] = {
     "kills_train": _family(_train),
     "kills_evaluate": _family(_evaluate),
     "kills_campaign": _family(_campaign),
+    "kills_fetch": _family(_fetch),
 }

@@ -15,6 +15,7 @@ TITLES = {
     "kills_train": "`train` killed, then given again: the same weights",
     "kills_evaluate": "`evaluate` killed, then given again: the same results and tables",
     "kills_campaign": "`campaign run` killed, then given again: the same tiles",
+    "kills_fetch": "`fetch` killed, then given again: the bytes of a calm run and its lineage",
     "disks": "disks full at a size: our error, no part left, the next run whole",
     "files": "mutated rasters: read or refused, no crash, no hang",
     "recipes": "mutated recipes: read or refused",

@@ -31,7 +31,6 @@ NOT_RUN = {  # a word of the command -> why it is not run here
     "impervious_": "years of a city, after maps of the same page",
     "my_product": "a product that is measured before: tests/cli/test_measure.py",
     "demo/": "marked blocks: tests/integrations/test_docs_run.py",
-    "--band": "an image without names: tests/cli/test_map.py",
     "--sensor landsat-l2": "numbers of Landsat: tests/cli/test_height.py",
 }
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,8 +38,8 @@ class Leaks:
             new = self._new()
         return sorted(new)
 
-    def _new(self) -> set[str]:
-        return set(_state()) - set(self._before)
+    def _new(self) -> Counter[str]:
+        return _state() - self._before
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -66,8 +68,8 @@ def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     assert not found, f"{request.node.nodeid} leaves: {'; '.join(found[:5])}"
 
 
-def _state() -> set[str]:
-    return {*_files(), *_threads(), *_processes(), *_temporary()}
+def _state() -> Counter[str]:
+    return Counter([*_files(), *_threads(), *_processes(), *_temporary()])
 
 
 def _files() -> set[str]:
@@ -86,15 +88,18 @@ def _files() -> set[str]:
 
 
 def _threads() -> set[str]:
+    # Dask keeps the threads of one pool for the next use.
+    kept = getattr(getattr(sys.modules.get("dask.threaded"), "default_pool", None), "_threads", ())
     return {
         f"thread {thread.name} ({thread.ident})"
         for thread in threading.enumerate()
-        if thread.is_alive() and not thread.daemon and not thread.name.startswith(_THREADS)
+        if thread.is_alive() and not thread.daemon and not thread.name.startswith(_THREADS) and thread not in kept
     }
 
 
-def _processes() -> set[str]:
-    found = set()
+def _processes() -> list[str]:
+    """The command lines of children; one that took the place of another with the same command is not new."""
+    found = []
     for task in _listed("/proc/self/task"):
         try:
             children = Path(f"/proc/self/task/{task}/children").read_text().split()
@@ -106,7 +111,7 @@ def _processes() -> set[str]:
             except OSError:
                 continue
             if not any(helper in words for helper in _HELPERS):
-                found.add(f"process {child}: {words[:80]}")
+                found.append(f"process {words[:80]}")
     return found
 
 

@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.support import leaks
-from tests.support.leaks import Leaks, own_temporary_folder
-
-__all__ = ["own_temporary_folder"]
+from tests.support.leaks import Leaks
 
 
 @pytest.fixture(autouse=True)

@@ -97,6 +97,7 @@ def run(command: Sequence[str], on_line: Callable[[str], None], cancelled: Calla
     reader = threading.Thread(target=_read, args=(process, lines), daemon=True)
     reader.start()
     ended = Ended(0, False)
+    killer = threading.Timer(_GRACE_S, _kill, args=(process,))
     while True:
         try:
             line = lines.get(timeout=_POLL_S)
@@ -110,9 +111,12 @@ def run(command: Sequence[str], on_line: Callable[[str], None], cancelled: Calla
         if not ended.cancelled and cancelled():
             ended.cancelled = True
             _interrupt(process)
-            threading.Timer(_GRACE_S, _kill, args=(process,)).start()
+            killer.start()
     ended.code = process.wait()
     reader.join()
+    if ended.cancelled:
+        killer.cancel()
+        killer.join()
     return ended
 
 

@@ -15,7 +15,7 @@ from terrafine.atomic import write_whole
 from terrafine.errors import WeightsError
 from terrafine.nn.spec import ModelSpec
 from terrafine.schema.check import build, conform
-from terrafine.schema.files import parse_json
+from terrafine.schema.files import open_without_waiting, parse_json
 from terrafine.schema.types import Items, Matches, Within, shown
 
 if TYPE_CHECKING:
@@ -194,8 +194,7 @@ def save(path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], spec
 def _header(path: Path) -> tuple[Mapping[str, Any], dict[str, _Entry]]:
     """The metadata, and what is stated of each tensor."""
     try:
-        # A pipe without a writer must not block.
-        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as f:
+        with open_without_waiting(path) as f:
             state = os.fstat(f.fileno())
             if not stat.S_ISREG(state.st_mode):
                 raise WeightsError(f"{path}: is not a plain file; expected a safetensors file")

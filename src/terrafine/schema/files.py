@@ -7,13 +7,13 @@ import os
 import stat
 import tomllib
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from terrafine.errors import TerrafineError
 from terrafine.schema.check import MAX_DEPTH
 from terrafine.schema.types import shown
 
-__all__ = ["parse_json", "parse_toml", "read_bytes", "read_json", "read_toml"]
+__all__ = ["open_without_waiting", "parse_json", "parse_toml", "read_bytes", "read_json", "read_toml"]
 
 MAX_TOML = 200_000
 MAX_JSON = 4_000_000
@@ -47,10 +47,8 @@ def read_bytes(path: PathLike, error: Refusal, expected: str, most: int) -> byte
         Of the type `error`; its cause is the OSError where the system refused.
     """
     try:
-        # A pipe without a writer must not block, and a device is never read.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
+        with open_without_waiting(path) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a device is never read
                 raise error(f"{path}: is not a plain file; expected {expected}")
             data = file.read(most + 1)
     except OSError as e:
@@ -60,6 +58,27 @@ def read_bytes(path: PathLike, error: Refusal, expected: str, most: int) -> byte
     if len(data) > most:
         raise error(f"{path}: more than {most:,} bytes; expected {expected}")
     return data
+
+
+def open_without_waiting(path: PathLike) -> BinaryIO:
+    """Open a file to read it; a pipe without a writer does not block.
+
+    Parameters
+    ----------
+    path
+        File.
+
+    Returns
+    -------
+    BinaryIO
+        The open file, which need not be a plain one.
+
+    Raises
+    ------
+    OSError
+        Where it is a folder, or cannot be opened; nothing stays open then.
+    """
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
 
 
 def read_toml(path: PathLike, error: Refusal, expected: str) -> dict[str, Any]:

@@ -25,12 +25,14 @@ PLACEHOLDERS: dict[str, Any] = {
     "bands": {"red": 1, "green": 2, "blue": 3},
     "max_bright": 1.0,
     "memory": "64GB",
+    "pixel_size_m": 10.0,
 }
 FLAGS: dict[str, tuple[str, ...]] = {
     "--assume-crs": ("EPSG:32633",),
     "--band": ("red=1", "--band", "green=2", "--band", "blue=3", "--band", "nir=4"),
     "--max-bright": ("1",),
     "--memory": ("64GB",),
+    "--pixel-size": ("10",),
 }
 
 

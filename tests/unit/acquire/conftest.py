@@ -6,13 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.leaks import nothing_is_left, own_temporary_folder
 from tests.support.scenes import TRUTH
 from tests.support.stac_server import Server, serve
 
 pytest.importorskip("stac_fastapi.api")
-
-__all__ = ["nothing_is_left", "own_temporary_folder"]
 
 
 @pytest.fixture(scope="session")
