@@ -127,6 +127,17 @@ def product_of(folder: Path) -> dict[str, Any]:
     return found
 
 
+def pixels_of(folder: Path, unlike: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Pixels, grid, bands and tags of every finished file by its name, without the tags named in `unlike`."""
+    found: dict[str, Any] = {}
+    for path in sorted((folder / "tiles").rglob("*.tif")):
+        with rasterio.open(path) as file:
+            tags = {k: v for k, v in file.tags(ns="TERRAFINE").items() if k not in unlike}
+            about = (file.crs.to_epsg(), tuple(file.transform), file.descriptions, file.dtypes, tags)
+            found[str(path.relative_to(folder))] = (hashlib.sha256(file.read().tobytes()).hexdigest(), about)
+    return found
+
+
 RADII = {"2015": 300.0, "2017": 340.0, "2019": 400.0}
 """Radius in metres of the impervious disc of each epoch, around the middle of the region."""
 MIDDLE = (12.0, 45.0115)

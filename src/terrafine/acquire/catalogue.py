@@ -12,7 +12,7 @@ from terrafine.acquire.service import Collection, Service
 from terrafine.errors import EmptyError, MissingExtraError, NetworkError, ResourceError
 from terrafine.raster.area import AreaOfInterest
 
-__all__ = ["Scene", "find_scenes", "newest_processing"]
+__all__ = ["Scene", "find_scenes", "ground_of", "newest_processing"]
 
 _PAGE = 100
 _RETRIED = (408, 429, 500, 502, 503, 504)
@@ -227,8 +227,24 @@ def newest_processing(scenes: Sequence[Scene], version: Any) -> tuple[list[Scene
 
 
 def _acquisition(scene: Scene) -> tuple[str, str, str]:
-    tile = str(scene.properties.get("grid:code") or scene.properties.get("s2:mgrs_tile") or _corner(scene))
-    return scene.platform, tile.replace("MGRS-", ""), scene.time.replace(microsecond=0).isoformat()
+    return scene.platform, ground_of(scene), scene.time.replace(microsecond=0).isoformat()
+
+
+def ground_of(scene: Scene) -> str:
+    """Return the name of the ground that a scene covers: its MGRS tile where it states one, else its corners.
+
+    Parameters
+    ----------
+    scene
+        The scene.
+
+    Returns
+    -------
+    str
+        Equal for scenes that cover the same ground.
+    """
+    stated = scene.properties.get("grid:code") or scene.properties.get("s2:mgrs_tile")
+    return str(stated or _corner(scene)).replace("MGRS-", "")
 
 
 def _corner(scene: Scene) -> str:

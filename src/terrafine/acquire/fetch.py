@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,6 +34,7 @@ from terrafine.raster.write.cog_writer import check_free_space, open_cog
 __all__ = ["Fetched", "Projection", "fetch_raster", "lineage_path"]
 
 F32 = NDArray[np.float32]
+_AROUND = 200  # cells around a part of a region, so that its neighbours know the same processings of an acquisition
 
 
 class Progress(Protocol):
@@ -67,6 +68,8 @@ class Fetched:
         Share of cells without any clear observation.
     notes
         What a user should know.
+    offset_tags
+        How the offset of Sentinel-2 items was resolved, as tags.
     """
 
     path: Path
@@ -76,6 +79,7 @@ class Fetched:
     failed: Mapping[str, str]
     empty_share: float
     notes: tuple[str, ...]
+    offset_tags: Mapping[str, str] = field(default_factory=dict)
 
     def _repr_html_(self) -> str:
         """A table, for notebooks."""
@@ -145,10 +149,13 @@ def fetch_raster(
 
 def _plan(request: Request, reader: AssetReader) -> dict[str, Any]:
     """Scenes and how each is used, as JSON that a resumed run uses again."""
-    scenes = find_scenes(request.service, request.collection, request.area, request.dates, request.options)
+    around = grid_area(request.geobox.pad(_AROUND)) if request.part else request.area
+    scenes = find_scenes(request.service, request.collection, around, request.dates, request.options)
     notes: list[str] = []
     if request.collection.kind == "sentinel-2-l2a":
         scenes, notes = newest_processing(scenes, lambda scene: baseline(scene) or 0.0)
+    if request.part:
+        scenes = _reaching(scenes, request)
     if request.orbit:
         total = len(scenes)
         scenes = [s for s in scenes if s.properties.get("sat:orbit_state") == request.orbit]
@@ -163,6 +170,15 @@ def _plan(request: Request, reader: AssetReader) -> dict[str, Any]:
         "failed": found.failed,
         "notes": [*notes, *found.notes],
     }
+
+
+def _reaching(scenes: Sequence[Scene], request: Request) -> list[Scene]:
+    """The scenes that cover the grid itself, of those that were found around it."""
+    ground = grid_area(request.geobox).geometry
+    found = [s for s in scenes if overlap(s, ground) > 0]
+    if not found:
+        raise EmptyError(f"{request.area.name}: no scene of {request.collection.id}, {request.dates}, covers it")
+    return found
 
 
 def _fetch_blocks(
@@ -204,7 +220,7 @@ def _block(
     near = [Pass(tuple(s for s in g.scenes if overlap(s, ground) > 0)) for g in groups]
     used = [g for g in near if g.scenes]
     decisions = {name: Decision(**d) for name, d in plan["decisions"].items()}
-    futures = [pool.submit(observe, reader, request, g, geobox, decisions) for g in used]
+    futures = [pool.submit(observe, reader, request, g, geobox, decisions, plan["clear"]) for g in used]
     try:
         seen = [future.result() for future in futures]
     except BaseException:
@@ -235,17 +251,19 @@ def _merged(request: Request, seen: Sequence[Observation], used: Sequence[Pass],
         for other in stack[1:]:
             values = np.where(np.isnan(values), other, values)
         return values
-    shares = [sum(clear.get(s.id, 0.0) for s in g.scenes) for g in used]
-    order = np.array(sorted(range(len(used)), key=lambda i: (-round(shares[i], 3), days[i])), np.int64)
+    clearness = np.stack([s.clearness for s in seen])
+    if not request.part:  # the scenes of a pass show the area together
+        shares = [sum(clear.get(s.id, 0.0) for s in g.scenes) for g in used]
+        clearness[:] = np.array(shares, np.float32)[:, None, None]
     if request.composite == "mean-db":
         known = np.asarray(np.isfinite(stack).all(axis=1), np.bool_)
-        counted = merge("median", stack[:, :1], days, order)[1:]
+        counted = merge("median", stack[:, :1], days, clearness)[1:]
         angle = request.bands.index("incidence") if "incidence" in request.bands else None
         values = mean_db(np.where(known[:, None], stack, np.float32(np.nan)))
         if angle is not None:
-            values[angle] = merge("median", stack[:, angle : angle + 1], days, order)[0]
+            values[angle] = merge("median", stack[:, angle : angle + 1], days, clearness)[0]
         return np.concatenate([values, counted])
-    return merge(request.composite, stack, days, order)
+    return merge(request.composite, stack, days, clearness)
 
 
 def _rows(request: Request, store: BlockStore, blocks: Sequence[Block]) -> Iterator[F32]:
@@ -278,6 +296,10 @@ def _publish(
     if not read:
         reason = next(iter(failed.values()), "none covers the area")
         raise EmptyError(f"{out}: nothing could be read of {len(plan['items'])} scenes, such as {reason}")
+    if request.optical and not any(np.isfinite(store.values(block)[0]).any() for block in blocks):
+        raise EmptyError(
+            f"{request.area.name}: none of {len(read)} scenes shows clear ground: all cloud. Widen the dates"
+        )
     lineage = lineage_bytes(request, plan, read, failed)
     tags = tags_of(request, plan, read, failed)
     tags |= {"LINEAGE": lineage_path(out).name, "LINEAGE_SHA256": hashlib.sha256(lineage).hexdigest()}
@@ -303,4 +325,6 @@ def _publish(
     notes = [*plan["notes"], *(f"left out: {text}" for text in failed.values())]
     if empty:
         notes.append(f"{out}: {100 * empty / total:.2g} % of the cells have no clear observation and hold nodata")
-    return Fetched(out, lineage_path(out), writer.published.sha256, len(read), failed, empty / total, tuple(notes))
+    resolved = {name: text for name, text in tags.items() if name.startswith("OFFSET_")}
+    digest = writer.published.sha256
+    return Fetched(out, lineage_path(out), digest, len(read), failed, empty / total, tuple(notes), resolved)

@@ -119,4 +119,9 @@ def _offset_tags(plan: Mapping[str, Any], used: set[str]) -> dict[str, str]:
     counts = Counter((d["subtract"], d["by"]) for d in decided.values())
     listed = [f"{value:g} by {how}: {n}" for (value, how), n in sorted(counts.items())]
     odd = [name for name, d in decided.items() if d["warning"]]
-    return {"OFFSET_SUBTRACTED": "; ".join(listed), "OFFSET_CONTRADICTED": ", ".join(odd[:_LISTED])}
+    open_ = [name for name, d in decided.items() if not d["checked"] and d["by"] != "stated"]
+    return {
+        "OFFSET_SUBTRACTED": "; ".join(listed),
+        "OFFSET_CONTRADICTED": ", ".join(odd[:_LISTED]),
+        "OFFSET_UNCHECKED": ", ".join(open_[:_LISTED]),
+    }

@@ -13,7 +13,7 @@ F32 = NDArray[np.float32]
 _STEPS, _TOLERANCE = 50, 1e-5  # of the geometric median, in units of reflectance
 
 
-def merge(method: str, stack: F32, days: NDArray[np.int64], order: NDArray[np.int64]) -> F32:
+def merge(method: str, stack: F32, days: NDArray[np.int64], clearness: F32) -> F32:
     """Merge observations, and count them.
 
     Parameters
@@ -24,8 +24,8 @@ def merge(method: str, stack: F32, days: NDArray[np.int64], order: NDArray[np.in
         (time, band, y, x), NaN where not clear; a cell is NaN in all bands or in none.
     days
         Day of each observation, from 1970-01-01.
-    order
-        Observations from the best to the worst, for `best-clear`.
+    clearness
+        Clearness of each observation, (time, y, x), for `best-clear`; of equal ones the first counts.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def merge(method: str, stack: F32, days: NDArray[np.int64], order: NDArray[np.in
     """
     clear = np.asarray(np.isfinite(stack).all(axis=1), np.bool_)
     if method == "best-clear":
-        values, day = best_clear(stack, clear, days, order)
+        values, day = best_clear(stack, clear, days, clearness)
     elif method in ("median", "geomedian"):
         values = median(stack) if method == "median" else geomedian(stack)
         day = median_day(clear, days)
@@ -88,22 +88,22 @@ def geomedian(stack: F32) -> F32:
     clear = np.isfinite(stack).all(axis=1, keepdims=True)
     values = np.where(clear, stack, 0.0).astype(np.float64)
     centre = np.nan_to_num(median(stack)).astype(np.float64)
+    done = np.zeros(centre.shape[1:], bool)
     for _ in range(_STEPS):
         distance = np.sqrt(((values - centre) ** 2).sum(axis=1, keepdims=True))
         weight = np.where(clear, 1.0 / np.maximum(distance, 1e-7), 0.0)
         total = np.maximum(weight.sum(axis=0), 1e-12)
         moved = (weight * values).sum(axis=0) / total
-        change = float(np.abs(moved - centre).max(initial=0.0))
-        centre = moved
-        if change < _TOLERANCE:
+        change = np.abs(moved - centre).max(axis=0)
+        centre = np.where(done, centre, moved)
+        done |= change < _TOLERANCE  # cell by cell, so that a cell does not depend on which others are merged with it
+        if done.all():
             break
     return np.where(clear.any(axis=0), centre, np.nan).astype(np.float32)
 
 
-def best_clear(
-    stack: F32, clear: NDArray[np.bool_], days: NDArray[np.int64], order: NDArray[np.int64]
-) -> tuple[F32, F32]:
-    """Return the spectrum of the first clear observation in an order, and its day.
+def best_clear(stack: F32, clear: NDArray[np.bool_], days: NDArray[np.int64], clearness: F32) -> tuple[F32, F32]:
+    """Return the spectrum of the clearest clear observation of each cell, and its day.
 
     Parameters
     ----------
@@ -111,8 +111,8 @@ def best_clear(
         (time, band, y, x) and (time, y, x).
     days
         Day of each observation.
-    order
-        Observations from the best to the worst.
+    clearness
+        Clearness of each observation, (time, y, x); of equal ones the first counts.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def best_clear(
     day : ndarray of float32, (y, x)
         NaN where none is clear.
     """
-    at = order[np.argmax(clear[order], axis=0)]
+    at = np.argmax(np.where(clear, np.round(clearness, 3), np.float32(-1)), axis=0)
     values = np.take_along_axis(stack, at[None, None], axis=0)[0]
     seen = clear.any(axis=0)
     return np.where(seen, values, np.nan).astype(np.float32), np.where(seen, days[at], np.nan).astype(np.float32)

@@ -50,6 +50,8 @@ class Observation:
     ----------
     values
         (band, y, x), NaN where there is no clear ground.
+    clearness
+        (y, x): the share of clear ground of the scene that each cell is from.
     digests
         Scene to the SHA-256 of the numbers that were read of it.
     failed
@@ -57,6 +59,7 @@ class Observation:
     """
 
     values: F32
+    clearness: F32
     digests: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -71,7 +74,7 @@ def passes(scenes: Sequence[Scene]) -> list[Pass]:
 
 
 def stored_numbers(reader: AssetReader, request: Request, scene: Scene, geobox: Any) -> tuple[F32, F32 | None]:
-    """Read the bands of a scene, and its mask, as stored numbers.
+    """Read the bands of a scene, and its mask, as stored numbers; no band where the mask leaves no cell.
 
     Returns
     -------
@@ -82,13 +85,16 @@ def stored_numbers(reader: AssetReader, request: Request, scene: Scene, geobox: 
     """
     collection = request.collection
     fill = 0.0 if collection.kind in ("sentinel-2-l2a", "landsat-l2") else collection.nodata
+    classes = None
+    if collection.mask and request.options.mask == "classes":
+        classes = reader.read(scene, collection.mask, geobox, "nearest", None)
+        if not clear_cells(collection.kind, classes).any():
+            shape = (len(request.bands), *classes.shape)
+            return np.full(shape, np.nan, np.float32), classes
     numbers = []
     for name in request.bands:
         rule: Resampling = BANDS[name].resampling if name in BANDS else "bilinear"
         numbers.append(reader.read(scene, collection.assets[name], geobox, rule, fill))
-    classes = None
-    if collection.mask and request.options.mask == "classes":
-        classes = reader.read(scene, collection.mask, geobox, "nearest", None)
     return np.stack(numbers), classes
 
 
@@ -98,6 +104,7 @@ def observe(
     group: Pass,
     geobox: Any,
     decisions: Mapping[str, Decision],
+    clear_shares: Mapping[str, float],
     cloud_mask: Callable[[F32], NDArray[np.bool_]] | None = None,
 ) -> Observation:
     """Read a pass on a grid; where its scenes overlap, the first one counts.
@@ -108,7 +115,7 @@ def observe(
         If a server does not answer.
     """
     shape = (len(request.bands), int(geobox.shape[0]), int(geobox.shape[1]))
-    seen = Observation(np.full(shape, np.nan, np.float32))
+    seen = Observation(np.full(shape, np.nan, np.float32), np.zeros(shape[1:], np.float32))
     for scene in group.scenes:
         try:
             numbers, classes = stored_numbers(reader, request, scene, geobox)
@@ -127,6 +134,7 @@ def observe(
             clear &= cloud_mask(values)
         fresh = clear & np.isnan(seen.values[0])
         seen.values[:, fresh] = values[:, fresh]
+        seen.clearness[fresh] = clear_shares.get(scene.id, 0.0)
     return seen
 
 

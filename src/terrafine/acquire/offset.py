@@ -2,8 +2,9 @@
 
 From processing baseline 04.00 (25 January 2022) ESA's products hold reflectance × 10,000 + 1,000. Archives differ in
 what they did with it: some removed it, some state so wrongly, and the offset that an asset declares may be of the
-product rather than of the file. So the metadata are weighed first, and the darkest clear ground has the last word where
-it proves something: numbers far below 1,000 cannot hold the offset.
+product rather than of the file. So the metadata are weighed first, and ground that is known to be dark has the last
+word: vegetation in red shows both whether the offset is there and whether it is not, and any number far below 1,000
+cannot hold it. The ground is that of the whole scene, so that every part of a region takes a scene in the same way.
 
 References
 ----------
@@ -21,19 +22,26 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from terrafine.acquire.catalogue import Scene
+from terrafine.acquire.look import Look
 
-__all__ = ["Decision", "baseline", "check_by_values", "from_metadata"]
+__all__ = ["Decision", "baseline", "by_ground", "decide", "from_metadata"]
 
 OFFSET = 1000.0
 _SINCE, _FROM = 4.0, dt.date(2022, 1, 25)
 _FLAGS = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied", "s2:boa_offset_applied")
 _BASELINES = ("s2:processing_baseline", "processing:version", "sentinel:processing_baseline", "processing:baseline")
-_SURELY_REMOVED = 700.0  # darkest numbers below: no offset of 1,000 is in them, errors of the correction included
-_MAY_HOLD = 900.0  # darkest numbers above: the offset may be in them, or the ground is bright
-_BRIGHT_GROUND = 900.0  # if the darkest of every other item is above it as well, the ground is bright
-_LIKE = 400.0  # how close to the others an item must come for the offset to explain the difference
+# Vegetation is darker than 0.1 in red, so 5 % of its cells are below 1,000 without the offset; with it, they would be
+# below 850 only where the atmospheric correction took 0.015 too much from all of them. Above 2,000 it is no vegetation.
+_PLANTS_WITHOUT, _PLANTS_WITH, _NO_PLANTS = 850.0, 1050.0, 2000.0
+_SURELY_REMOVED = 700.0  # other ground below: no offset of 1,000 is in it, errors of the correction included
+_BRIGHT_GROUND = 900.0  # if the darkest of the other scenes is above it as well, the ground is bright
+_LIKE = 400.0  # how close to others of dark ground a scene must come for the offset to explain the difference
+_AGREES, _STEADY = 300.0, 200.0  # the same between scenes of any ground, whose levels spread less than the second
+_OTHERS = 2  # scenes of the same ground that a comparison needs
+_BARE_NAME, _DARKEST_NAME = "bare ground is", "the darkest clear numbers are"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,8 @@ class Decision:
         What contradicts it, or empty.
     refused
         Whether the item is left out, because the evidence contradicts itself and the values decide nothing.
+    checked
+        Whether the ground confirms it, or has decided it.
     """
 
     subtract: float
@@ -59,6 +69,7 @@ class Decision:
     reason: str
     warning: str = ""
     refused: bool = False
+    checked: bool = False
 
 
 def baseline(scene: Scene) -> float | None:
@@ -137,46 +148,110 @@ def _declared(scene: Scene, assets: Sequence[str]) -> float | None:
     return found.pop() if len(found) == 1 else None
 
 
-def check_by_values(decisions: Sequence[Decision], darkest: Sequence[float]) -> list[Decision]:
-    """Hold the decisions of all items of one ground against the darkest clear numbers in each.
+def decide(metadata: Decision, look: Look | None, others: Sequence[tuple[float, Look]] = ()) -> Decision:
+    """Decide about one item from its metadata, its own ground, and other items of the same ground.
 
     Parameters
     ----------
-    decisions
-        From the metadata.
-    darkest
-        For each item the darkest clear number over its bands, as stored; NaN where no clear cell was seen.
+    metadata
+        What the catalogue states: `from_metadata`.
+    look
+        What the whole scene shows; None where it was not looked at.
+    others
+        What was subtracted from other scenes of the same ground, and what they show.
 
     Returns
     -------
-    list of Decision
-        Changed where the values prove the metadata wrong; `refused` where the two contradict and the values cannot
-        decide.
+    Decision
+        Changed where the values prove the metadata wrong; `refused` where the values contradict what no metadata
+        explain, and where metadata contradict each other and no ground decides.
     """
-    stored = np.asarray(darkest, np.float64)
-    plain = stored - np.array([d.subtract for d in decisions])
-    return [_checked(d, float(stored[i]), np.delete(plain, i)) for i, d in enumerate(decisions)]
+    if metadata.by == "stated":
+        return metadata
+    holds, seen = by_ground(look) if look is not None else (None, "the scene was not looked at")
+    if holds is None and look is not None and others:
+        holds, compared = _by_others(metadata.subtract, look, others)
+        seen = f"{seen}; {compared}"
+    if holds is None:
+        return _unproven(metadata, seen)
+    if holds == bool(metadata.subtract):
+        warned = f" ({metadata.warning})" if metadata.warning else ""
+        return replace(metadata, reason=f"{metadata.reason}{warned}; {seen}", checked=True, warning="")
+    against = f"against the metadata ({metadata.reason})"
+    if not holds:
+        warning = f"{seen}, so the offset is not in them, {against}"
+        return replace(metadata, subtract=0.0, by="values", checked=True, warning=warning)
+    if "the product holds" in metadata.reason:
+        warning = f"{seen}, so the offset is in them, {against}"
+        return replace(metadata, subtract=OFFSET, by="values", checked=True, warning=warning)
+    return replace(metadata, refused=True, warning=f"{seen}, which the metadata do not explain ({metadata.reason})")
 
 
-def _checked(decision: Decision, darkest: float, others: Any) -> Decision:
-    if decision.by == "stated" or np.isnan(darkest):
-        return decision
-    seen = f"the darkest clear numbers are {darkest:.0f}"
-    if decision.subtract and darkest < _SURELY_REMOVED:
-        return replace(
-            decision,
-            subtract=0.0,
-            by="values",
-            warning=f"{seen}, so the offset is not in them, against the metadata ({decision.reason})",
-        )
-    others = others[np.isfinite(others)]
-    usual = float(np.median(others)) if others.size else np.inf
-    # Where every item of this ground is bright, or there is no other, the metadata stand.
-    explained = usual <= _BRIGHT_GROUND and abs(darkest - OFFSET - usual) < _LIKE
-    if decision.subtract or darkest < _MAY_HOLD or not explained:
-        return decision
-    seen = f"{seen}, and {usual:.0f} in other items of this ground"
-    if "the product holds" in decision.reason:
-        against = f"{seen}, so the offset is in them, against the metadata ({decision.reason})"
-        return replace(decision, subtract=OFFSET, by="values", warning=against)
-    return replace(decision, refused=True, warning=f"{seen}, which the metadata do not explain ({decision.reason})")
+def _unproven(metadata: Decision, seen: str) -> Decision:
+    """What is done where no ground decides: the metadata are followed, unless they contradict each other."""
+    reason = f"{metadata.reason}; not checked: {seen}"
+    if metadata.by == "baseline" and metadata.warning:
+        return replace(metadata, reason=reason, refused=True, warning=f"{metadata.warning}, and {seen} ({reason})")
+    warning = metadata.warning
+    if metadata.by == "date":
+        warning = f"its baseline is not stated, and {seen}, so its date decided"
+    return replace(metadata, reason=reason, warning=warning)
+
+
+def by_ground(look: Look) -> tuple[bool | None, str]:
+    """Whether the numbers of a scene hold the offset, as far as its own ground proves it.
+
+    Parameters
+    ----------
+    look
+        What the scene shows.
+
+    Returns
+    -------
+    holds : bool or None
+        None where nothing in it is surely dark.
+    seen : str
+        What was seen, in words.
+    """
+    if look.plants is not None:
+        seen = f"its darkest vegetation is {look.plants:.0f} in red"
+        if look.plants < _PLANTS_WITHOUT:
+            return False, seen
+        if _PLANTS_WITH < look.plants < _NO_PLANTS:
+            if look.water is None or look.water >= _SURELY_REMOVED:
+                return True, seen
+            return None, f"{seen}, and its darkest water {look.water:.0f}"
+    if look.water is not None and look.water < _SURELY_REMOVED:
+        return False, f"its darkest water is {look.water:.0f} in red"
+    if look.darkest is None:
+        return None, "too little of it is clear"
+    seen = f"the darkest clear numbers are {look.darkest:.0f}"
+    return (False if look.darkest < _SURELY_REMOVED else None), seen
+
+
+def _by_others(subtract: float, look: Look, others: Sequence[tuple[float, Look]]) -> tuple[bool | None, str]:
+    """Whether the numbers hold the offset, as far as other scenes of the same ground prove it."""
+    for name, level, usual in _levels(look, others):
+        if len(usual) < _OTHERS:
+            continue
+        middle = float(np.median(usual))
+        seen = f"{name} {level:.0f} as stored, and {middle:.0f} without the offset in other scenes of this ground"
+        steady = float(np.median(np.abs(usual - middle))) < _STEADY
+        dark = name == _DARKEST_NAME and middle <= _BRIGHT_GROUND
+        shift = level - subtract - middle
+        if abs(shift) < _AGREES and steady:
+            return bool(subtract), seen
+        moved = shift - OFFSET if not subtract else shift + OFFSET
+        if (steady and abs(moved) < _AGREES) or (dark and not subtract and abs(moved) < _LIKE):
+            return not subtract, seen
+    return None, "other scenes of this ground decide nothing"
+
+
+def _levels(look: Look, others: Sequence[tuple[float, Look]]) -> list[tuple[str, float, NDArray[np.float64]]]:
+    """What can be compared: name, level of the scene as stored, levels of the others without the offset."""
+    found = []
+    if look.bare is not None:
+        found.append((_BARE_NAME, look.bare, [o.bare - s for s, o in others if o.bare is not None]))
+    if look.darkest is not None:
+        found.append((_DARKEST_NAME, look.darkest, [o.darkest - s for s, o in others if o.darkest is not None]))
+    return [(name, level, np.array(usual, np.float64)) for name, level, usual in found]

@@ -10,7 +10,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from terrafine.raster import gdal
 __all__ = ["AssetError", "AssetReader", "Resampling"]
 
 F32 = NDArray[np.float32]
+T = TypeVar("T")
 Resampling = Literal["nearest", "bilinear", "cubic", "average"]
 _LONGEST_WAIT = 60.0
 _CODE = re.compile(r"(?:HTTP|response) (?:response )?code:? ?(?:on [^:]*: )?(\d{3})", re.IGNORECASE)
@@ -81,6 +82,40 @@ class AssetReader:
         NetworkError
             If the server does not answer, or refuses.
         """
+        return self._tried(
+            scene, asset, lambda address: self._on_grid(scene, asset, address, geobox, resampling, nodata)
+        )
+
+    def small(
+        self, scene: Scene, asset: str, side: int, nodata: float | None
+    ) -> tuple[F32, tuple[float, float, float, float]]:
+        """Read an asset whole, in few cells of its own grid: the same for every area of which the scene is a part.
+
+        Parameters
+        ----------
+        scene, asset
+            The scene, and the name of the asset.
+        side
+            Cells along its longer side at most.
+        nodata
+            Number that means no data in a file that does not state one.
+
+        Returns
+        -------
+        values : ndarray of float32, (y, x)
+            The stored numbers, NaN where there are none.
+        bounds : tuple of float
+            Left, bottom, right and top in the CRS of the file.
+
+        Raises
+        ------
+        AssetError, NetworkError
+            As `read`.
+        """
+        return self._tried(scene, asset, lambda address: gdal.RemoteFile().small(address, side, nodata))
+
+    def _tried(self, scene: Scene, asset: str, once: Callable[[str], T]) -> T:
+        """What `once` returns for the address of an asset, with attempts, waits and renewals."""
         found = scene.asset(asset)
         if found is None or not isinstance(found.get("href"), str):
             raise AssetError(f"{scene.id}: has no asset {asset!r}; expected one")
@@ -88,7 +123,7 @@ class AssetReader:
         while True:
             attempt += 1
             try:
-                return self._once(scene, asset, str(found["href"]), geobox, resampling, nodata)
+                return self._once(scene, asset, str(found["href"]), once)
             except _AttemptError as failure:
                 where = f"{scene.id}, {asset}, {bare(str(found['href']))}"
                 if failure.code in _REFUSED and renewed < _RENEWALS and self._signer.renew(failure.address):
@@ -131,36 +166,39 @@ class AssetReader:
         except requests.RequestException:
             return 0
 
-    def _once(
-        self, scene: Scene, asset: str, href: str, geobox: Any, resampling: Resampling, nodata: float | None
-    ) -> F32:
-        try:
-            import odc.stac
-            import pystac
-        except ImportError:
-            raise MissingExtraError("fetching scenes needs odc-stac: pip install 'terrafine[acquire]'") from None
+    def _once(self, scene: Scene, asset: str, href: str, once: Callable[[str], T]) -> T:
         address = self._signer.address(href)
-        item = pystac.Item.from_dict(_only(scene, asset, address), preserve_dict=False)
-        config = {"*": {"assets": {"*": {"nodata": nodata}} if nodata is not None else {}}}
         with gdal.remote_environment(address, self._options.timeout_s, **self._signer.gdal_options()) as probe:
             try:
                 probe.check(address, scene.properties.get("proj:code") or scene.properties.get("proj:epsg"))
-                loaded = odc.stac.load(
-                    [item],
-                    bands=[asset],
-                    geobox=geobox,
-                    resampling=resampling,
-                    dtype="float32",
-                    stac_cfg=config,
-                    fail_on_error=True,
-                )
-                return np.asarray(loaded[asset].values[0], np.float32)
+                return once(address)
             except gdal.REMOTE_ERRORS as error:
                 text = gdal.chain_text(error)
                 probe.forget(address)
                 raise _AttemptError(text, address, self._code(address, text)) from None
             except GridError as error:
                 raise AssetError(f"{scene.id}, {asset}: {error}") from None
+
+    def _on_grid(
+        self, scene: Scene, asset: str, address: str, geobox: Any, resampling: Resampling, nodata: float | None
+    ) -> F32:
+        try:
+            import odc.stac
+            import pystac
+        except ImportError:
+            raise MissingExtraError("fetching scenes needs odc-stac: pip install 'terrafine[acquire]'") from None
+        item = pystac.Item.from_dict(_only(scene, asset, address), preserve_dict=False)
+        config = {"*": {"assets": {"*": {"nodata": nodata}} if nodata is not None else {}}}
+        loaded = odc.stac.load(
+            [item],
+            bands=[asset],
+            geobox=geobox,
+            resampling=resampling,
+            dtype="float32",
+            stac_cfg=config,
+            fail_on_error=True,
+        )
+        return np.asarray(loaded[asset].values[0], np.float32)
 
 
 class _AttemptError(Exception):

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from terrafine.acquire.options import COMPOSITES, FetchOptions
@@ -44,6 +45,11 @@ class Request:
         Of radar: ascending or descending; empty for all.
     options
         Limits.
+    part
+        Whether the grid is one part of a region that is fetched part by part: which scenes are clear enough, and which
+        of them is the clearest, is then decided for the whole scene and not for this grid.
+    records
+        Folder for what is decided about scenes, shared by the parts of a region; None for none.
     """
 
     service: Service
@@ -55,6 +61,8 @@ class Request:
     composite: str
     orbit: str = ""
     options: FetchOptions = field(default_factory=FetchOptions)
+    part: bool = False
+    records: Path | None = None
 
     def __post_init__(self) -> None:
         known = COMPOSITES if self.optical else ("mean-db",) if self.radar else ("mosaic",)
@@ -111,6 +119,7 @@ class Request:
                         "dates": [str(d) for d in self.dates or ()],
                         "composite": self.composite,
                         "orbit": self.orbit,
+                        "part": self.part,
                         "options": options,
                         "terrafine": __version__,
                     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -53,6 +53,9 @@ class Collection:
         Terms of use, and the notice that they ask for.
     mask
         Asset with the classes of the pixels (SCL, QA_PIXEL); empty for none.
+    look
+        Coarser assets with the same numbers, for a look at a whole scene: a band of `assets`, and `mask`. Of use where
+        files have no overviews.
     cell_m
         Cell size in metres that is written by default.
     scale, offset, nodata
@@ -71,6 +74,7 @@ class Collection:
     licence: Text
     attribution: Text = "none stated"
     mask: Annotated[str, Matches(r"[A-Za-z0-9._:/ -]{0,120}", "the name of an asset")] = ""
+    look: Annotated[Mapping[Name, Name], Items(0, 20)] = field(default_factory=dict)
     cell_m: Annotated[float, Within(0.1, 10_000)] = 10.0
     scale: Annotated[float, Within(1e-9, 1e6)] = 1.0
     offset: Annotated[float, Within(-1e6, 1e6)] = 0.0

@@ -172,6 +172,7 @@ def _run(
     verify: bool,
     only: tuple[str, ...] | None,
 ) -> Status:
+    from terrafine.acquire.scene_records import forget_problems
     from terrafine.atomic import write_whole
     from terrafine.campaign.execute import run_units
     from terrafine.campaign.sizes import check_disk
@@ -183,6 +184,7 @@ def _run(
     folder.prepare()
     with folder.locked():
         folder.sweep()
+        forget_problems(folder.scenes)
         write_whole(folder.path / "settings.toml", Path(plan.settings.path).read_bytes())
         todo = []
         for unit in chosen:

@@ -5,6 +5,7 @@
       lock                              held by the process that runs the campaign
       tiles/2019/32N/32N-0061-0471.tif  a finished tile; NAME.json beside it, written last, makes it so
       failures/2019/32N-0061-0471.json  why a unit failed the last time
+      scenes/                           what was decided about fetched scenes, for all tiles alike
       work/                             intermediate files of units that are running
 
 A unit is done where its record has the key of the plan and its files have the size that the record states. So a change
@@ -38,7 +39,7 @@ __all__ = ["DONE", "EMPTY", "FAILED", "PENDING", "STALE", "Folder", "State"]
 DONE, EMPTY, FAILED, PENDING, STALE = "done", "empty", "failed", "pending", "stale"
 _FORMAT = 1
 _OURS = re.compile(
-    r"\..*|settings\.toml|lock|tiles|failures|work|statistics|sample|items|collection\.json|holes\.csv|.*\.(vrt|qml|aux\.xml)"
+    r"\..*|settings\.toml|lock|tiles|failures|scenes|work|statistics|sample|items|collection\.json|holes\.csv|.*\.(vrt|qml|aux\.xml)"
 )
 _WORK = re.compile(r".+-\d{2}[NS]-\d{4,}-\d{4,}")  # an epoch and the name of a tile
 
@@ -102,6 +103,11 @@ class Folder:
     def work(self, plan: Plan, unit: Unit) -> Path:
         """The folder for a unit's intermediate files."""
         return self.path / "work" / f"{plan.settings.epochs[unit.epoch].name}-{unit.tile.name}"
+
+    @property
+    def scenes(self) -> Path:
+        """The folder of what was decided about fetched scenes."""
+        return self.path / "scenes"
 
     def _failure(self, plan: Plan, unit: Unit) -> Path:
         return self.path / "failures" / plan.settings.epochs[unit.epoch].name / f"{unit.tile.name}.json"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,8 @@ class Input:
         Product of a DEM, or None.
     guides
         Band to files of the guides that lie in the tile.
+    tags
+        Further tags for the tile: how the offset of Sentinel-2 was resolved.
     """
 
     path: Path
@@ -47,9 +49,10 @@ class Input:
     notes: tuple[str, ...] = ()
     product: Product | None = None
     guides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def gather(plan: Plan, unit: Unit, work: Path) -> Input:
+def gather(plan: Plan, unit: Unit, work: Path, records: Path) -> Input:
     """Bring the input of a unit together.
 
     Parameters
@@ -58,6 +61,8 @@ def gather(plan: Plan, unit: Unit, work: Path) -> Input:
         The plan and the unit.
     work
         Folder for the file that is made.
+    records
+        Folder of what is decided about fetched scenes, for all tiles alike.
 
     Returns
     -------
@@ -71,7 +76,7 @@ def gather(plan: Plan, unit: Unit, work: Path) -> Input:
         For sources that cannot serve.
     """
     if plan.settings.source.kind == "stac":
-        return _fetched(plan, unit, work)
+        return _fetched(plan, unit, work, records)
     return _heights(plan, unit, work) if plan.settings.model.verb == "dem" else _image(plan, unit, work)
 
 
@@ -98,29 +103,34 @@ def _image(plan: Plan, unit: Unit, work: Path) -> Input:
     return Input(target, made.clear, lineage, tuple(Path(f.path).name for f in used), made.notes)
 
 
-def _fetched(plan: Plan, unit: Unit, work: Path) -> Input:
+def _fetched(plan: Plan, unit: Unit, work: Path, records: Path) -> Input:
     """The composite of the scenes that a STAC API lists for the tile and the dates of the epoch."""
+    from terrafine.acquire.fetch import fetch_raster
+    from terrafine.acquire.options import FetchOptions
     from terrafine.schema.files import read_json
-    from terrafine.workflows.fetch import fetch
+    from terrafine.workflows.fetch import fetch_requests
 
-    options = plan.settings.fetch_options(unit.epoch)
-    made = fetch(
-        options.pop("collection"),
-        work / "composite.tif",
+    source = plan.settings.source
+    fields = plan.settings.fetch_options(unit.epoch)
+    request = fetch_requests(
+        fields.pop("collection"),
         grid=plan.lattice.with_halo(unit.tile),
         bands=bands_of(plan),
-        max_cloud=plan.settings.source.max_cloud,
-        min_clear=plan.settings.source.min_clear,
-        **options,
+        options=FetchOptions(max_cloud=source.max_cloud, min_clear=source.min_clear, offset=source.offset),
+        **fields,
     )[0]
+    made = fetch_raster(replace(request, part=True, records=records), work / "composite.tif")
     lineage = read_json(made.lineage, SourceError, "the lineage of what was fetched", 64_000_000)
     listed = lineage.get("items", []) if isinstance(lineage, dict) else []
-    items = [{k: item[k] for k in ("id", "pixels_sha256") if k in item} for item in listed if isinstance(item, dict)]
+    kept = ("id", "pixels_sha256", "processing_baseline", "offset")
+    items = [{k: item[k] for k in kept if k in item} for item in listed if isinstance(item, dict)]
     stated = {k: lineage[k] for k in ("service", "collection", "licence", "attribution") if k in lineage}
     left = tuple(f"{name}: left out, {why}" for name, why in sorted(made.failed.items()))
     names = tuple(str(item.get("id")) for item in items)
-    notes = tuple(note.replace(f"{made.path}: ", "") for note in made.notes)
-    return Input(made.path, 1.0 - made.empty_share, {"items": items, **stated}, names, (*left, *notes))
+    notes = tuple(n.replace(f"{made.path}: ", "") for n in made.notes if not n.startswith("left out: "))
+    return Input(
+        made.path, 1.0 - made.empty_share, {"items": items, **stated}, names, (*left, *notes), tags=made.offset_tags
+    )
 
 
 def bands_of(plan: Plan) -> tuple[str, ...]:

@@ -41,6 +41,7 @@ verb = {verb}              # map, dem, height or image
 kind = {kind}              # "files": scenes on this machine; "stac": fetched for each tile
 {service}  # of kind "stac": earth-search, planetary-computer, cdse, or a TOML file
 # max_cloud = 80.0          # of kind "stac": percent of a scene
+# offset = "auto"           # of kind "stac", Sentinel-2: "none" or "subtract" where it is known
 # sensor = "sentinel2"      # of kind "files": what their numbers mean, where it is not found
 # composite = "median"      # or "first" of files; "geomedian" or "best-clear" of fetched scenes
 # empty_allowed = false     # true: tiles without any observation are no failure

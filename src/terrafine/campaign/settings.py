@@ -57,6 +57,7 @@ class Source:
     collection: FileName = "sentinel-2"
     max_cloud: Annotated[float, Within(0, 100)] = 80.0
     min_clear: Share = 0.05
+    offset: Literal["auto", "none", "subtract"] = "auto"
     nodata: float | None = None
     assume_crs: FileName | None = None
     product: FileName | None = None
@@ -276,6 +277,10 @@ def _check(s: Settings) -> None:
 
 def _check_source(s: Settings) -> None:
     where, how = f"{s.path}: [source]", s.source.composite
+    if s.source.kind == "files" and s.source.offset != "auto":
+        raise UsageError(
+            f'{where} offset is for kind = "stac"; state sensor = "sentinel2-offset" or "sentinel2" of files'
+        )
     if s.model.verb == "dem":
         if s.source.kind == "stac":
             raise UsageError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,8 @@ class Status:
         Bytes of the finished tiles.
     empty_allowed
         Whether the settings admit tiles without an observation.
+    notes
+        Scenes that were used against what the catalogue states of them.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Status:
     holes: tuple[Hole, ...]
     bytes: int
     empty_allowed: bool = False
+    notes: tuple[str, ...] = ()
 
     def total(self, state: str) -> int:
         """Units of a state over all epochs."""
@@ -84,15 +87,25 @@ def status_of(plan: Plan, states: Sequence[tuple[Unit, State]]) -> Status:
     """The status of a campaign from the states of its units."""
     names = [epoch.name for epoch in plan.settings.epochs]
     counts: dict[str, Counter[str]] = {name: Counter() for name in names}
-    holes, size = [], 0
+    holes, size, notes = [], 0, set()
     for unit, state in states:
         counts[names[unit.epoch]][state.name] += 1
         if state.name == DONE:
             size += sum(int(file["bytes"]) for file in state.record["files"])
+            notes |= set(_overruled(state.record))
         elif state.name in (FAILED, EMPTY):
             holes.append(Hole(unit.tile.name, names[unit.epoch], state.name, _reason(state.record)))
     allowed = plan.settings.source.empty_allowed
-    return Status(plan.settings.name, plan.area_km2, len(plan.tiles), counts, tuple(holes), size, allowed)
+    known = tuple(sorted(notes))
+    return Status(plan.settings.name, plan.area_km2, len(plan.tiles), counts, tuple(holes), size, allowed, known)
+
+
+def _overruled(record: Mapping[str, Any]) -> Iterator[str]:
+    """The scenes of a tile whose offset was decided against, or in doubt about, what the catalogue states."""
+    for item in record.get("inputs", {}).get("items", ()):
+        offset = item.get("offset")
+        if isinstance(offset, dict) and offset.get("warning"):
+            yield CONTROL.sub("?", f"{item.get('id')}: minus {offset.get('subtract')}: {offset['warning']}"[:1000])
 
 
 def _reason(record: Mapping[str, Any]) -> str:

@@ -72,7 +72,7 @@ def run_unit(plan: Plan, folder: Path, unit: Unit, threads: int | None = None) -
 def _run(plan: Plan, place: Folder, unit: Unit, work: Path, threads: int | None) -> Outcome:
     begun = time.perf_counter()
     try:
-        given = gather(plan, unit, work)
+        given = gather(plan, unit, work, place.scenes)
         read = time.perf_counter()
         made = _model(plan, unit, given, work, threads)
         modelled = time.perf_counter()
@@ -196,6 +196,7 @@ def _publish(plan: Plan, place: Folder, unit: Unit, given: Input, made: Mapping[
         "UNIT_KEY": unit.key,
         "CLEAR_SHARE": f"{given.clear:.4f}",
         "SCENES": ", ".join(given.names)[:4000],
+        **given.tags,
     }
     core = plan.lattice.core(unit.tile)
     files = []

@@ -192,6 +192,10 @@ def _print(status: Status, most: int | None = _SHOWN) -> None:
         say(f"  {hole.epoch} {hole.tile}: {hole.state}, {hole.reason}")
     if most is not None and len(status.holes) > most:
         say(f"  and {len(status.holes) - most:,} more; list them with --all")
+    for text in status.notes[:most]:
+        note(f"note: {text}")
+    if most is not None and len(status.notes) > most:
+        note(f"note: and {len(status.notes) - most:,} more scenes")
 
 
 def _pairs(given: tuple[str, ...], flag: str) -> list[tuple[str, str]]:

@@ -12,9 +12,11 @@ from typing import Any
 # setting wins. Not through rasterio.Env, which would set it for the duration of the Env only.
 os.environ.setdefault("GDAL_CACHEMAX", "64")  # MB
 
+import numpy as np
 import pyproj
 import rasterio
 import rasterio.crs
+from numpy.typing import NDArray
 from pyproj.exceptions import CRSError
 from rasterio import _env
 from rasterio._err import CPLE_BaseError
@@ -176,6 +178,41 @@ class RemoteFile:
             found = file.crs.to_epsg()
             if code is not None and found is not None and found != code:
                 raise GridError(f"lies in EPSG:{found}, and its catalogue entry states EPSG:{code}: the wrong zone")
+
+    def small(
+        self, address: str, side: int, nodata: float | None
+    ) -> tuple[NDArray[np.float32], tuple[float, float, float, float]]:
+        """Read the whole first band in few cells, from the overviews where the file has some.
+
+        Parameters
+        ----------
+        address
+            The file, http, https or s3.
+        side
+            Cells along its longer side at most; a smaller file is read as it is.
+        nodata
+            Number that means no data in a file that does not state one.
+
+        Returns
+        -------
+        values : ndarray of float32, (y, x)
+            The stored numbers, NaN where there are none.
+        bounds : tuple of float
+            Left, bottom, right and top in the CRS of the file.
+
+        Raises
+        ------
+        RasterioError
+            If it cannot be read.
+        """
+        with DatasetReader(_vsi(address), driver=list(_REMOTE_FORMATS)) as file:
+            step = max(1.0, max(file.shape) / side)
+            shape = tuple(max(1, round(n / step)) for n in file.shape)
+            values = np.asarray(file.read(1, out_shape=shape), np.float32)
+            fill = nodata if file.nodata is None else file.nodata
+            if fill is not None:
+                values[values == np.float32(fill)] = np.nan
+            return values, tuple(file.bounds)
 
     def forget(self, address: str) -> None:
         """Make the next attempt ask the server again; GDAL remembers failures too.

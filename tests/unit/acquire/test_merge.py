@@ -12,6 +12,7 @@ from terrafine.errors import UsageError
 
 DAYS = np.array([10, 20, 30, 40, 50])
 ORDER = np.array([3, 1, 0, 2, 4])
+CLEARNESS = np.broadcast_to(np.float32([0.6, 0.8, 0.5, 0.9, 0.1])[:, None, None], (5, 6, 7))
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_the_median_is_numpys(stack: np.ndarray) -> None:
 
 @pytest.mark.parametrize("method", ["median", "geomedian", "best-clear"])
 def test_count_and_date_state_what_was_clear(stack: np.ndarray, method: str) -> None:
-    made = merge(method, stack, DAYS, ORDER)
+    made = merge(method, stack, DAYS, CLEARNESS)
     clear = np.isfinite(stack[:, 0])
     np.testing.assert_array_equal(made[3], clear.sum(axis=0))
     assert np.isnan(made[[0, 1, 2, 4], 0, 0]).all()
@@ -42,7 +43,7 @@ def test_count_and_date_state_what_was_clear(stack: np.ndarray, method: str) -> 
 
 
 def test_best_clear_takes_the_first_of_the_order_and_its_day(stack: np.ndarray) -> None:
-    made = merge("best-clear", stack, DAYS, ORDER)
+    made = merge("best-clear", stack, DAYS, CLEARNESS)
     clear = np.isfinite(stack[:, 0])
     for y, x in np.ndindex(clear.shape[1:]):
         first = next((i for i in ORDER if clear[i, y, x]), None)
@@ -63,6 +64,21 @@ def test_no_spectrum_has_a_smaller_sum_of_distances_than_the_geometric_median(st
         assert (total(made + step)[seen] >= best[seen] - 1e-4).all()
 
 
+def test_the_geometric_median_of_a_cell_does_not_depend_on_its_neighbours(stack: np.ndarray) -> None:
+    whole = geomedian(stack)
+    for column in range(stack.shape[3]):
+        np.testing.assert_array_equal(geomedian(stack[..., column : column + 1])[..., 0], whole[..., column])
+
+
+def test_best_clear_may_rank_each_cell_for_itself(stack: np.ndarray) -> None:
+    clearness = np.array(CLEARNESS)
+    clearness[0, :, :3] = 1.0
+    made = merge("best-clear", stack, DAYS, clearness)
+    first = np.isfinite(stack[0, 0, :, :3])
+    np.testing.assert_array_equal(made[4, :, :3][first], DAYS[0])
+    np.testing.assert_array_equal(made[4, :, 3:], merge("best-clear", stack, DAYS, CLEARNESS)[4, :, 3:])
+
+
 def test_backscatter_is_averaged_as_power() -> None:
     stack = np.array([-10.0, -20.0, np.nan], np.float32)[:, None]
     assert mean_db(stack)[0] == pytest.approx(10 * np.log10((0.1 + 0.01) / 2), abs=1e-4)
@@ -71,4 +87,4 @@ def test_backscatter_is_averaged_as_power() -> None:
 
 def test_an_unknown_composite_is_refused(stack: np.ndarray) -> None:
     with pytest.raises(UsageError, match="expected median"):
-        merge("mean", stack, DAYS, ORDER)
+        merge("mean", stack, DAYS, CLEARNESS)

@@ -15,7 +15,7 @@ from affine import Affine
 from pyproj import Transformer
 from rasterio.crs import CRS
 from rasterio.warp import Resampling, reproject
-from tests.support.campaigns import dies_once, opened, product_of, write_region
+from tests.support.campaigns import dies_once, opened, pixels_of, write_region
 from tests.support.cli import terrafine as run_cli
 from tests.support.clusters import Cluster
 from tests.support.scenes import PISA, TRUTH, add_scene, preset, real_numbers
@@ -91,13 +91,13 @@ def offer(server: Server, *, flagged: bool = False) -> None:
         )
 
 
-def settings(server: Server, folder: Path, *, more: str = "", model: str = "jointseg", **source: str) -> Path:
+def settings(server: Server, folder: Path, *, more: str = "", model: str = "citymap", **source: str) -> Path:
     """A map campaign of two epochs."""
     folder.mkdir(exist_ok=True)
     service = preset(server, folder, source.pop("service", ""))
     write_region(folder / "town.geojson", TOWN)
     text = f'name = "town"\nregion = "town.geojson"\n[model]\nverb = "map"\nname = "{model}"\n'
-    text += "[grid]\ntile_m = 640.0\nhalo_m = 160.0\n"
+    text += "[grid]\ntile_m = 640.0\nhalo_m = 240.0\n"
     text += f'[source]\nkind = "stac"\nservice = "{service.name}"\n{more}[run]\ndevice = "cpu"\nthreads = 1\n'
     for name, dates in EPOCHS.items():
         text += f'[[epochs]]\nname = "{name}"\ndates = "{source.get(f"dates_{name}", dates)}"\n'
@@ -172,10 +172,18 @@ def test_a_disturbed_run_gives_the_product_of_an_undisturbed_one(server: Server,
     expiring.join()
     assert ended.failed == []
     assert list((folder.path / "work").glob("scar-*"))  # a worker was killed
-    made, meant = product_of(folder.path), product_of(calm.with_suffix(""))
-    assert {k: v for k, v in made.items() if k.endswith(".tif")} == {
-        k: v for k, v in meant.items() if k.endswith(".tif")
+    # The digest of the composite differs, because its lineage names the wrong flag, and so do the offset's own tags.
+    unlike = ("SOURCE_SHA256", "OFFSET_SUBTRACTED", "OFFSET_CONTRADICTED")
+    made, meant = pixels_of(folder.path, unlike), pixels_of(calm.with_suffix(""), unlike)
+    assert len(meant) == len(plan)
+    assert made == meant
+    overruled = {
+        file.tags(ns="TERRAFINE").get("OFFSET_CONTRADICTED")
+        for path in (folder.path / "tiles" / "2019").rglob("*.tif")
+        if (file := rasterio.open(path))
     }
+    assert overruled == {"east-2019"}
+    assert [note.partition(":")[0] for note in terrafine.campaign_status(rough).notes] == ["east-2019", "east-2023"]
     records = [json.loads(p.read_text()) for p in (folder.path / "tiles" / "2019").rglob("*.json")]
     noted = " ".join(note for record in records for note in record["notes"])
     assert "missing: left out" in noted and "corrupt: left out" in noted
