@@ -106,11 +106,11 @@ def stub(plan: Plan, folder: Path, unit: Unit, threads: int | None = None) -> Ou
 
 
 def dies_once(plan: Plan, folder: Path, unit: Unit, threads: int | None = None) -> Outcome:
-    """The real work, but at one tile the process kills itself in the middle, once."""
-    scar = folder / "work" / f"scar-{unit.tile.name}"
-    if unit.tile.row % 2 == 0 and not scar.exists():
-        scar.parent.mkdir(parents=True, exist_ok=True)
-        scar.touch()
+    """The real work, but the first process that comes to an even row kills itself, once in the campaign."""
+    scars = folder / "work" / "scars"
+    if unit.tile.row % 2 == 0 and not scars.exists():
+        scars.parent.mkdir(parents=True, exist_ok=True)
+        scars.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return run_unit(plan, folder, unit, threads)
 

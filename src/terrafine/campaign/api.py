@@ -31,13 +31,15 @@ PathLike = str | os.PathLike[str]
 
 
 @names_own_arguments()
-def plan_campaign(campaign: PathLike) -> PlanReport:
-    """Plan a campaign: tiles by zone, and the disk that its outputs need at most.
+def plan_campaign(campaign: PathLike, *, time_model: bool = False) -> PlanReport:
+    """Plan a campaign: tiles by zone, the disk that its outputs need at most, and the time that its model takes.
 
     Parameters
     ----------
     campaign
         The settings file or the folder of a campaign: `isa.toml` or `isa`.
+    time_model
+        Time the model on a small batch.
 
     Returns
     -------
@@ -51,7 +53,11 @@ def plan_campaign(campaign: PathLike) -> PlanReport:
     from terrafine.campaign.sizes import report_plan
 
     plan, folder = open_campaign(campaign)
-    return report_plan(plan, folder.path)
+    if not time_model:
+        return report_plan(plan, folder.path)
+    from terrafine.campaign.timing import seconds_of_unit
+
+    return report_plan(plan, folder.path, seconds_of_unit(plan))
 
 
 @names_own_arguments()
@@ -201,6 +207,8 @@ def _run(
                 todo.append(unit)
         check_disk(plan, folder.path, len(todo))
         bar = bar_of(progress)
+        if todo and dask is None:
+            _announce(plan, len(todo), bar)
         bar.start("tiles", len(todo), 0)
         try:
             run_units(plan, folder, todo, dask=dask, progress=bar, retries=plan.settings.run.retries)
@@ -209,6 +217,22 @@ def _run(
         status = status_of(plan, states_of(plan, folder))
     _require_whole(status, {(u.epoch, u.tile.name) for u in chosen}, plan)
     return status
+
+
+def _announce(plan: Plan, units: int, bar: Progress) -> None:
+    """Report how long the model takes, where the progress can print it."""
+    from terrafine.campaign.timing import seconds_of_unit
+    from terrafine.inference.progress import Announcer
+    from terrafine.inference.projection import duration
+
+    if not isinstance(bar, Announcer):
+        return
+    seconds = seconds_of_unit(plan)
+    if seconds is not None:
+        bar.announce(
+            f"{plan.settings.name}: the model takes about {duration(seconds)} for a tile, {duration(seconds * units)} "
+            f"for {units:,} tiles here; reading and writing come on top"
+        )
 
 
 def _chosen(plan: Plan, epochs: Sequence[str] | None, tiles: Sequence[str] | None) -> list[Unit]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 __all__ = ["TileBar"]
@@ -12,6 +13,12 @@ class TileBar:
 
     def __init__(self) -> None:
         self._bar: Any = None
+
+    def announce(self, text: str) -> None:
+        """Print a line to standard error, also where no bar is shown."""
+        from tqdm import tqdm
+
+        tqdm.write(text, file=sys.stderr)
 
     def start(self, what: str, pixels: int, done: int) -> None:
         """Open the bar with so many tiles."""

@@ -37,6 +37,9 @@ class PlanReport:
         Bytes of the intermediate files of one unit, without compression.
     free_bytes
         Free bytes of the disk of the campaign's folder.
+    seconds_per_unit
+        Seconds of the model for one unit on this machine, timed on a small batch; None where it was not timed, or the
+        model is chosen for each DEM.
     """
 
     name: str
@@ -46,6 +49,7 @@ class PlanReport:
     output_bytes: int
     work_bytes: int
     free_bytes: int
+    seconds_per_unit: float | None = None
 
 
 def output_bytes(plan: Plan) -> int:
@@ -65,7 +69,7 @@ def _work_bytes(plan: Plan) -> int:
     return int(wide * (16 * plan.lattice.cells**2 + 5 * output_bytes(plan)))
 
 
-def report_plan(plan: Plan, folder: Path) -> PlanReport:
+def report_plan(plan: Plan, folder: Path, seconds_per_unit: float | None = None) -> PlanReport:
     """What a campaign comes to."""
     zones = Counter(zone_name(tile.epsg) for tile in plan.tiles)
     return PlanReport(
@@ -76,6 +80,7 @@ def report_plan(plan: Plan, folder: Path) -> PlanReport:
         output_bytes(plan) * len(plan),
         _work_bytes(plan),
         _free(folder),
+        seconds_per_unit,
     )
 
 

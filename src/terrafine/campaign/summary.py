@@ -117,6 +117,7 @@ def campaign_statistics(
         "change": change,
         "growth": growth,
         "adjusted": adjusted,
+        "notes": [tables.TWO_EPOCHS] if len(epochs) == 2 else [],
     }
     tables.write_record(out / "statistics.json", record)
     return out

@@ -52,10 +52,10 @@ def new(path: Path, epochs: tuple[str, ...], files: tuple[str, ...], **options: 
 @campaign.command()
 @click.argument("campaign")
 def plan(campaign: str) -> None:
-    """Print what CAMPAIGN comes to: tiles by zone, and the disk that it needs at most."""
+    """Print what CAMPAIGN comes to: tiles by zone, the disk that it needs at most, and the time of its model here."""
     from terrafine.campaign.api import plan_campaign
 
-    made = plan_campaign(campaign)
+    made = plan_campaign(campaign, time_model=True)
     zones = ", ".join(f"{zone} {count:,}" for zone, count in made.tiles.items())
     say(f"{made.name}: {made.area_km2:,.1f} km², {sum(made.tiles.values()):,} tiles ({zones})")
     say(f"{made.units:,} units of one tile and one epoch")
@@ -63,6 +63,11 @@ def plan(campaign: str) -> None:
         f"outputs up to {human_bytes(made.output_bytes)} without compression, {human_bytes(made.work_bytes)} more for "
         f"each unit at work; the disk has {human_bytes(made.free_bytes)} free"
     )
+    if made.seconds_per_unit is not None:
+        say(
+            f"the model takes about {made.seconds_per_unit:,.3g} s for a unit on this machine, "
+            f"{made.seconds_per_unit * made.units / 3600:,.3g} hours for all; reading and writing come on top"
+        )
 
 
 def _choosing(command: Any) -> Any:
@@ -161,6 +166,8 @@ def stats(campaign: str, quiet: bool, **options: Any) -> None:
         if area["interval"] is not None:
             low, high = area["interval"]
             say(f"{row['epoch']} adjusted: {area['value']:,.4g} km² (95 %: {low:,.4g} to {high:,.4g})")
+    for text in record["notes"]:
+        note(f"note: {text}")
     say(f"{folder}: areas.csv, change.csv, growth.csv, zones.parquet, growth.png, change.png, statistics.json")
 
 

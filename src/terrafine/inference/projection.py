@@ -11,7 +11,7 @@ from terrafine.inference.context import JobContext
 from terrafine.inference.shard import open_once
 from terrafine.nn.model import Tiles
 
-__all__ = ["LONG_TILES", "Projection", "project"]
+__all__ = ["LONG_TILES", "Projection", "duration", "project"]
 
 LONG_TILES = 256
 """Tiles from which a run is projected: two batches more are less than a hundredth of it for most models."""
@@ -41,7 +41,7 @@ class Projection:
 
     def __str__(self) -> str:
         """One line."""
-        took = "" if self.seconds is None else f"about {_duration(self.seconds)} if no part is nodata, "
+        took = "" if self.seconds is None else f"about {duration(self.seconds)} if no part is nodata, "
         return (
             f"{took}{self.memory_bytes / _GB:.1f} GB of memory, up to {self.shard_bytes / _GB:.1f} GB of disk for "
             f"shards and {self.output_bytes / _GB:.1f} GB for the output"
@@ -93,7 +93,19 @@ def _batch(context: JobContext) -> Tiles:
     )
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time in words.
+
+    Parameters
+    ----------
+    seconds
+        The time.
+
+    Returns
+    -------
+    str
+        Such as `12 s`, `40 min` or `6.5 h`.
+    """
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:

@@ -28,8 +28,8 @@ from terrafine.errors import DiskError, GridError, IncompleteError, SourceError,
 
 pytest.importorskip("stac_fastapi.api")
 
-TOWN = (11.9945, 45.0075, 12.0055, 45.0165)
-"""West, south, east and north: 0.87 × 1.0 km across 12° E."""
+TOWN = (11.9945, 45.0075, 12.0055, 45.0135)
+"""West, south, east and north: 0.87 × 0.67 km across 12° E."""
 NORTHWEST = (11.9855, 45.0205)  # corner of the scenes
 EPOCHS = {"2019": "2019-04/2019-10", "2023": "2023-04/2023-10"}
 CLOUDS = {"2019": (slice(20, 90), slice(50, 120)), "2023": (slice(80, 140), slice(60, 160))}
@@ -171,7 +171,7 @@ def test_a_disturbed_run_gives_the_product_of_an_undisturbed_one(server: Server,
         cluster.close()
     expiring.join()
     assert ended.failed == []
-    assert list((folder.path / "work").glob("scar-*"))  # a worker was killed
+    assert (folder.path / "work" / "scars").exists()  # a worker was killed
     # The digest of the composite differs, because its lineage names the wrong flag, and so do the offset's own tags.
     unlike = ("SOURCE_SHA256", "OFFSET_SUBTRACTED", "OFFSET_CONTRADICTED")
     made, meant = pixels_of(folder.path, unlike), pixels_of(calm.with_suffix(""), unlike)

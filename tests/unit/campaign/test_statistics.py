@@ -134,6 +134,13 @@ def test_a_gap_is_no_growth() -> None:
     assert (row["from_km2"], row["to_km2"], row["growth_percent"]) == (2.0, 3.0, 50.0)
 
 
+def test_growth_after_the_rule_is_marked_as_a_bound_where_there_are_two_epochs() -> None:
+    for years, bound in ((("2015", "2017"), "upper"), (("2015", "2017", "2019"), None)):
+        sequences, epochs = Sequences(len(years)), [Epoch(year, year) for year in years]
+        rows = growth_rows(sequences, epochs, ["region"], np.ones((1, len(sequences.states))))
+        assert {row["rule"]: row["bound"] for row in rows} == {"raw": None, "steady": bound}
+
+
 def test_statistics_of_holes_are_refused_unless_partial(town: Path, tmp_path: Path) -> None:
     settings = write_map_campaign(tmp_path)
     plan, folder = opened(settings)

@@ -8,7 +8,7 @@ from tests.support.fakes import Nearest, noisy_heights, run, source, spec
 
 from terrafine.inference import projection
 from terrafine.inference.progress import Bar
-from terrafine.inference.projection import Projection, _duration
+from terrafine.inference.projection import Projection, duration
 
 
 class Counted(Nearest):
@@ -69,7 +69,7 @@ def test_the_time_of_a_batch_is_that_of_its_tiles(monkeypatch):
 
 @pytest.mark.parametrize(("seconds", "text"), [(30, "30 s"), (120, "2 min"), (7200, "2.0 h")])
 def test_a_duration_has_a_unit(seconds, text):
-    assert _duration(seconds) == text
+    assert duration(seconds) == text
 
 
 def test_a_projection_on_a_cluster_has_no_time():

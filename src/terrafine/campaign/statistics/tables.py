@@ -17,13 +17,26 @@ from terrafine.campaign.settings import Epoch
 from terrafine.campaign.statistics.sequences import IMPERVIOUS, NOT_KNOWN, Sequences
 from terrafine.errors import MissingExtraError
 
-__all__ = ["STATES", "area_rows", "change_rows", "growth_rows", "write_csv", "write_parquet", "write_record"]
+__all__ = [
+    "STATES",
+    "TWO_EPOCHS",
+    "area_rows",
+    "change_rows",
+    "growth_rows",
+    "write_csv",
+    "write_parquet",
+    "write_record",
+]
 
 F64 = NDArray[np.float64]
 Row = dict[str, Any]
 STATES = ("other", "impervious", "unknown")
 _KM2 = 1e6
 _FEW_YEARS = 0.1
+TWO_EPOCHS = (
+    "with two epochs the temporal rule can only remove losses, true ones and errors alike, so growth after it is an "
+    "upper value; use the growth that a reference sample estimates, or a third epoch"
+)
 
 
 def _rules(sequences: Sequences) -> Mapping[str, NDArray[np.uint8]]:
@@ -99,7 +112,8 @@ def growth_rows(sequences: Sequences, epochs: Sequence[Epoch], zones: Sequence[s
     """Growth of impervious surface between consecutive epochs, and from the first to the last, by rule and zone.
 
     Cells that are not known in both epochs are left out of that pair, so that a gap does not count as change. Rates are
-    compound: (later / earlier)^(years / span) - 1, for one year and for two.
+    compound: (later / earlier)^(years / span) - 1, for one year and for two. `bound` is `upper` where the temporal rule
+    had two epochs alone: it then removes only losses.
     """
     rows = []
     for rule, states in _rules(sequences).items():
@@ -125,6 +139,7 @@ def growth_rows(sequences: Sequences, epochs: Sequence[Epoch], zones: Sequence[s
                         "growth_percent": 100 * (after / before - 1) if before > 0 else None,
                         "percent_per_year": None if rate is None else 100 * rate,
                         "percent_per_two_years": None if rate is None else 100 * ((1 + rate) ** 2 - 1),
+                        "bound": "upper" if rule == "steady" and len(epochs) == 2 else None,
                     }
                 )
     return rows
