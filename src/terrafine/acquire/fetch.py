@@ -142,7 +142,11 @@ def fetch_raster(
         if announce is not None:
             announce(project(request, groups, blocks))
         _fetch_blocks(request, reader, store, plan, groups, blocks, progress)
-        done = _publish(request, out, store, plan, blocks)
+        try:
+            done = _publish(request, out, store, plan, blocks)
+        except EmptyError:
+            store.remove()  # the next run asks the catalogue again
+            raise
         store.remove()
     return done
 

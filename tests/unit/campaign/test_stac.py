@@ -28,8 +28,8 @@ from terrafine.errors import DiskError, GridError, IncompleteError, SourceError,
 
 pytest.importorskip("stac_fastapi.api")
 
-TOWN = (11.9945, 45.0075, 12.0055, 45.0135)
-"""West, south, east and north: 0.87 × 0.67 km across 12° E."""
+TOWN = (11.9945, 45.0075, 12.0055, 45.0118)
+"""West, south, east and north: 0.87 × 0.48 km across 12° E."""
 NORTHWEST = (11.9855, 45.0205)  # corner of the scenes
 EPOCHS = {"2019": "2019-04/2019-10", "2023": "2023-04/2023-10"}
 CLOUDS = {"2019": (slice(20, 90), slice(50, 120)), "2023": (slice(80, 140), slice(60, 160))}
