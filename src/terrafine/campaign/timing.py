@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
-
-import numpy as np
 
 from terrafine.campaign.plan import Plan
 
@@ -28,7 +25,7 @@ def seconds_of_unit(plan: Plan) -> float | None:
         Seconds of one unit for the model alone; reading and writing come on top. None where the model is chosen for
         each DEM by its product.
     """
-    from terrafine.nn.model import Tiles
+    from terrafine.inference.projection import seconds_of_batch
     from terrafine.systems import find_model, load_model
 
     settings = plan.settings
@@ -46,14 +43,5 @@ def seconds_of_unit(plan: Plan) -> float | None:
     if verb == "image":
         ref = find_model(name, scale, **asked, outputs=ref.spec.inputs)
     side = _SIDE + 2 * ref.spec.halo
-    batch = Tiles(
-        bands={band: np.zeros((1, side, side), np.float32) for band in ref.spec.inputs},
-        valid=np.ones((1, side, side), bool),
-        pixel_size_m=np.full((1, 2, side), plan.lattice.resolution_m),
-        guides={band: np.zeros((1, 2, side * scale, side * scale), np.float32) for band in ref.spec.guides},
-    )
-    model = load_model(ref)
-    model(batch)
-    begun = time.perf_counter()
-    model(batch)
-    return (time.perf_counter() - begun) * (plan.lattice.cells + 2 * plan.lattice.halo) ** 2 / side**2
+    seconds = seconds_of_batch(load_model(ref), ref.spec, side, plan.lattice.resolution_m)
+    return seconds * (plan.lattice.cells + 2 * plan.lattice.halo) ** 2 / side**2

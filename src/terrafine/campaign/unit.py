@@ -148,7 +148,7 @@ def _model(plan: Plan, unit: Unit, given: Input, work: Path, threads: int | None
 
 def _sharpen(plan: Plan, unit: Unit, given: Input, out: Path, run: Mapping[str, Any]) -> Path:
     from terrafine.workflows.dem import sharpen_dem
-    from terrafine.workflows.options import Guidance
+    from terrafine.workflows.options import Guidance, TargetGrid
 
     s, options = plan.settings, plan.settings.options
     scale = options.scale or 4
@@ -173,8 +173,7 @@ def _sharpen(plan: Plan, unit: Unit, given: Input, out: Path, run: Mapping[str, 
         self_ensemble=options.self_ensemble,
         guidance=guidance,
         product=given.product,
-        target_resolution=(cell, cell),
-        target_crs=f"EPSG:{unit.tile.epsg}",
+        target=TargetGrid((cell, cell), f"EPSG:{unit.tile.epsg}", snapped=True),
         **run,
     )
     return out

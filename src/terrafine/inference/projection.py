@@ -9,9 +9,10 @@ import numpy as np
 
 from terrafine.inference.context import JobContext
 from terrafine.inference.shard import open_once
-from terrafine.nn.model import Tiles
+from terrafine.nn.model import Model, Tiles
+from terrafine.nn.spec import ModelSpec
 
-__all__ = ["LONG_TILES", "Projection", "duration", "project"]
+__all__ = ["LONG_TILES", "Projection", "duration", "project", "seconds_of_batch"]
 
 LONG_TILES = 256
 """Tiles from which a run is projected: two batches more are less than a hundredth of it for most models."""
@@ -78,6 +79,36 @@ def project(context: JobContext, unfinished: int, output_bytes: int, *, here: bo
         tiles = plan.tile_grid[0] * plan.tile_grid[1] * unfinished / plan.shards
         seconds = tiles * of_tile + plan.output_shape[0] * plan.output_shape[1] * plan.outputs / _WRITTEN
     return Projection(seconds, plan.memory_bytes, plan.shard_bytes, output_bytes)
+
+
+def seconds_of_batch(model: Model, spec: ModelSpec, side: int, pixel_m: float) -> float:
+    """Time a model on one square tile of level ground, after another one that warms it up.
+
+    Parameters
+    ----------
+    model, spec
+        The open model, and its spec.
+    side
+        Cells along a side of the tile, halo included.
+    pixel_m
+        Side of a cell in metres.
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
+    fine = (1, 2, side * spec.scale, side * spec.scale)
+    batch = Tiles(
+        bands={name: np.zeros((1, side, side), np.float32) for name in spec.inputs},
+        valid=np.ones((1, side, side), bool),
+        pixel_size_m=np.full((1, 2, side), pixel_m),
+        guides={name: np.zeros(fine, np.float32) for name in spec.guides},
+    )
+    model(batch)
+    start = time.perf_counter()
+    model(batch)
+    return time.perf_counter() - start
 
 
 def _batch(context: JobContext) -> Tiles:

@@ -161,7 +161,8 @@ def _is_paths(source: Any) -> bool:
 def _target(target: TargetGrid | None, fields: DemFields) -> TargetGrid:
     """Return the grid to write from the object and from keywords, which override it."""
     base = target or TargetGrid()
-    return TargetGrid(fields.get("target_resolution", base.resolution), fields.get("target_crs", base.crs))
+    asked = fields.get("target_resolution", base.resolution), fields.get("target_crs", base.crs)
+    return TargetGrid(*asked, base.snapped)
 
 
 def _sharpen_array(values: NDArray[Any], pixel_size_m: Any, asked: DemRequest) -> NDArray[np.float32]:

@@ -225,6 +225,9 @@ class TargetGrid:
         Cell size (x, y) in units of `crs`.
     crs
         CRS of the output; by default the input's.
+    snapped
+        Whether edges lie on whole multiples of the cell size also where CRS and cell size are those of the input's
+        grid, which is then resampled by a part of a cell. A grid that is warped has such edges in any case.
 
     Raises
     ------
@@ -234,12 +237,14 @@ class TargetGrid:
 
     resolution: tuple[float, float] | None = None
     crs: str | None = None
+    snapped: bool = False
 
     def __post_init__(self) -> None:
         pair = self.resolution
         if pair is not None and not (fits(pair, "tuple[float, float]") and all(v > 0 for v in pair)):
             raise UsageError(f"target_resolution={pair!r}; expected two sizes above 0, (x, y)")
         check_kind("target_crs", self.crs, "str | None")
+        check_kind("snapped", self.snapped, "bool")
 
     def __bool__(self) -> bool:
         return self.resolution is not None or self.crs is not None

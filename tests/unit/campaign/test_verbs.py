@@ -97,7 +97,7 @@ def test_a_tile_of_a_dem_with_a_radar_guide(tmp_path: Path) -> None:
     db = simulate_db(torch.from_numpy(z), CELL / K, 38.5, look_azimuth("descending", 45.1)).numpy()
     write_raster(tmp_path / "vv.tif", db.astype(np.float32), names=("vv",), cell=CELL / K, **where)
     write_weights(tmp_path / "small.safetensors", "pimsr", NETWORK, K, spread=0.05)
-    grid = "resolution_m = 120.0\ntile_m = 1920.0\nhalo_m = 1200.0"
+    grid = "resolution_m = 120.0\ntile_m = 1920.0\nhalo_m = 2880.0"
     more = '[model.options]\nscale = 4\norbit = "descending"\n[source]\nproduct = "block_mean"\n'
     found = []
     for name, epoch in (("plain", ""), ("guided", f'guides = {{ vv = ["{tmp_path}/vv.tif"] }}\n')):
@@ -117,6 +117,15 @@ def test_a_tile_of_a_dem_with_a_radar_guide(tmp_path: Path) -> None:
     assert guided.shape == (1, 64, 64) and profile["transform"].a == 30.0
     assert np.abs(guided - plain).max() > 0.01
     assert tags["RADAR_ORBIT"] == "descending" and tags["GUIDE_FILES"] == "vv=1"
+    # The DEM lies beside the lattice of the tiles by a part of a cell, in the same CRS with the same cells.
+    origin = profile["transform"]
+    assert origin.c % 1920 == 0 and (origin.c - where["origin"][0]) % 30 != 0
+    x, y = np.meshgrid(origin.c + 30 * (np.arange(64) + 0.5), origin.f - 30 * (np.arange(64) + 0.5))
+    x, y = x - where["origin"][0] - 15, where["origin"][1] - y - 15
+    meant = 900 + 120 * np.sin(x / 700) * np.cos(y / 900) + 60 * np.sin((x + 2 * y) / 500)
+    beside = 900 + 120 * np.sin((x + 15) / 700) * np.cos(y / 900) + 60 * np.sin((x + 15 + 2 * y) / 500)
+    assert np.abs(plain[0] - meant).mean() < np.abs(plain[0] - beside).mean()
+    assert np.abs(plain[0] - meant).mean() < 2.0
 
 
 def test_the_time_of_the_model_is_stated_before_a_campaign_runs(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def target_grid(geobox: Any, spec: ModelSpec, target: TargetGrid) -> Any:
     fine = subdivided(geobox, spec.scale)
     grid: Any = warp_grid(fine, target.crs, target.resolution)
     drift = max(abs(grid.affine.a / fine.affine.a - 1), abs(grid.affine.e / fine.affine.e - 1)) * max(fine.shape)
-    if grid.crs == fine.crs and drift < _SAME:
+    if grid.crs == fine.crs and drift < _SAME and not (target.snapped and _off_multiples(fine)):
         return None
     model, asked = (_ground(g) for g in (fine, grid))
     if (asked > _COARSEST * model).any() or (asked < model / _FINEST).any():
@@ -150,6 +150,13 @@ def target_grid(geobox: Any, spec: ModelSpec, target: TargetGrid) -> Any:
             f"{'degree' if grid.crs.geographic else grid.crs.units[0]}"
         )
     return grid
+
+
+def _off_multiples(grid: Any) -> bool:
+    """Whether the edges of a grid lie beside whole multiples of its cells."""
+    a = grid.affine
+    starts = (a.c / a.a, a.f / a.e)
+    return any(abs(start - round(start)) > _SAME for start in starts)
 
 
 def warped_shape(geobox: Any, spec: ModelSpec, target: TargetGrid, destination: Path) -> tuple[int, int] | None:
