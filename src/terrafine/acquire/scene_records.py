@@ -14,7 +14,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,10 @@ from terrafine.acquire.remote import AssetError
 from terrafine.acquire.service import Collection
 from terrafine.acquire.signing import bare
 from terrafine.atomic import write_whole
-from terrafine.errors import JobError, TerrafineError, UsageError
+from terrafine.errors import JobError, TerrafineError
 from terrafine.host import lock_exclusively
 from terrafine.private import make_private_folder, open_own_file
+from terrafine.schema.check import build
 from terrafine.schema.files import read_json
 
 __all__ = ["SceneRecords", "forget_problems"]
@@ -68,47 +69,53 @@ class SceneRecords:
         NetworkError
             If a server does not answer.
         """
-        known = self._known(scene, "look", _PROBLEM)
+        known = self._known(scene, "look", Look)
+        if known is None and (problem := self._load(self._name(scene) + _PROBLEM, self._digest(scene)).get("problem")):
+            raise AssetError(str(problem))
         if known is None:
             try:
-                known = self._keep(scene, "look", dataclasses.asdict(make()), ".json")
+                known = self._keep(scene, "look", make())
             except AssetError as error:
-                known = self._keep(scene, "look", {"problem": str(error)}, _PROBLEM)
-        if "problem" in known:
-            raise AssetError(str(known["problem"]))
-        look: Look = _built(Look, known)
+                with self._locked():
+                    known = self._known(scene, "look", Look)  # another may have read it meanwhile
+                    if known is None:
+                        self._write(self._name(scene) + _PROBLEM, scene, {"problem": str(error)})
+                        raise
+        look: Look = known
         return look
 
     def decision(self, scene: Scene, make: Callable[[], Decision]) -> Decision:
         """Return the decision about a scene, made by `make` where there is none yet."""
-        known = self._known(scene, "decision")
-        if known is None:
-            known = self._keep(scene, "decision", dataclasses.asdict(make()), ".json")
-        decision: Decision = _built(Decision, known)
+        known = self._known(scene, "decision", Decision)
+        decision: Decision = self._keep(scene, "decision", make()) if known is None else known
         return decision
 
-    def _known(self, scene: Scene, what: str, *endings: str) -> dict[str, Any] | None:
-        name, digest = self._name(scene), self._digest(scene)
-        for ending in (".json", *endings):
-            found = self._load(name + ending, digest).get(what)
-            if isinstance(found, dict):
-                return found
-        return None
+    def _known(self, scene: Scene, what: str, kind: Any) -> Any:
+        """What is kept, as a dataclass; None where there is none, or one that is none."""
+        found = self._load(self._name(scene) + ".json", self._digest(scene)).get(what)
+        if not isinstance(found, dict):
+            return None
+        try:
+            return build(kind, found, f"the {what} of {scene.id}", JobError)
+        except JobError:
+            return None
 
-    def _keep(self, scene: Scene, what: str, made: dict[str, Any], ending: str) -> dict[str, Any]:
+    def _keep(self, scene: Scene, what: str, made: Any) -> Any:
         """Keep what was made, unless another has kept something since; what is kept is returned."""
-        digest = self._digest(scene)
         with self._locked():
-            known = self._known(scene, what, _PROBLEM if what == "look" else ".json")
+            known = self._known(scene, what, type(made))
             if known is not None:
                 return known
-            name = self._name(scene) + ending
-            record = {**self._load(name, digest), "id": scene.id, "item": digest, what: made}
-            if self._folder is None:
-                self._memory[name] = record
-            else:
-                write_whole(self._folder / name, json.dumps(record, indent=1).encode())
+            self._write(self._name(scene) + ".json", scene, {what: dataclasses.asdict(made)})
             return made
+
+    def _write(self, name: str, scene: Scene, values: dict[str, Any]) -> None:
+        digest = self._digest(scene)
+        record = {**self._load(name, digest), "id": scene.id, "item": digest, **values}
+        if self._folder is None:
+            self._memory[name] = record
+        else:
+            write_whole(self._folder / name, json.dumps(record, indent=1).encode())
 
     def _load(self, name: str, digest: str) -> dict[str, Any]:
         if self._folder is None:
@@ -162,10 +169,3 @@ def forget_problems(folder: Path) -> None:
         return
     for path in folder.glob(f"*{_PROBLEM}"):
         path.unlink(missing_ok=True)
-
-
-def _built(kind: Any, record: Mapping[str, Any]) -> Any:
-    try:
-        return kind(**record)
-    except (TypeError, UsageError):
-        raise JobError(f"a record of a scene holds {sorted(record)}, not what is expected; remove it") from None

@@ -30,6 +30,7 @@ __all__ = ["Survey", "survey"]
 
 _SIDE = 256  # cells along the longer side of the first look at an area
 _DAYS, _NEIGHBOURS, _CLOUD = 120, 8, 60.0  # other scenes of a ground: how far in time, how many, with how much cloud
+_MOST = 10_000  # scenes of any ground that a search for them may find
 _STATE = 'State offset="none" or offset="subtract" if you know it'
 _MIDDLE = 0.005  # degrees around the middle of a scene that others must cover
 
@@ -87,6 +88,8 @@ def survey(reader: AssetReader, request: Request, scenes: Sequence[Scene]) -> Su
     factor = max(1.0, max(request.geobox.shape) / _SIDE)
     small = request.geobox.zoom_out(factor) if factor > 1 else request.geobox
 
+    least = max(request.options.min_clear, 1e-9)
+
     def see(scene: Scene) -> float:
         if request.part:
             return _whole(reader, request, records, scene).clear
@@ -100,7 +103,7 @@ def survey(reader: AssetReader, request: Request, scenes: Sequence[Scene]) -> Su
     with ThreadPoolExecutor(request.options.connections) as pool:
         _collect(found, scenes, pool.map(lambda s: _or_problem(see, s), scenes), found.clear)
         if request.collection.kind == "sentinel-2-l2a":
-            good = [s for s in scenes if s.id not in found.failed]
+            good = [s for s in scenes if found.clear.get(s.id, 0.0) >= least]
             _collect(found, good, pool.map(lambda s: _or_problem(resolve, s), good), found.decisions)
     _require_readable(found, request, scenes)
     for name, decision in found.decisions.items():
@@ -108,9 +111,9 @@ def survey(reader: AssetReader, request: Request, scenes: Sequence[Scene]) -> Su
             found.failed[name] = f"{name}: its offset is not identifiable: {decision.warning}. {_STATE}"
         elif decision.warning:
             found.notes.append(f"{name}: {decision.subtract:g} is subtracted, by {decision.by}: {decision.warning}")
-    _require_readable(found, request, scenes)
-    least = max(request.options.min_clear, 1e-9)
     found.scenes = [s for s in scenes if s.id not in found.failed and found.clear[s.id] >= least]
+    if found.decisions and not found.scenes:
+        _require_readable(found, request, [s for s in scenes if s.id in found.failed])
     if not found.scenes:
         best = max(found.clear.values(), default=0.0)
         raise EmptyError(
@@ -203,7 +206,7 @@ def _same_ground(request: Request, scene: Scene) -> list[Scene]:
     x, y = (x + 180) % 360 - 180, (float(box[1]) + north) / 2
     area = AreaOfInterest.parse((x - _MIDDLE, y - _MIDDLE, x + _MIDDLE, y + _MIDDLE))
     span = (scene.day - dt.timedelta(_DAYS), scene.day + dt.timedelta(_DAYS))
-    limits = replace(request.options, max_cloud=_CLOUD)
+    limits = replace(request.options, max_cloud=_CLOUD, max_scenes=_MOST)
     try:
         found = find_scenes(request.service, request.collection, area, span, limits)
     except EmptyError:

@@ -122,8 +122,9 @@ def test_a_desert_scene_is_decided_from_other_dates_that_the_part_does_not_fetch
         add(server, f"plain-{month}", bright, f"{month}-01", properties=OLD)
     add(server, "flagged", bright, "05-01", properties=WRONG, declared=-0.1)
     service = preset(server, tmp_path)
+    few = FetchOptions(max_scenes=4)
     for n, dates in enumerate(("2023-05", "2023")):
-        request = fetch_requests("sentinel-2", grid=grid(LEFT), dates=dates, service=service)[0]
+        request = fetch_requests("sentinel-2", grid=grid(LEFT), dates=dates, service=service, options=few)[0]
         made = fetch_raster(
             dataclasses.replace(request, part=True, records=tmp_path / f"scenes{n}"), tmp_path / "m.tif"
         )
@@ -180,6 +181,7 @@ def test_a_scene_that_could_not_be_looked_at_is_tried_again_in_the_next_run(tmp_
 def test_a_record_that_is_none_is_made_again(tmp_path: Path) -> None:
     records(tmp_path / "s").look(scene(), lambda: Look(0.5))
     path = next((tmp_path / "s").glob("*.json"))
-    for text in ("", "[]", "{", '{"item": 3}'):
+    good = json.loads(path.read_text())
+    for text in ("", "[]", "{", '{"item": 3}', *(json.dumps(good | {"look": v}) for v in (3, {}, {"clear": "much"}))):
         path.write_text(text)
         assert records(tmp_path / "s").look(scene(), lambda: Look(0.7)) == Look(0.7)
