@@ -174,6 +174,8 @@ def _heights(plan: Plan, unit: Unit, work: Path) -> Input:
         {
             "files": [{"name": Path(f.footprint.path).name, "sha256": f.footprint.sha256} for f in listed],
             "product": kind.product.key,
+            # What heights alone suggest is of these files, and may differ in other tiles; `status` compares.
+            "product_how": kind.how if kind.how == "stated" or kind.how.startswith("from the") else kind.line,
         },
         tuple(Path(f.path).name for f in used),
         tuple(source.notes),

@@ -55,7 +55,8 @@ class Status:
     empty_allowed
         Whether the settings admit tiles without an observation.
     notes
-        Scenes that were used against what the catalogue states of them.
+        Scenes that were used against what the catalogue states of them, and epochs whose tiles were read as DEMs of
+        different products.
     """
 
     name: str
@@ -88,16 +89,31 @@ def status_of(plan: Plan, states: Sequence[tuple[Unit, State]]) -> Status:
     names = [epoch.name for epoch in plan.settings.epochs]
     counts: dict[str, Counter[str]] = {name: Counter() for name in names}
     holes, size, notes = [], 0, set()
+    products: dict[str, Counter[str]] = {name: Counter() for name in names}
     for unit, state in states:
         counts[names[unit.epoch]][state.name] += 1
         if state.name == DONE:
             size += sum(int(file["bytes"]) for file in state.record["files"])
             notes |= set(_overruled(state.record))
+            if found := _product(state.record):
+                products[names[unit.epoch]][found] += 1
         elif state.name in (FAILED, EMPTY):
             holes.append(Hole(unit.tile.name, names[unit.epoch], state.name, _reason(state.record)))
     allowed = plan.settings.source.empty_allowed
+    notes |= {_differing(name, found) for name, found in products.items() if len(found) > 1}
     known = tuple(sorted(notes))
     return Status(plan.settings.name, plan.area_km2, len(plan.tiles), counts, tuple(holes), size, allowed, known)
+
+
+def _product(record: Mapping[str, Any]) -> str:
+    """The product that a tile of a DEM was read as, and how it was found; empty for tiles of images."""
+    inputs = record.get("inputs", {})
+    return f"{inputs['product']}, {inputs.get('product_how')}" if inputs.get("product") else ""
+
+
+def _differing(epoch: str, found: Mapping[str, int]) -> str:
+    listed = "; ".join(f"{text} in {count:,} tiles" for text, count in sorted(found.items()))
+    return CONTROL.sub("?", f"{epoch}: tiles were read as different products ({listed}); state product in [source]")
 
 
 def _overruled(record: Mapping[str, Any]) -> Iterator[str]:

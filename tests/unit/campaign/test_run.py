@@ -269,6 +269,20 @@ def test_the_tiles_of_a_dem_join_without_a_seam_and_equal_the_whole(settings: Pa
     assert (tags["TILE"], tags["EPOCH"], tags["SCENES"]) == (names[0], "old", "old.tif")
 
 
+def test_tiles_that_were_read_as_different_products_are_noted(settings: Path) -> None:
+    plan, folder = opened(settings)
+    units = [u for u in plan.units() if plan.settings.epochs[u.epoch].name == "old"][:3]
+    inputs = ({"product": "srtm1", "product_how": "stated"}, {"product": "unknown", "product_how": "sigma 1 m"})
+    for unit, found in zip(units, (inputs[0], inputs[1], inputs[1]), strict=True):
+        stub(plan, folder.path, unit)
+        record = folder.state(plan, unit).record
+        folder.finish(plan, unit, {"empty": False, "files": record["files"], "inputs": found})
+    (note,) = status_of(plan, states_of(plan, folder)).notes
+    assert "srtm1, stated in 1 tiles; unknown, sigma 1 m in 2 tiles" in note and "[source]" in note
+    folder.forget(plan, units[0])
+    assert status_of(plan, states_of(plan, folder)).notes == ()
+
+
 def test_a_stopped_unit_leaves_nothing_that_counts(settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan, folder = opened(settings)
     unit = next(plan.units())
