@@ -162,7 +162,8 @@ def _heights(plan: Plan, unit: Unit, work: Path) -> Input:
         nodata=s.source.nodata,
         elevation_unit=s.source.elevation_unit,
     ) as source:
-        kind = resolve_product(source, None if s.source.product is None else find_product(s.source.product))
+        stated = None if s.source.product is None else find_product(s.source.product)
+        kind = resolve_product(source, stated, own_level=False)  # neighbouring tiles may come from other files
         cut = cut_surface(source, plan.lattice.outline(unit.tile, margin), target)
     guides: dict[str, tuple[str, ...]] = {}
     for scene in listed:

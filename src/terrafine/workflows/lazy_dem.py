@@ -25,7 +25,8 @@ def sharpen_lazily(source: Any, reading: ReadOptions, asked: DemRequest, grid: T
     """Super-resolve a dask-backed DataArray without computing it.
 
     The chunks are the shards of the plan that the same heights in memory have, so the numbers are equal to theirs. To
-    recognise the product, up to 30 windows of 64 × 64 cells are computed, unless it is stated.
+    recognise the product and to measure its noise, up to 30 windows of 64 × 64 cells are computed, unless it is stated
+    by a file or a Product.
 
     Parameters
     ----------

@@ -30,13 +30,22 @@ from terrafine.raster.products.terrain_spectrum import (
 )
 from terrafine.raster.protocol import Readable
 
-__all__ = ["Estimate", "default_sensor", "estimate_sensor", "sample_windows"]
+__all__ = [
+    "FEWEST_WINDOWS",
+    "Estimate",
+    "GroupNoise",
+    "default_sensor",
+    "estimate_sensor",
+    "group_noise",
+    "sample_windows",
+]
 
 F64 = NDArray[np.float64]
 Verdict = Literal["noisy", "blurred", "exact", "unknown"]
 _SIDE = 64
 _MOST = 30
-_FEWEST = 6
+FEWEST_WINDOWS = 6
+"""Windows below which nothing is measured."""
 _TRIES = 9  # windows along one side that are looked at
 _GROUPS = 3
 _MODEL_ERROR = 0.08  # of the power in a ring: terrain is no exact power law
@@ -47,6 +56,7 @@ _LEAST = 0.01  # noise as a share of the cell size, to count as seen
 _BLURRED = (0.7, 0.2)  # blur in cells, and its largest standard error, to count as seen
 _FILTER = (0.7, 1.5)  # blur per correlation: the filter of a sensor works on terrain and noise alike
 _RISE = 2.0  # noise per unit of slope, per noise on flat ground, where only smooth ground shows noise
+_NOTHING = 1e-9  # square metres: power of a plane
 _SHARP = (0.45, 0.3)  # largest blur, and largest share of noise, of cells that are block means
 
 
@@ -115,7 +125,7 @@ def estimate_sensor(windows: Sequence[NDArray[np.floating]], size_m: tuple[float
     """
     cell = math.sqrt(size_m[0] * size_m[1])
     step = rounding_step(np.concatenate([np.ravel(w) for w in windows[::3]])) if windows else 0.0
-    if len(windows) < _FEWEST:
+    if len(windows) < FEWEST_WINDOWS:
         return Estimate(default_sensor(cell, step), "unknown", step, 0.0)
     stretch = round(math.sqrt(size_m[1] / size_m[0]), 2), round(math.sqrt(size_m[0] / size_m[1]), 2)
     power, slopes = _powers(windows, size_m, stretch)
@@ -123,6 +133,81 @@ def estimate_sensor(windows: Sequence[NDArray[np.floating]], size_m: tuple[float
     fit = _fit([power[g].mean(axis=0) for g in groups], [len(g) for g in groups], step, stretch)
     tangents = [float(slopes[g].mean()) for g in groups]
     return _judged(fit, tangents, cell, step)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNoise:
+    """Noise of a group of windows: mean tangent of their slope, standard deviation in metres, share of the power."""
+
+    slope: float
+    noise_m: float
+    share: float
+
+
+def group_noise(
+    windows: Sequence[NDArray[np.floating]],
+    size_m: tuple[float, float],
+    sensor: SensorModel,
+    errors: tuple[float, float],
+) -> list[GroupNoise]:
+    """Noise in three groups of windows from smooth to rough, with the point spread and correlation of a product.
+
+    Parameters
+    ----------
+    windows
+        Windows (64, 64) of heights in metres, as `sample_windows` gives them.
+    size_m
+        Metres of a cell (y, x).
+    sensor
+        Sensor model of the product on these cells; its noise is not used.
+    errors
+        Standard errors of its point spread and correlation, in cells: how far the spectrum may decide otherwise.
+
+    Returns
+    -------
+    list[GroupNoise]
+        Empty where a group is a plane.
+    """
+    stretch = round(math.sqrt(size_m[1] / size_m[0]), 2), round(math.sqrt(size_m[0] / size_m[1]), 2)
+    power, slopes = _powers(windows, size_m, stretch)
+    groups = np.array_split(np.argsort(slopes, kind="stable"), _GROUPS)
+    seen = [power[g].mean(axis=0) for g in groups]
+    if not min(float(own.min()) for own in seen) > _NOTHING:
+        return []
+    blur, correlation = (max(error, 0.05) for error in errors)
+    total = ((BLURS - sensor.psf_cells) / blur)[:, None] ** 2
+    total = total + ((CORRELATIONS - sensor.correlation_cells) / correlation) ** 2
+    amounts: list[F64] = []
+    for own, group in zip(seen, groups, strict=True):
+        misfit, amount = _of_group(own, len(group), sensor.rounding_m, stretch)
+        total, amounts = total + misfit, [*amounts, amount]
+    belief = np.exp(-0.5 * (total - total.min()))
+    belief /= belief.sum()
+    made = np.einsum("jk,kr->r", belief, noise_table(stretch))[_HIGH]
+    found = []
+    for own, group, amount in zip(seen, groups, amounts, strict=True):
+        noise = float((belief * amount).sum())
+        share = float((made * noise**2 / own[_HIGH]).mean())
+        found.append(GroupNoise(float(slopes[group].mean()), noise, share))
+    return found
+
+
+def _of_group(own: F64, windows: int, step: float, stretch: tuple[float, float]) -> tuple[F64, F64]:
+    """Misfit and noise of one group by (blur, correlation), averaged over the exponents of terrain."""
+    weight = 1.0 / (_MODEL_ERROR**2 + 2.5 / (_modes(stretch) * windows))
+    misfit, variance = _two(
+        terrain_table(stretch) / own, noise_table(stretch) / own, (own - step**2 / 12.0) / own, weight
+    )
+    misfit = misfit + (((BETAS - _BETA[0]) / _BETA[1]) ** 2)[:, None, None]
+    belief = np.exp(-0.5 * (misfit - misfit.min(axis=0)))
+    noise = (belief * np.sqrt(variance)).sum(axis=0) / belief.sum(axis=0)
+    return misfit.min(axis=0) - 2.0 * np.log(belief.mean(axis=0)), noise
+
+
+def _modes(stretch: tuple[float, float]) -> NDArray[np.int64]:
+    """Number of frequencies in each ring."""
+    ring = ring_of(_SIDE, stretch)
+    return np.bincount(ring[ring >= 0], minlength=RINGS.size - 1)
 
 
 def _powers(
@@ -160,10 +245,10 @@ class _Fit:
 def _fit(power: Sequence[F64], counts: Sequence[int], step: float, stretch: tuple[float, float]) -> _Fit:
     """Terrain and noise of each group by least squares of relative power, over all exponents, blurs, correlations."""
     terrain, noise = terrain_table(stretch), noise_table(stretch)
-    modes = np.bincount(ring_of(_SIDE, stretch)[ring_of(_SIDE, stretch) >= 0], minlength=RINGS.size - 1)
+    modes = _modes(stretch)
     misfit = np.repeat(((BETAS - _BETA[0]) / _BETA[1])[:, None, None] ** 2, BLURS.size, axis=1)
     misfit = np.repeat(misfit, CORRELATIONS.size, axis=2)
-    amounts = []
+    amounts: list[F64] = []
     for own, n in zip(power, counts, strict=True):
         weight = 1.0 / (_MODEL_ERROR**2 + 2.5 / (modes * n))
         more, amount = _two(terrain / own, noise / own, (own - step**2 / 12.0) / own, weight)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from terrafine.raster.products.estimate import estimate_sensor, sample_windows
+from terrafine.raster.products.level import measure_level, with_level
 from terrafine.raster.products.model import SAME, Product
 from terrafine.raster.products.registry import PRODUCTS, find_product
 from terrafine.raster.protocol import RasterSource
@@ -51,21 +52,30 @@ class Resolved:
     known
         Whether a sensor model is known: of the product that was stated or recognised, measured from the heights, or of
         the product that whole metres suggest.
+    level
+        Where the level of the noise comes from; empty where that is the sensor model alone.
     """
 
     product: Product
     how: str
     note: str = ""
     known: bool = True
+    level: str = ""
 
     @property
     def line(self) -> str:
-        """One line for a summary: the product, how it was found, and its sensor model."""
-        return f"product {self.product.label} ({self.how}): {self.product.sensor}"
+        """One line for a summary: the product, how it was found, its sensor model, and where its noise comes from."""
+        level = f"; level of the noise: {self.level}" if self.level else ""
+        return f"product {self.product.label} ({self.how}): {self.product.sensor}{level}"
 
 
-def resolve_product(source: RasterSource, asked: str | os.PathLike[str] | Product | None = None) -> Resolved:
+def resolve_product(
+    source: RasterSource, asked: str | os.PathLike[str] | Product | None = None, *, own_level: bool = True
+) -> Resolved:
     """The product of a DEM: the one that is asked for, else the one recognised, else `unknown`.
+
+    The noise of a known product is that of this raster, as far as its spectrum shows it; a product file, and a Product
+    that is none of `PRODUCTS`, is taken as it is.
 
     Parameters
     ----------
@@ -73,6 +83,9 @@ def resolve_product(source: RasterSource, asked: str | os.PathLike[str] | Produc
         An open DEM.
     asked
         A key of `PRODUCTS`, a product file or a Product; None to recognise it.
+    own_level
+        Whether the noise of a known product is measured on this raster; False where parts of one result come from
+        several rasters.
 
     Returns
     -------
@@ -89,16 +102,26 @@ def resolve_product(source: RasterSource, asked: str | os.PathLike[str] | Produc
     pitch = cells[0]
     if asked is not None:
         product = find_product(asked)
-        note = "" if _own_cells(product, cells) else _resampled(product, pitch)
-        return Resolved(product.on_cells(cells), "stated", note)
+        stated = Resolved(product.on_cells(cells), "stated")
+        if not _own_cells(product, cells):
+            return replace(stated, note=_resampled(product, pitch))
+        levels = own_level and any(product is p for p in PRODUCTS)
+        return _levelled(source, stated, cells) if levels else stated
     found = recognise(source.paths, source.tags, pitch)
     if found is not None and _own_cells(found.product, cells):
-        return replace(found, product=found.product.on_cells(cells))
+        found = replace(found, product=found.product.on_cells(cells))
+        return _levelled(source, found, cells) if own_level else found
     resampled = "" if found is None else _resampled(found.product, pitch)
-    return _inferred(source, cells, resampled)
+    return _inferred(source, cells, resampled, own_level=own_level)
 
 
-def _inferred(source: RasterSource, cells: tuple[float, float], resampled: str) -> Resolved:
+def _levelled(source: RasterSource, found: Resolved, cells: tuple[float, float]) -> Resolved:
+    """The same product with the noise of this raster, as far as its spectrum shows it."""
+    level = measure_level(source, found.product, cells)
+    return replace(found, product=with_level(found.product, level), level=level.words)
+
+
+def _inferred(source: RasterSource, cells: tuple[float, float], resampled: str, *, own_level: bool) -> Resolved:
     """The product from grid and heights alone: whole metres on a grid of arc seconds, or what the spectrum shows."""
     seen = estimate_sensor(sample_windows(source), cells)
     whole_metres = seen.step >= 1.0
@@ -106,7 +129,8 @@ def _inferred(source: RasterSource, cells: tuple[float, float], resampled: str) 
     if whole_metres and not resampled and crs is not None and crs.geographic:
         for product in (find_product("srtm1"), find_product("srtm3")):
             if product.posting is not None and abs(-source.geobox.affine.e * 3600 / product.posting - 1) < _GRID:
-                return Resolved(product.on_cells(cells), "from its grid and whole metres", _alike(product))
+                alike = Resolved(product.on_cells(cells), "from its grid and whole metres", _alike(product))
+                return _levelled(source, alike, cells) if own_level else alike
     sensor, how, note = seen.sensor, _HOW[seen.verdict], _NOTE[seen.verdict]
     known = seen.verdict != "unknown"
     cell = math.sqrt(cells[0] * cells[1])

@@ -80,7 +80,7 @@ def tags_of(ref: ModelRef, inputs: Mapping[str, Any], **more: Any) -> dict[str, 
 
 
 def product_tags(resolved: Resolved) -> dict[str, str]:
-    """Return the tags of an output that state the product of its input: key, how it was found, and the sensor model.
+    """Return the tags of an output that state the product of its input: key, how it was found, sensor model, noise.
 
     Parameters
     ----------
@@ -93,7 +93,8 @@ def product_tags(resolved: Resolved) -> dict[str, str]:
         Tag to text.
     """
     sensor = dataclasses.asdict(resolved.product.sensor)
-    return {
+    level = {"PRODUCT_NOISE": resolved.level} if resolved.level else {}
+    return level | {
         "PRODUCT": resolved.product.key,
         "PRODUCT_FOUND": resolved.how,
         "PRODUCT_SENSOR": " ".join(f"{name}={float(value):g}" for name, value in sensor.items()),
