@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.support.hostile_files import as_json, as_toml, hostile, outcome
-from tests.support.hostile_weights import by_hand, forged
+from tests.support.hostile_weights import by_hand, forged, with_other_numbers
 
 from terrafine.errors import TerrafineError
 from terrafine.evaluation.gate import load_gates
@@ -105,6 +105,18 @@ def test_no_weights_forged_by_hand_are_loaded(tmp_path: Path) -> None:
     for label, data in by_hand(MODELS[0].path).items():
         path.write_bytes(data)
         assert outcome(lambda: load_network(named_models(str(path))[0])) == "WeightsError", label
+
+
+@pytest.mark.parametrize("ref", MODELS, ids=lambda ref: ref.path.stem)
+def test_weights_whose_whole_numbers_name_nothing_are_refused(ref: Any, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    for label, data in with_other_numbers(ref.path).items():
+        path.write_bytes(data)
+        assert outcome(lambda: load_network(named_models(str(path))[0])) == "WeightsError", label
+
+
+def test_the_trees_of_a_model_are_weights_with_whole_numbers() -> None:
+    assert {ref.name for ref in MODELS if with_other_numbers(ref.path)} >= {"citymap"}
 
 
 @pytest.mark.long

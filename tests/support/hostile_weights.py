@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.support.mutants import mutants, torn
 
-__all__ = ["by_hand", "forged", "safetensors"]
+__all__ = ["by_hand", "forged", "safetensors", "with_other_numbers"]
 
 
 def safetensors(header: dict[str, Any], body: bytes) -> bytes:
@@ -63,6 +63,21 @@ def by_hand(path: Path) -> dict[str, bytes]:
     found |= {f"a tensor named {name[:20]!r}": named(name) for name in names}
     others: tuple[Any, ...] = ([], "text", 7, None, {"terrafine": 7}, {"terrafine": [spec]}, {"terrafine": None}, {})
     found |= {f"metadata number {i}": described(value) for i, value in enumerate(others)}
+    return found
+
+
+def with_other_numbers(path: Path) -> dict[str, bytes]:
+    """Each tensor of whole numbers with one that is negative or huge, where a network expects the number of a thing."""
+    header, body = _parts(path)
+    found = {}
+    for name, entry in header.items():
+        if name == "__metadata__" or entry["dtype"] not in ("I32", "I64"):
+            continue
+        start, kind = entry["data_offsets"][0], {"I32": "<i", "I64": "<q"}[entry["dtype"]]
+        for number in (-1, -(2**31), 10_000, 2**31 - 1):
+            changed = bytearray(body)
+            struct.pack_into(kind, changed, start, number)
+            found[f"{number} in {name}"] = safetensors(header, bytes(changed))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ __all__ = ["open_without_waiting", "parse_json", "parse_toml", "read_bytes", "re
 MAX_TOML = 200_000
 MAX_JSON = 4_000_000
 _DOTS = 400  # in one line of TOML: a key of thousands of parts takes minutes to parse
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 
 PathLike = str | os.PathLike[str]
 Refusal = type[TerrafineError]
@@ -125,7 +128,7 @@ def parse_toml(data: bytes, where: str, error: Refusal) -> dict[str, Any]:
 
 
 def parse_json(data: bytes | str, where: str, error: Refusal, expected: str) -> Any:
-    """The value of a JSON text; NaN, Infinity, a key that is given twice and deep nesting are refused.
+    """The value of a JSON text; NaN, Infinity, a key given twice, half a character and deep nesting are refused.
 
     Parameters
     ----------
@@ -150,6 +153,8 @@ def parse_json(data: bytes | str, where: str, error: Refusal, expected: str) -> 
     try:
         text = data.decode("utf-8") if isinstance(data, bytes) else data
         record = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_each_once)
+        if _SURROGATE.search(text):
+            _refuse_half_characters(record)
     except RecursionError as e:
         raise error(f"{where}: nested too deeply; expected {expected}") from e
     except ValueError as e:
@@ -169,6 +174,14 @@ def _refuse_depth(record: Any, where: str, error: Refusal) -> None:
 
 def _held(value: Any) -> Iterable[Any]:
     return value.values() if isinstance(value, dict) else value
+
+
+def _refuse_half_characters(record: Any) -> None:
+    """JSON can state half of a pair that encodes one character; no file and no terminal takes it."""
+    try:
+        json.dumps(record, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as e:
+        raise ValueError(f"\\u{ord(e.object[e.start]):04x} is half of a character") from e
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -121,7 +121,7 @@ def measure_change(
     """
     import numpy as np
 
-    from terrafine.evaluation.elevation.epochs import ChangeErrors, EpochPair, settled
+    from terrafine.evaluation.elevation.epochs import ChangeErrors, EpochPair, ZoneCells, settled
     from terrafine.evaluation.elevation.sources import Reading, open_surface
     from terrafine.raster.vertical import same_or_raise
     from terrafine.workflows.outputs.destinations import check_names, outputs_for
@@ -144,8 +144,10 @@ def measure_change(
             source.require_valid()
         pair = EpochPair(first, second)
         named = _zones(zones, zone_field)
-        inside = {name: pair.burn(area) for name, area in named.items()}
-        anywhere = np.logical_or.reduce(list(inside.values())) if inside else np.zeros(pair.shape, bool)
+        inside = {name: ZoneCells.of(pair.burn(area)) for name, area in named.items()}
+        anywhere = np.zeros(pair.shape, bool)
+        for cells in inside.values():
+            anywhere[cells.window] |= cells.mask
         ground = ~anywhere if stable is None else pair.burn(_zones(stable, None)[_WHOLE])
         shift = pair.register(ground, seed) if coregister else None
         if not inside and stable is None:
@@ -160,7 +162,7 @@ def measure_change(
                 "both are on the vertical datum that they state"
             )
         found = {}
-        for name, cells in (inside or {_WHOLE: np.isfinite(errors.dz)}).items():
+        for name, cells in (inside or {_WHOLE: ZoneCells.of(np.isfinite(errors.dz))}).items():
             volume = errors.volume(cells)
             if volume is None:
                 notes.append(f"zone {name}: no cell holds a height in both epochs; it has no volume")

@@ -115,6 +115,16 @@ def test_json_that_is_not_strict_or_too_deep_is_refused(text: str) -> None:
         parse_json(text, "f.json", RecipeError, "a record")
 
 
+@pytest.mark.parametrize("text", ['"\\ud800"', '{"a\\uDfff": 1}', '["\\udc00\\ud800"]', '"\ud800"'])
+def test_half_a_character_is_refused_because_no_file_takes_it(text: str) -> None:
+    with pytest.raises(RecipeError, match="is half of a character"):
+        parse_json(text, "f.json", RecipeError, "a record")
+
+
+def test_a_whole_pair_of_surrogates_is_one_character() -> None:
+    assert parse_json(b'"\\ud83d\\ude00"', "f.json", RecipeError, "a record") == "\U0001f600"
+
+
 @pytest.mark.parametrize(
     "text",
     ["a = " + "[" * 5_000, "a." * 50_000 + "a = 1", "a = " + "9" * 5_000, "a = " + "[" * 40 + "]" * 40, "a = 1\na = 2"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,46 @@ from terrafine.evaluation.surfaces import aligned, moved, pixel_size, window
 from terrafine.physics.gradient import gradient_to_the_edge
 from terrafine.raster.read.class_stack import inside
 
-__all__ = ["ChangeErrors", "EpochPair", "settled"]
+__all__ = ["ChangeErrors", "EpochPair", "ZoneCells", "settled"]
 
 _MOST_CELLS = 60_000_000  # held as float64 several times: about 4 GB
 _REJECT = 4.0  # NMAD from the median beyond which ground is not stable
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneCells:
+    """Cells of a zone. Of thousands of zones, masks of the whole grid would not fit in memory.
+
+    Attributes
+    ----------
+    window
+        Rows and columns that hold all of them.
+    mask
+        Which cells of the window they are, (y, x).
+    """
+
+    window: tuple[slice, slice]
+    mask: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, mask: NDArray[np.bool_]) -> ZoneCells:
+        """Cells of a mask of the whole grid.
+
+        Parameters
+        ----------
+        mask
+            True in the zone, (y, x).
+
+        Returns
+        -------
+        ZoneCells
+            With a window without cells where none is True.
+        """
+        rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if not rows.size:
+            return cls((slice(0, 0), slice(0, 0)), np.zeros((0, 0), bool))
+        window = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
+        return cls(window, mask[window].copy())
 
 
 class ChangeErrors:
@@ -59,12 +96,11 @@ class ChangeErrors:
         variance = mean_covariance(rows, cols, area, self.sigma[known], pair.pixel_m, self.correlation, seed)
         self._bias, self._pair, self._seed = variance**0.5, pair, seed
 
-    def volume(self, cells: NDArray[np.bool_]) -> Volume | None:
+    def volume(self, cells: ZoneCells) -> Volume | None:
         """Volume of a zone; None where no cell of it is known."""
-        pair = self._pair
-        return volume_of(
-            self.dz, self.sigma, cells, pair.cell_m2, pair.pixel_m, self.correlation, self._bias, self._seed
-        )
+        pair, at = self._pair, cells.window
+        size, (dz, sigma) = pair.cell_m2[at[0]], (a[at] for a in (self.dz, self.sigma))
+        return volume_of(dz, sigma, cells.mask, size, pair.pixel_m, self.correlation, self._bias, self._seed)
 
 
 class EpochPair:

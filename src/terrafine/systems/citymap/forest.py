@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -25,15 +28,17 @@ class Forest(nn.Module):
         Trees of each head; 0 for an empty forest.
     depth
         Comparisons from the root to a leaf.
+    features
+        Number of features of a cell; a forest that names another one is not loaded.
     """
 
     feature: Tensor
     threshold: Tensor
     leaf: Tensor
 
-    def __init__(self, heads: int, trees: int, depth: int) -> None:
+    def __init__(self, heads: int, trees: int, depth: int, features: int) -> None:
         super().__init__()
-        self.heads, self.trees, self.depth = heads, trees, depth
+        self.heads, self.trees, self.depth, self.features = heads, trees, depth, features
         inner = 2**depth - 1
         self.register_buffer("feature", torch.zeros(heads, trees, inner, dtype=torch.int32))
         self.register_buffer("threshold", torch.zeros(heads, trees, inner))
@@ -61,6 +66,15 @@ class Forest(nn.Module):
             cells = features.detach().movedim(1, -1).reshape(-1, count)
             sums = [self._sums(part) for part in torch.tensor_split(cells, -(-len(cells) // _CELLS))]
             return torch.cat(sums).reshape(n, y, x, self.heads).movedim(-1, 1).contiguous()
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *more: Any) -> None:
+        named = state_dict.get(f"{prefix}feature")
+        if named is not None and named.numel() and not 0 <= int(named.min()) <= int(named.max()) < self.features:
+            raise ValueError(
+                f"tensor '{prefix}feature' names features {int(named.min())} to {int(named.max())}; expected 0 to "
+                f"{self.features - 1}"
+            )
+        super()._load_from_state_dict(state_dict, prefix, *more)  # type: ignore[no-untyped-call]
 
     def _sums(self, cells: Tensor) -> Tensor:
         """Sums of every head, (cell, head)."""

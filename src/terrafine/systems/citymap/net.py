@@ -58,7 +58,7 @@ class CityMap(nn.Module):
     ) -> None:
         super().__init__()
         self.infrared, self.trust = infrared, trust
-        self.forest = Forest(len(HEADS), trees, depth)
+        self.forest = Forest(len(HEADS), trees, depth, COUNT)
         self.stem = nn.Conv2d(COUNT, width, 1)
         self.body = nn.Conv2d(width, width, 3, padding=1)
         self.drop = nn.Dropout2d(dropout)

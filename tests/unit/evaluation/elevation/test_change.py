@@ -24,6 +24,7 @@ from terrafine.evaluation.elevation.change import (
     nmad,
     volume_of,
 )
+from terrafine.evaluation.elevation.epochs import ZoneCells
 
 PIXEL = (10.0, 10.0)
 
@@ -130,6 +131,23 @@ def test_a_pit_has_its_volume_within_the_interval(pair: tuple[Path, Path, Path],
     record = json.loads(out.with_suffix(".json").read_text())
     assert record["zones"]["pit"]["volume_m3"] == pytest.approx(pit.volume_m3)
     assert "pit" in (tmp_path / "change_zones.csv").read_text()
+
+
+def test_a_zone_takes_memory_for_its_own_cells_and_has_the_volume_of_its_mask() -> None:
+    rng = np.random.default_rng(5)
+    change, sigma = rng.normal(size=(300, 200)), np.full((300, 200), 0.5)
+    mask, size = np.zeros((300, 200), bool), np.linspace(90.0, 110.0, 300)
+    mask[40:70, 20:50] = rng.random((30, 30)) < 0.7
+    zone = ZoneCells.of(mask)
+    assert zone.mask.nbytes <= 900 and zone.mask.base is None
+    again = np.zeros_like(mask)
+    again[zone.window] = zone.mask
+    np.testing.assert_array_equal(again, mask)
+    none = Correlation((0.0, 0.0), (1.0, 1.0))
+    rows = zone.window[0]
+    part = volume_of(change[zone.window], sigma[zone.window], zone.mask, size[rows], PIXEL, none, 0.1)
+    assert part == volume_of(change, sigma, mask, size, PIXEL, none, 0.1)
+    assert ZoneCells.of(np.zeros((3, 4), bool)).mask.size == 0
 
 
 def test_a_shift_is_taken_off_before_the_difference(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_trees_give_what_their_package_gives_and_untouched_ones_nothing() -> Non
     label = (rows[:, 0] + rows[:, 5] * rows[:, 7] > 0).astype(np.float32)
     chosen = {"objective": "binary", "num_leaves": 7, "max_depth": 4, "verbose": -1, "num_threads": 1}
     grown = lightgbm.train(chosen, lightgbm.Dataset(rows, label, init_score=np.zeros(len(label))), 20)
-    forest = Forest(2, 20, 4)
+    forest = Forest(2, 20, 4, COUNT)
     cells = torch.from_numpy(rows.T.copy()).reshape(1, COUNT, 50, 60)
     assert forest(cells).abs().max() == 0
     fill(forest, 1, grown.dump_model())
