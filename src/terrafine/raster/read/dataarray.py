@@ -12,6 +12,7 @@ import rasterio
 
 from terrafine.errors import EmptyError, GridError, MissingExtraError, TerrafineError, UsageError
 from terrafine.raster.read import array_values
+from terrafine.raster.read.array_attributes import crs_of, writable, writable_name
 from terrafine.raster.read.array_values import heights_of, is_unit, kept_nodata, name_of, stored_of, unit_of
 from terrafine.raster.vertical import TAG as DATUM
 
@@ -159,7 +160,7 @@ def _write(array: Any, name: str, path: Path, nodata: float | None, located: boo
     """Write the heights as a north-up GeoTIFF of float32, NaN where missing."""
     flat, form = flattened(array, name, located)
     values = heights_of(np.asarray(flat.values), stored_of(flat), name, nodata)
-    north_up = turned(flat.copy(data=values), form)
+    north_up = turned(flat.copy(data=values), form).rename(writable_name(flat))
     north_up.attrs = {k: v for k, v in flat.attrs.items() if k == DATUM}
     north_up.encoding = {}
     north_up.rio.write_nodata(np.nan).rio.to_raster(path)
@@ -191,6 +192,7 @@ def flattened(array: Any, name: str, located: bool) -> tuple[Any, ArrayForm]:
         If it is no single band of elevations on a regular grid with a CRS.
     """
     array_values.require_elevation(array, name)
+    writable(array, name)
     y, x = spatial_dims(array, name)
     others = {d: n for d, n in array.sizes.items() if d not in (y, x)}
     if any(n != 1 for n in others.values()):
@@ -202,7 +204,7 @@ def flattened(array: Any, name: str, located: bool) -> tuple[Any, ArrayForm]:
         raise EmptyError(f"{name} has no cells: its sizes are {dict(array.sizes)}")
     flat = array.squeeze(list(others), drop=True).rename({y: "y", x: "x"}).transpose("y", "x")
     flat = flat.rio.set_spatial_dims("x", "y")
-    if flat.rio.crs is None and not located:
+    if crs_of(flat, name) is None and not located:
         raise GridError(
             f'{name} has no CRS; state it with assume_crs=CRS, or write it: array.rio.write_crs("EPSG:xxxx"), or give '
             "the size of a cell in metres with pixel_size_m=METRES"

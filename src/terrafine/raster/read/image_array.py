@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from terrafine.errors import BandError, EmptyError, GridError, MissingExtraError, UsageError
 from terrafine.raster.grid import plausible_cell
 from terrafine.raster.read import dataarray
+from terrafine.raster.read.array_attributes import crs_of, writable, writable_name
 from terrafine.raster.read.array_values import name_of
 
 __all__ = ["ImageForm", "array_of", "classes_of", "flat", "stacked", "write_image"]
@@ -90,14 +91,15 @@ def write_image(
     array = _one_array(source)
     name = name_of(array)
     y, x = dataarray.spatial_dims(array, name)
+    writable(array, name)
     flat, names = _banded(array, name, y, x)
-    if flat.rio.crs is None and not located:
+    if crs_of(flat, name) is None and not located:
         raise GridError(
             f'{name} has no CRS; state it with assume_crs=CRS, or write it: array.rio.write_crs("EPSG:xxxx")'
         )
     form = dataarray.form_of(flat, name, y, x)
     values = _numbers(np.asarray(flat.values), name)
-    north_up = dataarray.turned(flat.copy(data=values), form)
+    north_up = dataarray.turned(flat.copy(data=values), form).rename(writable_name(flat))
     missing = flat.rio.encoded_nodata if flat.rio.encoded_nodata is not None else flat.rio.nodata
     missing = np.nan if values.dtype.kind == "f" and missing is None else missing
     north_up.attrs, north_up.encoding = {}, {}
@@ -256,7 +258,7 @@ def _one_array(source: Any) -> Any:
     if len(names) == 1:
         return source[names[0]]
     array = source[names].to_array("band")
-    crs = source.rio.crs
+    crs = crs_of(source, "the Dataset")
     return array if crs is None else array.rio.write_crs(crs)
 
 

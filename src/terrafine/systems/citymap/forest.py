@@ -74,7 +74,7 @@ class Forest(nn.Module):
                 f"tensor '{prefix}feature' names features {int(named.min())} to {int(named.max())}; expected 0 to "
                 f"{self.features - 1}"
             )
-        super()._load_from_state_dict(state_dict, prefix, *more)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(state_dict, prefix, *more)
 
     def _sums(self, cells: Tensor) -> Tensor:
         """Sums of every head, (cell, head)."""
