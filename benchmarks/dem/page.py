@@ -165,6 +165,21 @@ def peers_speed() -> str:
     return out + table(["×3", "weights", "output Mpx/s", "times drn"], rows)
 
 
+def learning() -> str:
+    """Scores of the same small network after training on parts of the terrain."""
+    record = result("dem_learning")
+    head = ["training terrains", "held out: RMSE / bicubic", "held out: slope / bicubic", "own terrain: RMSE / bicubic"]
+    rows = [
+        [
+            str(row["terrains"]),
+            *(f"{row['held_out'][m]:.4f}" for m in ("to_bicubic", "slope_to_bicubic")),
+            f"{row['train_to_bicubic']:.4f}",
+        ]
+        for row in sorted(record.get("rows", {}).values(), key=lambda r: int(r["terrains"]))
+    ]
+    return table(head, rows)
+
+
 def ablation() -> str:
     """Each variant's scores on held-out terrain, and what it loses against the recipe."""
     record = result("ablation_ridgeline")
@@ -278,6 +293,7 @@ SECTIONS: dict[str, Section] = {
     "dem_peers_speed": peers_speed,
     "dem_peers_readings": readings,
     "ablation_ridgeline": ablation,
+    "dem_learning": learning,
     "cross_source": cross,
     "evaluate_memory": evaluate_memory,
     **{m: card(m) for m in ("srcnn", "drn", "ridgeline")},

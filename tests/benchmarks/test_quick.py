@@ -23,6 +23,7 @@ BENCHMARKS = {
     "dem.jiao2020": ("jiao2020", {"x2", "x3"}),
     "dem.cross_source": ("cross_source", set()),
     "dem.ablation": ("ablation_ridgeline", set()),
+    "dem.learning": ("dem_learning", set()),
     "dem.evaluate_memory": ("evaluate_memory", set()),
     "pimsr.accuracy": ("pimsr", set()),
     "pimsr.ablation": ("ablation_pimsr", set()),
