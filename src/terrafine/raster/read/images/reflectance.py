@@ -55,7 +55,7 @@ def open_image(
         Names of SENSORS that the caller can read.
     unless
         With `sensor=None`: if the detected sensor differs from this one, it must be stated, unless the file has its own
-        scale.
+        scale, or states the unit 1, as composites of `fetch` do.
     bands
         Name to band number.
     assume_crs
@@ -86,7 +86,7 @@ def open_image(
     listed = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     raster = open_raster(listed[0])
     with closed_on_error(raster):
-        first, described = raster.path, raster.header.descriptions
+        first, described, units = raster.path, raster.header.descriptions, raster.header.units
         if raster.header.count < len(COLOURS):
             raise BandError(
                 f"{first}: holds {raster.header.count} band{'s' * (raster.header.count > 1)}; expected red, green and "
@@ -103,6 +103,8 @@ def open_image(
         )
     with closed_on_error(source):
         quality, notes = open_quality(source)
+        if source.scaled or all(units[number - 1] == "1" for number in source.bands.values()):
+            unless = None  # the file states itself how its numbers become reflectance
         image = _as_image(source, first, described, sensor, allowed, unless, quality)
     image.notes = (*image.notes, *notes)
     return image
@@ -130,7 +132,7 @@ def _as_image(
     image = ImageSource(source, chosen, allowed, quality, named=sensor is not None)
     if sensor is not None:
         image.notes = (*image.notes, *_check_named(image, source, first, allowed))
-    if sensor is None and unless not in (None, chosen.name) and not source.scaled:
+    if sensor is None and unless not in (None, chosen.name):
         raise BandError(
             f"{first}: reads as {chosen.name} ({chosen.what}); expected {unless} ({SENSORS[str(unless)].what})."
             f"{_WITH_OFFSET if chosen.name == 'sentinel2-offset' else ''} If it is, state {stated([chosen.name])}"

@@ -282,3 +282,12 @@ def test_on_real_cities_and_pieces_of_them_an_offset_is_told_from_none(city: str
     assert open_image(write(tmp_path / "a.tif", values, names), unless="sentinel2").sensor.name == "sentinel2"
     with pytest.raises(BandError, match=r"1,000 were still added"):
         open_image(write(tmp_path / "b.tif", np.where(values, values + 1000, 0), names), unless="sentinel2")
+
+
+def test_a_file_in_unit_1_states_that_its_numbers_are_reflectance(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).uniform(0.02, 0.4, (3, 40, 50)).astype(np.float32)
+    for unit in ("1", ""):
+        write_raster(tmp_path / f"{unit}.tif", values, names=NAMES, unit=unit, nodata=-9999.0, cell=10.0)
+    assert open_image(tmp_path / "1.tif", unless="sentinel2").sensor.name == "reflectance"
+    with pytest.raises(BandError, match='state sensor="reflectance"'):
+        open_image(tmp_path / ".tif", unless="sentinel2")
