@@ -33,6 +33,7 @@ def test_images_and_heights_are_written_beside_each_other_and_the_recipe_is_read
     scene = load_scenes(done.folder, recipe.data.pairs, recipe.data.sensor)[0]
     np.testing.assert_allclose(scene.image, np.stack(list(read_bands(tmp_path / "i.tif")[0].values())))
     assert recipe.data.held_out == {"image_000": (0.75, 1.0)}
+    assert recipe.patches.size == 32  # a patch fits into the rows that are held out, and into those that are not
 
 
 def test_what_cannot_be_a_pair_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -46,6 +47,8 @@ def test_what_cannot_be_a_pair_is_refused_before_anything_is_written(tmp_path: P
         terrafine.build_height_dataset(picture, far, out)
     with pytest.raises(DataError, match="at least 96"):
         terrafine.build_height_dataset(image(tmp_path / "s.tif", 64), dem, out)
+    with pytest.raises(DataError, match="of 100 rows 25 are held out, 64 are the gap, and 11 are trained on"):
+        terrafine.build_height_dataset(image(tmp_path / "low.tif", 100), dem, out)
     with pytest.raises(UsageError, match="hold_out"):
         terrafine.build_height_dataset(picture, dem, out, hold_out=0.9)
     assert not out.exists()

@@ -25,6 +25,8 @@ __all__ = ["HeightSamples", "build_height"]
 PathLike = str | os.PathLike[str]
 F32 = NDArray[np.float32]
 _ROWS = 512
+_LARGEST, _SMALLEST = 160, 32  # cells along a training patch
+_GAP = 64  # rows between training and held-out ground
 _RECIPE = """\
 # Heights from images of one region: the shipped network `relief`, trained further on the pairs of this folder.
 # Made by `terrafine dataset height`. Train with it: {folder} is also the folder of the data.
@@ -56,7 +58,7 @@ sigma = 0.1
 
 [data]
 sensor = "reflectance"
-gap = 64
+gap = {gap}
 licence = {licence}
 [data.pairs]
 {pairs}
@@ -153,38 +155,45 @@ def build_height(
         raise UsageError(f"hold_out={hold_out:g}; expected a share of the rows from 0.05 to 0.5")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out}: exists and is not empty; expected the name of a new folder")
-    plans = [_look(image, dem, sensor) for image, dem in zip(images, dems, strict=True)]
+    plans = [_look(image, dem, sensor, hold_out) for image, dem in zip(images, dems, strict=True)]
     if len({str(p[1]) for p in plans}) > 1:
         raise DatumError(f"the DEMs have different vertical datums: {', '.join(sorted({str(p[1]) for p in plans}))}")
     out.mkdir(parents=True, exist_ok=True)
-    cells = held = side = 0
+    cells = held = 0
     for i, (image, dem) in enumerate(zip(images, dems, strict=True)):
-        known, south, small = _write(out, i, image, dem, sensor, hold_out)
+        known, south = _write(out, i, image, dem, sensor, hold_out)
         cells, held = cells + known, held + south
-        side = small if not side else min(side, small)
     numbers = range(len(images))
-    size = min(160, side // 4 * 4)
     text = _RECIPE.format(
         folder=out,
         name=name or out.name,
         licence=json.dumps("; ".join(dict.fromkeys(p[0] for p in plans))),
         pairs="\n".join(f'"image_{i:03d}.tif" = "heights_{i:03d}.tif"' for i in numbers),
         held_out="\n".join(f'"image_{i:03d}" = [{1 - hold_out:g}, 1.0]' for i in numbers),
-        size=size,
+        size=min(p[2] for p in plans),
+        gap=_GAP,
         steps=steps,
     )
     write_whole(out / "recipe.toml", text.encode())
     return HeightSamples(out, out / "recipe.toml", len(images), cells, held)
 
 
-def _look(image: PathLike, dem: PathLike, sensor: str | None) -> tuple[str, object]:
-    """Licence and datum of a pair that has enough common ground; raises DataError."""
+def _look(image: PathLike, dem: PathLike, sensor: str | None, hold_out: float) -> tuple[str, object, int]:
+    """Licence, datum and side of a patch, for a pair that has enough common ground; raises DataError."""
     with open_image(image, sensor=sensor) as picture, align_to(open_source(dem), picture.geobox) as under:
         picture.require_valid()
         rows, cols = picture.shape
         if min(rows, cols) < 96:
             raise DataError(
                 f"{image}: {cols} × {rows} cells; expected at least 96 along each side for training patches"
+            )
+        first = round((1 - hold_out) * rows)
+        patch = min(_LARGEST, cols, rows - first, first - _GAP) // 4 * 4
+        if patch < _SMALLEST:
+            raise DataError(
+                f"{image}: of {rows} rows {rows - first} are held out, {_GAP} are the gap, and {max(0, first - _GAP)} "
+                f"are trained on; expected at least {_SMALLEST} for a patch on either side. Take a larger area, or "
+                "another hold_out=SHARE"
             )
         step = max(1, rows // 64)
         shared = [_both(picture, under, slice(r, r + 1), cols)[1].mean() for r in range(0, rows, step)]
@@ -194,7 +203,7 @@ def _look(image: PathLike, dem: PathLike, sensor: str | None) -> tuple[str, obje
                 "Fetch the DEM over the whole area of the image"
             )
         licences = [_licence(path) for path in (image, dem)]
-        return "; ".join(filter(None, licences)) or "not stated", under.vertical
+        return "; ".join(filter(None, licences)) or "not stated", under.vertical, patch
 
 
 def _licence(path: PathLike) -> str:
@@ -213,8 +222,8 @@ def _both(picture: RasterSource, under: RasterSource, rows: slice, width: int) -
 
 def _write(
     out: Path, number: int, image: PathLike, dem: PathLike, sensor: str | None, hold_out: float
-) -> tuple[int, int, int]:
-    """Write one pair; cells that are known, those of them that are held out, and the shorter side."""
+) -> tuple[int, int]:
+    """Write one pair; cells that are known, and those of them that are held out."""
     with open_image(image, sensor=sensor) as picture, align_to(open_source(dem), picture.geobox) as under:
         picture.require_valid()
         height, width = picture.shape
@@ -250,4 +259,4 @@ def _write(
             vertical=under.vertical,
             surface=under.surface,
         )
-        return counts[0], counts[1], min(height, width)
+        return counts[0], counts[1]
