@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.support.paths import ROOT
 
-__all__ = ["Cluster"]
+__all__ = ["Cluster", "free_port"]
 
 SCHEDULER = """
 import asyncio, sys
@@ -39,7 +39,7 @@ class Cluster:
 
     def __init__(self, folder: Path, workers: int = 2, memory: str = "2GB") -> None:
         self._folder, self._memory = folder, memory
-        self.port = _free_port()
+        self.port = free_port()
         self.scheduler = self._start("scheduler", SCHEDULER, str(self.port))
         self.workers = [self.add_worker() for _ in range(workers)]
 
@@ -93,7 +93,8 @@ class Cluster:
             return subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -95,6 +95,7 @@ def fetch_raster(
     request: Request,
     out: Path,
     *,
+    layout: Mapping[str, Any] | None = None,
     restart: bool = False,
     progress: Progress | None = None,
     announce: Callable[[Projection], None] | None = None,
@@ -107,6 +108,8 @@ def fetch_raster(
         What to fetch.
     out
         The GeoTIFF; its folder exists.
+    layout
+        Arguments of the writer from creation options; they change no value, so a resumed run may state others.
     restart
         Start from scratch.
     progress
@@ -143,7 +146,7 @@ def fetch_raster(
             announce(project(request, groups, blocks))
         _fetch_blocks(request, reader, store, plan, groups, blocks, progress)
         try:
-            done = _publish(request, out, store, plan, blocks)
+            done = _publish(request, out, store, plan, blocks, layout or {})
         except EmptyError:
             store.remove()  # the next run asks the catalogue again
             raise
@@ -286,7 +289,12 @@ def _rows(request: Request, store: BlockStore, blocks: Sequence[Block]) -> Itera
 
 
 def _publish(
-    request: Request, out: Path, store: BlockStore, plan: Mapping[str, Any], blocks: Sequence[Block]
+    request: Request,
+    out: Path,
+    store: BlockStore,
+    plan: Mapping[str, Any],
+    blocks: Sequence[Block],
+    layout: Mapping[str, Any],
 ) -> Fetched:
     """Write the GeoTIFF and its lineage, together."""
     digests: dict[str, Any] = {}
@@ -319,6 +327,7 @@ def _publish(
             vertical=datum,
             surface=request.collection.surface or None,
             publish=files.stage,
+            **layout,
         ) as writer:
             for rows in _rows(request, store, blocks):
                 empty += int(np.isnan(rows[0]).sum())

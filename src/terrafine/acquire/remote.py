@@ -216,6 +216,7 @@ def bare_text(text: str) -> str:
 
 
 def _only(scene: Scene, asset: str, address: str) -> dict[str, Any]:
-    """The item with that asset alone, at the address."""
-    found = dict(scene.asset(asset) or {}) | {"href": address}
+    """The item with that asset alone, at the address: data, whatever the archive states of its media type or roles."""
+    found = dict(scene.asset(asset) or {}) | {"href": address, "roles": ["data"]}
+    found.pop("type", None)
     return {**scene.item, "assets": {asset: found}, "links": []}

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from terrafine.cli.messages import note, say
+from terrafine.cli.options import creation_option
 from terrafine.cli.output import output
 
 __all__ = ["change"]
@@ -30,6 +31,7 @@ __all__ = ["change"]
 @click.option("--assume-crs", metavar="CRS", help="CRS of files that have none or a wrong one.")
 @click.option("--elevation-unit", metavar="UNIT", help="Unit of heights, where a file does not state it.")
 @click.option("--vertical-datum", metavar="NAME", help="Datum of heights, where a file does not state it.")
+@creation_option
 def change(before: str, after: str, destination: Path, **options: Any) -> None:
     """Write CHANGE.tif, AFTER minus BEFORE in metres with its standard error, and volumes by zone beside it.
 

@@ -10,6 +10,7 @@ import click
 from terrafine.cli.advice import as_options
 from terrafine.cli.defaults import LibraryOption
 from terrafine.cli.messages import note, say
+from terrafine.cli.options import creation_option
 from terrafine.cli.output import output
 
 __all__ = ["fetch"]
@@ -67,6 +68,7 @@ _OPTIONS = "terrafine.acquire.options:FetchOptions"
 @click.option(
     "--max-scenes", cls=LibraryOption, owner=_OPTIONS, type=int, metavar="N", help="More than this are refused."
 )
+@creation_option
 @click.option("--restart", is_flag=True, help="Start from scratch instead of resuming.")
 @click.option("--quiet", is_flag=True, help="No progress and no summary.")
 def fetch(collection: str, out: Path, quiet: bool, **options: Any) -> None:

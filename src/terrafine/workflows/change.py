@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from terrafine.errors import EmptyError, UsageError
 from terrafine.workflows.advice import names_own_arguments
-from terrafine.workflows.fields import MeasureFields, merge_options
+from terrafine.workflows.fields import ChangeFields, merge_options
 from terrafine.workflows.options import ReadOptions
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class ChangeReport:
     notes: tuple[str, ...]
 
 
-@names_own_arguments(MeasureFields)
+@names_own_arguments(ChangeFields)
 def measure_change(
     before: PathLike,
     after: PathLike,
@@ -68,7 +68,7 @@ def measure_change(
     coregister: bool = True,
     seed: int = 0,
     read: ReadOptions | None = None,
-    **fields: Unpack[MeasureFields],
+    **fields: Unpack[ChangeFields],
 ) -> ChangeReport:
     """Measure the change of elevation between two epochs, with its standard error, and volumes by zone.
 
@@ -97,7 +97,8 @@ def measure_change(
     read
         How the files are read.
     **fields
-        `assume_crs`, `elevation_unit` and `vertical_datum` of `ReadOptions`, for files that do not state them.
+        `assume_crs`, `elevation_unit` and `vertical_datum` of `ReadOptions`, for files that do not state them;
+        `creation_options` of `RunOptions`.
 
     Returns
     -------
@@ -126,7 +127,7 @@ def measure_change(
     from terrafine.raster.vertical import same_or_raise
     from terrafine.workflows.outputs.destinations import check_names, outputs_for
 
-    reading, _ = merge_options(measure_change, MeasureFields, read, None, fields)
+    reading, writing = merge_options(measure_change, ChangeFields, read, None, fields)
     if seed < 0:
         raise UsageError(f"the seed is {seed}; expected 0 or more")
     if zone_field is not None and zones is None:
@@ -172,7 +173,7 @@ def measure_change(
             raise EmptyError(f"{zones}: no zone holds a height in both epochs; expected zones on common ground")
         moved = None if shift is None else (shift.east, shift.north, -errors.level)
         report = ChangeReport(target, moved, errors.nmad, errors.correlation.ranges_m, found, tuple(notes))
-        _write(out, sidecars, pair, errors, _tags(before, after, report, coregister), report)
+        _write(out, sidecars, pair, errors, _tags(before, after, report, coregister), report, writing.layout)
     return report
 
 
@@ -206,6 +207,7 @@ def _write(
     errors: ChangeErrors,
     tags: Mapping[str, str],
     report: ChangeReport,
+    layout: Mapping[str, Any],
 ) -> None:
     """The change and its sidecar files, published together."""
     import numpy as np
@@ -249,6 +251,7 @@ def _write(
             units=("m", "m"),
             tags=tags,
             publish=published.stage,
+            **layout,
         )
         for path, content in zip(sidecars, (text, table.getvalue()), strict=True):
             if path is not None:

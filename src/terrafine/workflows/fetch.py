@@ -27,7 +27,7 @@ _DEFAULT_SERVICE = {"sentinel-1": "planetary-computer", "landsat": "planetary-co
 
 
 class FetchFields(TypedDict, total=False):
-    """Keywords of `fetch`: the cells of its grid, and fields of `FetchOptions`."""
+    """Keywords of `fetch`: the cells of its grid, fields of `FetchOptions`, and how its GeoTIFFs are written."""
 
     cell_m: float | None
     target_crs: str | None
@@ -42,6 +42,7 @@ class FetchFields(TypedDict, total=False):
     memory: int
     orbit: str | None
     max_scenes: int
+    creation_options: Mapping[str, str] | None
 
 
 @names_own_arguments(FetchFields)
@@ -91,7 +92,8 @@ def fetch(
     announce
         Called with what will be read and written, before it is.
     **fields
-        `cell_m` and `target_crs`, cell size and CRS of the grid; and fields of `FetchOptions`.
+        `cell_m` and `target_crs`, cell size and CRS of the grid; fields of `FetchOptions`; and `creation_options` of
+        the GeoTIFFs, as {"COMPRESS": "DEFLATE"}.
 
     Returns
     -------
@@ -117,7 +119,9 @@ def fetch(
     """
     from terrafine.acquire.fetch import fetch_raster
     from terrafine.acquire.native import stored_grid
+    from terrafine.raster.write.creation import layout_of
 
+    layout = layout_of(fields.get("creation_options") or {})
     requests = fetch_requests(
         collection,
         aoi=aoi,
@@ -141,7 +145,7 @@ def fetch(
         )
     paths = [_path(target, collection, request) for request in requests]
     return tuple(
-        fetch_raster(request, path, restart=restart, progress=progress, announce=announce)
+        fetch_raster(request, path, layout=layout, restart=restart, progress=progress, announce=announce)
         for request, path in zip(requests, paths, strict=True)
     )
 
@@ -213,7 +217,8 @@ def _options(fields: Mapping[str, Any]) -> FetchOptions:
     known = set(FetchFields.__annotations__)
     if unknown := sorted(set(fields) - known):
         raise UsageError(f"fetch has no argument {unknown[0]!r}; expected one of {', '.join(sorted(known))}")
-    return FetchOptions(**{name: value for name, value in fields.items() if name not in ("cell_m", "target_crs")})
+    own = ("cell_m", "target_crs", "creation_options")
+    return FetchOptions(**{name: value for name, value in fields.items() if name not in own})
 
 
 def _path(out: Path, collection: str, request: Request) -> Path:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GUIDANCE_FIELDS",
+    "ChangeFields",
     "DemFields",
     "EvaluateFields",
     "HeightFields",
@@ -117,6 +118,10 @@ class MeasureFields(TypedDict, total=False):
     assume_crs: str | None
     elevation_unit: str | None
     vertical_datum: str | None
+
+
+class ChangeFields(MeasureFields, WriteFields, total=False):
+    """Keywords of `measure_change`."""
 
 
 class EvaluateFields(TypedDict, total=False):
