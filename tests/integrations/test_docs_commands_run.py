@@ -1,122 +1,146 @@
-"""Commands of the guides run on small generated inputs of the names that the pages use; the others say why not."""
+"""Every command of the documentation runs, page by page and in its order, on small inputs of the names that it gives.
+
+Blocks that `test_docs_run` runs as they stand are left to it. What differs from the page: trainings have two steps
+(`recipes.shorten`), services are on loopback (`services.redirected`), tiles of campaigns are small, cluster and port
+are those of the test, and `MORE` shortens a few commands.
+"""
 
 from __future__ import annotations
 
+import re
 import shlex
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-import rasterio
-from affine import Affine
 from tests.support import pages
 from tests.support.cli import terrafine
+from tests.support.clusters import Cluster, free_port
+from tests.support.docs.inputs import prepare
+from tests.support.docs.services import on_loopback
 from tests.support.paths import ROOT
 
 HISTORY = {"docs/decisions.md", "docs/experiments.md", "CHANGELOG.md"}
-RUN = {"dem", "height", "map", "image", "radar", "evaluate", "info", "export", "models"}
-NOT_RUN = {  # a word of the command -> why it is not run here
-    "--guide": "radar and images that belong together: tests/cli/test_guides.py",
-    "--dask": "a cluster: tests/reliability/test_dask.py",
-    "runs/": "weights of a training that the page begins with",
-    "--gate": "a file of limits: tests/cli/test_evaluate.py",
-    "--region": "polygons: tests/cli/test_map.py",
-    "--reference": "several candidates: marked blocks of docs/tutorials/research.md",
-    "--classes": "class maps: tests/cli/test_evaluate.py",
-    "--stack": "dates of one place: tests/cli/test_map_stack.py",
-    "truth.tif": "class maps and images: tests/cli/test_evaluate.py",
-    "points.csv": "labelled points: tests/cli/test_evaluate.py",
-    "s1_inc.tif": "a raster of incidence: tests/cli/test_radar.py",
-    ".hgt": "names that state the place of a tile: tests/unit/raster",
-    "impervious_": "years of a city, after maps of the same page",
-    "my_product": "a product that is measured before: tests/cli/test_measure.py",
-    "demo/": "marked blocks: tests/integrations/test_docs_run.py",
-    "--sensor landsat-l2": "numbers of Landsat: tests/cli/test_height.py",
+MARK = "<!-- run -->"
+CLUSTER = "tcp://scheduler:8786"
+MORE = {  # words of a command -> options that shorten it
+    "N46E010.hgt": ("--model", "bicubic"),  # two tiles of a degree
+    "campaign run": ("--quiet",),
 }
+QUICK = {"docs/guides/fetch.md", "docs/guides/view.md", "docs/guides/radar.md"}
 
 
-def commands() -> list[pages.Command]:
-    """Every command of a verb that runs a model or reports."""
-    every = [
-        c
-        for page in pages.pages()
-        if page not in HISTORY
-        for c in pages.commands(page, (ROOT / page).read_text(encoding="utf-8"))
-    ]
-    return [c for c in every if len(shlex.split(c.text)) > 1 and shlex.split(c.text)[1] in RUN]
+def marked_lines(text: str) -> set[int]:
+    """Numbers of the lines inside blocks that run as they stand."""
+    found = set[int]()
+    for match in re.finditer(rf"{MARK}\n```bash\n.*?```", text, re.S):
+        first = text.count("\n", 0, match.start()) + 1
+        found |= set(range(first, first + match.group().count("\n") + 1))
+    return found
 
 
-def reason(text: str) -> str:
-    """Why a command is not run here, or nothing."""
-    return next((why for word, why in NOT_RUN.items() if word in text), "")
+def commands() -> dict[str, list[str]]:
+    """The commands of each page that are run here, in its order."""
+    found: dict[str, list[str]] = {}
+    for page in pages.pages():
+        text = (ROOT / page).read_text(encoding="utf-8")
+        elsewhere = marked_lines(text)
+        texts = [c.text for c in pages.commands(page, text) if c.line not in elsewhere]
+        if texts and page not in HISTORY:
+            found[page] = texts
+    return found
 
 
-CHOSEN = [c for c in commands() if not reason(c.text)]
+COMMANDS = commands()
 
 
-def heights(rows: int, columns: int, cell: float) -> np.ndarray:
-    y, x = np.mgrid[:rows, :columns] * cell
-    return (600 + 90 * np.sin(x / 310) * np.cos(y / 270) + 0.05 * x - 0.08 * y).astype(np.float32)
+@pytest.fixture
+def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """`earth-search` and the other shipped services answer on loopback."""
+    pytest.importorskip("stac_fastapi.api")
+    with on_loopback(tmp_path) as folder:
+        monkeypatch.setattr("terrafine.acquire.service._folder", lambda: folder)
+        yield
 
 
-def raster(path: Path, values: np.ndarray, cell: float, east: float = 0.0, names: tuple[str, ...] = ()) -> None:
-    layers = values if values.ndim == 3 else values[None]
-    made = {"driver": "GTiff", "dtype": layers.dtype, "count": len(layers), "crs": "EPSG:32633"}
-    grid = Affine(cell, 0, 500_000 + east, 0, -cell, 5_200_000)
-    with rasterio.open(path, "w", height=layers.shape[1], width=layers.shape[2], transform=grid, **made) as out:
-        out.write(layers)
-        if names:
-            out.descriptions = names
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """A Dask cluster of one worker."""
+    (tmp_path / "cluster").mkdir()
+    found = Cluster(tmp_path / "cluster", workers=1)
+    found.wait(1)
+    yield found
+    found.close()
 
 
-def scene(side: int) -> np.ndarray:
-    rng = np.random.default_rng(3)
-    field, roof = np.array([[500, 800, 450, 3200], [2600, 2300, 2100, 2800]])
-    found = np.broadcast_to(field[:, None, None], (4, side, side)).astype(np.float64).copy()
-    found[:, side // 3 : side // 2, side // 4 : side // 2] = roof[:, None, None]
-    return (found + rng.normal(0, 30, found.shape)).round().astype(np.uint16)
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Addresses of viewers: each is asked for its page in place of waiting for Ctrl-C, and no browser opens."""
+    found: list[str] = []
+
+    def wait(viewer: object) -> None:
+        url = viewer.url  # type: ignore[attr-defined]
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            assert b"maplibre" in answer.read()
+        found.append(url)
+
+    monkeypatch.setattr("terrafine.viewer.server.Viewer.wait", wait)
+    monkeypatch.setattr("webbrowser.open", lambda url: True)
+    return found
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Inputs of the names that the pages use, 1.08 km wide."""
-    folder = tmp_path_factory.mktemp("world")
-    for name in ("glo30", "a", "coarse"):
-        raster(folder / f"{name}.tif", heights(36, 36, 30), 30)
-    raster(folder / "b.tif", heights(36, 36, 30), 30, east=36 * 30)
-    for name in ("lidar", "reference"):
-        raster(folder / f"{name}.tif", heights(144, 144, 7.5), 7.5)
-    raster(folder / "utm.tif", heights(60, 60, 30) + np.float32(0.25), 30)
-    raster(folder / "glo90.tif", heights(12, 12, 90), 90)
-    for name in ("s2", "scene", "landsat"):
-        raster(folder / f"{name}.tif", scene(36), 10, names=("red", "green", "blue", "nir"))
-    (folder / "huge.vrt").write_text(
-        '<VRTDataset rasterXSize="36" rasterYSize="36"><SRS>EPSG:32633</SRS>'
-        "<GeoTransform>500000, 30, 0, 5200000, 0, -30</GeoTransform>"
-        '<VRTRasterBand dataType="Float32" band="1"><SimpleSource><SourceFilename relativeToVRT="1">glo30.tif'
-        "</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>",
-        encoding="utf-8",
-    )
-    return folder
+def test_no_command_is_left_out() -> None:
+    """Each command of a page runs here, or stands in a block that runs as it is."""
+    elsewhere = 0
+    for page in pages.pages():
+        text = (ROOT / page).read_text(encoding="utf-8")
+        blocks = "\n".join(re.findall(rf"{MARK}\n```bash\n(.*?)```", text, re.S))
+        for command in pages.commands(page, text) if page not in HISTORY else ():
+            here = command.text in COMMANDS.get(page, [])
+            assert here or command.text in re.sub(r"\\\n\s*", "", blocks), command
+            elsewhere += not here
+    assert sum(map(len, COMMANDS.values())) > 100
+    assert elsewhere < 20
+    assert set(COMMANDS) > QUICK
 
 
-def test_most_commands_of_these_verbs_run_and_every_reason_is_used() -> None:
-    assert len(CHOSEN) >= 35
-    texts = [c.text for c in commands()]
-    assert [word for word in NOT_RUN if not any(word in text for text in texts)] == []
+def variants(text: str) -> list[str]:
+    """A command of a loop over years, for two of them; others alone."""
+    return [text.replace("$year", year) for year in ("2019", "2023")] if "$year" in text else [text]
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("command", CHOSEN, ids=str)
-def test_a_command_runs(command: pages.Command, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the order of the pages: what a command reads may be what one before it wrote."""
-    monkeypatch.chdir(world)
-    words = shlex.split(command.text)[1:]
-    if words[0] in {"dem", "height", "map", "image", "radar", "export"}:
-        words.append("--overwrite")
-    if words[0] in {"map", "image", "height"}:
-        words += ["--max-bright", "1"]
-    if words[0] == "evaluate" or words[:2] == ["info", "fine.tif"]:
-        assert terrafine("dem", "glo30.tif", "fine.tif", "--model", "bicubic", "--overwrite").exit_code == 0
-    done = terrafine(*words)
-    assert done.exit_code == 0, done.output
+def expanded(text: str, home: Path) -> list[str]:
+    """The words of a command as a shell in the working folder passes them on."""
+    words = [re.sub(r"^~(?=/)", str(home), word) for word in shlex.split(text)[1:]]
+    return [found for word in words for found in (sorted(map(str, Path().glob(word))) if "*" in word else []) or [word]]
+
+
+def page_of(page: str) -> object:
+    """A page, marked as long where it is."""
+    return pytest.param(page, id=page, marks=() if page in QUICK else pytest.mark.long)
+
+
+@pytest.mark.parametrize("page", [page_of(page) for page in COMMANDS])
+def test_the_commands_of_a_page_run(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "demo").symlink_to(ROOT / "demo")
+    monkeypatch.chdir(folder)
+    texts = [v for text in COMMANDS[page] for v in variants(text)]
+    if re.search(r"terrafine (fetch|campaign)", "\n".join(texts)):
+        request.getfixturevalue("services")
+    asked = request.getfixturevalue("asked")
+    for text in texts:
+        prepare(text, folder)
+        words = expanded(text, folder)
+        if CLUSTER in words:
+            words[words.index(CLUSTER)] = request.getfixturevalue("cluster").address
+        if "8080" in words:
+            words[words.index("8080")] = str(free_port())
+        more = [w for key, added in MORE.items() if key in text for w in added]
+        done = terrafine(*words, *more)
+        assert done.exit_code == 0, f"{text}\n{done.output}"
+    assert len(asked) == sum(text.startswith("terrafine view") for text in texts)

@@ -125,7 +125,9 @@ def test_the_container_is_built_from_the_constraints() -> None:
     assert all("-c constraints.txt" in line for line in installs)
     asked = re.search(r'torch="(\$\([^\n]*\))"', text)
     assert asked is not None
-    torch = subprocess.run(["sh", "-c", f'echo "{asked.group(1)}"'], cwd=ROOT, capture_output=True, text=True, check=True)
+    torch = subprocess.run(
+        ["sh", "-c", f'echo "{asked.group(1)}"'], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert re.fullmatch(r"torch==[\w.+]+\n", torch.stdout)
     extras = re.search(r"\.\[([^\]]*)\]", text)
     assert extras is not None

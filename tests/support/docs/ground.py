@@ -55,8 +55,8 @@ def dem(path: Path, cell: float, *, east: float = 0.0, lift: float = 0.0, side_m
 
 
 def pair(coarse: Path, fine: Path, k: int, cell: float, noise_m: float = 2.0) -> None:
-    """Rough ground in 100 × 100 cells of a sensor with blur and noise, and in k times finer cells without."""
-    ground = fractal(100 * k, relief=100.0)
+    """Rough ground in 160 × 160 cells of a sensor with blur and noise, and in k times finer cells without."""
+    ground = fractal(160 * k, relief=100.0)
     seen = observed(ground, k, cell=cell, psf=0.5, flat=noise_m, correlation=0.5, rounding=1.0)
     for path, values, size in ((coarse, seen, cell), (fine, means(ground, 1), cell / k)):
         write_raster(path, values.astype(np.float32), cell=size, origin=(EAST, NORTH), names=("elevation",), unit="m")

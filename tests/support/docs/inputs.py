@@ -22,6 +22,7 @@ __all__ = ["prepare"]
 
 Maker = Callable[[Path], Any]
 HALVES = {"west": (0.0, 0.0, 0.5, 1.0), "east": (0.5, 0.0, 1.0, 1.0)}
+APART = 6  # widths of an image: more than a block of 5 km
 STRIP = 432  # cells: 4.3 km, so that blocks of 1 km have three splits
 READERS = {"evaluate", "info", "view"}  # what the other verbs write, these read
 
@@ -85,7 +86,7 @@ def photographs(folder: Path) -> None:
     for tile in ("tile_1", "tile_2", "tile_3"):
         picture = np.moveaxis((ground.scene(640)[:3] / 4000 * 255).astype(np.uint8), 0, -1)
         mask = np.full_like(picture, 155)
-        mask[:, 320:] = (254, 221, 58)
+        mask[:, :400] = (254, 221, 58)
         mask[160:320, 160:320] = (60, 16, 152)
         for part, values, suffix in (("images", picture, "jpg"), ("masks", mask, "png")):
             (folder / tile / part).mkdir(parents=True)
@@ -128,23 +129,24 @@ def pair(fine: str, k: int, coarse: Path, cell: float = 30.0, noise_m: float = 2
     ground.pair(coarse, coarse.with_name(fine), k, cell, noise_m)
 
 
-def strips(folder: Path) -> None:
-    """Fine images side by side over the strip."""
+def strips(folder: Path, step: int = 1, **more: Any) -> None:
+    """Four fine images from west to east, each that many times its width from the one before."""
     folder.mkdir()
     for number in range(4):
-        origin = (ground.EAST + number * ground.SIDE_M, ground.NORTH)
-        ground.image(folder / f"{number}.tif", origin=origin)
+        ground.image(
+            folder / f"{number}.tif", origin=(ground.EAST + number * step * ground.SIDE_M, ground.NORTH), **more
+        )
 
 
 def long_polygons(path: Path, **more: Any) -> None:
-    """Buildings over the strip."""
-    boxes = {f"{x} {y}": (x / 6, y / 6, x / 6 + 0.1, y / 6 + 0.1) for x in range(24) for y in range(6)}
-    ground.polygons(path, boxes, **more)
+    """Buildings under the images of `strips`, side by side and far apart."""
+    west = {number * step for number in range(4) for step in (1, APART)}
+    corners = [(w + x / 6, y / 6) for w in sorted(west) for x in range(6) for y in range(6)]
+    ground.polygons(path, {f"{x} {y}": (x, y, x + 0.1, y + 0.1) for x, y in corners}, **more)
 
 
 DEM = partial(ground.dem, cell=30.0)
 FINE = partial(ground.dem, cell=7.5)
-NAIP = partial(ground.image, bands=4, names=False)
 INPUTS: dict[str, Maker] = {  # by name
     **dict.fromkeys(("glo30.tif", "a.tif", "coarse.tif"), DEM),
     "b.tif": partial(DEM, east=ground.SIDE_M),
@@ -169,7 +171,7 @@ INPUTS: dict[str, Maker] = {  # by name
     "glaciers.geojson": partial(ground.polygons, boxes={"glacier": (0.4, 0.4, 0.6, 0.6)}),
     **dict.fromkeys(("buildings.geojson", "osm.geojson"), partial(long_polygons, building="yes")),
     **dict.fromkeys(("roads.geojson", "osm_roads.geojson"), roads),
-    "naip": partial(several, maker=NAIP),
+    "naip": partial(strips, step=APART, bands=4, names=False),
     "images": partial(several, maker=ground.image),
     "fine_images": strips,
     "masks": partial(several, maker=partial(class_map, cell=2.0)),

@@ -90,7 +90,9 @@ def jointseg(path: Path) -> None:
 
 def sat2dem(path: Path) -> None:
     """The published recipe, and tiles in the layout that it names, in `~/data`."""
-    _shipped(path.with_name("sat2dem.toml"), "sat2dem")
+    recipe = path.with_name("sat2dem.toml")
+    _shipped(recipe, "sat2dem")
+    recipe.write_text(recipe.read_text(encoding="utf-8").replace("width = 64", "width = 8"), encoding="utf-8")
     folder = path.parents[5] / "data" / "sat2dem"
     for part in ("sentinel2", "elevation"):
         (folder / part).mkdir(parents=True)

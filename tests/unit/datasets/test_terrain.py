@@ -9,6 +9,7 @@ import pytest
 from tests.support.rasters import read_bands, write_dem, write_raster
 
 import terrafine
+from terrafine.datasets.terrain.pairs import build_pairs
 from terrafine.errors import DataError, UsageError
 from terrafine.training.dem.recipe import DemRecipe
 from terrafine.training.height.data import load_scenes
@@ -75,3 +76,8 @@ def test_a_product_is_measured_and_becomes_a_recipe(tmp_path: Path) -> None:
     low, high = recipe.products.noise_share
     assert low < 0.8 / 30 < high * 1.5
     assert recipe.start == "ridgeline2"
+    assert recipe.patches.size == 14  # 120 rows are held out
+    small = write_dem(tmp_path / "small.tif", fine[:300].astype(np.float32), cell=10.0)
+    with pytest.raises(DataError, match="of 300 rows 75 are held out, 64 are the gap, and 161 are trained on"):
+        build_pairs(find_product(done.product), 30.0, [small], tmp_path / "none")
+    assert not (tmp_path / "none").exists()

@@ -25,7 +25,7 @@ __all__ = ["HeightSamples", "build_height"]
 PathLike = str | os.PathLike[str]
 F32 = NDArray[np.float32]
 _ROWS = 512
-_LARGEST, _SMALLEST = 160, 32  # cells along a training patch
+_LARGEST, _SMALLEST = 160, 32  # cells along a training patch; the network halves it five times, so whole multiples
 _GAP = 64  # rows between training and held-out ground
 _RECIPE = """\
 # Heights from images of one region: the shipped network `relief`, trained further on the pairs of this folder.
@@ -188,7 +188,7 @@ def _look(image: PathLike, dem: PathLike, sensor: str | None, hold_out: float) -
                 f"{image}: {cols} × {rows} cells; expected at least 96 along each side for training patches"
             )
         first = round((1 - hold_out) * rows)
-        patch = min(_LARGEST, cols, rows - first, first - _GAP) // 4 * 4
+        patch = min(_LARGEST, cols, rows - first, first - _GAP) // _SMALLEST * _SMALLEST
         if patch < _SMALLEST:
             raise DataError(
                 f"{image}: of {rows} rows {rows - first} are held out, {_GAP} are the gap, and {max(0, first - _GAP)} "

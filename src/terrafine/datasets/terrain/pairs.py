@@ -22,6 +22,8 @@ __all__ = ["PairSamples", "build_pairs", "require_usable"]
 PathLike = str | os.PathLike[str]
 F32 = NDArray[np.float32]
 _ROWS = 512
+_SCALE, _GAP = 4, 64  # fine cells along a coarse one; rows between training and held-out ground
+_LARGEST, _SMALLEST, _BORDER = 40, 12, 16  # coarse cells along a patch, and of its border
 _SLOPE, _STEEP = 0.15, 0.3  # tangents at which the noise of a recipe is stated
 _SPREAD = 0.25  # least half-width of a range, as a share of its middle: ground differs from the one measured
 _RECIPE = """\
@@ -45,7 +47,7 @@ blocks = 8
 scales = [2, 3, 4]
 
 [data]
-gap = 64
+gap = {gap}
 licence = {licence}
 [data.files]
 {files}
@@ -167,14 +169,15 @@ def build_pairs(
         For files that cannot be read.
     """
     require_usable(references, out, hold_out)
-    sides, licences = [], []
+    patches, licences = [], []
     for path in references:
         with open_source(path) as source:
             source.require_valid("elevation")
-            sides.append(min(source.shape))
+            rows, cols = source.shape
             licences.append(str(source.describe()["tags"].get("LICENCE", "not stated")))
-        if sides[-1] < 160:
-            raise DataError(f"{path}: {sides[-1]} cells along its shorter side; expected at least 160")
+        if min(rows, cols) < 160:
+            raise DataError(f"{path}: {min(rows, cols)} cells along its shorter side; expected at least 160")
+        patches.append(_patch(path, rows, cols, hold_out))
     out.mkdir(parents=True, exist_ok=True)
     for i, path in enumerate(references):
         _copy(path, out / f"reference_{i:03d}.tif")
@@ -186,12 +189,13 @@ def build_pairs(
     text = _RECIPE.format(
         folder=out,
         name=name or out.name,
-        scale=4,
+        scale=_SCALE,
         steps=steps,
         licence=json.dumps("; ".join(dict.fromkeys(licences))),
         files="\n".join(f'"reference_{i:03d}.tif" = 1.0' for i in numbers),
         held_out="\n".join(f'"reference_{i:03d}" = [{1 - hold_out:g}, 1.0]' for i in numbers),
-        size=max(12, min(40, int(min(sides) * hold_out) // 4 - 16)),
+        size=min(patches),
+        gap=_GAP,
         psf=_around(sensor.psf_cells, 0.0, 2.0),
         noise=_around(share, 1e-4, 1.0),
         correlation=_around(sensor.correlation_cells, 0.0, 2.0),
@@ -200,6 +204,20 @@ def build_pairs(
     )
     write_whole(out / "recipe.toml", text.encode())
     return PairSamples(out, out / "recipe.toml", out / "product.toml", len(references))
+
+
+def _patch(path: PathLike, rows: int, cols: int, hold_out: float) -> int:
+    """Coarse cells along a patch that fits, with its border, into the rows that are held out and those that are not."""
+    first = round((1 - hold_out) * rows)
+    held, trained = rows - first, max(0, first - _GAP)
+    size = min(_LARGEST, min(cols, held, trained) // _SCALE - _BORDER)
+    if size < _SMALLEST:
+        raise DataError(
+            f"{path}: of {rows} rows {held} are held out, {_GAP} are the gap, and {trained} are trained on; expected "
+            f"at least {_SCALE * (_SMALLEST + _BORDER)} for a patch on either side. Take a larger area, or another "
+            "hold_out=SHARE"
+        )
+    return size
 
 
 def _around(value: float, low: float, high: float) -> tuple[float, float]:
