@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +14,11 @@ import pytest
 from tests.support.hostile_files import as_json, as_toml, hostile, outcome
 from tests.support.hostile_weights import by_hand, forged, with_other_numbers
 
-from terrafine.errors import TerrafineError
+from terrafine.errors import SourceError, TerrafineError
 from terrafine.evaluation.gate import load_gates
 from terrafine.inference.job import job_folder, stored_request
+from terrafine.raster.products.file import product_text, read_product
+from terrafine.raster.products.registry import PRODUCTS
 from terrafine.raster.read.vectors.rasterize import read_features
 from terrafine.systems import list_models, load_network, named_models, recipe_folders
 from terrafine.training.height.published import read_split
@@ -61,10 +65,27 @@ def test_a_hostile_recipe_is_read_or_refused(recipe: Path, tmp_path: Path) -> No
     assert "RecipeError" in seen
 
 
+PRODUCT = {
+    "key": "mine",
+    "name": "a DEM",
+    "origin": "measured",
+    "datum": "EGM2008",
+    "posting": 1.0,
+    "posting_unit": "arcsec",
+    "sensor": {
+        "psf_cells": 0.5,
+        "noise_flat_m": 1.0,
+        "noise_slope_m": 2.0,
+        "correlation_cells": 1.0,
+        "rounding_m": 0.0,
+        "exact": False,
+    },
+}
 READERS: dict[str, tuple[Any, Callable[[Any], bytes], str, Callable[[Path], object]]] = {
     "gates": (GATES, as_toml, "g.toml", load_gates),
     "regions": (REGIONS, as_json, "r.geojson", lambda path: read_features(str(path))),
     "splits": (SPLIT, as_json, "s.json", lambda path: read_split(path, "split_1", {1, 2, 3, 4})),
+    "product": (PRODUCT, as_toml, "p.toml", read_product),
     "index": (INDEX, as_json, "index.json", lambda path: load_samples(path.parent, ["train"])),
 }
 
@@ -78,6 +99,23 @@ def test_a_hostile_file_is_read_or_refused(name: str, tmp_path: Path) -> None:
         found = outcome(lambda: read(path))
         if label == "untouched" and name != "index":  # the samples themselves are not there
             assert found == "read"
+
+
+@pytest.mark.parametrize("place", ["a pipe", "/dev/zero", "a folder"])
+def test_a_product_file_that_is_no_plain_file_is_refused(place: str, tmp_path: Path) -> None:
+    path = Path(place) if place.startswith("/") else tmp_path / "p.toml"
+    if place == "a pipe":
+        os.mkfifo(path)
+    elif place == "a folder":
+        path.mkdir()
+    with pytest.raises(SourceError):
+        read_product(path)
+
+
+@pytest.mark.parametrize("name", ['a "quoted" name', "back\\slash", "two\nlines", "\x7f", "\x1b[2J"])
+def test_a_product_file_is_toml_whatever_the_name_holds(name: str, tmp_path: Path) -> None:
+    text = product_text(dataclasses.replace(PRODUCTS[0], name=name))
+    assert tomllib.loads(text)["name"] == name.replace("\n", " ")
 
 
 def test_a_hostile_plan_of_a_job_is_read_or_refused(tmp_path: Path) -> None:

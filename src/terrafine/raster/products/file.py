@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from terrafine.errors import SourceError
 from terrafine.raster.products.model import Product, SensorModel, SensorUncertainty
 from terrafine.raster.vertical import DATUMS
+from terrafine.schema.files import read_toml
+from terrafine.schema.types import CONTROL, shown
 
 __all__ = ["product_text", "read_product"]
 
@@ -47,15 +48,11 @@ def read_product(path: str | os.PathLike[str]) -> Product:
     """
     name = os.fspath(path)
     try:
-        text = Path(name).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise SourceError(f"{name}: there is no such product file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{name}: the product file cannot be read ({error})") from None
-    try:
-        found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SourceError(f"{name}: no valid TOML ({error}); expected a product file") from None
+        found = read_toml(name, SourceError, "a product file")
+    except SourceError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise SourceError(f"{name}: there is no such product file") from None
+        raise
     return _product(name, found)
 
 
@@ -63,11 +60,12 @@ def _product(path: str, found: Mapping[str, Any]) -> Product:
     if missing := [key for key in _REQUIRED if key not in found]:
         raise SourceError(f"{path}: {', '.join(missing)} missing; expected a product file with {', '.join(_REQUIRED)}")
     if unknown := sorted(set(found) - _KNOWN):
-        raise SourceError(f"{path}: unknown field {', '.join(unknown)}; expected {', '.join(sorted(_KNOWN))}")
+        named = ", ".join(shown(key, 40)[1:-1] for key in unknown)
+        raise SourceError(f"{path}: unknown field {named}; expected {', '.join(sorted(_KNOWN))}")
     texts = {key: found.get(key, "m" if key == "posting_unit" else "") for key in _TEXTS}
     for key, value in texts.items():
-        if not isinstance(value, str):
-            raise SourceError(f"{path}: {key} is {value!r}; expected text")
+        if not isinstance(value, str) or CONTROL.search(value):
+            raise SourceError(f"{path}: {key} is {shown(value, 80)}; expected text of one line")
     _one_of(path, "datum", texts["datum"], ("", *DATUMS))
     _one_of(path, "surface", texts["surface"], ("", "DSM", "DTM"))
     _one_of(path, "posting_unit", texts["posting_unit"], ("arcsec", "m"))
@@ -82,19 +80,19 @@ def _product(path: str, found: Mapping[str, Any]) -> Product:
 
 def _one_of(path: str, key: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise SourceError(f"{path}: {key} is {value!r}; expected one of {', '.join(k for k in known if k)}")
+        raise SourceError(f"{path}: {key} is {shown(value, 80)}; expected one of {', '.join(k for k in known if k)}")
 
 
 def _number(path: str, key: str, value: Any, limit: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= limit:
-        raise SourceError(f"{path}: {key} is {value!r}; expected a number from 0 to {limit:g}")
+        raise SourceError(f"{path}: {key} is {shown(value, 80)}; expected a number from 0 to {limit:g}")
     return float(value)
 
 
 def _table(path: str, name: str, found: Any, kind: type) -> Mapping[str, Any]:
     names = [field.name for field in fields(kind)]
     if not isinstance(found, dict) or set(found) != set(names):
-        held = ", ".join(sorted(found)) if isinstance(found, dict) else repr(found)
+        held = ", ".join(shown(key, 40)[1:-1] for key in sorted(found)) if isinstance(found, dict) else shown(found, 80)
         raise SourceError(f"{path}: [{name}] holds {held}; expected {', '.join(names)}")
     return found
 
@@ -102,7 +100,7 @@ def _table(path: str, name: str, found: Any, kind: type) -> Mapping[str, Any]:
 def _sensor(path: str, found: Any) -> dict[str, Any]:
     table = _table(path, "sensor", found, SensorModel)
     if not isinstance(table["exact"], bool):
-        raise SourceError(f"{path}: exact is {table['exact']!r}; expected true or false")
+        raise SourceError(f"{path}: exact is {shown(table['exact'], 80)}; expected true or false")
     return {**{key: _number(path, key, table[key], limit) for key, limit in _LIMITS.items()}, "exact": table["exact"]}
 
 
@@ -129,6 +127,5 @@ def _literal(value: str | float | bool) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
-        return f'"{escaped}"'
+        return json.dumps(value.replace("\n", " "), ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML escapes it
     return repr(float(value))

@@ -61,7 +61,7 @@ def test_every_product_is_written_and_read_back_equal(product, tmp_path):
         ('key = "mine"', 'key = "mine"\ncolour = "red"', "unknown field colour"),
         ('key = "mine"', 'key = "mine"\ndatum = "EGM69"', "datum is 'EGM69'; expected one of EGM84"),
         ("posting = 25.0", "posting = 25.0\nposting_unit = 'feet'", "posting_unit is 'feet'; expected one of arcsec"),
-        ("[sensor]", "[sensor", "no valid TOML"),
+        ("[sensor]", "[sensor", "not TOML"),
         ("exact = false", "exact = false\n[uncertainty]\npsf_cells = 1", "[uncertainty] holds psf_cells"),
     ],
 )
