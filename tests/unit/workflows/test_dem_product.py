@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.support.rasters import read_band, read_bands, write_dem
+from tests.support.rasters import read_band, read_bands, write_dem, write_raster
+from tests.support.sensors import fractal, observed
 
 import terrafine
 from terrafine.errors import SourceError, UsageError
@@ -65,3 +66,15 @@ def test_a_product_that_is_not_there_is_refused_before_the_dem_is_read(tmp_path)
         terrafine.sharpen_dem(tmp_path / "absent.tif", tmp_path / "a.tif", product="srtm2")
     with pytest.raises(SourceError, match="no such product file"):
         terrafine.sharpen_dem(tmp_path / "absent.tif", tmp_path / "a.tif", product=tmp_path / "x.toml")
+
+
+def test_the_measured_noise_is_in_the_tags_and_the_same_for_every_tile(tmp_path):
+    ground = fractal(384, beta=4.6, relief=150.0)
+    values = observed(ground, 2, cell=90.0, psf=0.3, flat=6.0, correlation=0.3, rounding=1.0)[:, :128]
+    path = write_raster(tmp_path / "srtm3.tif", values.astype(np.float32), cell=90.0)
+    made = [terrafine.sharpen_dem(path, tmp_path / f"{tile}.tif", scale=2, tile=tile) for tile in (64, 256)]
+    tags = read_bands(made[0])[1]
+    assert "of the product's, from the spectrum of this raster" in tags["PRODUCT_NOISE"]
+    flat = float(tags["PRODUCT_SENSOR"].partition("noise_flat_m=")[2].split()[0])
+    assert flat > 1.5 * next(p for p in PRODUCTS if p.key == "srtm3").sensor.noise_flat_m
+    np.testing.assert_allclose(read_band(made[0]), read_band(made[1]), atol=1e-3)

@@ -89,7 +89,7 @@ def measure_level(source: Readable, product: Product, size_m: tuple[float, float
 
 
 def _of_product(reason: str) -> NoiseLevel:
-    return NoiseLevel(1.0, False, f"the product's: {reason}")
+    return NoiseLevel(1.0, False, f"the product's ({reason})")
 
 
 def _logarithm(

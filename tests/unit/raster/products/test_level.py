@@ -56,7 +56,7 @@ def test_the_level_follows_the_noise_of_the_raster(ground):
 def test_where_no_noise_shows_the_product_s_own_is_taken(values, words):
     found = resolve_product(source(values), "srtm3")
     assert found.product.sensor == SRTM.on_cells((CELL, CELL)).sensor
-    assert found.level.startswith("the product's: ") and words in found.level and not found.note
+    assert found.level.startswith("the product's (") and words in found.level and not found.note
 
 
 def test_voids_are_left_out(ground):
