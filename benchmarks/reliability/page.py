@@ -19,7 +19,7 @@ TITLES = {
     "disks": "disks full at a size: our error, no part left, the next run whole",
     "files": "mutated rasters: read or refused, no crash, no hang",
     "recipes": "mutated recipes: read or refused",
-    "settings": "mutated gates, regions, splits, indices and job plans: read or refused",
+    "settings": "mutated gates, regions, splits, product files, indices and job plans: read or refused",
     "weights": "forged weights: loaded as they are or refused",
     "sources": "hostile sources: refused, nothing read or fetched",
     "memory": "wide rasters: peak within the projection",
