@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from tests.support.docs import ground, recipes
-from tests.support.docs.services import PLACE, town, town_halves
+from tests.support.docs.services import PLACE, block, town, town_halves
 from tests.support.rasters import write_raster
 
 __all__ = ["prepare"]
@@ -207,6 +207,7 @@ FRESH: dict[str, dict[str, Maker]] = {  # by words of a command: another meaning
         "osm.geojson": partial(long_polygons, crs=32632, origin=(PLACE[0] + 400, PLACE[1] - 300), building="yes"),
     },
     "jointseg-region.safetensors": {"s2.tif": ground.reflectance},
+    "--region town.geojson": {"town.geojson": block},
     "--aoi districts.geojson": {"districts.geojson": town_halves},
     "evaluate impervious_2023.tif points.csv": {"impervious_2023.tif": class_map},
     "--band blue=1": {"s2.tif": partial(ground.reflectance, names=False)},

@@ -19,7 +19,7 @@ from tests.support.docs.ground import heights, scene
 from tests.support.scenes import make_item, write_asset
 from tests.support.stac_server import Server, serve
 
-__all__ = ["PLACE", "offer", "on_loopback", "redirected", "town", "town_halves"]
+__all__ = ["PLACE", "block", "offer", "on_loopback", "redirected", "town", "town_halves"]
 
 CORNER = (10.3795, 43.7310)  # north-west of the scenes
 PLACE = (611_100.0, 4_842_920.0)  # the same, in UTM zone 32
@@ -49,6 +49,11 @@ def on_loopback(folder: Path) -> Iterator[Path]:
 def town(path: Path) -> Path:
     """A rectangle of 1.9 × 1.9 km inside the scenes."""
     return write_region(path, (10.381, 43.713, 10.404, 43.730))
+
+
+def block(path: Path) -> Path:
+    """A rectangle of 0.5 × 0.5 km inside the town."""
+    return write_region(path, (10.386, 43.722, 10.392, 43.7265))
 
 
 def town_halves(path: Path) -> None:
