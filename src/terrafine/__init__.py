@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from terrafine.workflows.evaluate import evaluate as evaluate
     from terrafine.workflows.fetch import AreaOfInterest as AreaOfInterest
     from terrafine.workflows.fetch import fetch as fetch
+    from terrafine.workflows.geocode import geocode_radar as geocode_radar
     from terrafine.workflows.height import estimate_height as estimate_height
     from terrafine.workflows.image import sharpen_image as sharpen_image
     from terrafine.workflows.impervious import map_impervious as map_impervious
@@ -63,6 +64,7 @@ _HOME = {
     "estimate_height": "terrafine.workflows.height",
     "evaluate": "terrafine.workflows.evaluate",
     "fetch": "terrafine.workflows.fetch",
+    "geocode_radar": "terrafine.workflows.geocode",
     "map_impervious": "terrafine.workflows.impervious",
     "map_radar": "terrafine.workflows.radar",
     "measure_change": "terrafine.workflows.change",
@@ -99,6 +101,7 @@ __all__ = [
     "estimate_height",
     "evaluate",
     "fetch",
+    "geocode_radar",
     "map_impervious",
     "map_radar",
     "measure_change",

@@ -27,6 +27,7 @@ VERBS = (
     "view",
     "campaign",
     "change",
+    "geocode",
 )
 HEAVY = ("torch", "rasterio", "numpy", "scipy", "odc", "tqdm", "PIL", "matplotlib", "xarray", "distributed")
 

@@ -19,7 +19,15 @@ from terrafine.errors import TerrafineError, UsageError
 from terrafine.physics.backscatter import Backscatter
 from terrafine.physics.sensor_model import Sensor
 from terrafine.workflows.export import export_model
-from terrafine.workflows.fields import DemFields, EvaluateFields, HeightFields, ImageFields, MeasureFields, RadarFields
+from terrafine.workflows.fields import (
+    DemFields,
+    EvaluateFields,
+    GeocodeFields,
+    HeightFields,
+    ImageFields,
+    MeasureFields,
+    RadarFields,
+)
 from terrafine.workflows.options import Guidance, ReadOptions, RunOptions
 
 WRONG: dict[str, Any] = {
@@ -57,6 +65,11 @@ FILES: dict[str, tuple[Callable[..., Any], Any, dict[str, Any]]] = {
         RadarFields,
         {"source": "no.tif", "destination": "out.tif", "orbit": "ascending"},
     ),
+    "geocode_radar": (
+        terrafine.geocode_radar,
+        GeocodeFields,
+        {"products": ["no.SAFE"], "destination": "out.tif", "dem": "no.tif"},
+    ),
     "evaluate": (terrafine.evaluate, EvaluateFields, {"candidates": "no.tif", "reference": "nor.tif"}),
     "measure_product": (terrafine.measure_product, MeasureFields, {"coarse": "no.tif", "reference": "nor.tif"}),
     "train": (terrafine.train, None, {"recipe": "no.toml"}),
@@ -67,14 +80,14 @@ FILES: dict[str, tuple[Callable[..., Any], Any, dict[str, Any]]] = {
 
 NUMBERS = {"-1", "0", "1.5"}
 OF_KIND: dict[str, set[str]] = {
-    "destination preview model regions anchor coarse out gate classes recipe data_root start": {"Path('')"},
+    "destination preview model regions anchor coarse out gate classes recipe data_root start dem": {"Path('')"},
     "histogram_of reference product reference_product": {"Path('')"},
     "consistency orbit kind region_name name slope_method engine device assume_crs elevation_unit": set(),
     "vertical_datum sensor bands target_crs images target_resolution stages_m stream_areas_km2 class_names": set(),
     "band_numbers read run guidance target parameters options road_widths hold_out impervious": set(),
     "uncertainty self_ensemble reference_points probability sigma restart coregister hydrology": {"True"},
     "scale threads tile block bootstrap_side draws seed side count memory": {"-1", "0"},
-    "tolerance_m threshold max_bright heading latitude divide_by full_scale coarse_scale": NUMBERS,
+    "tolerance_m threshold max_bright heading latitude geoid_m divide_by full_scale coarse_scale": NUMBERS,
     "spacing_m block_m": NUMBERS,
     "shares multipliers": {"{}"},
     "masks unknown": {"[]"},

@@ -13,7 +13,13 @@ import pytest
 from tests.support.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-DISTRIBUTION = {"PIL": "pillow", "odc": "odc-geo", "odc.stac": "odc-stac", "pystac_client": "pystac-client"}
+DISTRIBUTION = {
+    "PIL": "pillow",
+    "odc": "odc-geo",
+    "odc.stac": "odc-stac",
+    "pystac_client": "pystac-client",
+    "xarray_sentinel": "xarray-sentinel",
+}
 NOT_IMPORTED = {
     "xarray": "the type of what rioxarray returns",
     "pyflwdir": "imported by name through a helper of evaluation/hydrology/d8.py",

@@ -19,13 +19,14 @@ from terrafine.acquire.lineage import lineage_bytes, tags_of
 from terrafine.acquire.merge import mean_db, merge
 from terrafine.acquire.observe import Observation, Pass, observe, passes
 from terrafine.acquire.offset import Decision, baseline
+from terrafine.acquire.omnicloudmask import Finder, cloud_finder
 from terrafine.acquire.projection import Projection, bytes_per_cell, disk_bytes, grid_shape, overlap, project
 from terrafine.acquire.remote import AssetReader
 from terrafine.acquire.request import Request
 from terrafine.acquire.signing import Signer
 from terrafine.acquire.survey import survey
 from terrafine.atomic import PublishSet, written
-from terrafine.errors import EmptyError, OutputError
+from terrafine.errors import EmptyError, JobError, OutputError
 from terrafine.notebook import table_of
 from terrafine.raster.area import grid_area
 from terrafine.raster.vertical import from_name
@@ -133,18 +134,24 @@ def fetch_raster(
         If the output cannot be written, or another run writes it.
     """
     check_free_space(out, disk_bytes(request))
+    finder, found_by = cloud_finder(request.bands) if request.network_mask else (None, "")
     signer = Signer(request.service, request.collection.id, request.options)
     reader = AssetReader(signer, request.options)
     if not out.parent.is_dir():
         raise OutputError(f"{out}: there is no folder {out.parent}; make it first")
     with BlockStore.open(out, request.key, restart) as store:
-        plan = store.plan() or _plan(request, reader)
+        plan = store.plan() or {**_plan(request, reader), "clouds": found_by}
+        if (before := str(plan.get("clouds", ""))) != found_by:
+            raise JobError(
+                f"{out}: was begun with {before or 'other clouds'}, and {found_by} is installed; install that release "
+                "again, or start from scratch with restart=True"
+            )
         store.keep_plan(plan)
         groups = passes([Scene(item) for item in plan["items"]])
         blocks = divide(grid_shape(request), bytes_per_cell(request, len(groups)), request.options.memory)
         if announce is not None:
             announce(project(request, groups, blocks))
-        _fetch_blocks(request, reader, store, plan, groups, blocks, progress)
+        _fetch_blocks(request, reader, store, plan, groups, blocks, finder, progress)
         try:
             done = _publish(request, out, store, plan, blocks, layout or {})
         except EmptyError:
@@ -195,6 +202,7 @@ def _fetch_blocks(
     plan: Mapping[str, Any],
     groups: Sequence[Pass],
     blocks: Sequence[Block],
+    finder: Finder | None,
     progress: Progress | None,
 ) -> None:
     cells = {b.number: (b.rows.stop - b.rows.start) * (b.cols.stop - b.cols.start) for b in blocks}
@@ -204,7 +212,7 @@ def _fetch_blocks(
     try:
         with ThreadPoolExecutor(request.options.connections) as pool:
             for block in missing:
-                values, record = _block(request, reader, plan, groups, block, pool)
+                values, record = _block(request, reader, plan, groups, block, finder, pool)
                 store.keep(block, values, record)
                 if progress is not None:
                     progress.advance(cells[block.number])
@@ -219,6 +227,7 @@ def _block(
     plan: Mapping[str, Any],
     groups: Sequence[Pass],
     block: Block,
+    finder: Finder | None,
     pool: ThreadPoolExecutor,
 ) -> tuple[F32, dict[str, Any]]:
     """Read and merge one block."""
@@ -227,7 +236,7 @@ def _block(
     near = [Pass(tuple(s for s in g.scenes if overlap(s, ground) > 0)) for g in groups]
     used = [g for g in near if g.scenes]
     decisions = {name: Decision(**d) for name, d in plan["decisions"].items()}
-    futures = [pool.submit(observe, reader, request, g, geobox, decisions, plan["clear"]) for g in used]
+    futures = [pool.submit(observe, reader, request, g, geobox, decisions, plan["clear"], finder) for g in used]
     try:
         seen = [future.result() for future in futures]
     except BaseException:

@@ -46,6 +46,7 @@ def lineage_bytes(
         "request": request.record(),
         "items": [_item(request, plan, scene, read) for scene in scenes if scene.id in read],
         "left_out": [{"id": name, "reason": text} for name, text in sorted(failed.items())],
+        "clouds": plan.get("clouds") or request.options.mask,
         "notes": plan["notes"],
     }
     return (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode()
@@ -99,6 +100,7 @@ def tags_of(
         "SOURCE": f"{request.service.key} {collection.id}",
         "SOURCE_KIND": collection.kind,
         "COMPOSITE": request.composite,
+        "CLOUDS": str(plan.get("clouds", "")),
         "ITEMS": str(len(scenes)),
         "ITEM_IDS": ", ".join(s.id for s in scenes[:_LISTED]) + (", ..." if len(scenes) > _LISTED else ""),
         "ITEMS_LEFT_OUT": ", ".join(sorted(failed)[:_LISTED]),

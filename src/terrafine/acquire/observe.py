@@ -73,8 +73,12 @@ def passes(scenes: Sequence[Scene]) -> list[Pass]:
     return [Pass(tuple(sorted(groups[key], key=lambda s: s.id))) for key in sorted(groups)]
 
 
-def stored_numbers(reader: AssetReader, request: Request, scene: Scene, geobox: Any) -> tuple[F32, F32 | None]:
-    """Read the bands of a scene, and its mask, as stored numbers; no band where the mask leaves no cell.
+def stored_numbers(
+    reader: AssetReader, request: Request, scene: Scene, geobox: Any, *, masks: tuple[str, ...] = ("classes",)
+) -> tuple[F32, F32 | None]:
+    """Read the bands of a scene, and its mask where the option `mask` is one of `masks`, as stored numbers.
+
+    No band is read where the mask leaves no cell.
 
     Returns
     -------
@@ -86,7 +90,7 @@ def stored_numbers(reader: AssetReader, request: Request, scene: Scene, geobox: 
     collection = request.collection
     fill = 0.0 if collection.kind in ("sentinel-2-l2a", "landsat-l2") else collection.nodata
     classes = None
-    if collection.mask and request.options.mask == "classes":
+    if collection.mask and request.options.mask in masks:
         classes = reader.read(scene, collection.mask, geobox, "nearest", None)
         if not clear_cells(collection.kind, classes).any():
             shape = (len(request.bands), *classes.shape)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from terrafine.arguments import check_fields
 from terrafine.errors import UsageError
 
-__all__ = ["COMPOSITES", "OFFSETS", "FetchOptions"]
+__all__ = ["COMPOSITES", "MASKS", "OFFSETS", "FetchOptions"]
 
 COMPOSITES = ("median", "best-clear", "geomedian")
 OFFSETS = ("auto", "none", "subtract")
+MASKS = ("classes", "omnicloudmask", "none")
 _RANGES = {
     "max_cloud": (0.0, 100.0),
     "min_clear": (0.0, 1.0),
@@ -36,7 +37,8 @@ class FetchOptions:
         The offset of 1,000 in Sentinel-2 numbers: `auto` resolves it for each item, `none` and `subtract` state it for
         all.
     mask
-        `classes`: cloud, shadow and other unusable cells are left out by the classes that come with a scene; `none`:
+        `classes`: cloud, shadow and other unusable cells are left out by the classes that come with a scene;
+        `omnicloudmask`: by a network of its own package (extra `clouds`), from red, green and near infrared; `none`:
         every measured cell is used.
     timeout_s
         Longest wait for an answer of a server, in seconds.
@@ -78,8 +80,8 @@ class FetchOptions:
                 raise UsageError(f"{name}={getattr(self, name)!r}; expected {low:g} to {high:g}")
         if self.offset not in OFFSETS:
             raise UsageError(f"offset={self.offset!r}; expected one of {', '.join(OFFSETS)}")
-        if self.mask not in ("classes", "none"):
-            raise UsageError(f"mask={self.mask!r}; expected classes or none")
+        if self.mask not in MASKS:
+            raise UsageError(f"mask={self.mask!r}; expected one of {', '.join(MASKS)}")
         if self.orbit not in (None, "ascending", "descending"):
             raise UsageError(f"orbit={self.orbit!r}; expected ascending or descending")
         if self.memory < 50_000_000:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from terrafine.acquire.omnicloudmask import require_cells
 from terrafine.acquire.options import COMPOSITES, FetchOptions
 from terrafine.acquire.service import Collection, Service
 from terrafine.errors import UsageError
@@ -73,6 +74,18 @@ class Request:
                 f"bands {', '.join(unknown)}: {self.service.key} {self.collection.id} has "
                 f"{', '.join(self.collection.assets)}"
             )
+
+        if self.network_mask:
+            if not self.optical:
+                raise UsageError(f"mask='omnicloudmask' is of reflectance; {self.collection.id} holds other values")
+            crs = self.geobox.crs
+            metres = 111_320.0 if crs is not None and crs.geographic else 1.0
+            require_cells(self.bands, abs(float(self.geobox.resolution.y)) * metres)
+
+    @property
+    def network_mask(self) -> bool:
+        """Whether clouds are found by OmniCloudMask."""
+        return self.options.mask == "omnicloudmask"
 
     @property
     def optical(self) -> bool:

@@ -28,7 +28,7 @@ def require_valid_stac(collection: Mapping[str, Any], items: Sequence[Mapping[st
     """
     try:
         from pystac import Collection, Item
-        from pystac.errors import STACError
+        from pystac.errors import STACError, STACValidationError
     except ImportError as error:
         raise MissingExtraError("publishing needs an extra: pip install 'terrafine[campaign]'") from error
     records: list[tuple[Any, Mapping[str, Any]]] = [(Collection, collection), *((Item, item) for item in items)]
@@ -37,5 +37,5 @@ def require_valid_stac(collection: Mapping[str, Any], items: Sequence[Mapping[st
         core = {**record, "stac_extensions": [], "links": links}
         try:
             kind.from_dict(json.loads(json.dumps(core))).validate()
-        except (STACError, ValueError, KeyError) as error:
+        except (STACError, STACValidationError, ValueError, KeyError) as error:
             raise OutputError(f"{record['id']}: is not valid STAC: {error}; please report this") from error

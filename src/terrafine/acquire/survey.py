@@ -162,7 +162,7 @@ def _whole(reader: AssetReader, request: Request, records: SceneRecords, scene: 
 
 def _share(reader: AssetReader, request: Request, scene: Scene, geobox: Any) -> float:
     """Share of the cells of the area that are clear ground."""
-    numbers, classes = stored_numbers(reader, request, scene, geobox)
+    numbers, classes = stored_numbers(reader, request, scene, geobox, masks=("classes", "omnicloudmask"))
     clear = np.isfinite(numbers).all(axis=0) & (numbers > 0).all(axis=0)
     if classes is not None:
         clear &= clear_cells(request.collection.kind, classes)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terrafine.campaign.folder import DONE, Folder, State
+from terrafine.campaign.stac_fields import extensions_of
 from terrafine.errors import IncompleteError, OutputError, SourceError
 from terrafine.raster.utm_tiles import zone_name
 from terrafine.schema.files import read_json
@@ -33,12 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["Publication", "publish_campaign"]
 
 PathLike = str | os.PathLike[str]
-_SCHEMA = "https://stac-extensions.github.io/{}/schema.json"
-_EXTENSIONS = tuple(
-    _SCHEMA.format(name)
-    for name in ("projection/v2.0.0", "raster/v2.0.0", "classification/v2.0.0", "processing/v1.2.0", "file/v2.1.0")
-)
-_SCIENTIFIC = _SCHEMA.format("scientific/v1.0.0")
 _COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _CHECKED = 200
 _WHAT = {
@@ -77,7 +72,7 @@ def publish_campaign(campaign: PathLike, *, partial: bool = False) -> Publicatio
     """Describe the finished tiles as a STAC collection, and lay them out as mosaics with a style.
 
     Collection and items are validated by pystac against the STAC 1.1.0 schemas that it holds. The schemas of extensions
-    are on the network, and are not fetched.
+    are on the network, and are not fetched; the tests of this package validate their fields.
 
     Parameters
     ----------
@@ -149,10 +144,10 @@ def _item(plan: Plan, folder: Folder, unit: Unit, state: State) -> dict[str, Any
             "file:size": int(entry["bytes"]),
             "file:checksum": "1220" + str(entry["sha256"]),
         }
-    return {
+    item: dict[str, Any] = {
         "type": "Feature",
         "stac_version": "1.1.0",
-        "stac_extensions": list(_EXTENSIONS),
+        "stac_extensions": [],
         "id": f"{s.name}-{epoch.name}-{unit.tile.name}",
         "collection": s.name,
         "geometry": outline.__geo_interface__,
@@ -179,6 +174,8 @@ def _item(plan: Plan, folder: Folder, unit: Unit, state: State) -> dict[str, Any
         ],
         "assets": assets,
     }
+    item["stac_extensions"] = extensions_of(item)
+    return item
 
 
 def _band(classes: Mapping[int, str], band: Any) -> dict[str, Any]:
@@ -234,7 +231,7 @@ def _collection(plan: Plan, items: Sequence[Mapping[str, Any]], holes: int) -> d
     record: dict[str, Any] = {
         "type": "Collection",
         "stac_version": "1.1.0",
-        "stac_extensions": [*_EXTENSIONS[:3], *([_SCIENTIFIC] if product.doi or product.citation else [])],
+        "stac_extensions": [],
         "id": s.name,
         "title": product.title or s.name,
         "description": said,
@@ -263,6 +260,7 @@ def _collection(plan: Plan, items: Sequence[Mapping[str, Any]], holes: int) -> d
         record["links"].append({"rel": "cite-as", "href": f"https://doi.org/{product.doi}"})
     if product.citation:
         record["sci:citation"] = product.citation
+    record["stac_extensions"] = extensions_of(record)
     return record
 
 

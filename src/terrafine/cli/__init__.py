@@ -23,6 +23,7 @@ from terrafine.cli.evaluate import evaluate
 from terrafine.cli.export import export
 from terrafine.cli.fetch import fetch
 from terrafine.cli.front import EXIT_CODES, INTERRUPTED, UNEXPECTED, first_steps
+from terrafine.cli.geocode import geocode
 from terrafine.cli.height import height
 from terrafine.cli.image import image
 from terrafine.cli.info import info
@@ -140,5 +141,6 @@ for _verb in (
     *(dem, height, map_, image, radar, models, info, doctor, train, evaluate, measure, fetch, dataset, export, view),
     campaign,
     change,
+    geocode,
 ):
     main.add_command(_verb)

@@ -29,6 +29,7 @@ FLAGS = {
     "elevation_unit": "--elevation-unit",
     "engine": "--engine",
     "files": "--guide",
+    "geoid_m": "--geoid",
     "guidance": "--guide",
     "heading": "--heading",
     "hold_out": "--hold-out",

@@ -56,7 +56,7 @@ _OPTIONS = "terrafine.acquire.options:FetchOptions"
     "--mask",
     cls=LibraryOption,
     owner=_OPTIONS,
-    type=click.Choice(("classes", "none")),
+    type=click.Choice(("classes", "omnicloudmask", "none")),
     help="What finds clouds.",
 )
 @click.option("--memory", metavar="SIZE", help="For the pixels of one block.  [default: 1GB]")

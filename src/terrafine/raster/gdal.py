@@ -167,14 +167,21 @@ class RemoteFile:
         Raises
         ------
         GridError
-            If the file has no CRS, or another one than is stated.
+            If the file has no map grid, or another CRS than is stated.
         RasterioError
             If it cannot be opened.
         """
         with DatasetReader(_vsi(address), driver=list(_REMOTE_FORMATS)) as file:
             code = int(str(stated).rpartition(":")[2]) if str(stated).rpartition(":")[2].isdigit() else None
+            if file.gcps[0] and file.transform.is_identity:
+                raise GridError(
+                    "is in the geometry of the sensor (ground control points, no map grid) and is not warped, since "
+                    "that needs heights: Sentinel-1 GRD is geocoded from its SAFE folder by `terrafine geocode`"
+                )
             if file.crs is None:
                 raise GridError("is not on a map grid (it states no CRS)")
+            if file.transform.is_identity:
+                raise GridError("is not on a map grid (it states a CRS, and no place of its cells)")
             found = file.crs.to_epsg()
             if code is not None and found is not None and found != code:
                 raise GridError(f"lies in EPSG:{found}, and its catalogue entry states EPSG:{code}: the wrong zone")

@@ -43,6 +43,7 @@ INSTEAD = {
     "elevation_unit": "`gdal_edit -units UNIT FILE` (m, ft, us-ft)",
     "engine": "another engine",
     "files": "a file of one band (`gdal_translate -b N`)",
+    "geoid_m": "heights above the ellipsoid",
     "guidance": "guides",
     "heading": "the track's heading",
     "hold_out": "a share that is held out",

@@ -26,6 +26,7 @@ __all__ = [
     "ChangeFields",
     "DemFields",
     "EvaluateFields",
+    "GeocodeFields",
     "HeightFields",
     "ImageFields",
     "MapFields",
@@ -96,6 +97,13 @@ class RadarFields(ReadFields, WriteFields, total=False):
 
     elevation_unit: str | None
     pixel_size_m: float | tuple[float, float] | NDArray[np.float64] | None
+
+
+class GeocodeFields(ReadFields, WriteFields, total=False):
+    """Keywords of `geocode_radar`; all but `creation_options` are of the DEM."""
+
+    elevation_unit: str | None
+    vertical_datum: str | None
 
 
 class DemFields(RadarFields, RunFields, total=False):
