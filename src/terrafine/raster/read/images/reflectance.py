@@ -103,9 +103,10 @@ def open_image(
         )
     with closed_on_error(source):
         quality, notes = open_quality(source)
-        if source.scaled or all(units[number - 1] == "1" for number in source.bands.values()):
-            unless = None  # the file states itself how its numbers become reflectance
-        image = _as_image(source, first, described, sensor, allowed, unless, quality)
+        image = _as_image(source, first, described, sensor, allowed, quality)
+        plain = image.sensor.name == "reflectance" and all(units[n - 1] == "1" for n in source.bands.values())
+        if sensor is None and unless not in (None, image.sensor.name) and not source.scaled and not plain:
+            _refuse_unstated(first, image.sensor, str(unless))
     image.notes = (*image.notes, *notes)
     return image
 
@@ -116,7 +117,6 @@ def _as_image(
     described: Sequence[str],
     sensor: str | None,
     allowed: Sequence[str],
-    unless: str | None,
     quality: Sequence[QualityBand],
 ) -> ImageSource:
     if len(set(source.bands.values())) < len(source.bands):
@@ -132,12 +132,14 @@ def _as_image(
     image = ImageSource(source, chosen, allowed, quality, named=sensor is not None)
     if sensor is not None:
         image.notes = (*image.notes, *_check_named(image, source, first, allowed))
-    if sensor is None and unless not in (None, chosen.name):
-        raise BandError(
-            f"{first}: reads as {chosen.name} ({chosen.what}); expected {unless} ({SENSORS[str(unless)].what})."
-            f"{_WITH_OFFSET if chosen.name == 'sentinel2-offset' else ''} If it is, state {stated([chosen.name])}"
-        )
     return image
+
+
+def _refuse_unstated(first: str, found: Sensor, unless: str) -> None:
+    raise BandError(
+        f"{first}: reads as {found.name} ({found.what}); expected {unless} ({SENSORS[unless].what})."
+        f"{_WITH_OFFSET if found.name == 'sentinel2-offset' else ''} If it is, state {stated([found.name])}"
+    )
 
 
 def _check_named(image: ImageSource, source: Source, first: str, allowed: Sequence[str]) -> list[str]:

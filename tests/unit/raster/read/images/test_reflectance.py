@@ -291,3 +291,7 @@ def test_a_file_in_unit_1_states_that_its_numbers_are_reflectance(tmp_path: Path
     assert open_image(tmp_path / "1.tif", unless="sentinel2").sensor.name == "reflectance"
     with pytest.raises(BandError, match='state sensor="reflectance"'):
         open_image(tmp_path / ".tif", unless="sentinel2")
+    numbers = (values * 1e4 + 1000).round().astype(np.uint16)
+    write_raster(tmp_path / "offset.tif", numbers, names=NAMES, unit="1", nodata=0, cell=10.0)
+    with pytest.raises(BandError, match='state sensor="sentinel2-offset"'):  # the unit says nothing of other numbers
+        open_image(tmp_path / "offset.tif", unless="sentinel2")
