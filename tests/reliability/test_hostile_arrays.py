@@ -66,6 +66,10 @@ def test_a_dask_array_and_a_dataset_follow_no_address_either(host: Host) -> None
         terrafine.sharpen_dem(heights(stated).chunk(12), scale=2)
     with pytest.raises(GridError, match="cannot be read"):
         terrafine.estimate_height(xr.Dataset(bands), sensor="reflectance")
+    for band in bands.values():
+        band.attrs["crs"] = f"{host.url}/crs"
+    with pytest.raises(GridError, match="cannot be read"):
+        terrafine.estimate_height(xr.Dataset(bands).drop_vars("spatial_ref"), sensor="reflectance")
     assert host.asked == []
 
 
@@ -120,3 +124,11 @@ def test_odd_attributes_of_the_projection_are_ignored_or_refused() -> None:
             read(array)
         except TerrafineError:
             continue
+
+
+def test_bands_of_two_systems_are_refused() -> None:
+    bands = {name: image({}).sel(band=name).drop_vars(["band", "spatial_ref"]) for name in BANDS}
+    for band, code in zip(bands.values(), (32633, 32632, 32633), strict=True):
+        band.attrs["crs"] = f"EPSG:{code}"
+    with pytest.raises(GridError, match="differ"):
+        terrafine.estimate_height(xr.Dataset(bands), sensor="reflectance")

@@ -42,6 +42,9 @@ def crs_of(array: Any, name: str) -> Any:
     GridError
         If its CRS or its geotransform cannot be read, or the CRS names an address or a file.
     """
+    if hasattr(array, "data_vars"):
+        for band in array.data_vars.values():
+            crs_of(band, name)
     mapping = _mapping(array, name)
     for holder, key in ((mapping, "spatial_ref"), (mapping, "crs_wkt"), (array.attrs, "crs")):
         if key in holder:
@@ -108,6 +111,8 @@ def _mapping(array: Any, name: str) -> Mapping[str, Any]:
         found: Mapping[str, Any] = array.coords[array.rio.grid_mapping].attrs
     except KeyError:
         return {}
+    except RuntimeError as error:
+        raise GridError(f"{name}: {shown(str(error), 200)}; expected one georeference for all bands") from error
     return found
 
 
