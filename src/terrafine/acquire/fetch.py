@@ -113,10 +113,8 @@ def fetch_raster(
         Arguments of the writer from creation options; they change no value, so a resumed run may state others.
     restart
         Start from scratch.
-    progress
-        Receives the number of finished cells.
-    announce
-        Called with the projection before pixels are read.
+    progress, announce
+        Receive the number of finished cells, and the projection before pixels are read.
 
     Returns
     -------
