@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-__all__ = ["CORE", "SCHEMAS", "problem", "stac_validator_message", "write_schemas"]
+__all__ = ["CORE", "SCHEMAS", "record_problem", "stac_validator_message", "write_schemas"]
 
 _URL = "https://stac-extensions.github.io/{}/schema.json"
 CORE = "https://schemas.stacspec.org/v1.1.0/{}"
@@ -178,7 +178,7 @@ SCHEMAS: Mapping[str, Schema] = {
 }
 
 
-def problem(record: Mapping[str, Any]) -> str:
+def record_problem(record: Mapping[str, Any]) -> str:
     """What pystac finds wrong with a record and the extensions that it declares; empty for nothing.
 
     A schema that is not here is an error of `pystac`, since none is fetched.

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from tests.support.campaigns import disc, opened, write_campaign, write_map_campaign
-from tests.support.stac_schemas import SCHEMAS, problem, stac_validator_message, write_schemas
+from tests.support.stac_schemas import SCHEMAS, record_problem, stac_validator_message, write_schemas
 
 import terrafine
 from terrafine.acquire.stac_check import require_valid_stac
@@ -65,7 +65,7 @@ def test_everything_published_is_valid_by_pystac_and_by_stac_validator(
     for path in (collection, *items_of(collection)[:3]):
         record = json.loads(path.read_text())
         assert record["stac_extensions"] and set(record["stac_extensions"]) <= set(SCHEMAS)
-        assert problem(record) == ""
+        assert record_problem(record) == ""
         message = stac_validator_message(path, schemas)
         assert message["valid_stac"], json.dumps(message, default=str, indent=1)
         assert len(message["schema"]) == 1 + len(record["stac_extensions"])
@@ -131,9 +131,9 @@ def test_a_field_that_the_extensions_do_not_allow_is_found(
 ) -> None:
     pytest.importorskip("stac_validator")
     item = copy.deepcopy(json.loads(items_of(town)[0].read_text()))
-    assert problem(item) == ""
+    assert record_problem(item) == ""
     change(item)
-    assert problem(item)
+    assert record_problem(item)
     path = tmp_path / "item.json"
     path.write_text(json.dumps(item))
     assert not stac_validator_message(path, write_schemas(tmp_path))["valid_stac"]
@@ -147,7 +147,7 @@ def test_a_field_that_the_extensions_do_not_allow_is_found_in_the_collection(fie
     else:
         for asset in collection["item_assets"].values():
             asset["proj:epsg"] = 32632
-    assert problem(collection)
+    assert record_problem(collection)
 
 
 def test_a_record_that_is_no_stac_is_not_published(town: Path) -> None:
