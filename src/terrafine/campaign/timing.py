@@ -26,8 +26,9 @@ def seconds_of_unit(plan: Plan) -> float | None:
         each DEM by its product.
     """
     from terrafine.inference.projection import seconds_of_batch
-    from terrafine.nn.device import find_device
     from terrafine.systems import find_model, load_model
+    from terrafine.workflows.fields import on_device
+    from terrafine.workflows.options import RunOptions
 
     settings = plan.settings
     verb, name = settings.model.verb, plan.model["name"]
@@ -35,7 +36,7 @@ def seconds_of_unit(plan: Plan) -> float | None:
         return None
     scale = (settings.options.scale or 4) if verb == "dem" else int(plan.model["scale"])
     asked: dict[str, Any] = {"verb": "map" if verb == "image" else verb, "threads": settings.run.threads}
-    asked["device"] = str(find_device(settings.run.device))
+    asked["device"] = on_device(RunOptions(device=settings.run.device)).device
     if verb == "dem":
         asked["self_ensemble"] = settings.options.self_ensemble
     if verb in ("dem", "height"):
