@@ -53,7 +53,9 @@ def grown(places: Sequence[DatedScene], recipe: SceneRecipe) -> CityMap:
     """A network with trees of the training ground; its correction is 0."""
     made = CityMap(**dict(recipe.network)).eval()
     factors = [class_factors(p.targets, (p.purpose == TRAIN) & p.valid) for p in places]
-    boost(made, whole_scenes(places, factors, recipe.patches.no_infrared), {"seed": recipe.seed})
+    boost(
+        made, whole_scenes(places, factors, recipe.patches.no_infrared, recipe.patches.surface), {"seed": recipe.seed}
+    )
     return made
 
 

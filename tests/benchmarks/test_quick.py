@@ -17,6 +17,7 @@ BENCHMARKS = {
     "real.dem": ("real_dem", set()),
     "real.map": ("real_map", set()),
     "real.map_blocks": ("real_map_blocks", set()),
+    "real.map_chain": ("real_map_chain", set()),
     "dem.accuracy": ("dem_accuracy", {"x2", "x3"}),
     "dem.speed": ("dem_speed", set()),
     "dem.peers": ("dem_peers", set()),

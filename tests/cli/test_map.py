@@ -507,6 +507,10 @@ def test_an_image_without_near_infrared_is_mapped_with_a_warning(
     write(files / "wide_rgb.tif", np.tile(scene(), (1, 2, 2)))
     done = run("map", files / "wide_rgb.tif", tmp_path / "o.tif", "--model", city, "--threads", 1)
     assert done.exit_code == 0 and "no near infrared" in done.output
+    assert opened(tmp_path / "o.tif")[1]["MISSING_BANDS"] == "nir"
+    full = run("map", files / "nir.tif", tmp_path / "full.tif", "--model", city, "--threads", 1)
+    assert full.exit_code == 0, full.output
+    assert "MISSING_BANDS" not in opened(tmp_path / "full.tif")[1]
     two = run("map", files / "wide_rgb.tif", tmp_path / "p.tif", "--model", city, "--band", "red=9")
     assert two.exit_code != 0 and not (tmp_path / "p.tif").exists()
 

@@ -53,8 +53,9 @@ def check_extras() -> None:
 def boost(network: nn.Module, scenes: Iterable[SceneBatch], settings: Settings) -> None:
     """Grow the trees of a network on whole scenes, in place of those that it has.
 
-    Each scene counts by its `weight` and each class in it the same, however much of it is labelled: of one town streets
-    are labelled, of another buildings, and a mean over cells would learn which town it is in.
+    Scenes without near infrared grow the trees that are for such images, where the network has those. Of either kind of
+    trees each scene counts by its `weight`, and each class in it the same, however much of it is labelled: of one town
+    streets are labelled, of another buildings, and a mean over cells would learn which town it is in.
 
     Parameters
     ----------
@@ -73,12 +74,17 @@ def boost(network: nn.Module, scenes: Iterable[SceneBatch], settings: Settings) 
         return
     check_extras()
     rng = np.random.default_rng(int(settings.get("seed", 0)))
-    found = [_cells(network, scene, rng) for scene in scenes]
-    for head in range(len(HEADS)):
-        parts = [one[head] for one in found if one[head] is not None]
-        if parts:
-            features, start, share, weight = (np.concatenate(a) for a in zip(*parts, strict=True))
-            fill(network.forest, head, _grown(network.forest, features, start, share, weight, settings))
+    found: dict[bool, list[list[Cells | None]]] = {True: [], False: []}
+    for scene in scenes:
+        visible = network.visible is not None and not bool(scene.infrared.any())
+        found[visible].append(_cells(network, scene, rng))
+    for visible, forest in ((False, network.forest), (True, network.visible)):
+        for head in range(len(HEADS)):
+            parts = [one[head] for one in found[visible] if one[head] is not None]
+            if parts and forest is not None:
+                features, start, share, weight = (np.concatenate(a) for a in zip(*parts, strict=True))
+                weight *= len(weight) / max(float(weight.sum()), 1e-9) if visible else 1.0
+                fill(forest, head, _grown(forest, features, start, share, weight, settings))
 
 
 Cells = tuple[F32, F32, F32, F32]

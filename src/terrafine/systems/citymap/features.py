@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["BANDS", "COUNT", "REACH", "ndvi", "spectral_features", "spectral_indices"]
+__all__ = ["BANDS", "COUNT", "REACH", "greenness", "ndvi", "spectral_features", "spectral_indices"]
 
 BANDS = ("red", "green", "blue", "nir")
 _WINDOWS = (3, 9, 31)  # cells along the windows of local statistics
@@ -44,6 +44,27 @@ def ndvi(image: Tensor) -> Tensor:
     """
     red, nir = image[:, 0:1].clamp_min(_DARKEST), image[:, 3:4].clamp_min(_DARKEST)
     return (nir - red) / (nir + red)
+
+
+def greenness(image: Tensor) -> Tensor:
+    """Compute the normalised difference of green and red, which needs no near infrared.
+
+    Parameters
+    ----------
+    image
+        Reflectance of `BANDS`, (n, 4, y, x).
+
+    Returns
+    -------
+    Tensor
+        Index, (n, 1, y, x), -1 to 1.
+
+    References
+    ----------
+    Tucker 1979, Red and photographic infrared linear combinations for monitoring vegetation.
+    """
+    red, green = image[:, 0:1].clamp_min(_DARKEST), image[:, 1:2].clamp_min(_DARKEST)
+    return (green - red) / (green + red)
 
 
 def spectral_indices(image: Tensor, infrared: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from terrafine.schema.types import Within
-from terrafine.systems.citymap.features import COUNT, REACH, ndvi, spectral_features
+from terrafine.systems.citymap.features import COUNT, REACH, greenness, ndvi, spectral_features
 from terrafine.systems.citymap.forest import Forest
 
 __all__ = ["HALO", "HEADS", "QUARTER", "CityMap"]
@@ -21,6 +21,7 @@ _NEAR = 2  # cells around a cell that the enlargement and the correction read
 HALO = REACH + _NEAR + 1
 """Cells around a cell that its logits depend on: local statistics, the enlargement and the correction."""
 _PRIOR = ((6.0, 0.30), (6.0, 0.20))  # steepness, and the NDVI at which the prior is one half, by head
+_VISIBLE = ((15.0, 0.0), (15.0, 0.0))  # the same of the difference of green and red, without near infrared
 _FINE = 8
 
 
@@ -43,6 +44,8 @@ class CityMap(nn.Module):
         Boosted trees of each head.
     depth
         Comparisons from the root of a tree to a leaf.
+    visible
+        Trees of each head for images without near infrared; with 0 the other trees serve for those too.
     trust
         Factor of trees and correction outside training; below 1 the map leans on the prior, which transfers better.
     """
@@ -55,10 +58,12 @@ class CityMap(nn.Module):
         trees: Annotated[int, Within(0, 1_000)] = 40,
         depth: Annotated[int, Within(1, 8)] = 4,
         trust: Annotated[float, Within(0, 1)] = 1.0,
+        visible: Annotated[int, Within(0, 1_000)] = 0,
     ) -> None:
         super().__init__()
         self.infrared, self.trust = infrared, trust
         self.forest = Forest(len(HEADS), trees, depth, COUNT)
+        self.visible = Forest(len(HEADS), visible, depth, COUNT) if visible else None
         self.stem = nn.Conv2d(COUNT, width, 1)
         self.body = nn.Conv2d(width, width, 3, padding=1)
         self.drop = nn.Dropout2d(dropout)
@@ -69,11 +74,14 @@ class CityMap(nn.Module):
         if bias is not None:
             nn.init.zeros_(bias)
         self.register_buffer("prior_at", torch.tensor(_PRIOR).T.contiguous())
+        if visible:
+            self.register_buffer("visible_at", torch.tensor(_VISIBLE).T.contiguous())
 
     prior_at: Tensor
+    visible_at: Tensor
 
     def prior(self, image: Tensor, infrared: Tensor) -> Tensor:
-        """Compute the logits that follow from NDVI alone.
+        """Compute the logits that follow from NDVI alone, or without near infrared from green and red alone.
 
         Parameters
         ----------
@@ -85,10 +93,39 @@ class CityMap(nn.Module):
         Returns
         -------
         Tensor
-            Logits, (n, 2, y, x); 0 without near infrared.
+            Logits, (n, 2, y, x); 0 without near infrared in a network that has no trees for that.
         """
         steep, middle = self.prior_at[:, :, None, None].unbind(0)
-        return infrared * steep * (middle - ndvi(image))
+        logit = infrared * steep * (middle - ndvi(image))
+        if self.visible is None:
+            return logit
+        steep, middle = self.visible_at[:, :, None, None].unbind(0)
+        return logit + (1 - infrared) * steep * (middle - greenness(image))
+
+    def boosted(self, features: Tensor, infrared: Tensor) -> Tensor:
+        """Compute the sum of the trees, of those for images without near infrared where it was not observed.
+
+        Parameters
+        ----------
+        features
+            Features, (n, COUNT, y, x).
+        infrared
+            1 where near infrared was observed, else 0, (n, 1, 1, 1).
+
+        Returns
+        -------
+        Tensor
+            Logits, (n, 2, y, x).
+        """
+        observed = infrared > 0
+        found: Tensor
+        if self.visible is None or bool(observed.all()):
+            found = self.forest(features)
+        elif not bool(observed.any()):
+            found = self.visible(features)
+        else:
+            found = torch.where(observed, self.forest(features), self.visible(features))
+        return found
 
     def forward(self, image: Tensor, infrared: Tensor | None = None, border: int = 0) -> Tensor:
         """Compute logits of impervious and of building.
@@ -113,7 +150,7 @@ class CityMap(nn.Module):
         with torch.autocast(image.device.type, enabled=False):
             plain = image.float()
             features = _inner(spectral_features(plain, infrared), border)
-            known = _inner(self.prior(plain, infrared), border) + trust * self.forest(features)
+            known = _inner(self.prior(plain, infrared), border) + trust * self.boosted(features, infrared)
             known = functional.interpolate(known, scale_factor=QUARTER, mode="bicubic")
         found = functional.gelu(self.stem(features), approximate="tanh")
         found = self.drop(functional.gelu(self.body(found), approximate="tanh"))

@@ -22,12 +22,14 @@ from terrafine.training.scenes.labels import QUARTER, SURE, weighed
 from terrafine.training.scenes.recipe import ScenePatches
 from terrafine.training.segmentation.data import Sample
 
-__all__ = ["SceneSampler", "disturbed", "whole_scenes"]
+__all__ = ["SceneSampler", "disturbed", "surface_reflectance", "whole_scenes"]
 
 F32 = NDArray[np.float32]
 _TRIES = 200  # windows drawn before a scene counts as without usable ground
 _THINNED = 7  # one in so many cells gives the quantiles of a date
 _LEAST_VALID, _LEAST_KNOWN = 0.95, 0.02
+_PATH = (0.035, 0.05, 0.085, 0.012)  # reflectance of clear air in red, green, blue and near infrared, level 1C
+_AIR = 1.3  # loss of light on both ways through the air for each unit of that
 _HAZE = (0.7, 0.85, 1.1, 0.4)  # how much haze adds to red, green, blue and near infrared
 
 
@@ -87,6 +89,8 @@ class SceneSampler:
         inner = slice(QUARTER * p.border, QUARTER * (p.border + p.size))
         turned = [transform(a, turn)[0].contiguous() for a in (found[0], found[1][..., inner, inner])]
         present = infrared and rng.random() >= p.no_infrared
+        if p.surface and not simulated and rng.random() < p.surface / (1 + p.surface):
+            turned[0] = surface_reflectance(turned[0][None])[0]
         return turned[0], torch.full((1, 1, 1), float(present)), turned[1]
 
     def _scene(self, rng: np.random.Generator, side: int) -> tuple[F32, F32, bool]:
@@ -124,8 +128,10 @@ class SceneSampler:
         return bands, np.stack((share, none, (known > 0.6).astype(np.float32), none)), len(image) > 3
 
 
-def whole_scenes(places: Sequence[DatedScene], factors: Sequence[F32], no_infrared: float) -> Iterator[SceneBatch]:
-    """Yield every place as one batch, with and without near infrared; only training ground counts.
+def whole_scenes(
+    places: Sequence[DatedScene], factors: Sequence[F32], no_infrared: float, surface: float = 0.0
+) -> Iterator[SceneBatch]:
+    """Yield every place as one batch, with and without near infrared and the light of the air; training ground counts.
 
     Parameters
     ----------
@@ -135,6 +141,8 @@ def whole_scenes(places: Sequence[DatedScene], factors: Sequence[F32], no_infrar
         Of each place the factor of each head's class and of other ground, (head, 2).
     no_infrared
         Weight of the copy without near infrared beside the scene itself; 0 for no copy.
+    surface
+        Weight of copies by `surface_reflectance` beside those; 0 for none.
 
     Yields
     ------
@@ -147,9 +155,30 @@ def whole_scenes(places: Sequence[DatedScene], factors: Sequence[F32], no_infrar
         label = [torch.from_numpy(a)[None] for a in (share, weighed(share, known, factor))]
         image = torch.from_numpy(np.ascontiguousarray(place.image))[None]
         for present, weight in ((1.0, 1.0), (0.0, no_infrared)):
-            if weight:
-                seen = image * torch.tensor([1.0, 1.0, 1.0, present]).view(1, 4, 1, 1)
-                yield SceneBatch(seen, torch.full((1, 1, 1, 1), present), label[0], label[1], weight)
+            for through, part in ((image, 1.0), (surface_reflectance(image), surface)):
+                if weight * part:
+                    seen = through * torch.tensor([1.0, 1.0, 1.0, present]).view(1, 4, 1, 1)
+                    yield SceneBatch(seen, torch.full((1, 1, 1, 1), present), label[0], label[1], weight * part)
+
+
+def surface_reflectance(image: Tensor) -> Tensor:
+    """Remove the light that clear air scatters from reflectance at the top of the atmosphere.
+
+    The same path reflectance everywhere, no model of the atmosphere: it makes level 1C about as level 2A looks, so that
+    training sees both.
+
+    Parameters
+    ----------
+    image
+        Reflectance of red, green, blue and near infrared, (n, 4, y, x); 0 where not observed.
+
+    Returns
+    -------
+    Tensor
+        Reflectance, (n, 4, y, x), 0.001 or more; 0 where not observed.
+    """
+    path = torch.tensor(_PATH).view(1, -1, 1, 1)
+    return torch.where(image > 0, ((image - path) / (1 - _AIR * path)).clamp_min(1e-3), torch.zeros(()))
 
 
 def disturbed(image: Tensor, infrared: Tensor, patches: ScenePatches, rng: np.random.Generator) -> Tensor:

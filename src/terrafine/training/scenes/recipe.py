@@ -113,7 +113,10 @@ class ScenePatches:
     noise
         Spread of noise that is added to each cell, reflectance.
     no_infrared
-        Share of patches without near infrared.
+        Share of patches without near infrared, and the weight of copies of scenes without it on which trees are grown.
+    surface
+        Weight of copies of scenes with the light of the atmosphere removed, about as in level 2A, beside the scenes
+        themselves, and the chance of a patch by that; for images of level 1C alone.
     """
 
     size: Annotated[int, Within(16, 1_024)]
@@ -125,6 +128,7 @@ class ScenePatches:
     gamma: Annotated[float, Within(0, 1)] = 0.06
     noise: Annotated[float, Within(0, 0.1)] = 0.002
     no_infrared: Share = 0.05
+    surface: Share = 0.0
 
 
 _CELLS = 2**24

@@ -90,7 +90,7 @@ class SceneTask(Task[SceneRecipe]):
             Training and validation batches.
         """
         sampler, device = data.sampler, next(network.parameters()).device
-        scenes = whole_scenes(sampler.places, sampler.factors, sampler.patches.no_infrared)
+        scenes = whole_scenes(sampler.places, sampler.factors, sampler.patches.no_infrared, sampler.patches.surface)
         settings = {**self.settings, "seed": self.recipe.seed}
         self.hooks.prepare(network, (to_device(scene, device) for scene in scenes), settings)
 

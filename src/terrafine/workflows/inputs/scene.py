@@ -81,12 +81,14 @@ class Scene:
         from terrafine.workflows.outputs.provenance import tags_of
 
         edge = self.ref.spec.halo * self.cell_m * self.ref.spec.scale
+        missing = {"MISSING_BANDS": _INFRARED} if self.ref.spec.network.get("infrared") is False else {}
         return tags_of(
             self.ref,
             self.identity,
             SENSOR=self.image.sensor.name,
             BRIGHT_SHARE=f"{self.image.bright_share():.3f}",
             **self.image.unmeasured,
+            **missing,
             SCALE=self.ref.spec.scale,
             GRID=self.grid,
             TRAINED_ON=trained_on(self.ref),

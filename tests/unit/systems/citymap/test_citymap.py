@@ -11,7 +11,7 @@ from terrafine.nn.model import Tiles
 from terrafine.nn.system import Options
 from terrafine.nn.task import SceneBatch
 from terrafine.systems.citymap.boosting import boost, fill
-from terrafine.systems.citymap.features import BANDS, COUNT, ndvi, spectral_features
+from terrafine.systems.citymap.features import BANDS, COUNT, greenness, ndvi, spectral_features
 from terrafine.systems.citymap.forest import Forest
 from terrafine.systems.citymap.model import CityModel, adapt, combine_dates, describe
 from terrafine.systems.citymap.net import HALO, CityMap
@@ -115,6 +115,28 @@ def test_without_infrared_nothing_depends_on_its_values() -> None:
     none = torch.zeros(1, 1, 1, 1)
     torch.testing.assert_close(net(x, none), net(other, none))
     assert (net(x) - net(other)).abs().max() > 0.1
+
+
+def test_images_without_near_infrared_have_a_prior_and_trees_of_their_own() -> None:
+    pytest.importorskip("lightgbm")
+    torch.manual_seed(0)
+    x, none = image(64), torch.zeros(1, 1, 1, 1)
+    bare = x * torch.tensor([1.0, 1.0, 1.0, 0.0]).view(1, 4, 1, 1)
+    share = torch.nn.functional.interpolate((x[:, 2:3] > 0.2).float(), scale_factor=4).repeat(1, 2, 1, 1)
+    known = torch.ones_like(share)
+    net = CityMap(4, trees=8, depth=2, visible=8).eval()
+    torch.testing.assert_close(net.prior(bare, none), 15 * (-greenness(x)).repeat(1, 2, 1, 1))
+    boost(net, [SceneBatch(x, ONE, share, known), SceneBatch(bare, none, 1 - share, known, 0.05)], {"seed": 1})
+    blue = x[:, 2] > 0.2
+    for trees, infrared, sign in ((net.forest, ONE, 1), (net.visible, none, -1)):
+        assert trees is not None
+        added = trees(spectral_features(x * infrared.clamp_min(1), infrared))[:, 0]
+        assert sign * float(added[blue].mean() - added[~blue].mean()) > 0.5
+        torch.testing.assert_close(net.boosted(spectral_features(x, infrared), infrared)[:, 0], added)
+    both = torch.cat((ONE, none))
+    mixed = net(torch.cat((x, bare)), both)
+    torch.testing.assert_close(mixed[:1], net(x, ONE), atol=1e-5, rtol=0)
+    torch.testing.assert_close(mixed[1:], net(bare, none), atol=1e-5, rtol=0)
 
 
 def test_nothing_beyond_the_halo_changes_a_cell() -> None:

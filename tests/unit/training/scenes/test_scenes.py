@@ -16,7 +16,7 @@ from terrafine.nn.weights import load
 from terrafine.training.recipe import read_recipe
 from terrafine.training.scenes.data import HELD_OUT, MARGIN, TRAIN, VALIDATE, ground, load_scenes
 from terrafine.training.scenes.labels import SURE, class_factors, targets
-from terrafine.training.scenes.patches import SceneSampler, whole_scenes
+from terrafine.training.scenes.patches import SceneSampler, surface_reflectance, whole_scenes
 from terrafine.training.scenes.recipe import Scene, SceneRecipe
 from terrafine.training.scenes.register import displacement
 from terrafine.training.scenes.scores import area_under_curve, balanced_threshold, fitted, unbiased_threshold
@@ -166,6 +166,23 @@ def test_the_class_and_other_ground_of_each_scene_count_the_same(folder: Path) -
         assert float(scene.known[0, :, torch.from_numpy(away)].max()) == 0
     none = replace(places[0].targets, share=np.zeros_like(places[0].targets.share))
     assert not class_factors(none, used[0]).any()
+
+
+def test_copies_without_the_light_of_the_air_are_darker_and_bluest_most(folder: Path) -> None:
+    r = recipe(folder)
+    places = load_scenes(folder, r.data)
+    image = torch.from_numpy(places[0].image)[None]
+    copy = surface_reflectance(torch.nn.functional.pad(image, (1, 0)))
+    assert float(copy[..., 0].abs().max()) == 0, "nothing is made of what was not observed"
+    fell = (image - copy[..., 1:]).mean(dim=(0, 2, 3)).tolist()
+    assert fell[2] > fell[1] > fell[0] > fell[3] and fell[2] > 0.05
+    scenes = list(whole_scenes(places, [np.ones((2, 2), np.float32)] * len(places), 0.1, 0.5))
+    assert [s.weight for s in scenes] == [1, 0.5, 0.1, 0.05] * len(places)
+    torch.testing.assert_close(scenes[1].image, surface_reflectance(scenes[0].image))
+    calm = replace(r.patches, light=0.0, haze=0.0, gamma=0.0, noise=0.0, no_infrared=0.0, stretch=0.0, batch=1)
+    plain, mixed = (SceneSampler(places, [], 0.0, replace(calm, surface=s), 7) for s in (0.0, 1.0))
+    blue = [(float(plain(i).image[:, 2].min()), float(mixed(i).image[:, 2].min())) for i in range(12)]
+    assert min(b for _, b in blue) < 0.03 < min(a for a, _ in blue), "some patches are copies"
 
 
 def test_a_training_writes_calibrated_weights_that_tell_buildings(folder: Path, tmp_path: Path) -> None:
