@@ -52,8 +52,8 @@ def town(path: Path) -> Path:
 
 
 def block(path: Path) -> Path:
-    """A rectangle of 0.5 × 0.5 km inside the town."""
-    return write_region(path, (10.386, 43.722, 10.392, 43.7265))
+    """A rectangle of 1.1 × 1.0 km inside the town."""
+    return write_region(path, (10.383, 43.7205, 10.397, 43.7295))
 
 
 def town_halves(path: Path) -> None:
