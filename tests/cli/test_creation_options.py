@@ -47,11 +47,12 @@ WRITES = {  # verb -> its words before the output, and those after it
     "radar": (("glo30.tif", "--orbit", "ascending"), ("--quiet",)),
 }
 LONG = {"height", "image", "map"}
+ELSEWHERE = {"geocode": (("S1.SAFE", "--dem", "dem.tif"), ())}  # that they arrive: test_geocode.py
 
 
 def test_every_verb_with_the_option_is_tested() -> None:
     with_option = {name for name, verb in verbs_of(main) if any("-co" in p.opts for p in verb.params)}
-    assert with_option == set(WRITES)
+    assert with_option == {*WRITES, *ELSEWHERE}
 
 
 @pytest.mark.parametrize("verb", [pytest.param(v, marks=pytest.mark.long if v in LONG else ()) for v in WRITES])
@@ -70,9 +71,9 @@ def test_the_options_arrive_in_the_file_of_each_verb(
         assert "STATISTICS_MEAN" not in file.tags(1)
 
 
-@pytest.mark.parametrize("verb", WRITES)
+@pytest.mark.parametrize("verb", [*WRITES, *ELSEWHERE])
 def test_an_unknown_option_is_refused_by_each_verb_before_anything_is_read(verb: str, tmp_path: Path, run: Run) -> None:
-    before, _ = WRITES[verb]
+    before, _ = (WRITES | ELSEWHERE)[verb]
     result = run(verb, *before, "-o", tmp_path / "out.tif", "-co", "TILED=YES")
     assert result.exit_code == UsageError.exit_code
     assert "creation option TILED: is not one; expected COMPRESS, LEVEL, OVERVIEWS, STATISTICS" in result.output

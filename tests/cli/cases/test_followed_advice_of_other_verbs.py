@@ -79,7 +79,12 @@ def train_device(d: Path) -> tuple[Words, str, Words]:
 
 def height_share(d: Path) -> tuple[Words, str, Words]:
     words = ("dataset", "height", picture(d / "i.tif"), "--heights", dem(d / "z.tif"), "-o", d / "ds", "--hold-out")
-    return (*words, 0.9), "--hold-out", (*words, 0.5)
+    return (*words, 0.9), "--hold-out", (*words, 0.25)
+
+
+def height_rows(d: Path) -> tuple[Words, str, Words]:
+    words = ("dataset", "height", picture(d / "i.tif"), "--heights", dem(d / "z.tif"), "-o", d / "ds", "--hold-out")
+    return (*words, 0.5), "--hold-out SHARE from 0.25 to 0.25", (*words, 0.25)
 
 
 def height_bands(d: Path) -> tuple[Words, str, Words]:
@@ -130,6 +135,7 @@ CASES: list[tuple[str, Case]] = [
     ("train: a limit of no pack", train_pack),
     ("train: a device that is not there", train_device),
     ("dataset height: share held out", height_share),
+    ("dataset height: rows on either side", height_rows),
     ("dataset height: bands without names", height_bands),
     ("dataset height: feet not stated", height_unit),
     ("dataset pairs: share held out", pairs_share),

@@ -270,8 +270,10 @@ def test_the_command_line_geocodes_and_names_its_own_options(safe: Path, tmp_pat
     command = ("geocode", safe, "-o", tmp_path / "o.tif", "--dem", tmp_path / "dem.tif")
     refused = run_cli(*command)
     assert refused.exit_code == 2 and "--geoid N" in refused.output
-    done = run_cli(*command, "--geoid", "0")
+    done = run_cli(*command, "--geoid", "0", "-co", "COMPRESS=LZW")
     assert done.exit_code == 0 and "1 dates, descending, incidence" in done.output
+    with rasterio.open(tmp_path / "o.tif") as file:
+        assert file.compression.value == "LZW"
 
 
 def test_geocentric_coordinates_are_those_of_the_ellipsoid() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.atomic import write_whole
+from terrafine.datasets.terrain.held_out import advice
 from terrafine.errors import DataError, DatumError, UsageError
 from terrafine.raster.protocol import RasterSource
 from terrafine.raster.read.aligned import align_to
@@ -192,8 +193,8 @@ def _look(image: PathLike, dem: PathLike, sensor: str | None, hold_out: float) -
         if patch < _SMALLEST:
             raise DataError(
                 f"{image}: of {rows} rows {rows - first} are held out, {_GAP} are the gap, and {max(0, first - _GAP)} "
-                f"are trained on; expected at least {_SMALLEST} for a patch on either side. Take a larger area, or "
-                "another hold_out=SHARE"
+                f"are trained on; expected at least {_SMALLEST} for a patch on either side. "
+                f"{advice(rows, _GAP, _SMALLEST)}"
             )
         step = max(1, rows // 64)
         shared = [_both(picture, under, slice(r, r + 1), cols)[1].mean() for r in range(0, rows, step)]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.atomic import write_whole
+from terrafine.datasets.terrain.held_out import advice
 from terrafine.errors import DataError, UsageError
 from terrafine.raster.products import Product, product_text
 from terrafine.raster.read.source import open_source
@@ -212,10 +213,11 @@ def _patch(path: PathLike, rows: int, cols: int, hold_out: float) -> int:
     held, trained = rows - first, max(0, first - _GAP)
     size = min(_LARGEST, min(cols, held, trained) // _SCALE - _BORDER)
     if size < _SMALLEST:
+        least = _SCALE * (_SMALLEST + _BORDER)
+        wide = advice(rows, _GAP, least) if cols >= least else f"Take a larger area, {least} or more columns wide"
         raise DataError(
             f"{path}: of {rows} rows {held} are held out, {_GAP} are the gap, and {trained} are trained on; expected "
-            f"at least {_SCALE * (_SMALLEST + _BORDER)} for a patch on either side. Take a larger area, or another "
-            "hold_out=SHARE"
+            f"at least {least} for a patch on either side, and as many of the {cols} columns. {wide}"
         )
     return size
 
