@@ -23,7 +23,7 @@ from terrafine.private import (
     empty_folder,
     make_private_folder,
     open_own_file,
-    part_name,
+    part_beside,
     staging_folder,
     sweep_dead,
 )
@@ -85,7 +85,7 @@ def written(target: Path, publish: Publish = publish) -> Iterator[Path]:
     OSError
         If the file cannot be written, flushed or renamed.
     """
-    part = target.with_name(part_name(target.name))
+    part = part_beside(target)
     try:
         yield part
         publish(part, target)
@@ -127,7 +127,7 @@ class StagedFile:
     """
 
     def __init__(self, target: Path) -> None:
-        self._target, self._part = target, target.with_name(part_name(target.name))
+        self._target, self._part = target, part_beside(target)
         self._file: BinaryIO | None = None
 
     def write(self, data: bytes | memoryview) -> int:

@@ -26,7 +26,7 @@ __all__ = [
     "make_folders",
     "make_private_folder",
     "open_own_file",
-    "part_name",
+    "part_beside",
     "remove_empty",
     "staging_folder",
     "sweep_dead",
@@ -105,6 +105,8 @@ def open_own_file(path: Path) -> int:
 def hold_folder(folder: Path) -> BinaryIO | None:
     """Lock a folder for this process by its file `.lock`, which the holder removes before it closes it.
 
+    What killed processes left there under the names of `part_beside` is removed.
+
     Parameters
     ----------
     folder
@@ -134,6 +136,7 @@ def hold_folder(folder: Path) -> BinaryIO | None:
                     file.truncate(0)
                     file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
                     file.flush()
+                    sweep_dead(folder)
                     return file
         except BaseException:
             file.close()
@@ -235,20 +238,23 @@ def empty_folder(folder: Path, known: re.Pattern[str]) -> None:
         path.unlink()
 
 
-def part_name(name: str) -> str:
-    """Return a hidden name that no other process, thread or machine uses, and that states which process does.
+def part_beside(target: Path) -> Path:
+    """Return a hidden path that no other process, thread or machine uses, and that states which process does.
+
+    What killed processes left in the folder is removed when this process first writes there.
 
     Parameters
     ----------
-    name
-        The final name.
+    target
+        The final path.
 
     Returns
     -------
-    str
-        `.NAME.MACHINE-PROCESS-RANDOM.part`.
+    Path
+        `.NAME.MACHINE-PROCESS-RANDOM.part` in the folder of the target.
     """
-    return f".{name}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.part"
+    _sweep_once(target.parent)
+    return target.with_name(f".{target.name}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.part")
 
 
 def staging_folder(target: Path) -> Path:
@@ -268,7 +274,7 @@ def staging_folder(target: Path) -> Path:
 
 
 def sweep_dead(folder: Path) -> None:
-    """Remove the hidden files of `part_name` whose processes on this machine have ended.
+    """Remove the hidden files of `part_beside` whose processes on this machine have ended.
 
     Parameters
     ----------
@@ -281,6 +287,12 @@ def sweep_dead(folder: Path) -> None:
             if match and match[1] == _machine() and entry.is_file(follow_symlinks=False) and not _lives(int(match[2])):
                 with contextlib.suppress(OSError):
                     os.unlink(entry.path)  # noqa: PTH108
+
+
+@functools.lru_cache(maxsize=4096)
+def _sweep_once(folder: Path) -> None:
+    """Sweep a folder when this process first writes there."""
+    sweep_dead(folder)
 
 
 @functools.cache

@@ -15,7 +15,7 @@ import terrafine
 from terrafine.atomic import staging_folder, written
 from terrafine.errors import JobError, OutputError
 from terrafine.inference.job import job_folder
-from terrafine.private import FOLDER_LOCK, make_private_folder, sweep_dead
+from terrafine.private import FOLDER_LOCK, hold_folder, make_private_folder, sweep_dead
 from terrafine.training.folder import _locked
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
@@ -125,6 +125,28 @@ def test_parts_of_dead_runs_are_swept_and_those_of_the_living_stay(tmp_path: Pat
         part.write_bytes(b"half")
         sweep_dead(tmp_path)
         assert part.exists() and foreign.exists() and not left.exists()
+
+
+def test_the_first_write_into_a_folder_and_its_lock_remove_what_killed_runs_left(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from terrafine.atomic import written\n"
+        "with written(Path(sys.argv[1])) as part:\n    part.write_bytes(b'half'); os._exit(9)"
+    )
+
+    def killed(folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        subprocess.run([sys.executable, "-c", code, folder / "curve.png"], check=False, env=dict(os.environ))
+        assert [path.suffix for path in folder.iterdir()] == [".part"]
+
+    killed(tmp_path / "a")
+    with written(tmp_path / "a" / "curve.png") as part:
+        part.write_bytes(b"whole")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["curve.png"]
+    killed(tmp_path / "b")
+    lock = hold_folder(tmp_path / "b")
+    assert lock is not None
+    lock.close()
+    assert [path.name for path in (tmp_path / "b").iterdir()] == [FOLDER_LOCK]
 
 
 def test_a_scratch_file_that_is_a_link_is_removed_and_what_it_leads_to_stays(dem: Path, tmp_path: Path) -> None:
