@@ -42,7 +42,7 @@ WRITES = {  # verb -> its words before the output, and those after it
     "dem": (("glo30.tif",), NEAREST),
     "fetch": (("copernicus-dem", "--aoi", "town.geojson"), ("--quiet",)),
     "height": (("scene.tif",), SCENE),
-    "image": (("s2.tif",), ("--scale", "2", *SCENE)),
+    "image": (("s2.tif",), ("--scale", "4", *SCENE)),
     "map": (("s2.tif",), SCENE),
     "radar": (("glo30.tif", "--orbit", "ascending"), ("--quiet",)),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -89,7 +90,8 @@ ONNX_PAGE = (ROOT / "docs" / "guides" / "onnx.md").read_text(encoding="utf-8")
 @pytest.mark.filterwarnings("default")
 def test_the_onnx_example_gives_what_terrafine_dem_gives_away_from_edges(tmp_path: Path) -> None:
     """The page's export, its example as it stands, and the command that it compares with, on held-out terrain."""
-    pytest.importorskip("onnxruntime")
+    if importlib.util.find_spec("onnxruntime") is None:
+        pytest.skip("ONNX Runtime is not installed")
     with rasterio.open(ROOT / "demo" / "data" / "sample_30m.tif") as source:
         window = rasterio.windows.Window(40, 40, 96, 88)
         heights = source.read(1, window=window).astype("float32")

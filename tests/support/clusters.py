@@ -41,7 +41,9 @@ class Cluster:
         self._folder, self._memory = folder, memory
         self.port = free_port()
         self.scheduler = self._start("scheduler", SCHEDULER, str(self.port))
-        self.workers = [self.add_worker() for _ in range(workers)]
+        self.workers: list[subprocess.Popen[bytes]] = []
+        for _ in range(workers):
+            self.add_worker()
 
     @property
     def address(self) -> str:
@@ -50,7 +52,8 @@ class Cluster:
 
     def add_worker(self) -> subprocess.Popen[bytes]:
         """One more worker, with a nanny that starts it again when it dies."""
-        return self._start("worker", WORKER, self.address, self._memory)
+        self.workers.append(self._start("worker", WORKER, self.address, self._memory))
+        return self.workers[-1]
 
     def wait(self, workers: int) -> None:
         """Until so many workers have come."""
