@@ -94,7 +94,7 @@ def turned_users() -> dict[str, Callable[[], Any]]:
         haze=0,
     )
     scene: Any = SimpleNamespace(
-        patches=SimpleNamespace(size=4, border=2, stretch=0.0, no_infrared=0.0),
+        patches=SimpleNamespace(size=4, border=2, stretch=0.0, no_infrared=0.0, surface=0.0),
         samples=(),
         _scene=lambda _, side: (np.ones((4, side, side)), np.ones((4, 4 * side, 4 * side)), True),
     )
