@@ -60,7 +60,7 @@ test-long: setup
 docs: setup
 	$(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check \
 	  -c constraints.txt -c constraints-docs.txt -e '.[all,dev,docs]'
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 TERRAFINE_DEMO=$(CURDIR)/demo/data $(BIN)/python -m mkdocs build --strict
 
 wheel: setup
 	$(BIN)/python tools/check_wheel.py

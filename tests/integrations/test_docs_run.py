@@ -72,7 +72,6 @@ def test_there_are_five_notebooks() -> None:
         compile(path.read_text(encoding="utf-8"), str(path), "exec")
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 @pytest.mark.filterwarnings("default")
 def test_every_notebook_runs_at_its_small_size(path: Path, tmp_path: Path) -> None:
