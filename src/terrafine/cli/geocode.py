@@ -7,9 +7,8 @@ from pathlib import Path
 import click
 
 from terrafine.cli.messages import note, say
-from terrafine.cli.options import creation_option, reading
+from terrafine.cli.options import creation_option, heights_as_stated, reading
 from terrafine.cli.output import inputs_and_output
-from terrafine.cli.parameter_types import BAND
 
 __all__ = ["geocode"]
 
@@ -24,21 +23,7 @@ __all__ = ["geocode"]
     metavar="M",
     help="Height of the geoid above the ellipsoid there, for heights above a geoid.",
 )
-@click.option(
-    "--band",
-    "bands",
-    type=BAND,
-    multiple=True,
-    metavar="NAME=N",
-    help="Number of the elevation band, such as elevation=2, if the file does not name it.",
-)
-@click.option("--assume-crs", metavar="CRS", help="CRS of the DEM if the file has none or a wrong one.")
-@click.option(
-    "--nodata", type=float, metavar="VALUE", help="Value of cells without data if the file does not state it."
-)
-@click.option(
-    "--elevation-unit", metavar="UNIT", help="Unit of the heights if the file does not state it: m, ft, us-ft."
-)
+@heights_as_stated
 @click.option("--vertical-datum", metavar="NAME", help="Datum of the heights if the file does not state it.")
 @reading
 @creation_option

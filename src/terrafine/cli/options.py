@@ -20,7 +20,7 @@ from terrafine.workflows.options import RunOptions
 if TYPE_CHECKING:
     from terrafine.inference.engine import RunReport
 
-__all__ = ["READING", "creation_option", "optical", "print_summary", "reading", "running"]
+__all__ = ["READING", "creation_option", "heights_as_stated", "optical", "print_summary", "reading", "running"]
 
 Command = Callable[..., Any]
 READING = (
@@ -34,6 +34,24 @@ READING = (
     click.option("--allow-remote", is_flag=True, help="Also read remote sources that a local file names."),
 )
 """Options of every verb that reads rasters: what these may name in turn."""
+
+_HEIGHTS = (
+    click.option(
+        "--band",
+        "bands",
+        type=BAND,
+        multiple=True,
+        metavar="NAME=N",
+        help="Number of the elevation band, such as elevation=2, if the file does not name it.",
+    ),
+    click.option("--assume-crs", metavar="CRS", help="CRS of the DEM if the file has none or a wrong one."),
+    click.option(
+        "--nodata", type=float, metavar="VALUE", help="Value of cells without data if the file does not state it."
+    ),
+    click.option(
+        "--elevation-unit", metavar="UNIT", help="Unit of the heights if the file does not state it: m, ft, us-ft."
+    ),
+)
 
 creation_option = click.option(
     "-co",
@@ -125,6 +143,22 @@ def reading(verb: Command) -> Command:
         The command with the options.
     """
     return _with(READING, verb)
+
+
+def heights_as_stated(verb: Command) -> Command:
+    """Add the options that state of a DEM what its file does not: band, CRS, nodata value and unit.
+
+    Parameters
+    ----------
+    verb
+        The command.
+
+    Returns
+    -------
+    callable
+        The command with the options.
+    """
+    return _with(_HEIGHTS, verb)
 
 
 def _creation_options(given: tuple[str, ...]) -> dict[str, str] | None:

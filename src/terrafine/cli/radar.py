@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from terrafine.cli.messages import note, say
-from terrafine.cli.options import creation_option, reading
+from terrafine.cli.options import creation_option, heights_as_stated, reading
 from terrafine.cli.output import inputs_and_output
-from terrafine.cli.parameter_types import BAND, human_bytes
+from terrafine.cli.parameter_types import human_bytes
 
 if TYPE_CHECKING:
     from terrafine.workflows.radar import RadarReport
@@ -36,21 +36,7 @@ __all__ = ["radar"]
     help="Incidence angle on the ellipsoid: a raster or a number.  [default: mid-swath]",
 )
 @click.option("--latitude", type=float, metavar="DEG", help="Latitude of the DEM if the file has no CRS.")
-@click.option(
-    "--band",
-    "bands",
-    type=BAND,
-    multiple=True,
-    metavar="NAME=N",
-    help="Number of the elevation band, such as elevation=2, if the file does not name it.",
-)
-@click.option("--assume-crs", metavar="CRS", help="CRS of the DEM if the file has none or a wrong one.")
-@click.option(
-    "--nodata", type=float, metavar="VALUE", help="Value of cells without data if the file does not state it."
-)
-@click.option(
-    "--elevation-unit", metavar="UNIT", help="Unit of the heights if the file does not state it: m, ft, us-ft."
-)
+@heights_as_stated
 @click.option("--pixel-size", type=float, metavar="M", help="Cell size in metres if the file has no CRS.")
 @reading
 @creation_option
