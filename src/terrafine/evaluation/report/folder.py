@@ -8,7 +8,7 @@ from pathlib import Path
 
 from terrafine.atomic import PublishSet, written
 from terrafine.errors import OutputError
-from terrafine.private import FOLDER_LOCK, hold_folder, make_folders, remove_empty, sweep_dead
+from terrafine.private import FOLDER_LOCK, hold_folder, make_folders, remove_empty
 
 __all__ = ["locked", "replace"]
 
@@ -81,7 +81,6 @@ def replace(folder: Path, texts: Mapping[str, str], tables: Callable[[Path], set
     hidden = [f".{_RESULTS}.{ending}" for ending in ("old", "new")]
     earlier: set[str] = set().union(*(tables(folder / name) for name in (_RESULTS, *hidden)))
     try:
-        sweep_dead(folder)
         with PublishSet(folder / _RESULTS) as files:
             for name, text in texts.items():
                 with written(folder / name, files.stage) as part:
