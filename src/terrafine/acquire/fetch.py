@@ -29,6 +29,7 @@ from terrafine.atomic import PublishSet, written
 from terrafine.errors import EmptyError, JobError, OutputError
 from terrafine.notebook import table_of
 from terrafine.raster.area import grid_area
+from terrafine.raster.gdal import quiet_threads
 from terrafine.raster.vertical import from_name
 from terrafine.raster.write.cog_writer import check_free_space, open_cog
 
@@ -137,7 +138,7 @@ def fetch_raster(
     reader = AssetReader(signer, request.options)
     if not out.parent.is_dir():
         raise OutputError(f"{out}: there is no folder {out.parent}; make it first")
-    with BlockStore.open(out, request.key, restart) as store:
+    with quiet_threads(), BlockStore.open(out, request.key, restart) as store:
         plan = store.plan() or {**_plan(request, reader), "clouds": found_by}
         if (before := str(plan.get("clouds", ""))) != found_by:
             raise JobError(
@@ -311,8 +312,7 @@ def _publish(
         failed |= {name: text for name, text in record["failed"].items() if name not in failed}
         for name, digest in record["digests"].items():
             digests.setdefault(name, hashlib.sha256()).update(digest.encode())
-    read = {name: d.hexdigest() for name, d in digests.items()}
-    if not read:
+    if not (read := {name: d.hexdigest() for name, d in digests.items()}):
         reason = next(iter(failed.values()), "none covers the area")
         raise EmptyError(f"{out}: nothing could be read of {len(plan['items'])} scenes, such as {reason}")
     if request.optical and not any(np.isfinite(store.values(block)[0]).any() for block in blocks):

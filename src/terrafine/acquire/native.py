@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from terrafine.acquire.catalogue import Scene, find_scenes
@@ -16,12 +17,18 @@ _SAME = 1e-6  # of a cell, by which cell sizes and edges of two tiles may differ
 _EDGE = 0.01  # of a cell
 
 
-def stored_grid(service: Service, collection: Collection, area: AreaOfInterest, options: FetchOptions) -> Any | None:
+def stored_grid(
+    service: Service,
+    collection: Collection,
+    area: AreaOfInterest,
+    options: FetchOptions,
+    dates: tuple[dt.date, dt.date] | None = None,
+) -> Any | None:
     """Return the stored grid of a DEM over an area.
 
     Parameters
     ----------
-    service, collection, area, options
+    service, collection, area, options, dates
         As in `find_scenes`.
 
     Returns
@@ -35,7 +42,7 @@ def stored_grid(service: Service, collection: Collection, area: AreaOfInterest, 
     NetworkError, EmptyError, ResourceError
         As `find_scenes`.
     """
-    scenes = find_scenes(service, collection, area, None, options)
+    scenes = find_scenes(service, collection, area, dates, options)
     grids = [_stated(scene, collection) for scene in scenes]
     first = grids[0]
     if first is None or not all(_same(first, other) for other in grids):

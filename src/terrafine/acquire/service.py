@@ -64,6 +64,11 @@ class Collection:
         Whether backscatter is stored in dB rather than as linear power.
     product, datum, surface
         Of a DEM: key of the product, vertical datum, `DSM` or `DTM`.
+    dated
+        Of a DEM: whether it has epochs, so that dates select its items; else it is one surface.
+    layout
+        Of radar: `grid` for files on a map grid, `safe` for products in the geometry of the sensor, which are geocoded
+        with a DEM.
     platforms
         Only items of these; empty for all.
     """
@@ -83,6 +88,8 @@ class Collection:
     product: str = ""
     datum: str = ""
     surface: str = ""
+    dated: bool = False
+    layout: Literal["grid", "safe"] = "grid"
     platforms: Annotated[tuple[Name, ...], Items(0, 20)] = ()
 
 

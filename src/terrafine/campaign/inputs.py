@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,8 @@ from terrafine.campaign.plan import Plan, Unit
 from terrafine.errors import EmptyError, SourceError
 
 if TYPE_CHECKING:
-    from terrafine.raster.products import Product
+    from terrafine.acquire.fetch import Fetched
+    from terrafine.raster.products import Product, Resolved
 
 __all__ = ["Input", "bands_of", "gather"]
 
@@ -40,6 +42,8 @@ class Input:
         Band to files of the guides that lie in the tile.
     tags
         Further tags for the tile: how the offset of Sentinel-2 was resolved.
+    incidence
+        File with the incidence of fetched radar, or None.
     """
 
     path: Path
@@ -50,6 +54,7 @@ class Input:
     product: Product | None = None
     guides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    incidence: str | None = None
 
 
 def gather(plan: Plan, unit: Unit, work: Path, records: Path) -> Input:
@@ -75,9 +80,10 @@ def gather(plan: Plan, unit: Unit, work: Path, records: Path) -> Input:
     TerrafineError
         For sources that cannot serve.
     """
-    if plan.settings.source.kind == "stac":
-        return _fetched(plan, unit, work, records)
-    return _heights(plan, unit, work) if plan.settings.model.verb == "dem" else _image(plan, unit, work)
+    fetches = plan.settings.source.kind == "stac"
+    if plan.settings.model.verb == "dem":
+        return _fetched_heights(plan, unit, work) if fetches else _heights(plan, unit, work)
+    return _fetched(plan, unit, work, records) if fetches else _image(plan, unit, work)
 
 
 def _image(plan: Plan, unit: Unit, work: Path) -> Input:
@@ -107,7 +113,6 @@ def _fetched(plan: Plan, unit: Unit, work: Path, records: Path) -> Input:
     """The composite of the scenes that a STAC API lists for the tile and the dates of the epoch."""
     from terrafine.acquire.fetch import fetch_raster
     from terrafine.acquire.options import FetchOptions
-    from terrafine.schema.files import read_json
     from terrafine.workflows.fetch import fetch_requests
 
     source = plan.settings.source
@@ -120,17 +125,22 @@ def _fetched(plan: Plan, unit: Unit, work: Path, records: Path) -> Input:
         **fields,
     )[0]
     made = fetch_raster(replace(request, part=True, records=records), work / "composite.tif")
+    lineage, names, notes = _stated(made)
+    return Input(made.path, 1.0 - made.empty_share, lineage, names, notes, tags=made.offset_tags)
+
+
+def _stated(made: Fetched) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
+    """What the record of a tile keeps of a fetch: its lineage in short, the names of its items, and its notes."""
+    from terrafine.schema.files import read_json
+
     lineage = read_json(made.lineage, SourceError, "the lineage of what was fetched", 64_000_000)
     listed = lineage.get("items", []) if isinstance(lineage, dict) else []
     kept = ("id", "pixels_sha256", "processing_baseline", "offset")
     items = [{k: item[k] for k in kept if k in item} for item in listed if isinstance(item, dict)]
     stated = {k: lineage[k] for k in ("service", "collection", "licence", "attribution") if k in lineage}
     left = tuple(f"{name}: left out, {why}" for name, why in sorted(made.failed.items()))
-    names = tuple(str(item.get("id")) for item in items)
     notes = tuple(n.replace(f"{made.path}: ", "") for n in made.notes if not n.startswith("left out: "))
-    return Input(
-        made.path, 1.0 - made.empty_share, {"items": items, **stated}, names, (*left, *notes), tags=made.offset_tags
-    )
+    return {"items": items, **stated}, tuple(str(item.get("id")) for item in items), (*left, *notes)
 
 
 def bands_of(plan: Plan) -> tuple[str, ...]:
@@ -143,7 +153,6 @@ def bands_of(plan: Plan) -> tuple[str, ...]:
 
 
 def _heights(plan: Plan, unit: Unit, work: Path) -> Input:
-    from terrafine.raster.products import find_product, resolve_product
     from terrafine.raster.read.cut import cut_surface
     from terrafine.raster.read.source import open_source
 
@@ -162,24 +171,81 @@ def _heights(plan: Plan, unit: Unit, work: Path) -> Input:
         nodata=s.source.nodata,
         elevation_unit=s.source.elevation_unit,
     ) as source:
-        stated = None if s.source.product is None else find_product(s.source.product)
-        kind = resolve_product(source, stated, own_level=False)  # neighbouring tiles may come from other files
+        kind = _kind(plan, source)
         cut = cut_surface(source, plan.lattice.outline(unit.tile, margin), target)
-    guides: dict[str, tuple[str, ...]] = {}
-    for scene in listed:
-        if scene.guide:
-            guides[scene.guide] = (*guides.get(scene.guide, ()), scene.footprint.path + scene.part)
+    lineage = {"files": [{"name": Path(f.footprint.path).name, "sha256": f.footprint.sha256} for f in listed]}
     return Input(
         target,
         cut.valid,
-        {
-            "files": [{"name": Path(f.footprint.path).name, "sha256": f.footprint.sha256} for f in listed],
-            "product": kind.product.key,
-            # What heights alone suggest is of these files, and may differ in other tiles; `status` compares.
-            "product_how": kind.how if kind.how == "stated" or kind.how.startswith("from the") else kind.line,
-        },
+        {**lineage, **_product_fields(kind)},
         tuple(Path(f.path).name for f in used),
         tuple(source.notes),
         kind.product if kind.known else None,
-        guides,
+        _guide_files(plan, unit),
     )
+
+
+def _fetched_heights(plan: Plan, unit: Unit, work: Path) -> Input:
+    """The DEM around the tile that a STAC API has, on its own grid, with guides of files or of the same service."""
+    from terrafine.acquire.fetch import fetch_raster
+    from terrafine.campaign.stac_heights import dem_request, radar_request
+    from terrafine.raster.area import grid_area
+    from terrafine.raster.read.source import open_source
+
+    s = plan.settings
+    area = grid_area(plan.lattice.with_halo(unit.tile).pad(_WANTED))
+    request, resampled = dem_request(s, unit.epoch, area)
+    made = fetch_raster(request, work / "surface.tif")
+    lineage, names, notes = _stated(made)
+    with open_source([made.path]) as source:
+        source.require_valid()
+        kind = _kind(plan, source)
+        notes = (*resampled, *notes, *source.notes)
+    listed = [plan.scenes[i].footprint for i in unit.scenes]
+    lineage["files"] = [{"name": Path(f.path).name, "sha256": f.sha256} for f in listed]
+    guides, incidence = _guide_files(plan, unit), None
+    if s.source.radar is not None:
+        radar = radar_request(s, unit.epoch, area, f"EPSG:{unit.tile.epsg}")
+        try:
+            seen = fetch_raster(radar, work / "radar.tif")
+        except EmptyError as error:
+            notes = (*notes, f"without a radar guide: {error}")
+        else:
+            of_radar, radar_names, radar_notes = _stated(seen)
+            lineage["items"] += of_radar["items"]
+            names, notes = (*names, *radar_names), (*notes, *radar_notes)
+            guides = {b: (f"{seen.path}#{n}",) for n, b in enumerate(radar.names, start=1) if b in ("vv", "vh")}
+            incidence = os.fspath(seen.path) if "incidence" in radar.names else None
+    return Input(
+        made.path,
+        1.0 - made.empty_share,
+        {**lineage, **_product_fields(kind)},
+        names,
+        notes,
+        kind.product if kind.known else None,
+        guides,
+        incidence=incidence,
+    )
+
+
+def _kind(plan: Plan, source: Any) -> Resolved:
+    """The product of a tile's DEM, without a noise level of its own: neighbouring tiles may come from other files."""
+    from terrafine.raster.products import find_product, resolve_product
+
+    named = plan.settings.source.product
+    return resolve_product(source, None if named is None else find_product(named), own_level=False)
+
+
+def _product_fields(kind: Resolved) -> dict[str, str]:
+    """The product in the record of a tile; `status` compares what heights alone suggest over all tiles."""
+    how = kind.how if kind.how == "stated" or kind.how.startswith("from the") else kind.line
+    return {"product": kind.product.key, "product_how": how}
+
+
+def _guide_files(plan: Plan, unit: Unit) -> dict[str, tuple[str, ...]]:
+    """Band to the files of the epoch that guide it in the tile."""
+    guides: dict[str, tuple[str, ...]] = {}
+    for scene in (plan.scenes[i] for i in unit.scenes):
+        if scene.guide:
+            guides[scene.guide] = (*guides.get(scene.guide, ()), scene.footprint.path + scene.part)
+    return guides

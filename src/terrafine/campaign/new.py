@@ -40,6 +40,7 @@ verb = {verb}              # map, dem, height or image
 [source]
 kind = {kind}              # "files": scenes on this machine; "stac": fetched for each tile
 {service}  # of kind "stac": earth-search, planetary-computer, cdse, or a TOML file
+# collection = {collection}   # of kind "stac"
 # max_cloud = 80.0          # of kind "stac": percent of a scene
 # offset = "auto"           # of kind "stac", Sentinel-2: "none" or "subtract" where it is known
 # sensor = "sentinel2"      # of kind "files": what their numbers mean, where it is not found
@@ -137,6 +138,7 @@ def new_campaign(
         cell="10" if verb in ("map", "image") else "30",
         halo=_HALO[verb],
         kind=json.dumps("files" if service is None else "stac"),
+        collection=json.dumps("copernicus-dem" if verb == "dem" else "sentinel-2"),
         service='# service = "earth-search"' if service is None else f"service = {json.dumps(os.fspath(service))}",
     )
     for name, dates in given.items():

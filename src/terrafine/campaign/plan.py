@@ -14,6 +14,7 @@ import numpy as np
 import shapely
 
 from terrafine.campaign.settings import Epoch, Settings
+from terrafine.campaign.stac_heights import require_heights
 from terrafine.errors import GridError, SourceError, UsageError
 from terrafine.raster.read.footprint import Footprint, read_footprint
 from terrafine.raster.read.vectors.region import read_area
@@ -140,7 +141,7 @@ class Plan:
             "terrafine": __version__,
             "grid": [self.lattice.resolution_m, self.lattice.cells, self.lattice.halo],
             "epoch": [epoch.name, epoch.dates],
-            "source": dataclasses.asdict(s.source) | {"empty_allowed": None},
+            "source": dataclasses.asdict(s.source) | {"empty_allowed": None, "collection": s.collection},
             "verb": s.model.verb,
             "model": dict(self.model),
             "options": dataclasses.asdict(s.options),
@@ -179,6 +180,8 @@ def make_plan(settings: Settings) -> Plan:
     scenes, by_epoch = _scenes(settings)
     if settings.source.kind == "files":
         _require_overlap(settings, scenes, by_epoch, area)
+    elif settings.model.verb == "dem":
+        require_heights(settings, lattice.with_halo(tiles[0]))
     else:
         _require_service(settings, lattice.with_halo(tiles[0]))
     return Plan(settings, lattice, area, tiles, scenes, model, by_epoch)

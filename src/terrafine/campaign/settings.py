@@ -48,13 +48,14 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the input comes from, and how it is read."""
+    """Where the input comes from, and how it is read; `radar` is a collection of the service that guides a DEM."""
 
     kind: Literal["files", "stac"] = "files"
     sensor: Name | None = None
     composite: Literal["median", "first", "geomedian", "best-clear"] = "median"
     service: FileName | None = None
-    collection: FileName = "sentinel-2"
+    collection: FileName | None = None
+    radar: FileName | None = None
     max_cloud: Annotated[float, Within(0, 100)] = 80.0
     min_clear: Share = 0.05
     offset: Literal["auto", "none", "subtract"] = "auto"
@@ -149,15 +150,24 @@ class Settings:
         kind = VERB_OPTIONS[self.model.verb]
         return kind(**filled(kind, self.model.options, f"{self.path}: [model.options]", UsageError))
 
+    @property
+    def collection(self) -> str:
+        """The collection that is fetched."""
+        return self.source.collection or ("copernicus-dem" if self.model.verb == "dem" else "sentinel-2")
+
+    @property
+    def service(self) -> str | None:
+        """The service as `terrafine.fetch` takes it: a name, or the path of its file; None for the default."""
+        named = self.source.service
+        return str(self.beside(named)) if named is not None and named.endswith(".toml") else named
+
     def fetch_options(self, epoch: int) -> dict[str, Any]:
-        """Collection, dates, service and composite of an epoch as `terrafine.fetch` takes them."""
-        dates, service = self.epochs[epoch], self.source.service
-        if service is not None and service.endswith(".toml"):
-            service = str(self.beside(service))
+        """Collection, dates, service and composite of an epoch of images as `terrafine.fetch` takes them."""
+        dates = self.epochs[epoch]
         return {
-            "collection": self.source.collection,
+            "collection": self.collection,
             "dates": f"{dates.begin}/{dates.end}",
-            "service": service,
+            "service": self.service,
             "composite": self.source.composite,
         }
 
@@ -251,8 +261,10 @@ def _check(s: Settings) -> None:
             raise UsageError(f"{where}: {error}") from None
         if s.source.kind == "files" and not epoch.files:
             raise UsageError(f'{where}: no files; expected some, or kind = "stac" in [source]')
-        if s.source.kind == "stac" and (epoch.files or epoch.guides):
-            raise UsageError(f'{where}: files or guides beside kind = "stac" in [source]; expected one of the two')
+        if s.source.kind == "stac" and epoch.files:
+            raise UsageError(f'{where}: files beside kind = "stac" in [source]; expected one of the two')
+        if epoch.guides and s.source.radar is not None:
+            raise UsageError(f"{where}: guides beside radar in [source]; expected one of the two")
         if epoch.guides and s.model.verb != "dem":
             raise UsageError(f"{where}: guides are for the verb dem; the campaign runs {s.model.verb}")
     if list(s.epochs) != sorted(s.epochs, key=lambda e: e.begin):
@@ -271,8 +283,17 @@ def _check(s: Settings) -> None:
         raise UsageError(f"{s.path}: [zones] field = {s.zones.field!r} without a file; expected the polygons' file")
     _check_source(s)
     options = s.options
-    if isinstance(options, DemOptions) and options.incidence is not None and not any(e.guides for e in s.epochs):
-        raise UsageError(f"{s.path}: [model.options] incidence is of radar guides; the epochs have none")
+    if isinstance(options, DemOptions):
+        _check_guides(s, options)
+
+
+def _check_guides(s: Settings, options: DemOptions) -> None:
+    where = f"{s.path}: [model.options]"
+    if options.incidence is not None and s.source.radar is None and not any(e.guides for e in s.epochs):
+        raise UsageError(f"{where} incidence is of radar guides; the epochs have none")
+    radar = s.source.radar is not None or any({"vv", "vh"} & set(e.guides) for e in s.epochs)
+    if radar and options.orbit is None:
+        raise UsageError(f'{where} orbit is not stated; radar guides need orbit = "ascending" or "descending"')
 
 
 def _check_source(s: Settings) -> None:
@@ -281,15 +302,32 @@ def _check_source(s: Settings) -> None:
         raise UsageError(
             f'{where} offset is for kind = "stac"; state sensor = "sentinel2-offset" or "sentinel2" of files'
         )
+    if s.source.radar is not None and (s.source.kind, s.model.verb) != ("stac", "dem"):
+        raise UsageError(
+            f'{where} radar is a collection that guides a DEM of kind = "stac"; the campaign runs {s.model.verb}, '
+            f'kind = "{s.source.kind}"'
+        )
+    if s.source.kind == "stac":
+        _refuse_unused(s)
     if s.model.verb == "dem":
-        if s.source.kind == "stac":
-            raise UsageError(
-                f'{where} kind = "stac": fetches images; the campaign runs dem, which reads kind = "files". Fetch '
-                "the DEM first: `terrafine fetch copernicus-dem`"
-            )
         if how != "median":
             raise UsageError(f"{where} composite is for images; the campaign runs dem, which reads one surface")
         return
     known = ("median", "first") if s.source.kind == "files" else ("median", "geomedian", "best-clear")
     if how not in known:
         raise UsageError(f'{where} composite = "{how}": expected {" or ".join(known)} of kind = "{s.source.kind}"')
+
+
+def _refuse_unused(s: Settings) -> None:
+    """Refuse what a campaign that fetches would not use: the service states it, or it is of other values."""
+    unused = ["sensor", "nodata", "assume_crs"]
+    if s.model.verb == "dem":
+        unused += ["elevation_unit", "vertical_datum", "max_cloud", "min_clear", "offset"]
+    else:
+        unused += ["product"]
+    plain = Source()
+    if stated := [name for name in unused if getattr(s.source, name) != getattr(plain, name)]:
+        raise UsageError(
+            f'{s.path}: [source] {stated[0]} is not used by {s.model.verb} with kind = "stac": the service states what '
+            f"its files hold. Remove {', '.join(stated)}"
+        )

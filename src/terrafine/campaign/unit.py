@@ -155,11 +155,12 @@ def _sharpen(plan: Plan, unit: Unit, given: Input, out: Path, run: Mapping[str, 
     cell = plan.lattice.resolution_m / scale
     guidance = None
     if given.guides:
+        stated = str(s.beside(options.incidence)) if isinstance(options.incidence, str) else options.incidence
         guidance = Guidance(
             files=dict(given.guides),
             orbit=options.orbit,
             heading=options.heading,
-            incidence=str(s.beside(options.incidence)) if isinstance(options.incidence, str) else options.incidence,
+            incidence=given.incidence if stated is None else stated,
             unit=options.guide_unit,
         )
     sharpen_dem(

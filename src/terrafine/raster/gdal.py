@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +22,7 @@ from pyproj.exceptions import CRSError
 from rasterio import _env
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import CRSError as RasterioCRSError
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from terrafine.errors import GridError
@@ -34,6 +35,7 @@ __all__ = [
     "environment",
     "foreign_proj",
     "go_online",
+    "quiet_threads",
     "remote_environment",
 ]
 
@@ -269,6 +271,23 @@ def remote_environment(address: str, timeout_s: float, **more: Any) -> Iterator[
     }
     with environment(**options):
         yield RemoteFile()
+
+
+@contextlib.contextmanager
+def quiet_threads() -> Iterator[None]:
+    """Silence rasterio's warning of grids in memory while threads read.
+
+    rasterio silences it around each call, by filters of the whole process; threads that end in another order restore
+    each other's filters, and the warning comes through.
+
+    Yields
+    ------
+    None
+        Nothing; the block runs.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
 
 
 def _vsi(address: str) -> str:

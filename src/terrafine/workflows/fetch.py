@@ -136,7 +136,7 @@ def fetch(
     )
     if grid is None and requests[0].composite == "mosaic" and not (fields.get("cell_m") or fields.get("target_crs")):
         first = requests[0]
-        stored = stored_grid(first.service, first.collection, first.area, first.options)
+        stored = stored_grid(first.service, first.collection, first.area, first.options, first.dates)
         requests = [first if stored is None else dataclasses.replace(first, geobox=stored)]
     target = Path(out)
     if len(requests) > 1 and target.suffix.lower() in (".tif", ".tiff"):
