@@ -6,6 +6,7 @@ import json
 import os
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from safetensors.numpy import save
 
 from terrafine.atomic import write_whole
 from terrafine.errors import DataError, OutputError, RecipeError
+from terrafine.raster.products.model import Product, SensorModel
+from terrafine.training.dem.real_pair import PairCells, RealPair, pair_cells
 from terrafine.training.dem.terrain import Terrain
 
-__all__ = ["read_pack", "write_pack"]
+__all__ = ["read_pack", "read_packed_pair", "write_pack"]
 
 _FORMAT = "terrafine terrain 1"
 _LEVEL = 6
@@ -26,7 +29,11 @@ Cells = NDArray[np.int16] | NDArray[np.float32]
 
 
 def write_pack(
-    path: str | os.PathLike[str], terrains: Sequence[Terrain], files: Mapping[str, float], limit: int | None = None
+    path: str | os.PathLike[str],
+    terrains: Sequence[Terrain],
+    files: Mapping[str, float],
+    limit: int | None = None,
+    pair: PairCells | None = None,
 ) -> int:
     """Write every terrain of a recipe without loss: differences along x, compressed.
 
@@ -40,6 +47,8 @@ def write_pack(
         The recipe's `[data.files]`; a recipe that states others is refused when the file is read.
     limit
         Bytes that the file may have; None for any.
+    pair
+        The real pair of the recipe, or None.
 
     Returns
     -------
@@ -72,6 +81,11 @@ def write_pack(
             }
         )
     about = {"format": _FORMAT, "terrains": json.dumps(records), "files": json.dumps(dict(files), sort_keys=True)}
+    if pair is not None:
+        tensors |= {f"pair.{name}": _packed(getattr(pair, name)) for name in ("coarse", "fine")}
+        tensors |= {"pair.valid": np.packbits(pair.valid), "pair.pixel_size_m": np.ascontiguousarray(pair.pixel_size_m)}
+        tensors["pair.shape"] = np.asarray(pair.coarse.shape)
+        about |= {"pair": json.dumps(_placed(pair.table)), "product": json.dumps(asdict(pair.product))}
     data = save(tensors, about)
     if limit is not None and len(data) > limit:
         raise DataError(
@@ -119,6 +133,53 @@ def read_pack(path: str | os.PathLike[str], files: Mapping[str, float]) -> list[
         raise DataError(f"{path}: cannot be read ({e}); expected a file that pack_terrain wrote") from e
     except (KeyError, TypeError, ValueError, zlib.error) as e:
         raise DataError(f"{path}: damaged ({type(e).__name__}: {e}); pack it again") from e
+
+
+def read_packed_pair(path: str | os.PathLike[str], table: RealPair) -> PairCells:
+    """Read the real pair that `write_pack` wrote.
+
+    Parameters
+    ----------
+    path
+        The file, which `read_pack` has accepted.
+    table
+        The `[pair]` of the recipe that is trained.
+
+    Returns
+    -------
+    PairCells
+        The pair, all rows.
+
+    Raises
+    ------
+    DataError
+        For a file without a pair, or with another one.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = file.metadata() or {}
+            stated, asked = about.get("pair"), json.dumps(_placed(table))
+            if stated != asked:
+                raise DataError(f"{path}: packed with [pair] {stated}; this recipe states {asked}. Pack it again")
+            pixel, shape = file.get_tensor("pair.pixel_size_m"), (int(v) for v in file.get_tensor("pair.shape"))
+            (height, width), k, record = shape, table.scale, json.loads(about["product"])
+            cells = np.unpackbits(file.get_tensor("pair.valid"), count=height * width).astype(bool)
+            coarse, fine = (
+                np.asarray(_unpacked(file.get_tensor(f"pair.{name}"), (height * n, width * n), "float32"), np.float32)
+                for name, n in (("coarse", 1), ("fine", k))
+            )
+            product = Product(**(record | {"sensor": SensorModel(**record["sensor"]), "uncertainty": None}))
+            return pair_cells(table, product, coarse, fine, cells.reshape(height, width), pixel)
+    except (OSError, SafetensorError) as e:
+        raise DataError(f"{path}: cannot be read ({e}); expected a file that pack_terrain wrote") from e
+    except (KeyError, TypeError, ValueError, zlib.error) as e:
+        raise DataError(f"{path}: damaged ({type(e).__name__}: {e}); pack it again") from e
+
+
+def _placed(table: RealPair) -> dict[str, Any]:
+    """The settings that decide what the packed cells are."""
+    names = ("coarse", "reference", "product", "shift_m", "scale")
+    return {name: getattr(table, name) for name in names}
 
 
 def _terrain(file: Any, i: int, record: Mapping[str, Any]) -> Terrain:

@@ -14,13 +14,15 @@ from torch import Tensor
 from terrafine.errors import DataError
 from terrafine.nn.dihedral import COUNT, transform
 from terrafine.nn.system import TrainingBatch
-from terrafine.training.dem.degrade import Family, sample
+from terrafine.training.dem.degrade import Degradation, Family, sample
 from terrafine.training.dem.hdf5 import Samples
 from terrafine.training.dem.misfit import MisfitFamily
 from terrafine.training.dem.operators import on_device
 from terrafine.training.dem.optical import OpticalFamily
+from terrafine.training.dem.pair_patches import is_real, pair_patch, with_errors
 from terrafine.training.dem.products import ProductDegradation, ProductFamily
 from terrafine.training.dem.radar import RadarFamily
+from terrafine.training.dem.real_pair import PairCells
 from terrafine.training.dem.terrain import Terrain
 
 __all__ = ["Batch", "Sampler"]
@@ -85,6 +87,8 @@ class Sampler:
         Simulation of backscatter and of an image over the fine heights, or None.
     misfit
         Distribution of the departures from the product that is stated to the network, or None.
+    pair
+        A real pair whose patches and errors take the place of some simulated ones, or None.
     """
 
     terrains: Sequence[Terrain]
@@ -99,6 +103,7 @@ class Sampler:
     radar: RadarFamily | None = None
     optical: OpticalFamily | None = None
     misfit: MisfitFamily | None = None
+    pair: PairCells | None = None
 
     def __call__(self, step: int) -> Batch:
         """Return the batch of a step; the same seed and step give the same batch, in any order, on any worker.
@@ -156,6 +161,9 @@ class Sampler:
         )
 
     def _one(self, rng: np.random.Generator, device: torch.device) -> _Patch:
+        if self.pair is not None and is_real(self.pair, self.scale, rng):
+            stated_cells = 0.0 if self.misfit is None else self.misfit.stated_cells
+            return pair_patch(self.pair, self.size, self.exaggerate, stated_cells, rng, device, mirror=self.mirror)
         weights = np.cumsum([t.weight for t in self.terrains])
         for _ in range(_TRIES):
             terrain = self.terrains[int(np.searchsorted(weights, rng.random() * weights[-1], side="right"))]
@@ -172,11 +180,9 @@ class Sampler:
         if self.exaggerate:
             heights = heights * math.exp(rng.uniform(-self.exaggerate, self.exaggerate))
         turn = int(rng.integers(COUNT)) if self.mirror else 0
-        product, known = self.family.draw(rng), None
+        product, known = self._product(rng), None
         if isinstance(product, ProductDegradation):
             heights = product.ground(heights)
-            if self.misfit is not None:
-                product = replace(product, misfit=self.misfit.draw(rng, noisy=product.noise_share > 0))
         coarse = product(heights, self.scale, rng, pixel)
         sensor = None
         if isinstance(product, ProductDegradation):
@@ -195,6 +201,16 @@ class Sampler:
                 guides |= family.simulate(np.ascontiguousarray(fine.cpu().numpy()), cell, rng)
         observed = None if known is None else transform(known, turn)[None].float()
         return coarse[None].float(), fine[None].float(), size.astype(np.float32), guides, sensor, observed
+
+    def _product(self, rng: np.random.Generator) -> Degradation | ProductDegradation:
+        """A degradation of the family; a product may depart from what is stated, or have errors of a real sensor."""
+        product = self.family.draw(rng)
+        if isinstance(product, ProductDegradation):
+            if self.misfit is not None:
+                product = replace(product, misfit=self.misfit.draw(rng, noisy=product.noise_share > 0))
+            if self.pair is not None:
+                product = with_errors(product, self.pair, self.size + 2 * self.family.margin, rng)
+        return product
 
     def _sample(self, terrain: Terrain, samples: Samples, rng: np.random.Generator, device: torch.device) -> _Patch:
         """A part of one sample with its own coarse heights and radar, neither transformed nor degraded."""

@@ -16,6 +16,7 @@ from terrafine.nn.system import GROWTH_SLOPE, REFERENCE_SLOPE
 from terrafine.schema.types import Interval, Items, Matches, Share, Weight
 from terrafine.training.dem.misfit import Misfit
 from terrafine.training.dem.operators import block_means, blur, on_device
+from terrafine.training.dem.real_error import RealError
 
 __all__ = ["ProductDegradation", "ProductFamily"]
 
@@ -49,6 +50,8 @@ class ProductDegradation:
         Whether cells wholly in the lake have its level, as edited water bodies do, and not the noise of the product.
     misfit
         How the cells depart from all this, which is not stated to the network.
+    error
+        Errors of real cells in place of the noise, or None.
     """
 
     psf_cells: float = 0.0
@@ -60,6 +63,7 @@ class ProductDegradation:
     lake: float = 0.0
     edited: bool = False
     misfit: Misfit = field(default_factory=Misfit)
+    error: RealError | None = None
 
     def ground(self, fine: Tensor) -> Tensor:
         """Flood the ground up to the level of the lake.
@@ -106,7 +110,9 @@ class ProductDegradation:
             coarse = fine[: y * k, : x * k].reshape(y, k, x, k)[:, inner, :, inner].mean(dim=(1, 3))
         else:
             coarse = block_means(fine, k)
-        if self.noise_share:
+        if self.error is not None:
+            coarse = coarse + self._real(coarse, self.error, pixel_size_m)
+        elif self.noise_share:
             coarse = coarse + self._noise(coarse, rng, pixel_size_m)
         if water is not None and level is not None:
             coarse = torch.where(block_means(water.to(coarse.dtype), k) == 1, level, coarse)
@@ -123,6 +129,11 @@ class ProductDegradation:
             1 + self.noise_growth * REFERENCE_SLOPE / GROWTH_SLOPE
         )
         return self.noise_share * math.sqrt(math.prod(pixel_size_m)) * relative * noise
+
+    def _real(self, coarse: Tensor, error: RealError, pixel_size_m: tuple[float, float]) -> Tensor:
+        dy, dx = torch.gradient(coarse, spacing=pixel_size_m)
+        relative = error.relative(torch.hypot(dy, dx).cpu().numpy())
+        return on_device(error.share * relative * math.sqrt(math.prod(pixel_size_m)), coarse.device)
 
     def conditions(self, pixel_size_m: tuple[float, float]) -> list[float]:
         """Return the conditions for the network, in the order of `terrafine.systems.ridgeline2.network.CONDITIONS`.

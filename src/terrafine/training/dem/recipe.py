@@ -13,6 +13,7 @@ from terrafine.training.dem.misfit import MisfitFamily
 from terrafine.training.dem.optical import OpticalFamily
 from terrafine.training.dem.products import ProductFamily
 from terrafine.training.dem.radar import RadarFamily
+from terrafine.training.dem.real_pair import RealPair
 from terrafine.training.recipe import HeldOut, Recipe
 
 __all__ = ["DemData", "DemPatches", "DemRecipe"]
@@ -85,6 +86,8 @@ class DemRecipe(Recipe):
         network.
     misfit
         How real cells depart from the product that is stated to the network, or None.
+    pair
+        A real pair whose patches and errors are mixed in, or None.
     radar, optical
         Simulation of guides over the fine heights, or None.
     scales
@@ -99,6 +102,7 @@ class DemRecipe(Recipe):
     degrade: Family | None = None
     products: ProductFamily | None = None
     misfit: MisfitFamily | None = None
+    pair: RealPair | None = None
     radar: RadarFamily | None = None
     optical: OpticalFamily | None = None
     scales: Annotated[Sequence[_Scale], Items(0, 16)] = ()
@@ -111,6 +115,7 @@ class DemRecipe(Recipe):
         "degrade": Family,
         "products": ProductFamily,
         "misfit": MisfitFamily,
+        "pair": RealPair,
         "radar": RadarFamily,
         "optical": OpticalFamily,
     }
@@ -158,6 +163,14 @@ class DemRecipe(Recipe):
             (
                 self.misfit is not None and self.products is None,
                 "[misfit] states how cells depart from [products], which is absent; add it, or leave [misfit] out",
+            ),
+            (
+                self.pair is not None and (self.products is None or self.misfit is None),
+                "[pair] mixes real cells into those of [products] and [misfit]; add both, or leave [pair] out",
+            ),
+            (
+                self.pair is not None and bool(self.radar or self.optical),
+                "[pair] has no guides; leave out [radar] and [optical], or [pair]",
             ),
             (not self.data.held_out, "[data] held_out is empty: without held-out terrain no score means anything"),
         )

@@ -11,17 +11,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from terrafine.errors import MissingExtraError
+from terrafine.errors import DataError, MissingExtraError
 from terrafine.nn.system import TrainingBatch
 from terrafine.training.batches import Batches, Domain
 from terrafine.training.dem.degrade import Family
 from terrafine.training.dem.hdf5 import SUFFIXES
 from terrafine.training.dem.operators import patch_device
-from terrafine.training.dem.packed import read_pack, write_pack
+from terrafine.training.dem.packed import read_pack, read_packed_pair, write_pack
 from terrafine.training.dem.patches import Sampler
+from terrafine.training.dem.real_pair import PairCells, load_pair
 from terrafine.training.dem.recipe import DemRecipe
 from terrafine.training.dem.scores import calibrate, equivariance_error, score
-from terrafine.training.dem.terrain import check_leak, load_terrains, matching, split
+from terrafine.training.dem.terrain import Terrain, check_leak, load_terrains, matching, split
 from terrafine.training.task import Task
 
 __all__ = ["TASK", "DemTask", "read_data"]
@@ -109,7 +110,11 @@ class DemTask(Task[DemRecipe]):
         Sequence[Path]
             Paths of the files.
         """
-        return [self.packed] if self.packed is not None else matching(root, self.recipe.data.files)
+        if self.packed is not None:
+            return [self.packed]
+        pair = self.recipe.pair
+        named = [] if pair is None else [root / pair.coarse, root / pair.reference]
+        return list(dict.fromkeys([*matching(root, self.recipe.data.files), *named]))
 
     def pack(self, root: Path, path: Path, limit: int | None = None) -> int:
         """Write the terrain of the recipe into one file.
@@ -128,7 +133,9 @@ class DemTask(Task[DemRecipe]):
         int
             Bytes of the file.
         """
-        return write_pack(path, load_terrains(root, self.recipe.data.files), self.recipe.data.files, limit)
+        files, pair = self.recipe.data.files, self.recipe.pair
+        cells = None if pair is None else load_pair(root, pair)
+        return write_pack(path, load_terrains(root, files), files, limit, cells)
 
     def score(self, network: nn.Module, checks: Sequence[TrainingBatch], step: int) -> dict[str, float]:
         """Compute the errors relative to interpolation.
@@ -204,7 +211,7 @@ def read_data(
     terrains = load_terrains(root, files) if packed is None else read_pack(packed, files)
     training, validation = split(terrains, recipe.data.held_out, recipe.data.gap)
     check_leak(training, validation)
-    p = recipe.patches
+    p, pair = recipe.patches, _pair(recipe, root, packed, training)
     sampler = Sampler(
         training,
         recipe.scale,
@@ -218,6 +225,7 @@ def read_data(
         recipe.radar,
         recipe.optical,
         recipe.misfit,
+        None if pair is None else pair[0],
     )
     plain = replace(
         sampler,
@@ -230,9 +238,29 @@ def read_data(
         misfit=None if recipe.misfit is None else replace(recipe.misfit, voids=0.0),
         radar=None if recipe.radar is None else replace(recipe.radar, drop=0.0),
         optical=None if recipe.optical is None else replace(recipe.optical, drop=0.0),
+        pair=None,
     )
     count = -(-recipe.validation_patches // p.batch)
     where = patch_device(device)
     checks = [plain.tensors(i, where) for i in range(count)]
+    if pair is not None:
+        real = replace(plain, scale=pair[1].table.scale, pair=pair[1].whole())
+        checks += [real.tensors(i, where) for i in range(-(-pair[1].table.validation_patches // p.batch))]
     samplers = [replace(sampler, scale=k) for k in recipe.scales or (recipe.scale,)]
     return Batches(ScalesInTurn(samplers, where), checks)
+
+
+def _pair(
+    recipe: DemRecipe, root: Path, packed: Path | None, training: Sequence[Terrain]
+) -> tuple[PairCells, PairCells] | None:
+    """The real pair of the recipe, to train on and held out; its files may not be trained on whole besides."""
+    table = recipe.pair
+    if table is None:
+        return None
+    for name in (str(PurePath(f).with_suffix("")) for f in (table.coarse, table.reference)):
+        if name not in recipe.data.held_out and any(t.name == name for t in training):
+            raise DataError(
+                f"{name} is trained on whole, and a band of it is held out by [pair]; state the rows of that band in "
+                "[data.held_out], or leave the file out of [data.files]"
+            )
+    return (load_pair(root, table) if packed is None else read_packed_pair(packed, table)).split()
