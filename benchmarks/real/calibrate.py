@@ -3,8 +3,8 @@
     python -m benchmarks.real.calibrate WEIGHTS [--data DIR]
 
 The training calibrates σ on simulated patches. Between two real sensors there is more: registration, dates, what either
-sensor measures. So on the pair `borders`, which is kept for tuning, the factor that makes 68 % of the errors lie within
-σ is measured, and those for 90 and 95 %. They apply wherever the product has noise.
+sensor measures. So on the held-out rows of the pair `borders`, which is kept for tuning, the factor that makes 68 % of
+the errors lie within σ is measured, and those for 90 and 95 %. They apply wherever the product has noise.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.command import data_of, parser
-from benchmarks.real.dem import PAIRS, load, modelled
+from benchmarks.real.dem import modelled
+from benchmarks.real.pairs import PAIRS, load
 from terrafine.nn.weights import load as load_weights
 from terrafine.nn.weights import save
 

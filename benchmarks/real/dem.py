@@ -1,10 +1,14 @@
 """DEM super-resolution on real pairs: coarse from one sensor, reference from another; one table, one JSON.
 
-    python -m benchmarks.real.dem [--pairs davos_totalp ...] [--data DIR]
+    python -m benchmarks.real.dem [--pairs davos_totalp ...] [--pair NAME=COARSE,REFERENCE,SCALE[,PRODUCT]] [--data DIR]
+
+It needs the data folder alone, and writes the whole table: benchmarks/results/real_dem.json. `--pair` adds a pair of
+your own, by paths or by names under the data folder; without a product it is recognised as `terrafine dem` does it.
 
 Each method super-resolves the whole coarse file. Its output is sampled by a cubic spline at the centres of the
 reference, displaced by one shift for each pair that is fitted on the bicubic surface, and compared after removing the
-median difference. The pair `borders` is kept for tuning: SRTM 3" and σ are fitted on it.
+median difference; a reference of finer cells is first averaged to about those of the output. The pair `borders` is kept
+for tuning: SRTM 3" and σ are fitted on it, and weights are chosen by it, so only its held-out rows are scored.
 No cell of the others was used for training, calibration or the choice of anything.
 
     bicubic                   Keys' cubic convolution
@@ -18,109 +22,27 @@ No cell of the others was used for training, calibration or the choice of anythi
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from pyproj import Transformer
-from scipy import ndimage, optimize
+from scipy import ndimage
 
 from benchmarks.command import data_of, destination, parser, publish
-from benchmarks.common import (
-    F64,
-    Mask,
-    back_projected,
-    bicubic,
-    block_mean,
-    fill_nearest,
-    ground_pixel_size,
-    horn_slope,
-)
+from benchmarks.common import F64, back_projected, bicubic, block_mean, fill_nearest, ground_pixel_size, horn_slope
 from benchmarks.quick import TINY, write
+from benchmarks.real.pairs import EDGE, PAIRS, Ground, Pair, chosen, load, stated_pair
 
-EDGE = 8  # coarse cells left out at the border of the coarse file
 BLOCKS = 16  # blocks along each side of the reference that are drawn with replacement
 DRAWS = 400
 WIDTHS = np.arange(0.0, 1.21, 0.1)  # cells: widths of the Gaussian that are tried
 NOISES = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)  # metres: noises of the Lee filter that are tried
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two files of one ground, the scale, the product of the coarse file, and whether the pair is for tuning."""
-
-    coarse: str
-    reference: str
-    scale: int
-    product: str
-    tuning: bool = False
-
-
-PAIRS: Mapping[str, Pair] = {
-    "davos_totalp": Pair("real_pairs/davos_totalp_srtm1_30m.tif", "real_pairs/davos_totalp_10m.tif", 3, "srtm1"),
-    "rofental": Pair("dem/test/oetztal_90m.tif", "real_pairs/rofental_lidar_50m.tif", 2, "srtm3"),
-    "weald": Pair("real_pairs/weald_srtm3_90m.tif", "real_pairs/weald_os_50m.tif", 2, "srtm3"),
-    "borders": Pair("dem/train/srtm3_n55w003.tif", "dem/train/gb_borders_50m.tif", 2, "srtm3", tuning=True),
-}
-
-
-@dataclass
-class Ground:
-    """A pair in memory: coarse heights, reference heights, and where each reference cell lies in coarse cells."""
-
-    coarse: F64
-    reference: F64
-    at: tuple[F64, F64]
-    cells: Mask
-    size: F64
-    scale: int
-    shift: tuple[float, float] = (0.0, 0.0)
-
-    def sampled(self, fine: NDArray[Any], shift: tuple[float, float] | None = None) -> F64:
-        """A fine surface at the centres of the reference, by cubic spline."""
-        dy, dx = self.shift if shift is None else shift
-        where = [(self.at[0] + dy) * self.scale - 0.5, (self.at[1] + dx) * self.scale - 0.5]
-        return np.asarray(ndimage.map_coordinates(np.asarray(fine, np.float64), where, order=3, mode="nearest"))
-
-    def error(self, fine: NDArray[Any], shift: tuple[float, float] | None = None) -> F64:
-        """Fine surface minus reference without the median, NaN outside the scored cells; (y, x)."""
-        found = np.where(self.cells, self.sampled(fine, shift) - self.reference, np.nan)
-        return np.asarray(found - np.nanmedian(found))
-
-
-def load(data: Path, pair: Pair) -> Ground:
-    """Read a pair and fit its shift on the bicubic surface."""
-    with rasterio.open(data / pair.coarse) as src:
-        known = src.read_masks(1) > 0
-        coarse = fill_nearest(src.read(1).astype(np.float64), known)
-        inverse, crs, shape = ~src.transform, src.crs, src.shape
-    with rasterio.open(data / pair.reference) as src:
-        reference, valid = src.read(1).astype(np.float64), src.read_masks(1) > 0
-        rows, cols = np.mgrid[0 : src.height, 0 : src.width] + 0.5
-        x, y = src.transform * (cols, rows)
-        size = ground_pixel_size(src.crs, src.transform, np.arange(src.height))
-        if src.crs != crs:
-            x, y = Transformer.from_crs(src.crs, crs, always_xy=True).transform(x, y)
-    col, row = inverse * (np.asarray(x), np.asarray(y))
-    inside = (row > EDGE) & (row < shape[0] - EDGE) & (col > EDGE) & (col < shape[1] - EDGE)
-    near_void = ndimage.binary_dilation(~known, iterations=EDGE)
-    at = tuple(np.clip(a.astype(int), 0, n - 1) for a, n in zip((row, col), shape, strict=True))
-    cells = valid & inside & ~near_void[at]
-    ground = Ground(coarse, np.where(valid, reference, np.nan), (row, col), cells, size, pair.scale)
-    surface = bicubic(coarse, pair.scale)
-    found = optimize.minimize(
-        lambda v: float(np.nanstd(ground.error(surface, (v[0], v[1])))),
-        [0.0, 0.0],
-        method="Nelder-Mead",
-        options={"xatol": 0.01, "fatol": 1e-3, "initial_simplex": [[0, 0], [0.3, 0], [0, 0.3]]},
-    )
-    ground.shift = (float(found.x[0]), float(found.x[1]))
-    return ground
 
 
 def lee(coarse: F64, noise: float) -> F64:
@@ -237,9 +159,20 @@ def unknown(coarse: Path) -> Any:
     )
 
 
+def recognised(coarse: Path) -> Any:
+    """The product that `terrafine dem` would take for a file: its key, or a sensor model measured on it."""
+    from terrafine.raster.products import PRODUCTS, resolve_product
+    from terrafine.raster.read.source import open_source
+
+    with open_source(coarse) as source:
+        found = resolve_product(source)
+    print(f"{coarse.name}: {found.line}")
+    return found.product.key if found.product.key in {p.key for p in PRODUCTS} else found.product
+
+
 def run_pair(data: Path, pair: Pair) -> dict[str, Any]:
     """Every method on one pair."""
-    ground, k = load(data, pair), pair.scale
+    ground, k, product = load(data, pair), pair.scale, pair.product or recognised(data / pair.coarse)
     smooth, width = best(ground, lambda w: bicubic(ndimage.gaussian_filter(ground.coarse, w), k), WIDTHS)
     filtered, noise = best(ground, lambda n: bicubic(lee(ground.coarse, n), k), NOISES)
     surfaces: dict[str, tuple[F64, F64 | None, Any]] = {
@@ -247,9 +180,9 @@ def run_pair(data: Path, pair: Pair) -> dict[str, Any]:
         "back-projected bicubic": (back_projected(ground.coarse, k), None, None),
         "smoothed bicubic": (smooth, None, None),
         "Lee filter, bicubic": (filtered, None, None),
-        "ridgeline": modelled(data / pair.coarse, pair, "ridgeline", pair.product),
+        "ridgeline": modelled(data / pair.coarse, pair, "ridgeline", product),
         "ridgeline2, no product": modelled(data / pair.coarse, pair, "ridgeline2", unknown(data / pair.coarse)),
-        "ridgeline2": modelled(data / pair.coarse, pair, "ridgeline2", pair.product),
+        "ridgeline2": modelled(data / pair.coarse, pair, "ridgeline2", product),
     }
     base = maps_of(ground, surfaces["bicubic"][0])
     streams = streams_f1(ground, {name: fine for name, (fine, _, _) in surfaces.items()})
@@ -267,8 +200,9 @@ def run_pair(data: Path, pair: Pair) -> dict[str, Any]:
         methods[name] = row
     return {
         "scale": k,
-        "product": pair.product,
+        "product": product if isinstance(product, str) else product.label,
         "tuning": pair.tuning,
+        "rows": list(pair.rows),
         "cells": int(ground.cells.sum()),
         "shift_cells": list(ground.shift),
         "smoothing_cells": width,
@@ -302,7 +236,9 @@ def quick_pair(data: Path) -> Mapping[str, Pair]:
 def main() -> None:
     """Parse, run, print, write."""
     made = parser(__doc__, "real_dem")
-    made.add_argument("--pairs", nargs="+", choices=list(PAIRS))
+    made.add_argument("--pairs", nargs="+", choices=list(PAIRS), help="of the table; default: all")
+    form = "NAME=COARSE,REFERENCE,SCALE[,PRODUCT]"
+    made.add_argument("--pair", action="append", type=stated_pair, metavar=form, help="another pair; may be repeated")
     args = made.parse_args()
     record: dict[str, Any] = {
         "command": "python -m benchmarks.real.dem",
@@ -315,12 +251,14 @@ def main() -> None:
         },
         "pairs": {},
     }
-    with data_of(args) as data:
-        pairs = quick_pair(data) if args.quick else {name: PAIRS[name] for name in args.pairs or PAIRS}
+    own = args.pair and not (args.pairs or args.quick)  # needs no data folder
+    folder = nullcontext(Path(args.data or os.environ.get("TERRAFINE_DATA") or ".")) if own else data_of(args)
+    with folder as data:
+        pairs = quick_pair(data) if args.quick else chosen(args.pairs, args.pair, data)
         for name, pair in pairs.items():
             record["pairs"][name] = run_pair(data, pair)
             show(name, record["pairs"][name])
-    publish(record, destination(args, "real_dem", complete=not args.pairs))
+    publish(record, destination(args, "real_dem", complete=not (args.pairs or args.pair)))
 
 
 if __name__ == "__main__":
