@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from terrafine.errors import MissingExtraError, SourceError
 
-__all__ = ["GroundRange", "open_ground_range"]
+__all__ = ["GroundRange", "open_ground_range", "require_sarsen"]
 
 F64 = NDArray[np.float64]
 _MARGIN = 3  # lines and pixels around those that are interpolated
@@ -124,6 +124,28 @@ class GroundRange:
         return np.where(known, power, np.nan), np.where(known, angle, np.nan)
 
 
+def require_sarsen(what: str) -> None:
+    """Raise unless the libraries that geocode Sentinel-1 are installed.
+
+    Parameters
+    ----------
+    what
+        What is to be geocoded, for the message.
+
+    Raises
+    ------
+    MissingExtraError
+        Without the extra `radar`.
+    """
+    try:
+        import sarsen  # noqa: F401
+        import xarray_sentinel  # noqa: F401 - the engine that sarsen opens products with
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{what}: geocoding Sentinel-1 needs sarsen ({error}); pip install 'terrafine[radar]'"
+        ) from error
+
+
 def open_ground_range(path: Path) -> GroundRange:
     """Open a Sentinel-1 GRD product.
 
@@ -143,13 +165,9 @@ def open_ground_range(path: Path) -> GroundRange:
     MissingExtraError
         Where the extra `radar` is not installed.
     """
-    try:
-        import sarsen
-        import xarray_sentinel  # noqa: F401 - the engine that sarsen opens products with
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{path}: geocoding Sentinel-1 needs sarsen ({error}); pip install 'terrafine[radar]'"
-        ) from error
+    require_sarsen(str(path))
+    import sarsen
+
     if not (path / "manifest.safe").is_file():
         raise SourceError(
             f"{path}: has no manifest.safe; expected the SAFE folder of a Sentinel-1 GRD product. Unpack a .zip first"

@@ -63,8 +63,8 @@ def require_heights(settings: Settings, grid: Any) -> None:
     if radar.layout == "safe":
         raise UsageError(
             f"{where} radar = {source.radar!r} holds whole products in the geometry of the sensor, which no tile "
-            "should geocode for itself. Run `terrafine fetch` with --dem once for the region and each epoch, and name "
-            "its file in guides of the epoch"
+            "should geocode for itself. Fetch it with `terrafine fetch` once for the region and each epoch, and name "
+            "the file in guides of the epoch"
         )
 
 

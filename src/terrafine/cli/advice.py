@@ -29,6 +29,7 @@ FLAGS = {
     "elevation_unit": "--elevation-unit",
     "engine": "--engine",
     "files": "--guide",
+    "dem": "--dem",
     "geoid_m": "--geoid",
     "guidance": "--guide",
     "heading": "--heading",

@@ -39,6 +39,8 @@ _OPTIONS = "terrafine.acquire.options:FetchOptions"
 @click.option(
     "--orbit", type=click.Choice(("ascending", "descending")), help="Of radar.  [default: both, in a file each]"
 )
+@click.option("--dem", metavar="FILE", help="Of sentinel-1-grd: heights and grid.  [default: the service's GLO-30]")
+@click.option("--geoid", "geoid_m", type=float, metavar="M", help="Height of the geoid above the ellipsoid there.")
 @click.option(
     "--max-cloud", cls=LibraryOption, owner=_OPTIONS, type=float, metavar="%", help="Cloud in a scene at most."
 )
@@ -73,6 +75,8 @@ _OPTIONS = "terrafine.acquire.options:FetchOptions"
 @click.option("--quiet", is_flag=True, help="No progress and no summary.")
 def fetch(collection: str, out: Path, quiet: bool, **options: Any) -> None:
     """Fetch COLLECTION over an area: sentinel-2, sentinel-1, landsat, copernicus-dem, or another of the service.
+
+    sentinel-1-grd is downloaded whole and geocoded with a DEM; that needs the extra radar.
 
     This is the only command that opens network connections. The same command resumes a run that was cut off.
     """

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from terrafine.acquire.request import Request
     from terrafine.acquire.service import Service
     from terrafine.inference.progress import Progress
+    from terrafine.workflows.fetch_ground_range import Ground
 
 __all__ = ["AreaOfInterest", "FetchFields", "FetchOptions", "fetch", "fetch_requests"]
 
 PathLike = str | os.PathLike[str]
-_DEFAULT_SERVICE = {"sentinel-1": "planetary-computer", "landsat": "planetary-computer"}
+_DEFAULT_SERVICE = dict.fromkeys(("sentinel-1", "sentinel-1-grd", "landsat"), "planetary-computer")
 
 
 class FetchFields(TypedDict, total=False):
@@ -43,6 +44,8 @@ class FetchFields(TypedDict, total=False):
     orbit: str | None
     max_scenes: int
     creation_options: Mapping[str, str] | None
+    dem: PathLike | None
+    geoid_m: float | None
 
 
 @names_own_arguments(FetchFields)
@@ -92,8 +95,9 @@ def fetch(
     announce
         Called with what will be read and written, before it is.
     **fields
-        `cell_m` and `target_crs`, cell size and CRS of the grid; fields of `FetchOptions`; and `creation_options` of
-        the GeoTIFFs, as {"COMPRESS": "DEFLATE"}.
+        `cell_m` and `target_crs`, cell size and CRS of the grid; fields of `FetchOptions`; `creation_options` of the
+        GeoTIFFs, as {"COMPRESS": "DEFLATE"}; and of Sentinel-1 GRD `dem`, the file whose heights and grid it is
+        geocoded with (by default the Copernicus DEM of the service), and `geoid_m`, the geoid's height there.
 
     Returns
     -------
@@ -143,11 +147,41 @@ def fetch(
         raise UsageError(
             f"{target}: {len(requests)} files are written, one for each orbit; give a folder, or one orbit"
         )
+    ground = _ground(requests[0], fields)
     paths = [_path(target, collection, request) for request in requests]
+    if ground is not None:
+        from terrafine.workflows.fetch_ground_range import fetch_ground_range
+
+        options = dict(fields.get("creation_options") or {})
+        return tuple(
+            fetch_ground_range(request, path, ground, layout=options, restart=restart, announce=announce)
+            for request, path in zip(requests, paths, strict=True)
+        )
     return tuple(
         fetch_raster(request, path, layout=layout, restart=restart, progress=progress, announce=announce)
         for request, path in zip(requests, paths, strict=True)
     )
+
+
+def _ground(request: Request, fields: Mapping[str, Any]) -> Ground | None:
+    """What products in the geometry of the sensor are geocoded with, checked; None for all other collections."""
+    dem, geoid_m = fields.get("dem"), fields.get("geoid_m")
+    if request.collection.layout != "safe":
+        if dem is not None or geoid_m is not None:
+            why = "RTC: the brightness of slopes, which guides a DEM, was removed from it with a coarse DEM already"
+            held = why if request.collection.kind == "sentinel-1-rtc" else f"{request.collection.kind} on a map grid"
+            raise UsageError(
+                f"dem and geoid_m geocode Sentinel-1 GRD; {request.service.key} {request.collection.id} holds {held}. "
+                "Leave them out, or fetch sentinel-1-grd"
+            )
+        return None
+    from terrafine.workflows.fetch_ground_range import Ground
+
+    if dem is not None and (fields.get("cell_m") or fields.get("target_crs")):
+        raise UsageError("cell_m and target_crs are of a grid without dem; the grid of the DEM is that of the output")
+    ground = Ground(None if dem is None else Path(dem), geoid_m)
+    ground.check(request)
+    return ground
 
 
 def fetch_requests(
@@ -217,7 +251,7 @@ def _options(fields: Mapping[str, Any]) -> FetchOptions:
     known = set(FetchFields.__annotations__)
     if unknown := sorted(set(fields) - known):
         raise UsageError(f"fetch has no argument {unknown[0]!r}; expected one of {', '.join(sorted(known))}")
-    own = ("cell_m", "target_crs", "creation_options")
+    own = ("cell_m", "target_crs", "creation_options", "dem", "geoid_m")
     return FetchOptions(**{name: value for name, value in fields.items() if name not in own})
 
 

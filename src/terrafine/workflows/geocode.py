@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from terrafine.acquire.ground_range import GroundRange
     from terrafine.raster.read.source import Source
 
-__all__ = ["Geocoded", "geocode_radar"]
+__all__ = ["Geocoded", "geocode_radar", "lift_of"]
 
 PathLike = str | os.PathLike[str]
 _BLOCK = 256  # rows and columns; a block takes about 100 MB while it is worked on
@@ -126,7 +126,7 @@ def geocode_radar(
         elevation_unit=reading.elevation_unit,
         vertical_datum=reading.vertical_datum,
     ) as ground:
-        lift = _lift(ground, geoid_m)
+        lift = lift_of(ground, geoid_m)
         check_free_space(target, ground.shape[0] * ground.shape[1] * 4 * len(names))
         rows = _rows(ground, lift, opened, polarisations, tally)
         first = next(rows, None)
@@ -163,7 +163,7 @@ def _opened(paths: Sequence[Path]) -> tuple[list[GroundRange], tuple[str, ...]]:
     return opened, shared
 
 
-def _lift(ground: Source, geoid_m: float | None) -> float:
+def lift_of(ground: Source, geoid_m: float | None) -> float:
     """Metres from the DEM's datum up to the ellipsoid; raises UsageError or GridError."""
     if ground.geobox.crs is None:
         raise GridError(f"{ground.paths[0]}: has no CRS; expected one, or assume_crs='EPSG:N'")

@@ -1,0 +1,156 @@
+"""Sentinel-1 products in SAFE format from a STAC item: the manifest, and what geocoding needs of each polarisation.
+
+Archives keep the folders of a product but not always its names: ESA's are long, those on Azure and AWS are `iw-vv`. The
+name of the image tells which; the files get the names that the manifest states, because readers go by it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+from xml.etree import ElementTree
+
+from terrafine.acquire.catalogue import Scene
+from terrafine.acquire.remote import AssetError
+from terrafine.acquire.signing import bare
+from terrafine.acquire.transfer import Transfer
+
+__all__ = ["SafeSource", "download_safe", "safe_source"]
+
+_PARTS = {  # schema of the manifest -> path beside the manifest, by the stem of the image's name
+    "s1Level1ProductSchema": "annotation/{}.xml",
+    "s1Level1CalibrationSchema": "annotation/calibration/calibration-{}.xml",
+    "s1Level1MeasurementSchema": "measurement/{}.tiff",
+}
+_IMAGE = "s1Level1MeasurementSchema"
+
+
+@dataclass(frozen=True, slots=True)
+class SafeSource:
+    """Where the files of a product lie.
+
+    Attributes
+    ----------
+    name
+        Name of the folder, with `.SAFE`.
+    manifest
+        Address of the manifest.
+    images
+        Polarisation to the address of its image.
+    """
+
+    name: str
+    manifest: str
+    images: Mapping[str, str]
+
+    def beside(self, polarisation: str, part: str) -> str:
+        """Address of a part of a polarisation: a key of the manifest's schemas."""
+        if part == _IMAGE:
+            return self.images[polarisation]
+        stem = posixpath.splitext(posixpath.basename(urlsplit(self.images[polarisation]).path))[0]
+        return bare(self.manifest).removesuffix("manifest.safe") + _PARTS[part].format(stem)
+
+
+def safe_source(scene: Scene, assets: Mapping[str, str]) -> SafeSource:
+    """Find the files of a product in its item.
+
+    Parameters
+    ----------
+    scene
+        The scene.
+    assets
+        Polarisation to the asset that holds its image.
+
+    Returns
+    -------
+    SafeSource
+        With the polarisations that the item has.
+
+    Raises
+    ------
+    AssetError
+        If the item names no manifest, or none of the images.
+    """
+    found = scene.item.get("assets", {})
+    addresses = {key: str(a.get("href", "")) for key, a in found.items() if isinstance(a, dict)}
+    manifest = next((h for h in addresses.values() if urlsplit(h).path.endswith("/manifest.safe")), None)
+    images = {band: addresses[name] for band, name in assets.items() if addresses.get(name)}
+    if manifest is None or not images:
+        what = "no manifest.safe" if manifest is None else f"no image of {', '.join(assets)}"
+        raise AssetError(f"{scene.id}: its item names {what}; expected the files of a Sentinel-1 GRD product")
+    name = PurePosixPath(scene.id).name.removesuffix(".SAFE")
+    return SafeSource(f"{name}.SAFE", manifest, images)
+
+
+def download_safe(source: SafeSource, folder: Path, transfer: Transfer) -> dict[str, str]:
+    """Download a product, or what is missing of it.
+
+    Parameters
+    ----------
+    source
+        Where its files lie.
+    folder
+        The folder that gets the SAFE folder.
+    transfer
+        What downloads.
+
+    Returns
+    -------
+    dict of str
+        File in the SAFE folder to the SHA-256 of its bytes.
+
+    Raises
+    ------
+    AssetError
+        If a file is missing, or the manifest is none.
+    NetworkError
+        If the server does not answer; the same call again resumes.
+    """
+    safe = folder / source.name
+    safe.mkdir(parents=True, exist_ok=True)
+    wanted: dict[str, str] = {}
+    digests = {"manifest.safe": _fetched(transfer, source.manifest, safe / "manifest.safe")}
+    for polarisation in source.images:
+        for part, local in _files(safe / "manifest.safe", polarisation).items():
+            wanted[local] = source.beside(polarisation, part)
+    for local, href in wanted.items():
+        digests[local] = _fetched(transfer, href, safe / local)
+    return digests
+
+
+def _fetched(transfer: Transfer, href: str, target: Path) -> str:
+    """The digest of a file that is there already, or is downloaded."""
+    if not target.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return transfer.fetch(href, target)
+    with open(target, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _files(manifest: Path, polarisation: str) -> dict[str, str]:
+    """Schema to the path that the manifest states, of one polarisation."""
+    try:
+        root = ElementTree.parse(manifest).getroot()
+        listed = [(str(o.get("repID")), o.find(".//fileLocation")) for o in root.iter("dataObject")]
+        stated = [(part, str(place.get("href"))) for part, place in listed if place is not None]
+    except (ElementTree.ParseError, ValueError) as error:
+        manifest.unlink(missing_ok=True)
+        raise AssetError(f"{manifest.parent.name}: its manifest is no XML ({error})") from None
+    found: dict[str, str] = {}
+    for part, href in stated:
+        path = PurePosixPath(href)
+        if part in _PARTS and f"-{polarisation}-" in path.name:
+            if path.is_absolute() or ".." in path.parts:
+                raise AssetError(f"{manifest.parent.name}: its manifest names {href[:80]!r}; expected a path inside it")
+            found[part] = str(path)
+    if missing := _missing(found):
+        raise AssetError(f"{manifest.parent.name}: its manifest names no {', '.join(missing)} of {polarisation}")
+    return found
+
+
+def _missing(found: Mapping[str, str]) -> Sequence[str]:
+    return sorted(set(_PARTS) - set(found))

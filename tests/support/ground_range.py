@@ -1,0 +1,80 @@
+"""A real Sentinel-1 GRD product without its image, which is made: dark ground around four bright points."""
+
+from __future__ import annotations
+
+import math
+import tarfile
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from pyproj import Transformer
+from rasterio.windows import Window
+
+from tests.support.paths import ROOT
+
+__all__ = ["CELL", "DARK", "NAME", "SIDE", "Point", "centre", "chosen", "plain", "write_safe"]
+
+NAME = "S1B_IW_GRDH_1SDV_20211223T051122_20211223T051147_030148_039993_5371.SAFE"
+LINES, PIXELS, DARK, BRIGHT = 16705, 26102, 100, 5000
+CELL, SIDE = 10.0, 48
+Point = dict[str, float]
+
+
+def grid_points(safe: Path) -> list[Point]:
+    """The geolocation grid that the product states."""
+    (path,) = (safe / "annotation").glob("*.xml")
+    names = ("line", "pixel", "latitude", "longitude", "height", "incidenceAngle")
+    found = ElementTree.parse(path).iter("geolocationGridPoint")
+    return [{name: float(str(point.findtext(name))) for name in names} for point in found]
+
+
+def write_safe(folder: Path) -> Path:
+    """The product with an image of dark ground around four bright points."""
+    with tarfile.open(ROOT / "tests" / "data" / "s1b_grd_rome.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    made: Path = folder / NAME
+    (made / "measurement").mkdir()
+    (annotation,) = (made / "annotation").glob("*.xml")
+    profile = {"driver": "GTiff", "count": 1, "dtype": "uint16", "height": LINES, "width": PIXELS, "SPARSE_OK": True}
+    tiles = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate"}
+    with (
+        pytest.warns(rasterio.errors.NotGeoreferencedWarning),
+        rasterio.open(made / "measurement" / f"{annotation.stem}.tiff", "w", **profile, **tiles) as file,
+    ):
+        for point in chosen(made):
+            line, pixel = round(point["line"]), round(point["pixel"])
+            image = np.full((240, 240), DARK, np.uint16)
+            image[119:122, 119:122] = BRIGHT
+            file.write(image, 1, window=Window(pixel - 120, line - 120, 240, 240))
+    return made
+
+
+def chosen(safe: Path) -> list[Point]:
+    """Points of the grid inside the image, near and far, early and late."""
+    inner = [p for p in grid_points(safe) if 200 < p["line"] < LINES - 200 and 200 < p["pixel"] < PIXELS - 200]
+    return [inner[0], inner[len(inner) // 3], inner[2 * len(inner) // 3], inner[-1]]
+
+
+def plain(path: Path, point: Point, height: float, *, crs: str = "EPSG:32633", size: int = SIDE) -> tuple[float, float]:
+    """A flat DEM around a point; returns the row and the column of the point in it."""
+    onto = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    east, north = onto.transform(point["longitude"], point["latitude"])
+    left, top = math.floor(east) - CELL * size / 2, math.ceil(north) + CELL * size / 2
+    profile = {"driver": "GTiff", "count": 1, "dtype": "float32", "height": size, "width": size, "crs": crs}
+    with rasterio.open(path, "w", transform=Affine(CELL, 0, left, 0, -CELL, top), nodata=-9999.0, **profile) as file:
+        file.write(np.full((1, size, size), height, np.float32))
+        file.set_band_description(1, "elevation")
+        file.units = ["m"]
+    return (top - north) / CELL, (east - left) / CELL
+
+
+def centre(db: np.ndarray) -> tuple[float, float]:
+    """Row and column of what is bright, weighted by power above the ground, from the corner of the grid."""
+    power = 10 ** (db / 10)
+    power = np.where(power > 20 * np.nanmedian(power), power, 0.0)
+    y, x = np.mgrid[0 : db.shape[0], 0 : db.shape[1]] + 0.5
+    return float((y * power).sum() / power.sum()), float((x * power).sum() / power.sum())
