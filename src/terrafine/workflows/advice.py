@@ -38,6 +38,7 @@ INSTEAD = {
     "creation_options": "creation options",
     "dask": "a local run",
     "data_root": "the folder of the data",
+    "dem": "heights of the ground",
     "device": "another device",
     "divide_by": "values of a known scale",
     "elevation_unit": "`gdal_edit -units UNIT FILE` (m, ft, us-ft)",
