@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from terrafine.raster.products.contradiction import contradiction
 from terrafine.raster.products.estimate import estimate_sensor, sample_windows
 from terrafine.raster.products.level import measure_level, with_level
 from terrafine.raster.products.model import SAME, Product
+from terrafine.raster.products.names import MADE_HERE, named, origin_note
 from terrafine.raster.products.registry import PRODUCTS, find_product
 from terrafine.raster.protocol import RasterSource
 
 __all__ = ["Resolved", "recognise", "resolve_product"]
 
 _TAGS = ("TERRAFINE_PRODUCT", "PRODUCT")
-_MADE_HERE = ("MODEL", "SYSTEM", "SOURCE_SHA256")  # all of them: an output of Terrafine, whose cells are of no product
 _GRID = 1e-3  # of the posting, by which a grid of arc seconds may differ from it
 _SRTM_M = (20.0, 110.0, 50.0)  # cells of SRTM, projected or not: least, most, and between 1" and 3"
 _HOW = {
@@ -109,9 +109,9 @@ def resolve_product(
         return _levelled(source, stated, cells) if levels else stated
     found = recognise(source.paths, source.tags, pitch)
     if found is not None and _own_cells(found.product, cells):
-        found = replace(found, product=found.product.on_cells(cells))
+        found = replace(found, product=found.product.on_cells(cells), note=contradiction(source, found.product))
         return _levelled(source, found, cells) if own_level else found
-    resampled = "" if found is None else _resampled(found.product, pitch)
+    resampled = origin_note(source.paths, source.tags, pitch) if found is None else _resampled(found.product, pitch)
     return _inferred(source, cells, resampled, own_level=own_level)
 
 
@@ -157,29 +157,20 @@ def recognise(paths: Sequence[str], tags: Mapping[str, str], pitch_m: float) -> 
         Distance between rows in metres; it decides between products of one family.
     """
     upper = {name.upper(): value for name, value in tags.items()}
-    if all(name in upper for name in _MADE_HERE):
+    if all(name in upper for name in MADE_HERE):
         return None
     for tag in _TAGS:
         key = upper.get(tag, "").strip().lower()
         if stated := next((p for p in PRODUCTS if p.key == key), None):
             return Resolved(stated, f"from the tag {tag}")
     for tag in _DESCRIPTIONS:
-        if (described := _named(upper.get(tag, ""), pitch_m)) is not None:
+        if (described := named(upper.get(tag, ""), pitch_m)) is not None:
             return Resolved(described, f"from the tag {tag}")
-    named = [_named(Path(path).name, pitch_m) for path in paths]
-    first = named[0] if named else None
-    if first is None or any(p is None or p.key != first.key for p in named):
+    files = [named(Path(path).name, pitch_m) for path in paths]
+    first = files[0] if files else None
+    if first is None or any(p is None or p.key != first.key for p in files):
         return None
-    return Resolved(first, "from the file name" + "s" * (len(named) > 1))
-
-
-def _named(text: str, pitch_m: float) -> Product | None:
-    """The product whose pattern a name matches; of several in its family the one with the nearest posting."""
-    matches = [p for p in PRODUCTS if p.pattern and re.search(p.pattern, text, flags=re.IGNORECASE)]
-    if not matches or (len(matches) > 1 and matches[0].name == matches[1].name):
-        return matches[0] if matches else None
-    family = [p for p in PRODUCTS if p.name == matches[0].name]
-    return min(family, key=lambda p: abs(math.log((p.posting_m or pitch_m) / pitch_m)))
+    return Resolved(first, "from the file name" + "s" * (len(files) > 1))
 
 
 def _own_cells(product: Product, cells: tuple[float, float]) -> bool:

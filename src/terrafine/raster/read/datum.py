@@ -39,10 +39,11 @@ def datum_and_surface(files: Sequence[RasterFile], option: str | None) -> tuple[
     guessed: VerticalDatum | None = None
     before = files[0].path
     for file in files:
-        product = identify_product(Path(file.path).name)
+        name = Path(file.path).name
+        product = identify_product(name)
         found = vertical.from_crs(file.crs) if file.crs is not None else None
         found = found or vertical.from_tags(file.tags)
-        guess = product_datum(product) if product is not None else None
+        guess = product_datum(product, name) if product is not None else None
         vertical.same_or_raise(said, found, before, file.path)
         if option is None:
             vertical.same_or_raise(said or guessed, found or guess, before, file.path)
