@@ -114,6 +114,28 @@ class AssetReader:
         """
         return self._tried(scene, asset, lambda address: gdal.RemoteFile().small(address, side, nodata))
 
+    def grid(self, scene: Scene, asset: str) -> tuple[tuple[float, ...], str]:
+        """Read the grid of an asset from its file; the item may state another one.
+
+        Parameters
+        ----------
+        scene, asset
+            The scene, and the name of the asset.
+
+        Returns
+        -------
+        transform : tuple of float
+            The six numbers of its geotransform.
+        crs : str
+            `EPSG:n`, or WKT.
+
+        Raises
+        ------
+        AssetError, NetworkError
+            As `read`.
+        """
+        return self._tried(scene, asset, gdal.RemoteFile().grid)
+
     def _tried(self, scene: Scene, asset: str, once: Callable[[str], T]) -> T:
         """What `once` returns for the address of an asset, with attempts, waits and renewals."""
         found = scene.asset(asset)

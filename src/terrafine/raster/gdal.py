@@ -188,6 +188,30 @@ class RemoteFile:
             if code is not None and found is not None and found != code:
                 raise GridError(f"lies in EPSG:{found}, and its catalogue entry states EPSG:{code}: the wrong zone")
 
+    def grid(self, address: str) -> tuple[tuple[float, ...], str]:
+        """Read the grid of the file.
+
+        Parameters
+        ----------
+        address
+            The file, http, https or s3.
+
+        Returns
+        -------
+        transform : tuple of float
+            The six numbers of its geotransform, as `Affine` has them.
+        crs : str
+            `EPSG:n`, or WKT where it has no such code.
+
+        Raises
+        ------
+        RasterioError
+            If it cannot be opened.
+        """
+        with DatasetReader(_vsi(address), driver=list(_REMOTE_FORMATS)) as file:
+            code = file.crs.to_epsg()
+            return tuple(file.transform)[:6], f"EPSG:{code}" if code else file.crs.to_wkt()
+
     def small(
         self, address: str, side: int, nodata: float | None
     ) -> tuple[NDArray[np.float32], tuple[float, float, float, float]]:

@@ -116,3 +116,44 @@ def test_landsat_is_scaled_and_masked_by_its_bits(server: Server, tmp_path: Path
     assert done.scenes == 1
     assert np.isnan(bands["red"]).sum() == 20 * 30
     np.testing.assert_allclose(bands["nir"][30:], numbers[3, 88:159, 28:152] * 1e-4, atol=3e-5)
+
+
+def test_an_item_that_states_a_shifted_grid_does_not_blur_its_heights(server: Server, tmp_path: Path) -> None:
+    """Half a cell is what an archive is off that states the middle of the first cell; the file itself is right."""
+    second = 1 / 3600
+    heights = np.random.default_rng(1).uniform(0, 60, (60, 90)).astype(np.float32)
+    where = {"crs": CRS.from_epsg(4326), "transform": Affine(second, 0, 10.3798611, 0, -second, 43.7351389)}
+    off = [second, 0, 10.3798611 + second / 2, 0, -second, 43.7351389 - second / 2]
+    when = "2021-04-22T00:00:00Z"
+    add_one(server, "dem", "cop-dem-glo-30", when, heights, where, **{"proj:transform": off})
+    service = preset(server, tmp_path, collection=MORE)
+    done = terrafine.fetch("copernicus-dem", tmp_path / "dem.tif", aoi=AOI, service=service, **SOON)[0]
+    with open_source(done.path) as dem:
+        affine, shape = dem.geobox.affine, dem.shape
+        values, valid = dem.read("elevation", slice(0, shape[0]), slice(0, shape[1]))
+    left, top = round((affine.c - 10.3798611) / second), round((43.7351389 - affine.f) / second)
+    assert affine.c == pytest.approx(10.3798611 + left * second) and valid.all()
+    np.testing.assert_array_equal(values, heights[top : top + shape[0], left : left + shape[1]])
+
+
+def test_of_two_processings_of_one_acquisition_the_newer_counts_once(server: Server, tmp_path: Path) -> None:
+    numbers, where = real_numbers("pisa", 1, PISA)
+    when = "2020-06-01T10:10:00Z"
+    more: dict[str, Any] = {"grid:code": "MGRS-32TPP"}
+    add_scene(
+        server,
+        "b-old",
+        (numbers * 0.9).astype(np.uint16),
+        where,
+        when,
+        properties={**more, "s2:processing_baseline": "02.14"},
+    )
+    add_scene(
+        server, "a-new", numbers, where, when, offset=1000, properties={**more, "s2:processing_baseline": "05.00"}
+    )
+    service = preset(server, tmp_path)
+    done = terrafine.fetch("sentinel-2", tmp_path / "s2.tif", aoi=AOI, dates="2020", service=service, **SOON)[0]
+    bands, tags = read_bands(done.path)
+    assert (done.scenes, tags["ITEM_IDS"], bands["clear_count"].max()) == (1, "a-new", 1)
+    assert any("newer processing" in note and "b-old" in note for note in done.notes)
+    np.testing.assert_allclose(bands["nir"], numbers[3, 58:159, 28:152] * 1e-4, atol=1e-6)

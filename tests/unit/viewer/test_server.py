@@ -111,8 +111,13 @@ def test_the_page_works_in_a_browser(viewer: Viewer, tmp_path: Path) -> None:
     with Page(tmp_path / "profile") as page:
         page.visit(viewer.url)
         page.wait("document.body.dataset.drawn === 'yes'", 120)
+        panel = page.box("aside")
         left, top, width, height = page.box("#swipe")
-        page.drag_mouse((left + width / 2, top + height / 2), (left + width * 0.8, top + height / 2))
+        assert "0" in page.value("document.getElementById('legends').textContent")
+        # Nothing of the map lies under the panel, and the swipe begins in the middle of what is shown.
+        begin = page.value("Number(document.getElementById('swipe').value)")
+        assert begin == pytest.approx(50 * (1 + (panel[0] + panel[2]) / width), abs=1.0)
+        page.drag_mouse((left + width * begin / 100, top + height / 2), (left + width * 0.8, top + height / 2))
         seam = page.value("Number(document.getElementById('swipe').value)")
         assert 70 < seam < 90
         assert page.value("document.getElementById('right').style.clipPath") == f"inset(0px 0px 0px {seam:g}%)"

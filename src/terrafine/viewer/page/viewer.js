@@ -4,6 +4,7 @@ import * as maplibregl from "./maplibre-gl.mjs";
 const $ = (id) => document.getElementById(id);
 const layers = await (await fetch("layers.json")).json();
 const byKey = new Map(layers.map((layer) => [layer.key, layer]));
+const stated = location.hash.includes("swipe=");
 const state = read();
 const maps = { left: make("left"), right: make("right") };
 const bounds = together(layers);
@@ -141,6 +142,14 @@ function cut() {
   maps.right.resize();
 }
 
+// The whole extent beside the panel, where the window is wide enough for both.
+function fit() {
+  const panel = document.querySelector("aside").getBoundingClientRect();
+  const beside = innerWidth > 2.5 * panel.width ? panel.right : 0;
+  maps.left.fitBounds(bounds, { padding: { top: 40, bottom: 40, right: 40, left: 40 + beside }, animate: false });
+  return 100 * (beside + innerWidth) / 2 / innerWidth;
+}
+
 function lists() {
   const options = (none) => [...(none ? [new Option("none", "")] : []), ...layers.map((l) => new Option(l.date ? `${l.label} (${l.date})` : l.label, l.key))];
   $("left-layer").replaceChildren(...options(false));
@@ -174,7 +183,7 @@ function connect() {
   };
   $("relief").addEventListener("change", terrain);
   $("height").addEventListener("change", terrain);
-  $("whole").addEventListener("click", () => maps.left.fitBounds(bounds, { padding: 40, animate: false }));
+  $("whole").addEventListener("click", fit);
   $("read").addEventListener("click", () => values(maps.left.getCenter()));
   document.addEventListener("keydown", (e) => {
     if (e.key.toLowerCase() === "v" && !e.ctrlKey && !e.metaKey && !e.altKey && e.target.tagName !== "SELECT") values(maps.left.getCenter());
@@ -200,7 +209,8 @@ if (state.place) {
   const [zoom, lat, lng, bearing, pitch] = state.place;
   maps.left.jumpTo({ zoom, center: [lng, lat], bearing, pitch });
 } else {
-  maps.left.fitBounds(bounds, { padding: 40, animate: false });
+  const middle = fit();
+  if (!stated) $("swipe").value = state.swipe = Math.round(2 * middle) / 2;
 }
 show("left");
 show("right");
