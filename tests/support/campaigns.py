@@ -173,33 +173,45 @@ def write_map_campaign(folder: Path, *, product: str = "", zones: bool = False) 
     return path
 
 
-def disc(plan: Plan, folder: Path, unit: Unit, threads: int | None = None) -> Outcome:
-    """A class map whose impervious surface is a disc that grows, drawn on the ellipsoid, without a model."""
-    from pyproj import Transformer
-
+def centres(plan: Plan, unit: Unit) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Eastings and northings (y, x) of the fine cells of a unit's core, and their grid."""
     from terrafine.raster.grid import subdivided
-    from terrafine.raster.write.class_style import IMPERVIOUS, class_tags
-    from terrafine.raster.write.cog_writer import open_cog
 
-    place, name = Folder(folder), plan.settings.epochs[unit.epoch].name
     grid = subdivided(plan.lattice.core(unit.tile), 4)
     a = grid.affine
     x, y = a.c + a.a * (np.arange(grid.shape[1]) + 0.5), a.f + a.e * (np.arange(grid.shape[0]) + 0.5)
-    local = f"+proj=laea +lon_0={MIDDLE[0]} +lat_0={MIDDLE[1]} +datum=WGS84"
-    onto = Transformer.from_crs(f"EPSG:{unit.tile.epsg}", local, always_xy=True)
-    east, north = onto.transform(*np.meshgrid(x, y))
-    classes = (np.hypot(east, north) <= RADII[name]).astype(np.float32)
+    east, north = np.meshgrid(x, y)
+    return east, north, grid
+
+
+def publish_classes(plan: Plan, folder: Path, unit: Unit, classes: np.ndarray) -> Outcome:
+    """Finish a unit with a class map of its core, NaN where it is unknown, without a model."""
+    from terrafine.raster.write.class_style import IMPERVIOUS, class_tags
+    from terrafine.raster.write.cog_writer import open_cog
+
+    place, grid = Folder(folder), centres(plan, unit)[2]
     target = place.tile(plan, unit)
     target.parent.mkdir(parents=True, exist_ok=True)
     with open_cog(
         target, grid, band_names=("class",), units=("",), encoding=IMPERVIOUS, tags=class_tags(), threads=1
     ) as out:
-        out.push(classes[None])
+        out.push(classes.astype(np.float32)[None])
     done = out.published
     entry = {"asset": "class", "name": target.name, "bytes": done.bytes, "sha256": done.sha256, "valid": 1.0}
     inputs = {"files": [{"name": "scene.tif", "sha256": "0" * 64}]}
     place.finish(plan, unit, {"empty": False, "files": [entry], "clear": 1.0, "inputs": inputs})
     return Outcome(unit.key, False, done.bytes, {})
+
+
+def disc(plan: Plan, folder: Path, unit: Unit, threads: int | None = None) -> Outcome:
+    """A class map whose impervious surface is a disc that grows, drawn on the ellipsoid, without a model."""
+    from pyproj import Transformer
+
+    east, north, _ = centres(plan, unit)
+    local = f"+proj=laea +lon_0={MIDDLE[0]} +lat_0={MIDDLE[1]} +datum=WGS84"
+    onto = Transformer.from_crs(f"EPSG:{unit.tile.epsg}", local, always_xy=True)
+    radius = RADII[plan.settings.epochs[unit.epoch].name]
+    return publish_classes(plan, folder, unit, np.hypot(*onto.transform(east, north)) <= radius)
 
 
 def design_of(matrix: np.ndarray, area_m2: list[float]) -> tuple[Any, dict[str, dict[int, int]]]:

@@ -1,7 +1,7 @@
 """Sentinel-1 products in SAFE format from a STAC item: the manifest, and what geocoding needs of each polarisation.
 
 Archives keep the folders of a product but not always its names: ESA's are long, those on Azure and AWS are `iw-vv`. The
-name of the image tells which; the files get the names that the manifest states, because readers go by it.
+name of the image shows which; the files get the names that the manifest states, because readers go by it.
 """
 
 from __future__ import annotations

@@ -116,6 +116,7 @@ def fetch_ground_range(
     Returns
     -------
     Fetched
+        The file, its lineage, and what was left out.
 
     Raises
     ------

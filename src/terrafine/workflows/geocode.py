@@ -164,7 +164,27 @@ def _opened(paths: Sequence[Path]) -> tuple[list[GroundRange], tuple[str, ...]]:
 
 
 def lift_of(ground: Source, geoid_m: float | None) -> float:
-    """Metres from the DEM's datum up to the ellipsoid; raises UsageError or GridError."""
+    """How far the datum of a DEM lies above the ellipsoid.
+
+    Parameters
+    ----------
+    ground
+        The open DEM.
+    geoid_m
+        Height of the geoid above the ellipsoid as it is stated, or None.
+
+    Returns
+    -------
+    float
+        Metres that are added to its heights.
+
+    Raises
+    ------
+    UsageError
+        If the datum is not the ellipsoid and no height is stated, or the other way round.
+    GridError
+        If the DEM has no CRS.
+    """
     if ground.geobox.crs is None:
         raise GridError(f"{ground.paths[0]}: has no CRS; expected one, or assume_crs='EPSG:N'")
     if geoid_m is not None and not abs(geoid_m) <= _FARTHEST:
