@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from inspect import Signature, signature
-from typing import Any
+from typing import Annotated, Any, get_origin, get_type_hints
 
 from terrafine.errors import UsageError
 
@@ -63,8 +63,17 @@ def check_arguments(verb: Callable[..., Any], accepted: Any, args: tuple[Any, ..
                 check_kind(name, one, parameter.annotation)
         elif parameter.annotation is not Signature.empty:
             check_kind(name, value, parameter.annotation)
-            if is_dataclass(value) and not isinstance(value, type):
+            if is_dataclass(value) and not isinstance(value, type) and not _has_schema(type(value)):
                 check_fields(value)
+
+
+def _has_schema(kind: type) -> bool:
+    """Whether fields are of types with bounds, which the reader of files checks and this module does not know."""
+    try:
+        hints = get_type_hints(kind, include_extras=True).values()
+    except NameError:  # a name that is imported for type checkers alone; those of schemas never are
+        return False
+    return any(get_origin(hint) is Annotated for hint in hints)
 
 
 def check_fields(options: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -159,7 +160,7 @@ def find_service(name: PathLike | Service) -> Service:
         If there is none of that name, or the file is not one of a service.
     """
     if isinstance(name, Service):
-        return name
+        return build(Service, dataclasses.asdict(name), "service", UsageError)
     text = os.fspath(name)
     if text in service_names():
         record = parse_toml(_folder().joinpath(f"{text}.toml").read_bytes(), f"{text}.toml", UsageError)
