@@ -65,7 +65,7 @@ class TerrafineAccessor:
         Returns
         -------
         DataArray
-            float32 reflectance (band, y, x) on the finer grid.
+            float32 reflectance (band, y, x) on the finer grid; of a dask array lazy.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class TerrafineAccessor:
         Returns
         -------
         DataArray
-            uint8 classes (y, x), 255 unknown; with probabilities float32 (band, y, x).
+            uint8 classes (y, x), 255 unknown; with probabilities float32 (band, y, x). Of a dask array lazy.
 
         Raises
         ------
@@ -109,7 +109,7 @@ class TerrafineAccessor:
         Returns
         -------
         DataArray
-            float32 metres (y, x).
+            float32 metres (y, x); of a dask array lazy, unless `anchor` is given.
 
         Raises
         ------

@@ -196,6 +196,27 @@ class Plan:
         tiles = self.tiles(index)
         return tiles[0].inner[0], slice(tiles[0].inner[1].start, tiles[-1].inner[1].stop)
 
+    def neighbours(self, index: int) -> list[int]:
+        """Return the shards whose published parts reach into a shard, in order; that shard alone if tiling is exact.
+
+        Parameters
+        ----------
+        index
+            Index of the shard.
+
+        Returns
+        -------
+        list[int]
+            Indices, the shard's own among them.
+        """
+        if not self.overlap:
+            return [index]
+        row, nth = divmod(index, self.shards_in_row)
+        rows = range(max(row - 1, 0), min(row + 2, self.tile_grid[0]))
+        return [
+            r * self.shards_in_row + n for r in rows for n in range(max(nth - 1, 0), min(nth + 2, self.shards_in_row))
+        ]
+
     def tile_at(self, row: int, col: int) -> Tile:
         """Return a tile by its tile row and tile column.
 

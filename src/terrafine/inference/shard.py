@@ -7,20 +7,16 @@ import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from terrafine.errors import JobError, WeightsError
 from terrafine.inference.context import Batch, Commit, JobContext, Outputs, TileOutput
 from terrafine.inference.crop import crop_tiles, inside
-from terrafine.inference.plan import Plan, Tile
+from terrafine.inference.plan import Tile
 from terrafine.inference.shardfile import ShardWriter
 from terrafine.inference.window import Window, read_guides, read_window
 from terrafine.nn.model import Model, Tiles
-from terrafine.nn.spec import ModelSpec
-from terrafine.raster.protocol import RasterSource
 
 __all__ = [
     "batches",
@@ -28,7 +24,6 @@ __all__ = [
     "read_shard",
     "run_batch",
     "run_shard",
-    "run_shard_in_memory",
     "run_tiles",
     "shard_writer",
     "write_tile",
@@ -159,48 +154,6 @@ def run_tiles(context: JobContext, model: Model, index: int) -> Iterator[TileOut
     """
     for batch in batches(context, index, read_shard(context, index)):
         yield from crop_tiles(context, batch, run_batch(context, model, batch))
-
-
-def run_shard_in_memory(
-    plan: Plan,
-    spec: ModelSpec,
-    source: RasterSource,
-    open_model: Callable[[], Model],
-    index: int,
-    *,
-    residual_limit: float | None = None,
-) -> NDArray[np.float32]:
-    """Run one shard of a plan without overlap in memory; the model is opened once in a process.
-
-    Parameters
-    ----------
-    plan
-        Plan of the run.
-    spec
-        Spec of the model.
-    source
-        The coarse raster; the window of the shard is read of it, with the margin.
-    open_model
-        Opens the model.
-    index
-        Index of the shard.
-    residual_limit
-        Largest difference between block means of the output and the input, in the input's unit; None for any.
-
-    Returns
-    -------
-    ndarray of float32, (band, y, x)
-        Every output of the shard's own cells, NaN where nodata.
-    """
-    context = JobContext(plan, spec, source, open_model, spec.outputs, Path(), "", residual_limit)
-    rows, cols = plan.inner(index)
-    k = plan.scale
-    out = np.empty((len(spec.outputs), (rows.stop - rows.start) * k, (cols.stop - cols.start) * k), np.float32)
-    for tile in run_tiles(context, open_once(open_model), index):
-        own = tile.tile.inner[1]
-        target = out[:, :, (own.start - cols.start) * k : (own.stop - cols.start) * k]
-        target[...] = np.nan if tile.values is None else tile.values
-    return out
 
 
 def shard_writer(context: JobContext, index: int) -> ShardWriter:

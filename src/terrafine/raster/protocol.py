@@ -171,6 +171,8 @@ class Measured(Protocol):
     """What statistics of reflectance need: an image, or several dates of one."""
 
     shape: tuple[int, int]
+    paths: tuple[str, ...]
+    lazy: bool
 
     def numbers(self, names: Sequence[str], rows: slice, cols: slice) -> NDArray[np.float64]:
         """Return the reflectance of measured cells.
@@ -227,12 +229,16 @@ class Closing:
 
 
 class SourceBase(Closing):
-    """The members that most sources share: no guides, no notes, closed at the end of a `with` block."""
+    """The members that most sources share: no guides, no notes, closed at the end of a `with` block.
+
+    `lazy` states whether pixels are computed when they are read, so that no check may read all of them.
+    """
 
     geobox: GeoBox
     shape: tuple[int, int]
     paths: tuple[str, ...]
     bands: Mapping[str, int]
+    lazy: bool = False
     nodata: float | None = None
     vertical: VerticalDatum | None = None
     surface: str | None = None

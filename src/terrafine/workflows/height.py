@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -18,6 +18,7 @@ from terrafine.workflows.fields import HeightFields, merge_options
 from terrafine.workflows.inputs.arrays import destination_of, is_array, only_for_files, through_image
 from terrafine.workflows.inputs.domain import compared, trained_on
 from terrafine.workflows.inputs.scene import require_clear
+from terrafine.workflows.lazy_image import Finished, Opened, lazily
 from terrafine.workflows.options import ReadOptions, RunOptions
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from terrafine.inference.assemble import Residuals
+    from terrafine.inference.plan import Plan
+    from terrafine.raster.read.images.lazy_image import LazyRaster
     from terrafine.raster.read.images.reflectance import ImageSource
     from terrafine.raster.warp.fusion import Anchor
     from terrafine.systems import ModelRef
@@ -61,7 +64,7 @@ def estimate_height(
     source
         An image in a file, or several files that are read as one mosaic; an xarray.DataArray (band, y, x) or Dataset of
         bands with a georeference through `rio` or `odc`; or a numpy array (band, y, x), NaN at nodata, with
-        `pixel_size_m` and the numbers of `bands`.
+        `pixel_size_m` and the numbers of `bands`. Dask arrays stay lazy without `anchor`.
     destination
         The GeoTIFF to write; only for files.
     anchor
@@ -97,16 +100,12 @@ def estimate_height(
         If the run cannot be completed. The output is then as it was before.
     """
     from terrafine.inference.engine import run_job
-    from terrafine.inference.job import engine_threads
-    from terrafine.inference.planner import make_plan
     from terrafine.raster.read.image_array import array_of, flat
-    from terrafine.raster.read.images.reflectance import open_image
     from terrafine.raster.read.source import open_source
-    from terrafine.raster.write.georeference import stored_crs
-    from terrafine.systems import find_model, load_model, load_network
+    from terrafine.systems import load_model
     from terrafine.workflows.outputs.destinations import listed, outputs_for
     from terrafine.workflows.outputs.preview import write_preview
-    from terrafine.workflows.outputs.provenance import bytes_per_cell, request_of
+    from terrafine.workflows.outputs.provenance import request_of
 
     reading, running = merge_options(estimate_height, HeightFields, read, run, fields)
     check_share(max_bright)
@@ -115,12 +114,19 @@ def estimate_height(
         if anchor is not None and not hasattr(source, "coords"):
             raise UsageError("anchor=DEM is for an image with a place; a numpy array has none. Give a DataArray")
         options: dict[str, Any] = {"anchor": anchor, "model": model, "uncertainty": uncertainty}
-        return through_image(
-            source,
-            reading,
-            running,
-            lambda a, b, how, run: estimate_height(a, b, max_bright=max_bright, read=how, run=run, **options),
-            lambda path, form: array_of(path, form) if uncertainty else flat(array_of(path, form)),
+        open_ = partial(_lazy, model=model, uncertainty=uncertainty, max_bright=max_bright)
+        finish = partial(_finished, uncertainty=uncertainty)
+        lazy = None if anchor is not None else lazily(source, reading, running, open_, finish)
+        return (
+            lazy
+            if lazy is not None
+            else through_image(
+                source,
+                reading,
+                running,
+                lambda a, b, how, run: estimate_height(a, b, max_bright=max_bright, read=how, run=run, **options),
+                lambda path, form: array_of(path, form) if uncertainty else flat(array_of(path, form)),
+            )
         )
     named = destination_of(source, destination, reading)
     out, picture, _ = outputs_for(source, named, preview=preview, inputs=(anchor,))
@@ -128,42 +134,12 @@ def estimate_height(
         raise UsageError(
             "uncertainty=True is for relief alone; with anchor=DEM low frequencies come from it. Give one of them"
         )
-    ref = find_model(
-        model,
-        1,
-        uncertainty=uncertainty,
-        threads=engine_threads(running.threads, out, running.dask, running.restart),
-        device=running.device,
-        verb="height",
-    )
-    load_network(ref)
+    ref = _found(model, uncertainty, running, out)
     with contextlib.ExitStack() as opened:
-        image = opened.enter_context(
-            open_image(
-                listed(source),
-                sensor=reading.sensor,
-                bands=reading.bands,
-                assume_crs=reading.assume_crs,
-                nodata=reading.nodata,
-            )
-        )
-        image.require_valid()
-        stored_crs(image.paths[0], image.geobox)
-        known = float(ref.spec.network.get("cell_m", 30.0))
-        image.require_cells(known, _CELLS[0] * known, _CELLS[1] * known, ref.name)
-        require_clear(image, max_bright, reading.sensor)
+        image = opened.enter_context(_open(listed(source), ref, reading, max_bright))
         unlike = compared(image, ref)
         ground = None if anchor is None else opened.enter_context(_anchor(anchor, image, reading))
-        # live activations: about six maps of the first width at a quarter of the cells, and the image
-        each = bytes_per_cell(ref, 64 + 12 * int(ref.spec.network.get("width", 64)))
-        plan = make_plan(
-            image.shape,
-            ref.spec,
-            memory_bytes=running.memory_bytes,
-            tile=running.tile,
-            bytes_per_cell=each,
-            device_bytes=device_bytes(running.device),
-        )
+        plan = _planned(image, ref, running)
         done = run_job(
             out,
             plan,
@@ -186,6 +162,74 @@ def estimate_height(
         notes = (*done.notes, *image.notes, *unlike)
         running.report(dataclasses.replace(done, notes=notes, findings=(f"trained on: {trained_on(ref)}",)))
     return named
+
+
+def _found(model: PathLike, uncertainty: bool, run: RunOptions, out: Path) -> ModelRef:
+    """The model, which can be opened."""
+    from terrafine.inference.job import engine_threads
+    from terrafine.systems import find_model, load_network
+
+    threads = engine_threads(run.threads, out, run.dask, run.restart)
+    ref = find_model(model, 1, uncertainty=uncertainty, threads=threads, device=run.device, verb="height")
+    load_network(ref)
+    return ref
+
+
+def _open(paths: Sequence[PathLike], ref: ModelRef, read: ReadOptions, max_bright: float | None) -> ImageSource:
+    """The image, checked for the model."""
+    from terrafine.raster.protocol import closed_on_error
+    from terrafine.raster.read.images.reflectance import open_image
+    from terrafine.raster.write.georeference import stored_crs
+
+    options: dict[str, Any] = {"bands": read.bands, "assume_crs": read.assume_crs, "nodata": read.nodata}
+    image = open_image(paths, sensor=read.sensor, **options)
+    with closed_on_error(image):
+        image.require_valid()
+        stored_crs(image.paths[0], image.geobox)
+        known = float(ref.spec.network.get("cell_m", 30.0))
+        image.require_cells(known, _CELLS[0] * known, _CELLS[1] * known, ref.name)
+        require_clear(image, max_bright, read.sensor)
+    return image
+
+
+def _planned(image: ImageSource, ref: ModelRef, run: RunOptions) -> Plan:
+    from terrafine.inference.planner import make_plan
+    from terrafine.workflows.outputs.provenance import bytes_per_cell
+
+    # live activations: about six maps of the first width at a quarter of the cells, and the image
+    each = bytes_per_cell(ref, 64 + 12 * int(ref.spec.network.get("width", 64)))
+    return make_plan(
+        image.shape,
+        ref.spec,
+        memory_bytes=run.memory_bytes,
+        tile=run.tile,
+        bytes_per_cell=each,
+        device_bytes=device_bytes(run.device),
+    )
+
+
+def _lazy(
+    raster: LazyRaster,
+    out: Path,
+    read: ReadOptions,
+    run: RunOptions,
+    *,
+    model: PathLike,
+    uncertainty: bool,
+    max_bright: float | None,
+) -> Opened:
+    ref = _found(model, uncertainty, run, out)
+    image = _open([raster], ref, read, max_bright)
+    return Opened(image, ref, _planned(image, ref, run))
+
+
+def _finished(ref: ModelRef, *, uncertainty: bool) -> Finished:
+    """How the output of a lazy run becomes its result: as it is."""
+    return Finished(_as_it_is, "float32", ref.spec.outputs if uncertainty else None)
+
+
+def _as_it_is(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    return block
 
 
 def _anchor(path: PathLike, image: ImageSource, read: ReadOptions) -> Anchor:

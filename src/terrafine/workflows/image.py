@@ -12,6 +12,7 @@ from terrafine.workflows.advice import names_own_arguments
 from terrafine.workflows.fields import ImageFields, merge_options
 from terrafine.workflows.inputs.arrays import destination_of, is_array, only_for_files, through_image
 from terrafine.workflows.inputs.scene import Scene, open_scene
+from terrafine.workflows.lazy_image import Finished, lazily
 from terrafine.workflows.options import ReadOptions, RunOptions
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from terrafine.inference.assemble import Residuals
+    from terrafine.systems import ModelRef
 
 __all__ = ["sharpen_image"]
 
@@ -50,7 +52,7 @@ def sharpen_image(
     source
         A file with 10 m cells, or several that are read as one mosaic; an xarray.DataArray (band, y, x) or Dataset
         of bands with a georeference through `rio` or `odc`; or a numpy array (band, y, x), NaN at nodata, with
-        `pixel_size_m` and the numbers of `bands`.
+        `pixel_size_m` and the numbers of `bands`. Dask arrays stay lazy.
     destination
         The GeoTIFF to write; only for files.
     scale
@@ -90,12 +92,17 @@ def sharpen_image(
     if is_array(source):
         only_for_files(destination=destination, preview=preview)
         options: dict[str, Any] = {"scale": scale, "model": model, "max_bright": max_bright}
-        return through_image(
-            source,
-            reading,
-            running,
-            lambda coarse, fine, how, run: sharpen_image(coarse, fine, read=how, run=run, **options),
-            array_of,
+        lazy = lazily(source, reading, running, partial(open_scene, outputs=None, **options), _finished)
+        return (
+            lazy
+            if lazy is not None
+            else through_image(
+                source,
+                reading,
+                running,
+                lambda coarse, fine, how, run: sharpen_image(coarse, fine, read=how, run=run, **options),
+                array_of,
+            )
         )
     named = destination_of(source, destination, reading)
     out, picture, _ = outputs_for(source, named, preview=preview)
@@ -122,6 +129,19 @@ def _publish(scene: Scene, out: Path, rows: Iterator[NDArray[np.float32]], resid
     with open_cog(out, grid, band_names=names, units=("1",) * len(names), tags=tags, **layout) as file:
         for block in rows:
             file.push(np.clip(block, _LOWEST, _HIGHEST))
+
+
+def _finished(ref: ModelRef) -> Finished:
+    """How the output of a lazy run becomes its result: the reflectance that a file holds."""
+    return Finished(_stored, "float32", ref.spec.outputs)
+
+
+def _stored(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    import numpy as np
+
+    from terrafine.raster.write.class_style import REFLECTANCE
+
+    return REFLECTANCE.decoded(np.clip(block, _LOWEST, _HIGHEST))
 
 
 def _draw(out: Path, picture: Path) -> None:

@@ -15,6 +15,7 @@ from terrafine.workflows.fields import MapFields, merge_options
 from terrafine.workflows.inputs.arrays import destination_of, is_array, only_for_files, through_image
 from terrafine.workflows.inputs.domain import trained_on
 from terrafine.workflows.inputs.scene import Scene, open_scene
+from terrafine.workflows.lazy_image import Finished, lazily
 from terrafine.workflows.options import ReadOptions, RunOptions
 
 if TYPE_CHECKING:
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from terrafine.atomic import Publish
     from terrafine.inference.assemble import Residuals
     from terrafine.nn.spec import ModelSpec
-    from terrafine.raster.read.image_array import ImageForm
+    from terrafine.raster.read.image_form import ImageForm
     from terrafine.raster.read.source import Source
     from terrafine.raster.read.vectors.areas import Areas
+    from terrafine.systems import ModelRef
 
 __all__ = ["SCALE", "map_impervious"]
 
@@ -64,7 +66,7 @@ def map_impervious(
     source
         A file with 10 m cells, or several that are read as one mosaic, or with `stack` as dates of one place; an
         xarray.DataArray (band, y, x) or Dataset of bands with a georeference through `rio` or `odc`; or a numpy array
-        (band, y, x), NaN at nodata, with `pixel_size_m` and the numbers of `bands`.
+        (band, y, x), NaN at nodata, with `pixel_size_m` and the numbers of `bands`. Dask arrays stay lazy.
     destination
         The GeoTIFF to write; only for files.
     threshold
@@ -121,12 +123,20 @@ def map_impervious(
     if is_array(source):
         only_for_files(destination=destination, preview=preview, regions=regions)
         options: dict[str, Any] = {"threshold": threshold, "probability": probability, "sigma": sigma, "model": model}
-        return through_image(
-            source,
-            reading,
-            running,
-            lambda a, b, how, run: map_impervious(a, b, max_bright=max_bright, read=how, run=run, **options),
-            partial(_arrays, chances=probability or sigma),
+        more = ("impervious_sigma",) if sigma else ()
+        scene: Any = partial(open_scene, model=model, scale=SCALE, outputs=more, max_bright=max_bright, more_written=1)
+        finish = partial(_finished, threshold=threshold, chances=probability or sigma)
+        lazy = lazily(source, reading, running, scene, finish)
+        return (
+            through_image(
+                source,
+                reading,
+                running,
+                lambda a, b, how, run: map_impervious(a, b, max_bright=max_bright, read=how, run=run, **options),
+                partial(_arrays, chances=probability or sigma),
+            )
+            if lazy is None
+            else lazy
         )
     named = destination_of(source, destination, reading)
     if not named.name:
@@ -168,6 +178,30 @@ def _arrays(path: Path, form: ImageForm, *, chances: bool) -> Any:
         return classes_of(path, form)
     classes, likely = array_of(path, form), array_of(_beside(path, "_probability.tif"), form)
     return np.concatenate((classes, likely)) if form.source is None else stacked(classes, likely)
+
+
+def _finished(ref: ModelRef, *, threshold: float | None, chances: bool) -> Finished:
+    """How the probabilities of a lazy run become its result: classes, or classes and probabilities as bands."""
+    from terrafine.raster.write.class_style import IMPERVIOUS
+
+    numbers = partial(_numbers, names=ref.spec.outputs, limits=_limits(ref.spec, threshold), chances=chances)
+    if chances:
+        return Finished(numbers, "float32", ("class", *ref.spec.outputs))
+    return Finished(numbers, IMPERVIOUS.dtype, None, IMPERVIOUS.nodata)
+
+
+def _numbers(
+    block: NDArray[np.float32], names: Sequence[str], limits: Mapping[str, float], chances: bool
+) -> NDArray[Any]:
+    """What files hold: whole classes, or classes and probabilities in whole per cent."""
+    import numpy as np
+
+    from terrafine.raster.write.class_style import IMPERVIOUS, PERCENT
+
+    classes = _classes(block, names, limits)
+    if chances:
+        return np.stack((classes, *PERCENT.decoded(block)))
+    return np.where(np.isnan(classes), IMPERVIOUS.nodata, classes).astype(IMPERVIOUS.dtype)[None]
 
 
 def _limits(spec: ModelSpec, threshold: float | None) -> dict[str, float]:

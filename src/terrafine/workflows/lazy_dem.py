@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from terrafine.inference.in_memory import Parts
     from terrafine.inference.plan import Plan
     from terrafine.nn.model import Model
     from terrafine.raster.read.lazy import LazyHeights
@@ -45,15 +46,17 @@ def sharpen_lazily(source: Any, reading: ReadOptions, asked: DemRequest, grid: T
     -------
     DataArray or None
         None where the run is not lazy: for an array in memory, heights in another unit or with a datum, stated
-        properties of the file, a target grid, guides, and models whose tiles are blended.
+        properties of the file, a target grid, guides, and models whose tiles are levelled among each other.
 
     Raises
     ------
     UsageError, GridError, BandError, NoModelError, WeightsError, ResourceError
         As `sharpen_dem`; heights are checked when they are computed.
     """
+    from terrafine.inference.lazy import lazy_shards
     from terrafine.raster.products import resolve_product
     from terrafine.raster.read.lazy import LazyHeights, is_lazy
+    from terrafine.systems import load_model
 
     stated = (reading.vertical_datum, reading.elevation_unit, reading.assume_crs, reading.pixel_size_m)
     if any(v is not None for v in stated) or grid or guided or asked.run.dask is not None or not is_lazy(source):
@@ -65,47 +68,29 @@ def sharpen_lazily(source: Any, reading: ReadOptions, asked: DemRequest, grid: T
     settled = asked.settled(resolve_product(heights, asked.product), guided=False)
     ref = settled.find(settled.scale_or(4), settled.run.threads)
     plan = settled.plan(heights.shape, ref)
-    if plan.overlap or ref.spec.inputs != ("elevation",):
+    if (plan.overlap and ref.spec.relative) or ref.spec.inputs != ("elevation",):
         return None
-    data = _blocks(heights, ref, plan)
+    run = partial(_run, heights, partial(load_model, ref), ref, plan)
+    count = len(ref.spec.outputs)
+    data = lazy_shards(heights.numbers, plan, run, count, _as_it_is, count, "float32")
     return heights.finer(data if settled.uncertainty else data[0], plan.scale)
 
 
-def _blocks(heights: LazyHeights, ref: ModelRef, plan: Plan) -> Any:
-    """The output (band, y, x) as a dask array of one chunk for each shard."""
-    import dask.array
-    import numpy as np
-    from dask.delayed import delayed
-
-    from terrafine.systems import load_model
-
-    array: Any = dask.array
-    run: Any = delayed(_run, pure=True)
-    rows: list[list[Any]] = []
-    for index in range(plan.shards):
-        window = tuple(slice(s.start - plan.margin, s.stop + plan.margin) for s in plan.window(index))
-        place = max(window[0].start, 0), max(window[1].start, 0)
-        made = run(heights.window(*window), heights, place, partial(load_model, ref), ref, plan, index)
-        y, x = ((s.stop - s.start) * plan.scale for s in plan.inner(index))
-        if index % plan.shards_in_row == 0:
-            rows.append([])
-        rows[-1].append(array.from_delayed(made, (len(ref.spec.outputs), y, x), np.float32))
-    return array.block(rows)
-
-
 def _run(
-    raw: NDArray[Any],
     heights: LazyHeights,
-    place: tuple[int, int],
     open_model: Callable[[], Model],
     ref: ModelRef,
     plan: Plan,
+    raw: NDArray[Any],
+    place: tuple[int, int],
     index: int,
-) -> NDArray[np.float32]:
+) -> Parts:
     """Run one shard on the window that it reads."""
-    import numpy as np
+    from terrafine.inference.in_memory import shard_tiles
 
-    from terrafine.inference.shard import run_shard_in_memory
+    source = heights.block(raw, *place)
+    return shard_tiles(plan, ref.spec, source, open_model, index, residual_limit=ref.options.residual_limit_m)
 
-    source = heights.block(np.asarray(raw), *place)
-    return run_shard_in_memory(plan, ref.spec, source, open_model, index, residual_limit=ref.options.residual_limit_m)
+
+def _as_it_is(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    return block

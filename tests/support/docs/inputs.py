@@ -100,9 +100,9 @@ def several(folder: Path, maker: Maker) -> None:
         maker(folder / f"{name}.tif")
 
 
-def roads(path: Path) -> None:
+def roads(path: Path, **more: Any) -> None:
     """A road of OpenStreetMap along the edge of what is built."""
-    long_polygons(path, highway="residential")
+    long_polygons(path, highway="residential", **more)
     text = path.read_text(encoding="utf-8").replace('"Polygon"', '"MultiLineString"')
     path.write_text(text, encoding="utf-8")
 
@@ -205,6 +205,10 @@ FRESH: dict[str, dict[str, Maker]] = {  # by words of a command: another meaning
     "dataset impervious aerial.tif": {
         "aerial.tif": partial(ground.image, crs="EPSG:32632", origin=(PLACE[0] + 400, PLACE[1] - 300)),
         "osm.geojson": partial(long_polygons, crs=32632, origin=(PLACE[0] + 400, PLACE[1] - 300), building="yes"),
+    },
+    "dataset impervious town.tif": {
+        "buildings.geojson": partial(long_polygons, crs=32632, origin=PLACE, building="yes"),
+        "roads.geojson": partial(roads, crs=32632, origin=PLACE),
     },
     "jointseg-region.safetensors": {"s2.tif": ground.reflectance},
     "--region town.geojson": {"town.geojson": block},

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import terrafine
-from terrafine.errors import BandError, GridError, NoModelError, UsageError
+from terrafine.errors import BandError, GridError, NoModelError, SourceError, UsageError
 
 pytest.importorskip("rioxarray")
 xr = pytest.importorskip("xarray")
@@ -152,3 +152,26 @@ def test_wrong_arguments_are_refused_at_once() -> None:
         finer(array(chunks=20).isel(x=[0, 1, 3, 9]))
     with pytest.raises(UsageError, match="destination"):
         terrafine.sharpen_dem(array(chunks=20), "out.tif", scale=2)
+
+
+@pytest.mark.parametrize("unit", ["m", "ft"])
+def test_a_block_of_another_shape_is_named_whether_the_run_is_lazy_or_not(unit: str) -> None:
+    source = array(chunks={"y": 13, "x": 11})
+    source.attrs["units"] = unit
+    short = da.map_blocks(lambda block: block[:-1], source.data, chunks=source.data.chunks, dtype=np.float32)
+    with pytest.raises(SourceError, match=r"'z': its block \(\d, \d\) has the shape \(12, 1\d\)"):
+        finer(source.copy(data=short), model="bicubic").compute()
+
+
+def test_parts_that_overlap_join_to_the_whole() -> None:
+    from terrafine.inference.in_memory import joined_tiles
+    from terrafine.inference.plan import Plan
+
+    plan = Plan((20, 20), 1, (8, 8), 4, 2, 0, 1, 2, 1, 1, 0)
+    whole = np.random.default_rng(0).random((1, 20, 20), np.float32)
+    parts = [[whole[(slice(None), *tile.part)] for tile in plan.tiles(i)] for i in range(plan.shards)]
+    for index in range(plan.shards):
+        near = plan.neighbours(index)
+        own = joined_tiles(plan, index, near, [parts[i] for i in near], 1)
+        np.testing.assert_allclose(own, whole[(slice(None), *plan.inner(index))], rtol=1e-6)
+        assert index in near

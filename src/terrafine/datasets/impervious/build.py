@@ -17,7 +17,7 @@ import numpy as np
 
 from terrafine.datasets.impervious.fine_image import FineImage
 from terrafine.datasets.impervious.index import FORMAT, UnlistedColours, image_folders, index_of, notes_of, write_index
-from terrafine.datasets.impervious.inputs import histograms, open_images, require_files
+from terrafine.datasets.impervious.inputs import histograms, is_vector, open_images, require_files
 from terrafine.datasets.impervious.options import SCALE, STORED, DatasetFields, DatasetOptions, merged
 from terrafine.datasets.impervious.sites import SampleSite, choose_sites, split_sites
 from terrafine.errors import DataError, OutputError, UsageError
@@ -159,6 +159,11 @@ def _require_impervious(
     if any(sample["impervious"] > 0 for sample in samples):
         return
     named = ", ".join(map(str, labels[:3])) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
+    if all(is_vector(Path(label)) for label in labels):
+        raise DataError(
+            f"{named}: none of the {len(samples)} samples holds a cell under one of their polygons or lines; expected "
+            "some. Check that the vectors cover the images, and that their CRS is the right one"
+        )
     raise DataError(
         f"{named}: none of the {len(samples)} samples holds a cell of {' or '.join(options.impervious)}, which is "
         "taken as impervious; expected some. State the classes or colours of the labels that are impervious"

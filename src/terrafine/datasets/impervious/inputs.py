@@ -19,7 +19,7 @@ from terrafine.raster.read.labels import open_label_raster
 from terrafine.raster.read.source import open_source
 from terrafine.raster.read.vectors.rasterize import read_shapes
 
-__all__ = ["histograms", "open_images", "require_files"]
+__all__ = ["histograms", "is_vector", "open_images", "require_files"]
 
 _VECTORS = {".geojson", ".json", ".gpkg", ".shp", ".fgb", ".parquet"}
 _FULL_SCALE = {"uint8": 255.0, "uint16": 10_000.0, "int16": 10_000.0}
@@ -78,7 +78,7 @@ def open_images(images: list[Path], labels: list[Path], options: DatasetOptions,
     DataError
         Where a folder holds no labels of an image.
     """
-    found = [LabelFolder(p, images) if p.is_dir() and not _is_vector(p) else p for p in labels]
+    found = [LabelFolder(p, images) if p.is_dir() and not is_vector(p) else p for p in labels]
     return [_open_image(path, found, options, sources) for path in images]
 
 
@@ -90,7 +90,7 @@ def _open_image(path: Path, labels: list[Path | LabelFolder], options: DatasetOp
     grid = metre_grid(source)
     found: list[Labels] = []
     for label in labels:
-        if isinstance(label, Path) and _is_vector(label):
+        if isinstance(label, Path) and is_vector(label):
             found.append(read_shapes(label, None if grid.crs is None else grid.crs.to_wkt(), options.road_widths))
         else:
             file = label.raster_of(path) if isinstance(label, LabelFolder) else label
@@ -102,7 +102,19 @@ def _open_image(path: Path, labels: list[Path | LabelFolder], options: DatasetOp
     return FineImage(path, source, grid, bands, full_scale, found, SCALE)
 
 
-def _is_vector(path: Path) -> bool:
+def is_vector(path: Path) -> bool:
+    """Return whether labels are vectors, by the ending of their name.
+
+    Parameters
+    ----------
+    path
+        Path of the labels.
+
+    Returns
+    -------
+    bool
+        False for rasters and folders.
+    """
     return path.suffix.lower() in _VECTORS
 
 

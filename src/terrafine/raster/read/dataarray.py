@@ -14,6 +14,7 @@ from terrafine.errors import EmptyError, GridError, MissingExtraError, Terrafine
 from terrafine.raster.read import array_values
 from terrafine.raster.read.array_attributes import crs_of, writable, writable_name
 from terrafine.raster.read.array_values import heights_of, is_unit, kept_nodata, name_of, stored_of, unit_of
+from terrafine.raster.read.dask_blocks import verified
 from terrafine.raster.vertical import TAG as DATUM
 
 __all__ = [
@@ -202,7 +203,7 @@ def flattened(array: Any, name: str, located: bool) -> tuple[Any, ArrayForm]:
         )
     if not (array.sizes[y] and array.sizes[x]):
         raise EmptyError(f"{name} has no cells: its sizes are {dict(array.sizes)}")
-    flat = array.squeeze(list(others), drop=True).rename({y: "y", x: "x"}).transpose("y", "x")
+    flat = verified(array, name).squeeze(list(others), drop=True).rename({y: "y", x: "x"}).transpose("y", "x")
     flat = flat.rio.set_spatial_dims("x", "y")
     if crs_of(flat, name) is None and not located:
         raise GridError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,36 +11,14 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 
-from terrafine.errors import BandError, EmptyError, GridError, MissingExtraError, UsageError
+from terrafine.errors import BandError, UsageError
 from terrafine.raster.grid import plausible_cell
-from terrafine.raster.read import dataarray
-from terrafine.raster.read.array_attributes import crs_of, writable, writable_name
-from terrafine.raster.read.array_values import name_of
+from terrafine.raster.read.image_form import ImageForm, like_source, prepared, stored_as
 
-__all__ = ["ImageForm", "array_of", "classes_of", "flat", "stacked", "write_image"]
+__all__ = ["array_of", "classes_of", "flat", "stacked", "write_image"]
 
 _LOCAL = "+proj=tmerc +lat_0=0 +lon_0=0 +k=1 +x_0=0 +y_0=0 +datum=WGS84 +units=m +no_defs"
 """Of numpy images, which have no place: metres on the ground are metres on this grid, near its origin."""
-_NAMES = ("long_name", "band_names", "descriptions")  # attributes that may name the bands
-
-
-@dataclass(frozen=True, slots=True)
-class ImageForm:
-    """What an array in memory has and a GeoTIFF does not.
-
-    Attributes
-    ----------
-    name
-        What messages call it.
-    source
-        The DataArray; None for numpy.
-    form
-        Names and directions of its axes; None for numpy.
-    """
-
-    name: str
-    source: Any = None
-    form: Any = None
 
 
 def write_image(
@@ -84,30 +61,13 @@ def write_image(
         return _write_numpy(source, path, bands, pixel_size_m)
     if pixel_size_m is not None:
         raise UsageError("pixel_size_m is for numpy images; the cells of a DataArray follow from its coordinates")
-    try:
-        import rioxarray  # noqa: F401
-    except ImportError as e:
-        raise MissingExtraError("DataArrays need the extra `xarray`; install terrafine[xarray]") from e
-    array = _one_array(source)
-    name = name_of(array)
-    y, x = dataarray.spatial_dims(array, name)
-    writable(array, name)
-    flat, names = _banded(array, name, y, x)
-    if crs_of(flat, name) is None and not located:
-        raise GridError(
-            f'{name} has no CRS; state it with assume_crs=CRS, or write it: array.rio.write_crs("EPSG:xxxx")'
-        )
-    form = dataarray.form_of(flat, name, y, x)
-    values = _numbers(np.asarray(flat.values), name)
-    north_up = dataarray.turned(flat.copy(data=values), form).rename(writable_name(flat))
-    missing = flat.rio.encoded_nodata if flat.rio.encoded_nodata is not None else flat.rio.nodata
-    missing = np.nan if values.dtype.kind == "f" and missing is None else missing
-    north_up.attrs, north_up.encoding = {}, {}
-    if missing is not None:
-        north_up = north_up.rio.write_nodata(missing)
+    image = prepared(source, located)
+    north_up = image.north_up.copy(data=stored_as(np.asarray(image.north_up.values), image.form.name))
+    if image.nodata is not None:
+        north_up = north_up.rio.write_nodata(image.nodata)
     north_up.rio.to_raster(path)
-    _describe(path, names)
-    return ImageForm(name, array, form)
+    _describe(path, image.names)
+    return image.form
 
 
 def array_of(path: Path, form: ImageForm) -> Any:
@@ -135,12 +95,7 @@ def array_of(path: Path, form: ImageForm) -> Any:
     with opened:
         out = opened.load().astype(np.float32)
     out = out.assign_coords(band=names)
-    out = dataarray.turned(out, form.form)
-    kept = {k: v for k, v in form.source.attrs.items() if k not in dataarray.OF_STORAGE and k not in _NAMES}
-    mapping = out.encoding.get("grid_mapping")
-    out.attrs = {k: v for k, v in kept.items() if not str(k).startswith("STATISTICS_")}
-    out.encoding = {} if mapping is None else {"grid_mapping": mapping}
-    return out.rename(form.source.name).rename({"y": form.form.y, "x": form.form.x})
+    return like_source(out, form)
 
 
 def classes_of(path: Path, form: ImageForm) -> Any:
@@ -225,72 +180,13 @@ def _write_numpy(source: NDArray[Any], path: Path, bands: Mapping[str, int] | No
     if sizes.shape not in ((), (2,)) or not all(map(plausible_cell, sizes.ravel().tolist())):
         raise UsageError(f"pixel_size_m {pixel_size_m!r}; expected metres above 0: one number, or (y, x)")
     y, x = (float(n) for n in np.broadcast_to(sizes, 2))
-    values = _numbers(source, "the array")
+    values = stored_as(source, "the array")
     grid = Affine(x, 0, -x * values.shape[2] / 2, 0, -y, y * values.shape[1] / 2)
     made = {"driver": "GTiff", "dtype": values.dtype, "count": len(values), "crs": _LOCAL, "transform": grid}
     more = {"nodata": np.nan} if values.dtype.kind == "f" else {}
     with rasterio.open(path, "w", height=values.shape[1], width=values.shape[2], **made, **more) as file:
         file.write(values)
     return ImageForm("the array")
-
-
-def _numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
-    """Numbers as a GeoTIFF stores them; float64 and float16 as float32."""
-    if values.dtype.kind not in "iuf":
-        raise BandError(f"{name} holds values of type {values.dtype}; expected numbers, an image")
-    if values.dtype.kind == "f":
-        return values.astype(np.float32)
-    if values.dtype.itemsize <= 4:
-        return values
-    low, high = int(values.min(initial=0)), int(values.max(initial=0))
-    if low < np.iinfo(np.int32).min or high > np.iinfo(np.int32).max:
-        raise BandError(f"{name} holds whole numbers from {low} to {high}; expected reflectance or what sensors count")
-    return values.astype(np.int32)
-
-
-def _one_array(source: Any) -> Any:
-    """The DataArray, or the variables of a Dataset as its bands."""
-    if not hasattr(source, "data_vars"):
-        return source
-    names = [n for n, v in source.data_vars.items() if v.ndim >= 2]
-    if not names:
-        raise UsageError("a Dataset without bands; expected variables such as red, green and blue as (y, x)")
-    if len(names) == 1:
-        return source[names[0]]
-    array = source[names].to_array("band")
-    crs = crs_of(source, "the Dataset")
-    return array if crs is None else array.rio.write_crs(crs)
-
-
-def _banded(array: Any, name: str, y: Any, x: Any) -> tuple[Any, Sequence[str]]:
-    """The array as (band, y, x), and the names of its bands, empty where they have none."""
-    others = [d for d in array.dims if d not in (y, x)]
-    long = [d for d in others if array.sizes[d] != 1]
-    if len(long) > 1:
-        one = ", ".join(f"{d}=0" for d in long[:-1])
-        raise UsageError(f"{name} has the dimensions {dict(array.sizes)}; expected (band, y, x): array.isel({one})")
-    if not (array.sizes[y] and array.sizes[x]):
-        raise EmptyError(f"{name} has no cells: its sizes are {dict(array.sizes)}")
-    band = long[0] if long else (others[-1] if others else None)
-    flat = array.squeeze([d for d in others if d != band], drop=True)
-    flat = flat.expand_dims("band") if band is None else flat.rename({band: "band"}) if band != "band" else flat
-    names = _names_of(flat, array)
-    flat = flat.drop_vars("band", errors="ignore").rename({y: "y", x: "x"}).transpose("band", "y", "x")
-    return flat.rio.set_spatial_dims("x", "y"), names
-
-
-def _names_of(flat: Any, array: Any) -> Sequence[str]:
-    """Names of the bands: text along the band coordinate, else an attribute with one for each."""
-    if "band" in flat.coords:
-        found = np.atleast_1d(flat["band"].values)
-        if found.dtype.kind in "UO" and all(isinstance(v, str) for v in found.tolist()):
-            return [str(v) for v in found.tolist()]
-    for key in _NAMES:
-        given = array.attrs.get(key)
-        given = (given,) if isinstance(given, str) else given
-        if given is not None and len(given) == flat.sizes["band"]:
-            return [str(v) for v in given]
-    return ()
 
 
 def _describe(path: Path, names: Sequence[str]) -> None:

@@ -97,6 +97,11 @@ class LazyHeights(_Heights):
         axes = {axis.unit_name for axis in crs.axis_info}
         return metres and TAG not in self._array.attrs and vertical_crs(crs) is None and axes <= _AXES
 
+    @property
+    def numbers(self) -> Any:
+        """Dask array (y, x) of raw numbers, north up."""
+        return self._flat.data
+
     def window(self, rows: slice, cols: slice) -> Any:
         """Return the part of a window that is inside the raster, as a dask array of raw numbers.
 

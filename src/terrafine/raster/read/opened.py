@@ -73,7 +73,14 @@ class OpenRaster(Closing, os.PathLike[str]):
     ------
     SourceError
         If the file is missing, truncated or may not be read, or if GDAL cannot open it.
+
+    Attributes
+    ----------
+    lazy
+        Whether its numbers are computed when they are read, so that no check may read all of them.
     """
+
+    lazy = False
 
     def __init__(self, path: str) -> None:
         self.path = path

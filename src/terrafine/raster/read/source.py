@@ -65,11 +65,10 @@ class Source(SourceBase):
     ) -> None:
         first = files[0]
         self._files = tuple(files)
-        self._places = tuple(places)
-        self._crs = crs
+        self._places, self._crs = tuple(places), crs
         self._stated = pixel_size
         self._check_range = check_range
-        self.geobox = geobox
+        self.geobox, self.lazy = geobox, first.raster.lazy
         self.paths = tuple(f.path for f in files)
         self.shape = (int(geobox.shape[0]), int(geobox.shape[1]))
         self.bands = {name: fact.index for name, fact in first.facts.items()}
@@ -247,10 +246,11 @@ class Source(SourceBase):
     def identity(self) -> dict[str, Any]:
         """Return what identifies the input, to detect changes; JSON-safe.
 
-        It holds the files with size, time and digest, the grid and the bands. `sha256` covers content and grid alone,
-        not path or time; local files of 64 MB and more are sampled.
+        It holds the files with size, time and digest (of a lazy source none), the grid and the bands. `sha256` covers
+        content and grid, not path or time; local files of 64 MB and more are sampled.
         """
-        files = identity.file_entries((p for f in self._files for p in (f.path, *f.raster.parts)), self)
+        own = () if self.lazy else self._files
+        files = identity.file_entries((p for f in own for p in (f.path, *f.raster.parts)), self)
         facts = {
             "shape": list(self.shape),
             "transform": [float(v) for v in tuple(self.geobox.affine)[:6]],

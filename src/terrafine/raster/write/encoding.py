@@ -77,6 +77,21 @@ class Encoding:
         """
         return np.rint(values / np.float32(self.scale)) if self.whole else values
 
+    def decoded(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return values as they are read back of a file: rounded as they are stored; NaN stays NaN.
+
+        Parameters
+        ----------
+        values
+            Values of any shape.
+
+        Returns
+        -------
+        NDArray[np.float32]
+            Values of the same shape.
+        """
+        return self.encode(values) * np.float32(self.scale)
+
 
 FLOAT = Encoding()
 

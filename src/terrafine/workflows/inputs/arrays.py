@@ -12,7 +12,7 @@ from terrafine.errors import TerrafineError, UsageError
 from terrafine.workflows.options import ReadOptions, RunOptions
 
 if TYPE_CHECKING:
-    from terrafine.raster.read.image_array import ImageForm
+    from terrafine.raster.read.image_form import ImageForm
 
 __all__ = ["destination_of", "is_array", "is_dataarray", "only_for_files", "through_image"]
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from terrafine.inference.engine import PublishOutput
     from terrafine.inference.plan import Plan
     from terrafine.raster.read.images.date_stack import DateStack
+    from terrafine.raster.read.images.lazy_image import LazyRaster
     from terrafine.raster.read.images.reflectance import ImageSource
     from terrafine.systems import ModelRef
 
@@ -192,7 +193,7 @@ class Scene:
 
 
 def open_scene(
-    source: PathLike | Sequence[PathLike],
+    source: PathLike | Sequence[PathLike] | LazyRaster,
     destination: Path,
     model: PathLike,
     scale: int,
@@ -208,7 +209,7 @@ def open_scene(
     Parameters
     ----------
     source
-        The file, or several that are one mosaic, or with `read.stack` one for each date.
+        The file, or several that are one mosaic, or with `read.stack` one for each date; or a lazy image.
     destination
         The output.
     model
@@ -244,6 +245,7 @@ def open_scene(
     from terrafine.inference.planner import make_plan
     from terrafine.raster.protocol import closed_on_error
     from terrafine.raster.read.images.date_stack import DateStack
+    from terrafine.raster.read.images.lazy_image import LazyRaster
     from terrafine.raster.read.images.reflectance import open_image
     from terrafine.raster.write.georeference import stored_crs
     from terrafine.systems import find_model, load_model
@@ -258,11 +260,12 @@ def open_scene(
     find = partial(find_model, model, scale, threads=threads, device=run.device, verb="map")
     ref = find()
     ref = find(outputs=ref.spec.inputs if outputs is None else (*ref.spec.outputs, *outputs))
+    paths: list[Any] = [source] if isinstance(source, LazyRaster) else listed(source)
     if read.stack:
-        require_dates(ref, listed(source))
+        require_dates(ref, paths)
     opened: Callable[..., ImageSource | DateStack] = partial(
         open_dates if read.stack else open_image,
-        listed(source),
+        paths,
         sensor=read.sensor,
         allowed=SENSORS_10M,
         unless=SENSORS_10M[0],

@@ -325,6 +325,18 @@ def test_labels_of_other_numbers_than_stated_are_refused_and_nothing_is_written(
     assert max(s["impervious"] for s in index["samples"]) > 0
 
 
+def test_vectors_beside_the_images_are_said_to_cover_nothing(tmp_path: Path) -> None:
+    images, _ = put(tmp_path, 2)
+    far = {"type": "Polygon", "coordinates": [[[0, 0], [0.01, 0], [0.01, 0.01], [0, 0]]]}
+    feature = {"type": "Feature", "properties": {"building": "yes"}, "geometry": far}
+    vectors = tmp_path / "buildings.geojson"
+    vectors.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    with pytest.raises(DataError, match=r"buildings\.geojson.* under one of their polygons") as caught:
+        build_dataset(images, [vectors], tmp_path / "out", side=100, spacing_m=0.0)
+    assert "classes" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_command_line_says_what_it_made(tmp_path: Path) -> None:
     images, labels = put(tmp_path)
     arguments = ["dataset", "impervious", *map(str, images), "--labels", str(labels), "--side", "100", "--count", "6"]

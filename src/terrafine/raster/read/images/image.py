@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from terrafine.errors import BandError, EmptyError, GridError, SourceError
+from terrafine.errors import BandError, EmptyError, SourceError
 from terrafine.raster.protocol import SourceBase
+from terrafine.raster.read.images.cells import require_square_cells
 from terrafine.raster.read.images.image_sample import sample
 from terrafine.raster.read.images.quality import Census, QualityBand, fill_values, saturated_values
 from terrafine.raster.read.images.sensors import SENSORS, Sensor
@@ -25,7 +26,6 @@ _FEW = 1e-3  # up to this share of cells outside that range are faults of the im
 _COUNTED = 150_000_000  # larger images are sampled; a Sentinel-2 tile has fewer cells
 _STRIP = 1 << 20  # cells read at a time
 _BRIGHT, _GREY = 0.3, 0.25
-_SQUARE = 0.8  # shorter side of a cell over the longer, at least
 
 
 class _Window(NamedTuple):
@@ -76,7 +76,7 @@ class ImageSource(SourceBase):
         self.unmeasured: dict[str, str] = {}
         self._saturated = saturated_values(source, sensor)
         self._fill = fill_values(source, sensor, *_RANGE)
-        self.geobox, self.shape = source.geobox, source.shape
+        self.geobox, self.shape, self.lazy = source.geobox, source.shape, source.lazy
         self._described_as(source)
         self.nodata, self.vertical, self.surface = None, None, None
 
@@ -200,13 +200,18 @@ class ImageSource(SourceBase):
     def require_valid(self) -> None:
         """Count the cells that were not measured, note them, and require at least one that was.
 
-        Up to a thousandth of the cells may be outside the range of reflectance: they become nodata.
+        Up to a thousandth of the cells may be outside the range of reflectance: they become nodata. Of a lazy image
+        only a sample is read; its cells are counted part by part (`require_possible`).
 
         Raises
         ------
         EmptyError
             If no cell was measured.
         """
+        if self.lazy:
+            sample(self)
+            self._tolerant = True
+            return
         census = self._census()
         self._tolerant = 0 < census.impossible <= _FEW * census.valid
         if not self._tolerant:
@@ -234,12 +239,43 @@ class ImageSource(SourceBase):
         for turn, top in enumerate([*tops[::every], *(t for i, t in enumerate(tops) if i % every)]):
             if turn == len(tops[::every]) and census.valid:
                 break
-            rows = slice(top, min(top + step, height))
-            window = self._measured(rows, slice(0, width))
-            possible = np.logical_and.reduce([_possible(self._reflectance(numbers)) for numbers in window.raw.values()])
-            census.add(window.valid, window.saturated, window.flagged, window.valid & ~possible, window.fill)
+            self._count(census, slice(top, min(top + step, height)), slice(0, width))
         census.share = census.cells / max(1, height * width)
         return census
+
+    def _count(self, census: Census, rows: slice, cols: slice) -> None:
+        """Count the cells of a window."""
+        window = self._measured(rows, cols)
+        possible = np.logical_and.reduce([_possible(self._reflectance(numbers)) for numbers in window.raw.values()])
+        census.add(window.valid, window.saturated, window.flagged, window.valid & ~possible, window.fill)
+
+    def require_possible(self, rows: slice, cols: slice) -> None:
+        """Require of a part of a lazy image what `require_valid` requires of a whole one.
+
+        Parameters
+        ----------
+        rows, cols
+            First and one past the last row and column of the part.
+
+        Raises
+        ------
+        BandError
+            If more than a thousandth of its measured cells are outside the range of reflectance.
+        """
+        census = Census()
+        self._count(census, rows, cols)
+        if census.impossible > _FEW * census.valid:
+            raise BandError(
+                f"{self.paths[0]}: read as {self.sensor.name}, {census.impossible:,} of {census.valid:,} cells in rows "
+                f"{rows.start} to {rows.stop} and columns {cols.start} to {cols.stop} are outside -0.2 to 3, the range "
+                "of reflectance; expected at most a thousandth of each part of a lazy image. Mask them: array.where()"
+            )
+
+    @property
+    def stored_bands(self) -> tuple[int, ...]:
+        """Numbers of all bands that it reads, those of quality included."""
+        sources = (self._source, *(band.source for band in self._quality))
+        return tuple(sorted({number for source in sources for number in source.bands.values()}))
 
     def require_cells(self, known_m: float, low_m: float, high_m: float, who: str) -> None:
         """Check that cells are about square and of a size that a model can read.
@@ -256,28 +292,7 @@ class ImageSource(SourceBase):
         GridError
             If not; the message gives the gdalwarp command.
         """
-        middle = self.shape[0] // 2
-        down, across = self.pixel_size_m(slice(middle, middle + 1))[:, 0].tolist()
-        if not all(low_m <= size <= high_m for size in (down, across)):
-            problem = f"{who} was trained on {known_m:g} m and reads {low_m:g} to {high_m:g} m"
-        elif min(down, across) < _SQUARE * max(down, across):
-            problem = f"{who} expects about square ones"
-        else:
-            return
-        raise GridError(
-            f"{self.paths[0]}: cells of {down:.3g} × {across:.3g} m; {problem}. Warp the image first: gdalwarp "
-            f"-r cubic -t_srs {self._metric_crs()} -tr {known_m:g} {known_m:g} in.tif out.tif"
-        )
-
-    def _metric_crs(self) -> str:
-        """Return the image's own CRS if it measures ground metres, else the UTM zone of its centre."""
-        crs = self.geobox.crs
-        metric = crs is not None and crs.projected and set(crs.units) <= {"metre", "meter", "m"}
-        if crs is None or (metric and crs.to_epsg() != 3857):
-            return "EPSG:" + (str(crs.to_epsg()) if crs is not None and crs.to_epsg() else "xxxx")
-        west, south, east, north = self.geobox.extent.to_crs("EPSG:4326").boundingbox
-        zone = min(max(int((west + east) / 2 + 180) // 6 + 1, 1), 60)
-        return f"EPSG:{(32600 if south + north >= 0 else 32700) + zone}"
+        require_square_cells(self, known_m, low_m, high_m, who)
 
     def require_clear(self, max_bright: float, *, warn: bool = False) -> None:
         """Check that not too much of the image looks like cloud or snow.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from terrafine.errors import EmptyError
 from terrafine.raster.protocol import Measured
 from terrafine.raster.read.images.sensors import COLOURS
 
-__all__ = ["sample"]
+__all__ = ["sample", "sample_windows"]
 
 _SAMPLES, _SIDE = 4, 192  # windows along each side, and cells along a window
 _STRIP = 1 << 20  # cells read at a time
@@ -26,16 +27,41 @@ def sample(image: Measured) -> NDArray[np.float64]:
     -------
     ndarray of float64, (3, cell)
         Red, green and blue; empty if the image has no valid cell.
+
+    Raises
+    ------
+    EmptyError
+        If no window of a lazy image holds a valid cell: where it has some is not searched.
     """
-    height, width = image.shape
-    tops, lefts = (np.unique(np.linspace(0, max(0, n - _SIDE), _SAMPLES).astype(int)).tolist() for n in image.shape)
-    parts = [
-        image.numbers(COLOURS, slice(top, min(top + _SIDE, height)), slice(left, min(left + _SIDE, width)))
-        for top in tops
-        for left in lefts
-    ]
-    found = np.concatenate(parts, axis=1)
+    found = np.concatenate([image.numbers(COLOURS, *window) for window in sample_windows(image.shape)], axis=1)
+    if not found.size and image.lazy:
+        raise EmptyError(
+            f"{image.paths[0]}: no cell has red, green and blue in {_SAMPLES**2} windows spread over it; expected one, "
+            "by which a lazy image is checked. Crop it to what was measured, or load it: array.load()"
+        )
     return found if found.size else _first(image)
+
+
+def sample_windows(shape: tuple[int, int]) -> list[tuple[slice, slice]]:
+    """Return the windows that `sample` reads, which are spread evenly and do not depend on the numbers.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns of the image.
+
+    Returns
+    -------
+    list
+        Rows and columns of each; 16 windows of 192 × 192 cells, fewer in small images.
+    """
+    rows, cols = ([slice(s, min(s + _SIDE, n)) for s in _starts(n)] for n in shape)
+    return [(r, c) for r in rows for c in cols]
+
+
+def _starts(size: int) -> list[int]:
+    """First rows or columns of the windows."""
+    return list(map(int, np.unique(np.linspace(0, max(0, size - _SIDE), _SAMPLES).astype(int))))
 
 
 def _first(image: Measured) -> NDArray[np.float64]:
