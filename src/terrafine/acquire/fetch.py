@@ -135,7 +135,7 @@ def fetch_raster(
     check_free_space(out, disk_bytes(request))
     finder, found_by = cloud_finder(request.bands) if request.network_mask else (None, "")
     signer = Signer(request.service, request.collection.id, request.options)
-    reader = AssetReader(signer, request.options)
+    reader = AssetReader(signer, request.options, whole=request.whole_numbers)
     if not out.parent.is_dir():
         raise OutputError(f"{out}: there is no folder {out.parent}; make it first")
     with quiet_threads(), BlockStore.open(out, request.key, restart) as store:

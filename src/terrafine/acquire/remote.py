@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -51,10 +51,19 @@ class AssetReader:
         Timeouts and attempts.
     pause
         Waits for some seconds.
+    whole
+        Whether files must hold whole numbers: those of Sentinel-2 and Landsat do, and others would be scaled wrongly.
     """
 
-    def __init__(self, signer: Signer, options: FetchOptions, pause: Callable[[float], None] = time.sleep) -> None:
-        self._signer, self._options, self._pause = signer, options, pause
+    def __init__(
+        self,
+        signer: Signer,
+        options: FetchOptions,
+        pause: Callable[[float], None] = time.sleep,
+        *,
+        whole: bool = False,
+    ) -> None:
+        self._signer, self._options, self._pause, self._numbers = signer, options, pause, whole
 
     def read(self, scene: Scene, asset: str, geobox: Any, resampling: Resampling, nodata: float | None) -> F32:
         """Read an asset on a grid.
@@ -192,7 +201,8 @@ class AssetReader:
         address = self._signer.address(href)
         with gdal.remote_environment(address, self._options.timeout_s, **self._signer.gdal_options()) as probe:
             try:
-                probe.check(address, scene.properties.get("proj:code") or scene.properties.get("proj:epsg"))
+                stated = scene.properties.get("proj:code") or scene.properties.get("proj:epsg")
+                probe.check(address, stated, self._numbers)
                 return once(address)
             except gdal.REMOTE_ERRORS as error:
                 text = gdal.chain_text(error)
@@ -238,7 +248,15 @@ def bare_text(text: str) -> str:
 
 
 def _only(scene: Scene, asset: str, address: str) -> dict[str, Any]:
-    """The item with that asset alone, at the address: data, whatever the archive states of its media type or roles."""
-    found = dict(scene.asset(asset) or {}) | {"href": address, "roles": ["data"]}
+    """The item with that asset alone, at the address: data, whatever the archive states of its media type or roles.
+
+    Of its grid nothing is kept: the file states that, and where an item states another one, cells would be left out.
+    """
+    found = _without_grid(scene.asset(asset) or {}) | {"href": address, "roles": ["data"]}
     found.pop("type", None)
-    return {**scene.item, "assets": {asset: found}, "links": []}
+    properties = _without_grid(scene.properties)
+    return {**scene.item, "properties": properties, "assets": {asset: found}, "links": []}
+
+
+def _without_grid(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if not key.startswith("proj:")}

@@ -93,6 +93,11 @@ class Request:
         return self.collection.kind in OPTICAL
 
     @property
+    def whole_numbers(self) -> bool:
+        """Whether the files of the product hold whole numbers."""
+        return self.collection.kind in ("sentinel-2-l2a", "landsat-l2")
+
+    @property
     def radar(self) -> bool:
         """Whether it holds backscatter."""
         return self.collection.kind in RADAR

@@ -160,7 +160,8 @@ def find_service(name: PathLike | Service) -> Service:
         If there is none of that name, or the file is not one of a service.
     """
     if isinstance(name, Service):
-        return build(Service, dataclasses.asdict(name), "service", UsageError)
+        given: Service = build(Service, dataclasses.asdict(name), "service", UsageError)
+        return given
     text = os.fspath(name)
     if text in service_names():
         record = parse_toml(_folder().joinpath(f"{text}.toml").read_bytes(), f"{text}.toml", UsageError)

@@ -17,6 +17,7 @@ from terrafine.errors import GridError
 __all__ = ["ELLIPSOID", "merged_polygons", "require_area"]
 
 ELLIPSOID = Geod(ellps="WGS84")
+_GLOBE = 180.0  # degrees of longitude: beyond, it is not certain which side of the globe is meant
 _WIDEST = 60.0  # degrees of longitude of an area that crosses the antimeridian
 
 
@@ -103,6 +104,9 @@ def _eastward(xy: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def require_area(shape: Any, name: str) -> Any:
+    west, _, east, _ = shape.bounds
+    if east - west > _GLOBE:
+        raise GridError(f"{name}: is {east - west:g} degrees of longitude wide; expected at most {_GLOBE:g}. Divide it")
     if abs(ELLIPSOID.geometry_area_perimeter(shape)[0]) < 1:
         raise GridError(
             f"{name}: covers less than a square metre; expected an area in degrees of longitude and latitude"

@@ -156,7 +156,7 @@ _REMOTE_FORMATS = ("GTiff", "JP2OpenJPEG")
 class RemoteFile:
     """Checks a remote file before it is read, and makes GDAL forget what it knows of one."""
 
-    def check(self, address: str, stated: object) -> None:
+    def check(self, address: str, stated: object, whole: bool = False) -> None:
         """Open the file as a GeoTIFF or JPEG 2000, and as no other format, and compare its CRS with what is stated.
 
         Parameters
@@ -165,11 +165,13 @@ class RemoteFile:
             The file, http, https or s3.
         stated
             EPSG code as a number or as `EPSG:n`; None if there is none.
+        whole
+            Whether it must hold whole numbers.
 
         Raises
         ------
         GridError
-            If the file has no map grid, or another CRS than is stated.
+            If the file has no map grid, another CRS than is stated, or numbers of another kind.
         RasterioError
             If it cannot be opened.
         """
@@ -184,6 +186,11 @@ class RemoteFile:
                 raise GridError("is not on a map grid (it states no CRS)")
             if file.transform.is_identity:
                 raise GridError("is not on a map grid (it states a CRS, and no place of its cells)")
+            if whole and not np.issubdtype(np.dtype(file.dtypes[0]), np.integer):
+                raise GridError(
+                    f"holds {file.dtypes[0]}; expected whole numbers, as the product has. A service of other numbers "
+                    'states kind = "reflectance" with their scale'
+                )
             found = file.crs.to_epsg()
             if code is not None and found is not None and found != code:
                 raise GridError(f"lies in EPSG:{found}, and its catalogue entry states EPSG:{code}: the wrong zone")
