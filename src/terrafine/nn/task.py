@@ -105,6 +105,10 @@ def _full_rate(batch: Any) -> Mapping[str, float]:
     return {}
 
 
+def _any_size(network: Mapping[str, Any], size: int, adversary: Mapping[str, Any]) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Training:
     """How a system is trained, as plain functions of its folder.
@@ -138,6 +142,9 @@ class Training:
         whole scenes, as batches of the task. Only `scenes` calls it.
     check_extras
         Function that raises MissingExtraError where a package that `prepare` needs is not installed.
+    refuses_size
+        Function (`[network]`, size, `[adversary]`) -> why patches of that many cells cannot be trained on, and which
+        can; empty where they can.
     loss_table, adversary_table
         What `[loss]` and `[adversary]` may hold, as `terrafine.schema.types.declared` takes it; None where that is not
         declared.
@@ -153,6 +160,7 @@ class Training:
     rate_factors: Callable[[Any], Mapping[str, float]] = _full_rate
     prepare: Callable[[nn.Module, Iterable[Any], Settings], None] = _nothing_to_prepare
     check_extras: Callable[[], None] = _nothing_to_check
+    refuses_size: Callable[[Mapping[str, Any], int, Mapping[str, Any]], str] = _any_size
     loss_table: Any = None
     adversary_table: Any = None
 

@@ -183,6 +183,8 @@ def read_task(recipe: PathLike, *, start: PathLike | None = None) -> Task[Any]:
     hooks = system.training
     tables = {"network": system.network, "loss": hooks.loss_table, "adversary": hooks.adversary_table}
     plan = read_recipe(path, kind.recipe_type, tables)
+    if problem := hooks.refuses_size(plan.network, plan.patches.size, plan.adversary):
+        raise RecipeError(f"{path}: {problem}")
     return kind(system, plan if start is None else replace(plan, start=os.fspath(start)))
 
 

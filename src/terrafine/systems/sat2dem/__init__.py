@@ -12,6 +12,7 @@ from terrafine.nn.task import Training
 from terrafine.systems.sat2dem import loss
 from terrafine.systems.sat2dem.model import adapt, describe
 from terrafine.systems.sat2dem.net import UNet
+from terrafine.systems.sat2dem.sizes import refuses_size
 
 __all__ = ["SYSTEM"]
 
@@ -50,6 +51,7 @@ SYSTEM = System(
         discriminator_losses=loss.discriminator_losses,
         loss_table=loss.LOSS_TABLE,
         adversary_table=loss.ADVERSARY_TABLE,
+        refuses_size=refuses_size,
     ),
     network=UNet,
 )

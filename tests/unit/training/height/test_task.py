@@ -15,7 +15,10 @@ from tests.support.rasters import write_raster
 
 from terrafine.errors import DataError, RecipeError
 from terrafine.nn.weights import load, read_spec
+from terrafine.systems.sat2dem.discriminators import PatchGan
+from terrafine.systems.sat2dem.net import UNet
 from terrafine.systems.sat2dem.normalise import HIGH_M, LOW_M
+from terrafine.systems.sat2dem.sizes import refuses_size
 from terrafine.training.height.data import ImageSampler, load_scenes, split_scenes
 from terrafine.training.height.published import block_split, pair_tiles, read_split
 from terrafine.training.height.recipe import ImageRecipe
@@ -268,3 +271,38 @@ def test_tiles_of_the_published_layout_train(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text(text, encoding="utf-8")
     done = train(tmp_path / "own.toml", data_root=tmp_path, out=tmp_path / "run", threads=1)
     assert read_spec(done.weights).provenance["held_out_scores"]["mae"] > 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("size = 32", "size = 40", r"size = 40.*multiple of 16 cells, such as 32 or 48"),
+        ("depth = 4", "depth = 6", r"size = 32.*multiple of 64 cells, such as 64 or 128"),
+        ("layers = 2", 'layers = 4\nkind = "pix2pix"', r"layers = 4 needs at least 48 cells.*such as 48 or 64"),
+    ],
+)
+def test_patches_that_the_networks_cannot_halve_are_refused_with_sizes_that_fit(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(RECIPE.replace(old, new), encoding="utf-8")
+    with pytest.raises(RecipeError, match=said):
+        train(recipe, data_root=tmp_path / "nothing is read", out=tmp_path / "out", threads=1)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("layers", [1, 2, 4])
+@pytest.mark.parametrize("depth", [2, 4])
+def test_the_sizes_that_are_refused_are_those_that_torch_refuses(depth: int, layers: int) -> None:
+    network = {"width": 1, "depth": depth}
+    with torch.device("meta"):
+        net, judge = UNet(**network), PatchGan(4, 2, layers)
+        for size in range(16, 72, 2):
+            refused = refuses_size(network, size, {"kind": "pix2pix", "layers": layers})
+            try:
+                heights = net(torch.zeros(2, 3, size, size))
+                judge(torch.cat((torch.zeros(2, 3, size, size), heights), dim=1))
+            except (RuntimeError, ValueError):
+                assert refused, size
+            else:
+                assert not refused, size
