@@ -31,7 +31,7 @@ from benchmarks.common import (
 )
 
 BASES = ("bicubic", "bicubic a=-0.75", "back-projected bicubic", "back-projected bicubic a=-0.75")
-DEFAULT_MODELS = ("srcnn", "drn", "ridgeline")
+DEFAULT_MODELS = ("srcnn", "drn", "ridgeline", "ridgeline2")
 QUICK_MODELS = ("srcnn", "ridgeline")
 
 

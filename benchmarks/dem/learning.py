@@ -36,6 +36,7 @@ SMALL: Mapping[str, Any] = {
     "network": {"channels": 24, "blocks": 4, "scales": [4]},
     "products": {"exact": 1.0},
     "misfit": None,
+    "pair": None,
     "stop": None,
     "patches.size": 32,
     "validation_patches": 96,
@@ -57,7 +58,8 @@ def variants(data: Path) -> dict[str, tuple[str, Mapping[str, Any]]]:
     for name, count in COUNTS.items():
         chosen = names[:count]
         files = dict.fromkeys([*chosen, *(f"{k}.tif" for k in kept_out)], 1.0)
-        made[name] = (f"{len(chosen)} terrains", {"data.files": files})
+        whole = dict.fromkeys(kept_out, (0.0, 1.0))  # the recipe trains on a part of some
+        made[name] = (f"{len(chosen)} terrains", {"data.files": files, "data.held_out": whole})
     return made
 
 

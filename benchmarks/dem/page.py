@@ -69,7 +69,7 @@ def card(method: str) -> Section:
 def accuracy() -> str:
     """Every method at every scale."""
     record = result("dem_accuracy")
-    methods = ["bicubic a=-0.75", "lanczos", "back-projected bicubic", "srcnn", "drn", "ridgeline"]
+    methods = ["bicubic a=-0.75", "lanczos", "back-projected bicubic", "srcnn", "drn", "ridgeline", "ridgeline2"]
     return ratios(methods, record) if record else ""
 
 

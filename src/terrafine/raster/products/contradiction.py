@@ -1,4 +1,4 @@
-"""What speaks against a raster being a product as it is distributed, although its name or its tags say so."""
+"""What speaks against a raster being a product as it is distributed, although its name or its tags state it."""
 
 from __future__ import annotations
 
