@@ -421,6 +421,12 @@ def test_clouds_are_refused_unless_they_are_allowed(run: Run, files: Path, tmp_p
     refused = run("map", path, tmp_path / "o.tif", *model)
     assert refused.exit_code == 3 and "cloud or snow" in refused.output
     assert run("map", path, tmp_path / "o.tif", *model, "--max-bright", 0.9).exit_code == 0
+    for columns, noted in ((0, False), (8, True)):
+        some = scene()
+        some[:, :, : columns or 1] = 6000 if columns else 500
+        path = write(tmp_path / f"{columns}.tif", some)
+        done = run("map", path, tmp_path / "p.tif", "--model", files / "3.safetensors")
+        assert done.exit_code == 0 and ("cloud or snow and was read as ground" in done.output) is noted, done.output
 
 
 @pytest.mark.usefixtures("local")
@@ -511,6 +517,9 @@ def test_an_image_without_near_infrared_is_mapped_with_a_warning(
     full = run("map", files / "nir.tif", tmp_path / "full.tif", "--model", city, "--threads", 1)
     assert full.exit_code == 0, full.output
     assert "MISSING_BANDS" not in opened(tmp_path / "full.tif")[1]
+    write(files / "unnamed.tif", np.tile(scene(4), (1, 2, 2)), (*NAMES[:3], "B8A"))
+    fourth = run("map", files / "unnamed.tif", tmp_path / "q.tif", "--model", city, "--threads", 1)
+    assert fourth.exit_code == 0 and "4='B8A'. State which with --band nir=N" in fourth.output
     two = run("map", files / "wide_rgb.tif", tmp_path / "p.tif", "--model", city, "--band", "red=9")
     assert two.exit_code != 0 and not (tmp_path / "p.tif").exists()
 

@@ -12,13 +12,21 @@ from tests.support.rasters import write_raster
 
 import terrafine
 from terrafine.cli import main
-from terrafine.errors import GridError, NoModelError, UsageError
+from terrafine.errors import BandError, GridError, NoModelError, UsageError
 
 NAMES = ("red", "green", "blue", "nir")
 SIDE = 72
 
 
-def scene(path: Path, seed: int, hole: bool = False, cell: float = 10.0) -> Path:
+def scene(
+    path: Path,
+    seed: int,
+    hole: bool = False,
+    cell: float = 10.0,
+    crs: str = "EPSG:32632",
+    bands: int = 4,
+    add: int = 0,
+) -> Path:
     """Fields on the left, a town on the right."""
     rng = np.random.default_rng(seed)
     numbers = np.empty((4, SIDE, SIDE))
@@ -27,7 +35,8 @@ def scene(path: Path, seed: int, hole: bool = False, cell: float = 10.0) -> Path
     numbers = (numbers * rng.uniform(0.9, 1.1, numbers.shape)).astype(np.uint16)
     if hole:
         numbers[:, 10:20, 10:30] = 0
-    return write_raster(path, numbers, names=NAMES, nodata=0, cell=cell, crs="EPSG:32632")
+    numbers = np.where(numbers > 0, numbers + add, 0).astype(np.uint16)[:bands]
+    return write_raster(path, numbers, names=NAMES[:bands], nodata=0, cell=cell, crs=crs)
 
 
 def chances(path: Path) -> np.ndarray:
@@ -73,3 +82,54 @@ def test_what_is_no_set_of_dates_is_refused(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "--stack" in result.stderr
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.tif", "b.tif", "c.tif"]
+
+
+@pytest.mark.parametrize("how", ["copied", "as reflectance"])
+def test_a_date_that_is_there_twice_under_two_names_is_refused(how: str, tmp_path: Path) -> None:
+    a, b = scene(tmp_path / "a.tif", 1), tmp_path / "b.tif"
+    with rasterio.open(a) as src:
+        numbers, profile = src.read(), src.profile
+    if how == "copied":
+        b.write_bytes(a.read_bytes())
+    else:
+        with rasterio.open(b, "w", **(profile | {"dtype": "float32", "compress": "deflate"})) as dst:
+            dst.write((numbers / 10_000).astype(np.float32))
+            dst.descriptions, dst.units = NAMES, ("1",) * 4
+    with pytest.raises(UsageError, match=r"b\.tif: holds the reflectance of .*a\.tif; .* each date once"):
+        terrafine.map_impervious([a, b], tmp_path / "out.tif", stack=True)
+    assert not (tmp_path / "out.tif").exists()
+
+
+def test_near_infrared_of_some_dates_alone_is_refused_and_of_none_is_noted(tmp_path: Path) -> None:
+    a, b = scene(tmp_path / "a.tif", 1), scene(tmp_path / "b.tif", 2, bands=3)
+    c, out = scene(tmp_path / "c.tif", 3, bands=3), tmp_path / "out.tif"
+    for pair in ([a, b], [b, a]):
+        with pytest.raises(BandError, match=r"b\.tif: no band is called nir, which .*a\.tif has"):
+            terrafine.map_impervious(pair, out, stack=True)
+    assert not out.exists()
+    done = CliRunner().invoke(main, ["map", str(b), str(c), str(out), "--stack"])
+    assert done.exit_code == 0, done.output
+    assert "no near infrared" in done.output
+    with rasterio.open(out) as src:
+        assert src.tags(ns="TERRAFINE")["MISSING_BANDS"] == "nir"
+
+
+def test_a_date_of_another_grid_is_refused_with_the_warp_that_mends_it(tmp_path: Path) -> None:
+    a, b = scene(tmp_path / "a.tif", 1), scene(tmp_path / "b.tif", 2, crs="EPSG:32633")
+    with rasterio.open(a) as src:
+        edges = " ".join(f"{edge:.10g}" for edge in src.bounds)
+    with pytest.raises(GridError) as error:
+        terrafine.map_impervious([a, b], tmp_path / "out.tif", stack=True)
+    assert "in EPSG:32633" in str(error.value) and "in EPSG:32632" in str(error.value)
+    assert f"gdalwarp -r cubic -t_srs EPSG:32632 -te {edges} -ts {SIDE} {SIDE} in.tif out.tif" in str(error.value)
+
+
+def test_one_date_with_the_offset_of_2022_says_how_it_alone_is_stated_and_that_works(tmp_path: Path) -> None:
+    a, b = scene(tmp_path / "a.tif", 1), scene(tmp_path / "b.tif", 2, add=1000)
+    with pytest.raises(BandError, match=r"gdal_edit -a_nodata 0 -scale 0\.0001 -offset -0\.1 FILE"):
+        terrafine.map_impervious([a, b], tmp_path / "out.tif", stack=True)
+    with rasterio.open(b, "r+") as dst:
+        dst.scales, dst.offsets = (1e-4,) * 4, (-0.1,) * 4
+    mended = run(tmp_path / "mended.tif", a, b)
+    plain = run(tmp_path / "plain.tif", a, scene(tmp_path / "c.tif", 2))
+    assert np.abs(mended.astype(int) - plain).max() <= 1

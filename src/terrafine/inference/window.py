@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from terrafine.raster.bands import BANDS
 from terrafine.raster.protocol import RasterSource
 from terrafine.raster.warp.resample import fill_voids
 
 __all__ = ["Window", "read_guides", "read_window"]
+
+_SLOPING = {name for name, band in BANDS.items() if band.unit == "m"}  # what continues its slope into nodata
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ def read_guides(
 def read_window(source: RasterSource, names: tuple[str, ...], rows: slice, cols: slice, margin: int) -> Window:
     """Read a window and fill its nodata from cells around it, so that equal cells get equal fills in any tiling.
 
+    Heights continue their slope; other bands are mirrored, so that reflectance stays in its range beside bright ground.
     A window without nodata is read as it is. Otherwise a larger window is read and filled, and the result cropped:
     within a halo of an observed cell, the fill then depends on the same cells whatever the tile.
 
@@ -102,14 +106,14 @@ def read_window(source: RasterSource, names: tuple[str, ...], rows: slice, cols:
             filled[name] = values
         else:
             wide, known = source.read(name, wide_rows, wide_cols)
-            filled[name] = _fill(wide, known)[inside]
+            filled[name] = _fill(wide, known, slope=name in _SLOPING)[inside]
     return Window(rows, cols, filled, valid, sizes)
 
 
-def _fill(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _fill(values: NDArray[np.float32], valid: NDArray[np.bool_], *, slope: bool) -> NDArray[np.float32]:
     if not valid.any():
         return np.zeros_like(values)
-    return fill_voids(values, valid)
+    return fill_voids(values, valid, slope=slope)
 
 
 def _grown(span: slice, margin: int) -> slice:

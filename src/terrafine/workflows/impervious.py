@@ -270,7 +270,7 @@ def _publish(
         ):
             for block in rows:
                 found = _classes(block, kept, limits)
-                areas.add(found)
+                areas.add(found, block[[kept.index(name) for name in (_IMPERVIOUS, _BUILDING) if name in kept]])
                 classes.push(found[None])
                 if sure is not None:
                     sure.push(block)

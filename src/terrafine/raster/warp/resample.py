@@ -226,16 +226,20 @@ def back_project(
     return fine
 
 
-def fill_voids(values: Floats, valid: Mask) -> Floats:
-    """Fill invalid cells so that they continue the slope of their surroundings; valid cells are unchanged.
+def fill_voids(values: Floats, valid: Mask, *, slope: bool = True) -> Floats:
+    """Fill invalid cells so that they continue their surroundings; valid cells are unchanged.
 
-    An invalid cell c takes the point reflection through its nearest valid cell p, 2 x[p] - x[2p - c], if 2p - c is
-    inside and valid, else x[p]; so terrain continues past coasts and raster edges.
+    An invalid cell c with the nearest valid cell p takes the point reflection 2 x[p] - x[2p - c], so that terrain
+    continues its slope past coasts and raster edges; or without slope the mirrored value x[2p - c] itself, which stays
+    in the range of the values. Where 2p - c is not inside and valid, it takes x[p].
 
     Parameters
     ----------
     values, valid
         Values (y, x) and their validity.
+    slope
+        Whether values continue their slope, as heights do; reflectance does not, which would become negative beside
+        bright ground.
 
     Returns
     -------
@@ -254,7 +258,7 @@ def fill_voids(values: Floats, valid: Mask) -> Floats:
         raise EmptyError("a window without a valid cell cannot be filled; expected at least one")
     box = np.s_[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1]
     if valid[box].all():
-        return _continued(values[box], values.shape, int(ys[0]), int(xs[0]))
+        return _continued(values[box], values.shape, int(ys[0]), int(xs[0]), slope=slope)
     nearest = distance_transform_edt(~valid, return_distances=False, return_indices=True)
     void_y, void_x = np.nonzero(~valid)
     py, px = nearest[0][void_y, void_x], nearest[1][void_y, void_x]
@@ -263,13 +267,13 @@ def fill_voids(values: Floats, valid: Mask) -> Floats:
     inside = (qy >= 0) & (qy < height) & (qx >= 0) & (qx < width)
     qy, qx = np.where(inside, qy, py), np.where(inside, qx, px)
     known = valid[qy, qx]
-    base = values[py, px]
+    base, mirror = values[py, px], values[qy, qx]
     out = values.copy()
-    out[void_y, void_x] = np.where(known, 2 * base - values[qy, qx], base)
+    out[void_y, void_x] = np.where(known, 2 * base - mirror if slope else mirror, base)
     return out
 
 
-def _continued(block: Floats, shape: tuple[int, ...], top: int, left: int) -> Floats:
+def _continued(block: Floats, shape: tuple[int, ...], top: int, left: int, *, slope: bool = True) -> Floats:
     """Do `fill_voids` for valid cells in one rectangle: the same values without a distance transform."""
     y, x = np.arange(shape[0]) - top, np.arange(shape[1]) - left
     py, px = np.clip(y, 0, block.shape[0] - 1), np.clip(x, 0, block.shape[1] - 1)
@@ -277,4 +281,4 @@ def _continued(block: Floats, shape: tuple[int, ...], top: int, left: int) -> Fl
     known_y, known_x = (qy >= 0) & (qy < block.shape[0]), (qx >= 0) & (qx < block.shape[1])
     base = block[np.ix_(py, px)]
     mirror = block[np.ix_(np.where(known_y, qy, py), np.where(known_x, qx, px))]
-    return np.where(known_y[:, None] & known_x[None, :], 2 * base - mirror, base)
+    return np.where(known_y[:, None] & known_x[None, :], 2 * base - mirror if slope else mirror, base)

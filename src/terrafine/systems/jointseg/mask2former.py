@@ -173,7 +173,9 @@ def _mask2former(inputs: int, classes: int, size: Mapping[str, Any]) -> Any:
     except ImportError as error:
         raise MissingExtraError("Mask2Former needs transformers: pip install 'terrafine[impervious]'") from error
     heads: Sequence[int] = size["heads"]
-    backbone = SwinConfig(
+    swin: Any = SwinConfig  # its signatures are made at run time
+    whole: Any = Mask2FormerConfig
+    backbone = swin(
         num_channels=inputs,
         image_size=256,
         embed_dim=size["embed"],
@@ -183,7 +185,7 @@ def _mask2former(inputs: int, classes: int, size: Mapping[str, Any]) -> Any:
         out_features=["stage1", "stage2", "stage3", "stage4"],
     )
     hidden = size["hidden"]
-    config = Mask2FormerConfig(
+    config = whole(
         backbone_config=backbone,
         feature_size=hidden,
         mask_feature_size=hidden,

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from terrafine.errors import NoModelError, UsageError
+from terrafine.errors import BandError, NoModelError, UsageError
 
 if TYPE_CHECKING:
     from terrafine.raster.read.images.date_stack import DateStack
+    from terrafine.raster.read.images.image import ImageSource
     from terrafine.systems import ModelRef
 
-__all__ = ["of_dates", "open_dates", "require_dates"]
+__all__ = ["of_dates", "open_dates", "require_alike", "require_dates"]
+
+_THINNED = 97  # one in so many sampled cells is compared between dates
+_EQUAL = 5e-5  # reflectance; less than half a digital number of Sentinel-2
+_ONE_ALONE = (
+    " A stated sensor holds for all dates; for one date alone write its scale into the file, as for Sentinel-2 with "
+    "offset: gdal_edit -a_nodata 0 -scale 0.0001 -offset -0.1 FILE"
+)
 
 
 def require_dates(ref: ModelRef, paths: Sequence[str]) -> None:
@@ -47,7 +56,7 @@ def require_dates(ref: ModelRef, paths: Sequence[str]) -> None:
 
 
 def open_dates(paths: Sequence[str], **options: Any) -> DateStack:
-    """Open one image for each date, on one grid.
+    """Open one image for each date, on one grid, and check that none is there twice.
 
     Parameters
     ----------
@@ -64,15 +73,70 @@ def open_dates(paths: Sequence[str], **options: Any) -> DateStack:
     Raises
     ------
     UsageError, SourceError, BandError, GridError, EmptyError
-        As `open_image`; GridError also for dates on different grids.
+        As `open_image`; GridError also for dates on different grids, and UsageError for two dates with the same
+        reflectance.
     """
     from terrafine.raster.read.images.date_stack import DateStack
-    from terrafine.raster.read.images.reflectance import open_image
 
     with contextlib.ExitStack() as opened:
-        stack = DateStack([opened.enter_context(open_image(path, **options)) for path in paths])
+        stack = DateStack([opened.enter_context(_open(path, **options)) for path in paths])
+        _require_different(stack)
         opened.pop_all()
         return stack
+
+
+def _open(path: str, **options: Any) -> ImageSource:
+    from terrafine.raster.read.images.reflectance import open_image
+
+    try:
+        return open_image(path, **options)
+    except BandError as error:
+        if "sensor=" not in str(error):
+            raise
+        raise BandError(f"{error}.{_ONE_ALONE}") from None
+
+
+def _require_different(stack: DateStack) -> None:
+    """Refuse a date that is there twice, under whatever name: it would count twice."""
+    import numpy as np
+
+    from terrafine.raster.read.images.image_sample import sample
+
+    seen = [(image.paths[0], sample(image)[:, ::_THINNED]) for image in stack.images]
+    for (earlier, a), (later, b) in itertools.combinations(seen, 2):
+        if a.size and a.shape == b.shape and np.abs(a - b).max() < _EQUAL:
+            raise UsageError(f"{later}: holds the reflectance of {earlier}; with stack=True expected each date once")
+
+
+def require_alike(paths: Sequence[str], band: str, **options: Any) -> None:
+    """Check that no date has a band that another lacks.
+
+    Parameters
+    ----------
+    paths
+        One file for each date, of which one or more lack the band.
+    band
+        Name of the band.
+    **options
+        Arguments of `open_image` with which a date that has the band opens.
+
+    Raises
+    ------
+    BandError
+        If only some dates have it; the message names the others.
+    """
+    lacking = []
+    for path in paths:
+        try:
+            _open(path, **options).close()
+        except BandError:
+            lacking.append(path)
+    if len(lacking) < len(paths):
+        having = next(path for path in paths if path not in lacking)
+        raise BandError(
+            f"{', '.join(lacking)}: no band is called {band}, which {having} has; with stack=True expected the same "
+            "bands of each date. Leave those dates out, or describe their bands"
+        )
 
 
 def of_dates(ref: ModelRef, dates: int) -> ModelRef:

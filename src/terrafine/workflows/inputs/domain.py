@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from terrafine.raster.protocol import Measured
     from terrafine.systems import ModelRef
 
-__all__ = ["compared", "domain_notes", "resolution", "trained_on"]
+__all__ = ["bright_notes", "compared", "domain_notes", "resolution", "trained_on"]
 
 _FAR = 0.35  # difference of two shares of cells below one reflectance from which distributions count as different
+_BRIGHT = 0.05  # share of bright, colourless cells that is noted; 12 clear scenes of cities have 0.011 or less
 _ADVICE = "take the result as unproven here"
 
 
@@ -68,7 +69,7 @@ def _of_shipped(ref: ModelRef, stated: Mapping[str, str]) -> str:
 
 
 def compared(image: Measured, ref: ModelRef) -> tuple[str, ...]:
-    """Return a warning for each band whose distribution differs from that of the training data.
+    """Return a warning for each band whose distribution differs from that of the training data and of its copies.
 
     Parameters
     ----------
@@ -85,8 +86,48 @@ def compared(image: Measured, ref: ModelRef) -> tuple[str, ...]:
     from terrafine.raster.read.images.image_sample import sample
     from terrafine.systems import find_system
 
-    domain = ref.spec.provenance.get("domain") or find_system(ref.spec.system).domain.get(ref.name)
-    return domain_notes(domain or {}, sample(image), ref.name)
+    domain = ref.spec.provenance.get("domain") or find_system(ref.spec.system).domain.get(ref.name) or {}
+    found = sample(image)
+    notes = [domain_notes(seen, found, ref.name) for seen in (domain, *_copies(ref, domain))]
+    return min(notes, key=len)
+
+
+def _copies(ref: ModelRef, domain: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What the weights saw in copies of their images about as level 2A looks, where their recipe has those."""
+    recipe = ref.spec.provenance.get("recipe", {})
+    if not (isinstance(recipe, Mapping) and recipe.get("patches", {}).get("surface")):
+        return []
+    if set(domain) != {*COLOURS, "nir"} or not all(isinstance(domain[name], Mapping) for name in domain):
+        return []
+    import torch
+
+    from terrafine.training.scenes.data import BANDS
+    from terrafine.training.scenes.patches import surface_reflectance
+
+    levels = torch.tensor([list(domain[name].values()) for name in BANDS])
+    copied = surface_reflectance(levels[None, :, None])[0, :, 0].tolist()
+    return [{name: dict(zip(domain[name], row, strict=True)) for name, row in zip(BANDS, copied, strict=True)}]
+
+
+def bright_notes(share: float) -> tuple[str, ...]:
+    """Return a warning where a part of an image looks like cloud or snow that was not masked.
+
+    Parameters
+    ----------
+    share
+        Share of the image's cells that are bright and colourless.
+
+    Returns
+    -------
+    tuple of str
+        One sentence, or none.
+    """
+    if share <= _BRIGHT:
+        return ()
+    return (
+        f"{100 * share:.0f} % of the image is as bright and colourless as cloud or snow and was read as ground; if it "
+        "is cloud, mask it or take a clear scene",
+    )
 
 
 def domain_notes(domain: Mapping[str, Any], found: NDArray[np.float64], model: str) -> tuple[str, ...]:

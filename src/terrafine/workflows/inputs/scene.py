@@ -15,7 +15,8 @@ from terrafine.arguments import check_share
 from terrafine.errors import BandError, GridError, UsageError
 from terrafine.raster.read.images.sensors import SENSORS_10M
 from terrafine.workflows.device import device_bytes
-from terrafine.workflows.inputs.domain import compared, resolution, trained_on
+from terrafine.workflows.inputs.domain import bright_notes, compared, resolution, trained_on
+from terrafine.workflows.inputs.infrared import INFRARED, note_missing, without_infrared
 from terrafine.workflows.options import ReadOptions, RunOptions
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ PathLike = str | os.PathLike[str]
 MAX_BRIGHT = 0.3
 """Default of the largest share of an image that may look like cloud or snow."""
 _CELL_M, _CELLS_M = 10.0, (9.0, 11.0)
-_INFRARED = "nir"
 _LEAST_CELLS = 16  # along an image; smaller ones are mostly filled surroundings
 _SHARD_PIXELS = 500_000  # some ten seconds of work on one core
 _WITH_OVERVIEWS = 1.4
@@ -82,7 +82,7 @@ class Scene:
         from terrafine.workflows.outputs.provenance import tags_of
 
         edge = self.ref.spec.halo * self.cell_m * self.ref.spec.scale
-        missing = {"MISSING_BANDS": _INFRARED} if self.ref.spec.network.get("infrared") is False else {}
+        missing = {"MISSING_BANDS": INFRARED} if self.ref.spec.network.get("infrared") is False else {}
         return tags_of(
             self.ref,
             self.identity,
@@ -188,7 +188,8 @@ class Scene:
         )
         if self.run.report is not None:
             trained = f"trained on: {trained_on(self.ref)}"
-            notes = (*done.notes, *self.image.notes, *compared(self.image, self.ref))
+            bright = bright_notes(self.image.bright_share())
+            notes = (*done.notes, *self.image.notes, *bright, *compared(self.image, self.ref))
             self.run.report(dataclasses.replace(done, findings=(self.grid, *findings(), trained), notes=notes))
 
 
@@ -249,7 +250,7 @@ def open_scene(
     from terrafine.raster.read.images.reflectance import open_image
     from terrafine.raster.write.georeference import stored_crs
     from terrafine.systems import find_model, load_model
-    from terrafine.workflows.inputs.dates import of_dates, open_dates, require_dates
+    from terrafine.workflows.inputs.dates import of_dates, open_dates, require_alike, require_dates
     from terrafine.workflows.outputs.destinations import listed
     from terrafine.workflows.outputs.provenance import bytes_per_cell
 
@@ -263,20 +264,23 @@ def open_scene(
     paths: list[Any] = [source] if isinstance(source, LazyRaster) else listed(source)
     if read.stack:
         require_dates(ref, paths)
-    opened: Callable[..., ImageSource | DateStack] = partial(
-        open_dates if read.stack else open_image,
-        paths,
-        sensor=read.sensor,
-        allowed=SENSORS_10M,
-        unless=SENSORS_10M[0],
-        bands=read.bands,
-        assume_crs=read.assume_crs,
-        nodata=read.nodata,
-    )
+    how: dict[str, Any] = {
+        "sensor": read.sensor,
+        "allowed": SENSORS_10M,
+        "unless": SENSORS_10M[0],
+        "bands": read.bands,
+        "assume_crs": read.assume_crs,
+        "nodata": read.nodata,
+    }
+    opened: Callable[..., ImageSource | DateStack] = partial(open_dates if read.stack else open_image, paths)
     try:
-        image = opened(want=ref.spec.inputs)
+        image = opened(want=ref.spec.inputs, **how)
     except BandError as missing:
-        ref, image = _without_infrared(ref, opened, missing)
+        weaker = without_infrared(ref, missing)
+        if read.stack:
+            require_alike(paths, INFRARED, want=ref.spec.inputs, **how)
+        ref, image = weaker, opened(want=weaker.spec.inputs, **how)
+        note_missing(image, ref, missing)
     if isinstance(image, DateStack):
         ref = of_dates(ref, len(image.images))
     with closed_on_error(image):
@@ -303,22 +307,6 @@ def open_scene(
             device_bytes=device_bytes(run.device),
         )
         return Scene(image, ref, run, plan, image.identity())
-
-
-def _without_infrared(
-    ref: ModelRef, opened: Callable[..., ImageSource | DateStack], missing: BandError
-) -> tuple[ModelRef, ImageSource | DateStack]:
-    """The same weights and the image without near infrared, where the model can do without; else the error again."""
-    from terrafine.systems import find_system
-
-    weaker = find_system(ref.spec.system).without
-    spec = weaker(ref.spec, _INFRARED) if weaker is not None and f"'{_INFRARED}'" in str(missing) else None
-    if spec is None:
-        raise missing
-    image = opened(want=spec.inputs)
-    note = f"the image has no near infrared, without which {ref.name} separates plants from impervious ground far worse"
-    image.notes = (*image.notes, note)
-    return dataclasses.replace(ref, spec=spec), image
 
 
 def require_clear(image: ImageSource | DateStack, max_bright: float | None, sensor: str | None) -> None:

@@ -65,6 +65,19 @@ def test_the_rectangle_case_equals_the_general_one() -> None:
     np.testing.assert_array_equal(fast[:9, :9], general[:9, :9])
 
 
+def test_without_slope_a_void_takes_the_mirrored_value_and_stays_in_the_range() -> None:
+    z = np.full((9, 12), 0.05)
+    z[:, 3] = 0.6  # a bright roof near the edge
+    valid = np.ones(z.shape, np.bool_)
+    valid[:, :2] = False
+    assert fill_voids(np.where(valid, z, 0), valid).min() < 0  # so the next line can fail
+    filled = fill_voids(np.where(valid, z, 0), valid, slope=False)
+    np.testing.assert_array_equal(filled[:, 1], 0.6)
+    np.testing.assert_array_equal(filled[:, 0], 0.05)
+    valid[4, 7] = False  # no rectangle any more: the general case
+    np.testing.assert_array_equal(fill_voids(np.where(valid, z, 0), valid, slope=False)[:, :2], filled[:, :2])
+
+
 def test_slopes_continue_past_a_coast() -> None:
     y, x = np.mgrid[0:20, 0:20].astype(np.float64)
     ramp = 3 * y - 2 * x + 7

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from shutil import copyfile
+from typing import Any, cast
 
 import numpy as np
 import pytest
+import torch
 
+from terrafine.raster.read.images import image_sample
 from terrafine.systems import find_model, find_weights
-from terrafine.workflows.inputs.domain import domain_notes, resolution, trained_on
+from terrafine.training.domain import band_quantiles
+from terrafine.training.scenes.patches import surface_reflectance
+from terrafine.workflows.inputs.domain import compared, domain_notes, resolution, trained_on
 
 SEEN = {"0.05": 0.02, "0.25": 0.06, "0.50": 0.10, "0.75": 0.15, "0.95": 0.30}
 QUANTILES = dict.fromkeys(("red", "green", "blue"), SEEN)
@@ -56,6 +62,24 @@ def test_weights_that_state_a_range_only_are_said_to() -> None:
 
 def test_weights_that_state_nothing_are_said_to() -> None:
     assert "m does not state which reflectances it saw" in domain_notes({}, image(AS_SEEN), "m")[0]
+
+
+@pytest.mark.parametrize(("surface", "noted"), [(1.0, False), (0.0, True)])
+def test_level_2a_is_usual_for_weights_that_saw_copies_of_it(
+    surface: float, noted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = torch.rand(1, 4, 100, 100, generator=torch.Generator().manual_seed(0)) * 0.1 + 0.09
+    provenance = {
+        "domain": band_quantiles(seen[0].flatten(1).numpy(), ("red", "green", "blue", "nir")),
+        "recipe": {"patches": {"surface": surface}},
+    }
+    ref = find_model("citymap", 10, verb="map")
+    ref = dataclasses.replace(ref, spec=dataclasses.replace(ref.spec, provenance=provenance))
+    below = surface_reflectance(seen)[0, :3].flatten(1).numpy().astype(np.float64)
+    monkeypatch.setattr(image_sample, "sample", lambda image: below)
+    assert any("blue" in note for note in compared(cast(Any, None), ref)) is noted
+    monkeypatch.setattr(image_sample, "sample", lambda image: below + 0.4)
+    assert len(compared(cast(Any, None), ref)) == 3
 
 
 def test_an_image_without_a_cell_is_not_compared() -> None:

@@ -51,7 +51,7 @@ class DateStack(SourceBase):
             if other.geobox != first.geobox:
                 raise GridError(
                     f"{other.paths[0]}: its grid is {_grid(other)}; expected that of {first.paths[0]}, {_grid(first)}. "
-                    "Warp it to the same cells first, or give the files as one mosaic, not as a stack of dates"
+                    f"{_warp(first)}Give the parts of one scene as one mosaic, not as a stack of dates"
                 )
         self.images = tuple(images)
         self.geobox, self.shape = first.geobox, first.shape
@@ -202,5 +202,21 @@ class DateStack(SourceBase):
 
 
 def _grid(image: ImageSource) -> str:
-    box = image.geobox
-    return f"{image.shape[0]} × {image.shape[1]} cells of {abs(box.affine.a):g} from {box.affine.c:g}, {box.affine.f:g}"
+    at, crs = image.geobox.affine, image.geobox.crs
+    corner = f"{at.c:.10g}, {at.f:.10g}"
+    return f"{image.shape[0]} × {image.shape[1]} cells of {abs(at.a):g} from {corner} in {_name(crs)}"
+
+
+def _warp(image: ImageSource) -> str:
+    """The command that brings another image onto a grid, if its CRS has a code."""
+    name = _name(image.geobox.crs)
+    if not name.startswith("EPSG:"):
+        return ""
+    edges = " ".join(f"{edge:.10g}" for edge in image.geobox.boundingbox)
+    height, width = image.shape
+    return f"Warp it: gdalwarp -r cubic -t_srs {name} -te {edges} -ts {width} {height} in.tif out.tif. "
+
+
+def _name(crs: Any) -> str:
+    code = None if crs is None else crs.to_epsg()
+    return f"EPSG:{code}" if code else "a CRS without a code"

@@ -80,6 +80,11 @@ class ImageSource(SourceBase):
         self._described_as(source)
         self.nodata, self.vertical, self.surface = None, None, None
 
+    @property
+    def unread(self) -> int:
+        """Number of bands of the first file that are not read."""
+        return self._source.header.count - len(self.bands)
+
     def close(self) -> None:
         """Close the file handles."""
         self._source.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -227,7 +228,7 @@ def _candidates(source: Source, described: Sequence[str], quality: Sequence[Qual
     if sample(whole).size == 0:
         whole.require_valid()
     fit = _fitting(source)
-    if any(d in ("b8", "b08", "b8a", "b02", "b03", "b04") for d in described):  # Landsat writes B2, not B02
+    if any(_key(d) in ("b8", "b08", "b8a", "b02", "b03", "b04") for d in described):  # Landsat writes B2, not B02
         fit = [name for name in fit if name.startswith("sentinel2")]
     return fit
 
@@ -260,7 +261,13 @@ def _numbered(described: Sequence[str]) -> dict[str, int]:
     """Return band numbers by the names that products use: B4, B04 and SR_B4 are red."""
     found = {}
     for colour, names in BAND_NAMES.items():
-        at = [i + 1 for i, d in enumerate(described) if d in names]
+        known = {_key(name) for name in (colour, *names)}
+        at = [i + 1 for i, d in enumerate(described) if _key(d) in known]
         if len(at) == 1 and colour not in described:
             found[colour] = at[0]
     return found
+
+
+def _key(described: str) -> str:
+    """Return the name at the beginning of a description, without spaces, hyphens and underscores."""
+    return re.sub(r"[\s_-]", "", re.split(r"[,(]", described)[0])

@@ -62,9 +62,11 @@ _ALL = (
 SENSORS: dict[str, Sensor] = {s.name: s for s in _ALL}
 SENSORS_10M: tuple[str, ...] = tuple(s.name for s in _ALL if s.at_10m)
 
+# Names that products and programs give to bands; spaces, hyphens, underscores and what follows a comma or a bracket do
+# not count: "B4, central wavelength 665 nm" is b4.
 BAND_NAMES: dict[str, tuple[str, ...]] = {
     "red": ("b4", "b04", "sr_b4"),
     "green": ("b3", "b03", "sr_b3"),
     "blue": ("b2", "b02", "sr_b2"),
-    "nir": ("b8", "b08"),  # Sentinel-2's
+    "nir": ("b8", "b08", "near_infrared", "near_ir"),  # numbers are Sentinel-2's
 }

@@ -182,6 +182,9 @@ class Areas:
     known_m2, impervious_m2, building_m2
         Square metres of cells that are not nodata, of impervious ones (class 1 and above), and of buildings (class 2)
         among these: in all, then by region.
+    expected_m2
+        Sums of the probabilities of impervious ground and of buildings times the cells, (2, region): the area that is
+        expected if the probabilities are calibrated for the ground.
     """
 
     def __init__(self, image: Readable, k: int, regions: Regions | None = None, *, buildings: bool = False) -> None:
@@ -190,35 +193,44 @@ class Areas:
         self._row = 0
         count = 1 if regions is None else 1 + len(regions.names)  # first: all
         self.known_m2, self.impervious_m2, self.building_m2 = (np.zeros(count) for _ in range(3))
+        self.expected_m2, self._expected = np.zeros((2, count)), False
 
-    def add(self, classes: NDArray[np.float32]) -> None:
+    def add(self, classes: NDArray[np.float32], chances: NDArray[np.float32] | None = None) -> None:
         """Add the next rows.
 
         Parameters
         ----------
         classes
             Classes (y, x) of full width: 0 other, 1 impervious, 2 impervious and a building, NaN nodata.
+        chances
+            Probability of impervious ground, and of buildings where these are counted, (1 or 2, y, x), NaN nodata; None
+            for no expected area.
         """
+        likely = () if chances is None else tuple(chances)
+        self._expected = self._expected or bool(likely)
         rows = slice(self._row, self._row + classes.shape[0])
         self._row = rows.stop
         coarse = slice(rows.start // self._k, -(-rows.stop // self._k))
         sizes = self._image.pixel_size_m(coarse).prod(axis=0) / self._k**2
         first = rows.start - coarse.start * self._k
         cell = np.repeat(sizes, self._k)[first : first + classes.shape[0]]
-        sums = [(self.known_m2, ~np.isnan(classes)), (self.impervious_m2, classes >= 1)]
-        sums += [(self.building_m2, classes == 2)] if self._buildings else []
-        for total, which in sums:
-            total[0] += which.sum(axis=1) @ cell
+        sums: list[tuple[NDArray[np.float64], NDArray[Any]]] = [
+            (self.known_m2, ~np.isnan(classes)),
+            (self.impervious_m2, classes >= 1),
+            *(((self.building_m2, classes == 2),) if self._buildings else ()),
+            *((total, np.nan_to_num(chance)) for total, chance in zip(self.expected_m2, likely, strict=False)),
+        ]
+        for total, share in sums:
+            total[0] += share.sum(axis=1, dtype=np.float64) @ cell
         if self._regions is None:
             return
         step = max(1, _CELLS // classes.shape[1])
         for top in range(0, len(classes), step):
             part = slice(top, min(top + step, len(classes)))
             for burned in self._regions.burn(self._grid[rows.start + part.start : rows.start + part.stop, :]):
-                region = burned + 1
-                for total, which in sums:
-                    inside = which[part] & (region > 0)
-                    weight = np.broadcast_to(cell[part, None], inside.shape)[inside]
+                region, inside = burned + 1, burned >= 0
+                for total, share in sums:
+                    weight = (share[part] * cell[part, None])[inside]
                     np.add(total, np.bincount(region[inside], weight, minlength=len(total)), out=total)
 
     def tags(self) -> dict[str, str]:
@@ -229,7 +241,15 @@ class Areas:
             "IMPERVIOUS_KM2": f"{impervious / _KM2:.6g}",
             "IMPERVIOUS_SHARE": f"{impervious / known if known else 0:.4f}",
         }
-        return tags | ({"BUILDING_KM2": f"{self.building_m2[0] / _KM2:.6g}"} if self._buildings else {})
+        tags |= {"BUILDING_KM2": f"{self.building_m2[0] / _KM2:.6g}"} if self._buildings else {}
+        for name, total in zip(self._named, self.expected_m2, strict=False):
+            tags[f"{name.upper()}_EXPECTED_KM2"] = f"{total[0] / _KM2:.6g}"
+        return tags
+
+    @property
+    def _named(self) -> tuple[str, ...]:
+        """Classes whose expected area was summed."""
+        return ("impervious", "building")[: 1 + self._buildings] if self._expected else ()
 
     def sentence(self) -> str:
         """Return the result as one line, such as `impervious: 3.21 of 26.1 km² (12.3 %)`."""
@@ -262,16 +282,20 @@ class Areas:
 
     def _lines(self) -> Sequence[Sequence[object]]:
         names = () if self._regions is None else self._regions.names
-        sums = (self.known_m2[1:], self.impervious_m2[1:], self.building_m2[1:])
-        head = ("region", "known_km2", "impervious_km2", "impervious_share", "building_km2")
-        rows = [
-            (
-                name,
-                f"{known / _KM2:.6g}",
-                f"{impervious / _KM2:.6g}",
-                f"{impervious / known:.4f}" if known else "",
-                f"{built / _KM2:.6g}",
-            )
-            for name, known, impervious, built in zip(names, *sums, strict=True)
-        ]
-        return [line if self._buildings else line[:-1] for line in (head, *rows)]
+        columns: dict[str, Sequence[object]] = {
+            "region": names,
+            "known_km2": _km2(self.known_m2),
+            "impervious_km2": _km2(self.impervious_m2),
+            "impervious_share": [
+                f"{part / known:.4f}" if known else ""
+                for part, known in zip(self.impervious_m2[1:], self.known_m2[1:], strict=True)
+            ],
+        }
+        columns |= {"building_km2": _km2(self.building_m2)} if self._buildings else {}
+        columns |= {f"{name}_expected_km2": _km2(self.expected_m2[i]) for i, name in enumerate(self._named)}
+        return [tuple(columns), *zip(*columns.values(), strict=True)]
+
+
+def _km2(total: NDArray[np.float64]) -> list[str]:
+    """Square kilometres of each region, without the first, which is all of them."""
+    return [f"{area / _KM2:.6g}" for area in total[1:]]

@@ -175,7 +175,20 @@ def city(seed: int = 0) -> np.ndarray:
     return np.concatenate((true, np.clip(true[:1] * 1.8, 0.01, 0.6)))
 
 
-@pytest.mark.parametrize("names", [("red", "green", "blue", "nir"), ("B4", "B3", "B2", "B8"), ("a", "b", "c", "d")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("red", "green", "blue", "nir"),
+        ("B4", "B3", "B2", "B8"),
+        ("Red", "Green", "Blue", "Near Infrared"),
+        ("red", "green", "blue", "NIR (842 nm)"),
+        ("B04 (665 nm)", "B03", "B02", "near_infrared"),
+        tuple(
+            f"{band}, central wavelength {nm} nm" for band, nm in (("B4", 665), ("B3", 560), ("B2", 490), ("B8", 842))
+        ),
+        ("a", "b", "c", "d"),
+    ],
+)
 def test_near_infrared_is_found_or_numbered_as_the_colours_are(names: tuple[str, ...], tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif", numbers("sentinel2", city()), names)
     bands = dict(zip((*NAMES, "nir"), (1, 2, 3, 4), strict=True)) if names[0] == "a" else None

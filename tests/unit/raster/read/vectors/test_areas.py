@@ -112,6 +112,24 @@ def test_polygons_of_one_name_are_one_region_and_what_lies_in_none_counts_for_no
     assert [p.name for p in tmp_path.iterdir() if p.name.endswith(".part")] == []
 
 
+def test_the_expected_area_is_the_sum_of_probabilities(tmp_path: Path) -> None:
+    path = vector(tmp_path / "r.geojson", ({"id": "a"}, rectangle(0, 0, 100, 60)))
+    areas, found = Areas(image(), 10, read_regions(path, GRID), buildings=True), classes()
+    chances = np.random.default_rng(0).random((2, *found.shape)).astype(np.float32)
+    chances[:, np.isnan(found)] = np.nan
+    for top in range(0, 200, 50):
+        areas.add(found[top : top + 50], chances[:, top : top + 50])
+    areas.write(tmp_path / "r.csv")
+    with open(tmp_path / "r.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    for name, chance in zip(("impervious", "building"), chances, strict=True):
+        assert float(row[f"{name}_expected_km2"]) == pytest.approx(np.nansum(chance[:60, :100]) / 1e6, rel=1e-4)
+        assert float(areas.tags()[f"{name.upper()}_EXPECTED_KM2"]) == pytest.approx(np.nansum(chance) / 1e6, rel=1e-4)
+    plain = Areas(image(), 10)
+    plain.add(found)
+    assert not any("EXPECTED" in tag for tag in plain.tags())
+
+
 def test_regions_that_overlap_count_their_own_ground_each_in_full(tmp_path: Path) -> None:
     at = {
         "county": rectangle(0, 0, 300, 150),
