@@ -1,6 +1,6 @@
 """Maps of impervious surface and of buildings from real Sentinel-2, against labels from maps; one table, one JSON.
 
-    python -m benchmarks.real.map [--weights NAME=FILE ...] [--data DIR]
+    python -m benchmarks.real.map [--weights NAME=FILE ...] [--only-citymap] [--data DIR]
 
 Held out is the ground that the recipe of `citymap` holds out of training, validation and selection in each city (the
 eastern third). "Left out" are weights of the same recipe that never saw the city (choices `withoutpisa` and
@@ -11,11 +11,13 @@ finds. Scores are on the 2.5 m cells whose label is known: buildings in Pisa, im
     per pixel      scikit-learn's HistGradientBoosting on bands and indices of the 10 m cell, the same training ground
     context        the same, and differences from local means and local spread of four indices besides
     all features   the same on bands and all features of `citymap`
-    citymap        the shipped weights
+    citymap        the shipped weights; also on each image made about as level 2A looks, which is a simulation, and
+                   without near infrared
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -29,16 +31,17 @@ from scipy import ndimage
 from torch.nn import functional
 
 from benchmarks.command import data_of, destination, parser, publish
-from benchmarks.common import block_mean, machine
+from benchmarks.common import RESULTS, block_mean, machine
 from terrafine.evaluation.elevation.spectrum import SpectrumStats
 from terrafine.nn.system import Options
 from terrafine.nn.weights import load
 from terrafine.systems import find_weights
 from terrafine.systems.citymap.features import COUNT, spectral_features, spectral_indices
-from terrafine.systems.citymap.model import CityModel, combine_dates
-from terrafine.systems.citymap.net import CityMap
+from terrafine.systems.citymap.model import CityModel, combine_dates, without
+from terrafine.systems.citymap.net import HEADS, CityMap
 from terrafine.training.scenes.data import HELD_OUT, TRAIN, DatedScene, load_scenes, ndvi
 from terrafine.training.scenes.labels import QUARTER, SURE
+from terrafine.training.scenes.patches import surface_reflectance
 from terrafine.training.scenes.scores import area_under_curve
 from terrafine.training.start import find_recipe, read_task
 
@@ -49,6 +52,7 @@ LEFT_OUT = 0  # output that is scored where a city is left out: Montpellier labe
 BLOCK = 100  # 10 m cells along a block of the bootstrap: 1 km
 DRAWS = 100
 CLASSIFIERS = {"per pixel": 6, "context": 30, "all features": COUNT}  # features: indices, local statistics, all
+CITYMAP, SURFACE, VISIBLE = "citymap", "citymap, simulated 2A", "citymap, no near infrared"
 CELLS = 60_000  # training cells of the boosted trees
 WINDOW, LEAST_BUILT = 128, 0.02  # 2.5 m cells along a window of the spectrum, and the share of it that must be built
 MOST = 500_000  # cells by which the best threshold is found
@@ -86,13 +90,30 @@ def enlarged(values: F32) -> F32:
     return np.asarray(made[0, 0].numpy())
 
 
-def network_scores(weights: Path, image: F32) -> F32:
+def network_scores(weights: Path, image: F32, *, infrared: bool = True) -> F32:
     """Calibrated logits of impervious and building, (2, 4·y, 4·x)."""
     spec, tensors = load(weights)
+    if not infrared:
+        spec = without(spec, "nir") or spec
+        image = image * np.array([1, 1, 1, 0], np.float32)[:, None, None]
     network = CityMap(**spec.network)
     network.load_state_dict(tensors)
     with torch.inference_mode():
         return np.asarray(CityModel(spec, network, Options()).logits(torch.from_numpy(image)[None])[0].numpy())
+
+
+def surfaced(image: F32) -> F32:
+    """The image about as level 2A looks: a simulation."""
+    return np.asarray(surface_reflectance(torch.from_numpy(image)[None])[0].numpy())
+
+
+def citymap_rows(weights: Path) -> dict[str, Any]:
+    """How the maps of a weights file are made, of the image as it is and of what users have besides."""
+    return {
+        CITYMAP: lambda image, head: network_scores(weights, image)[head],
+        SURFACE: lambda image, head: network_scores(weights, surfaced(image))[head],
+        VISIBLE: lambda image, head: network_scores(weights, image, infrared=False)[head],
+    }
 
 
 class Trees:
@@ -214,6 +235,13 @@ def reliability(logit: F32, of: Truth) -> list[list[float]]:
     ]
 
 
+def areas(logit: F32, of: Truth, threshold: float) -> dict[str, float]:
+    """Area of the class over that of the labels, less 1: cells from the shipped threshold on, and the probabilities."""
+    chance = 1 / (1 + np.exp(-logit[of.cells].astype(np.float64)))
+    known = max(1, int(of.label.sum()))
+    return {"counted": float((chance >= threshold).sum() / known - 1), "expected": float(chance.sum() / known - 1)}
+
+
 def resolution(logit: F32, of: Truth, head: int) -> float | None:
     """Wavelength, metres, at which the probability is coherent with the labels by one half; None without whole windows.
 
@@ -253,9 +281,13 @@ def city_record(
             "moved_m": [10 * place.moved.right, -10 * place.moved.down],
             "methods": found,
         }
-        if "citymap" in maps:
-            out[str(number)]["reliability"] = reliability(maps["citymap"], of)
-            out[str(number)]["effective_resolution_m"] = resolution(maps["citymap"], of, head)
+        if CITYMAP in maps:
+            shipped = load(find_weights(CITYMAP))[0].calibration[f"{HEADS[head]}_threshold"]
+            out[str(number)]["reliability"] = reliability(maps[CITYMAP], of)
+            out[str(number)]["effective_resolution_m"] = resolution(maps[CITYMAP], of, head)
+            if purpose is not None:
+                made_of = {name: maps[name] for name in (CITYMAP, SURFACE, VISIBLE)}
+                out[str(number)]["areas"] = {name: areas(score, of, shipped) for name, score in made_of.items()}
     if len(dates) > 1:
         out["both"] = {"methods": {n: {"auc": _both(dates, maps, purpose)} for n, maps in kept.items()}}
     return out
@@ -276,26 +308,35 @@ def _trees(places: Sequence[DatedScene]) -> dict[str, Any]:
     return {name: Trees(places, count).scores for name, count in CLASSIFIERS.items()}
 
 
+def recorded(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """The published record with newly measured rows in place of those of the same name."""
+    record: dict[str, Any] = json.loads((RESULTS / "real_map.json").read_text())
+    for kind in ("held_out", "left_out"):
+        for city, dates in measured[kind].items():
+            for date, row in dates.items():
+                known = record[kind][city][date]
+                record[kind][city][date] = known | row | {"methods": known["methods"] | row["methods"]}
+    return record | {"machine": measured["machine"]}
+
+
 def main() -> int:
     """Score, print, write."""
     torch.set_num_threads(1)
     options = parser(__doc__, "real_map")
     options.add_argument("--weights", nargs="*", default=[], metavar="NAME=FILE", help="weights of left-out recipes")
+    options.add_argument("--only-citymap", action="store_true", help="rows of citymap; all others stay as recorded")
     args = options.parse_args()
     given = dict(entry.split("=", 1) for entry in args.weights)
     with data_of(args) as data:
         recipe = read_task(find_recipe("citymap.toml")).recipe
         places = load_scenes(data, recipe.data)
         record: dict[str, Any] = {"held_out": {}, "left_out": {}, "machine": machine(), "block_m": BLOCK * 10}
-        methods = _trees(places)
-        shipped = find_weights("citymap")
-        methods["citymap"] = lambda image, head: network_scores(shipped, image)[head]
+        methods = ({} if args.only_citymap else _trees(places)) | citymap_rows(find_weights("citymap"))
         for city, head in HEAD.items():
             record["held_out"][city] = city_record(places, methods, HELD_OUT, city, head)
-            others = [p for p in places if p.name != city]
-            left = _trees(others)
+            left = {} if args.only_citymap else _trees([p for p in places if p.name != city])
             if city in given:
-                left["citymap"] = lambda image, head, path=Path(given[city]): network_scores(path, image)[head]
+                left |= citymap_rows(Path(given[city]))
             record["left_out"][city] = city_record(places, left, None, city, LEFT_OUT)
         for kind in ("held_out", "left_out"):
             for city, dates in record[kind].items():
@@ -303,6 +344,7 @@ def main() -> int:
                     for name, m in row["methods"].items():
                         shown = " ".join(f"{k} {v:.3f}" for k, v in m.items() if isinstance(v, float))
                         print(f"{kind} {city} {date} {name}: {shown}")
+        record = recorded(record) if args.only_citymap else record
         publish(record, destination(args, "real_map", complete=len(given) == len(HEAD)))
     return 0
 

@@ -1,6 +1,6 @@
 """The published chain on real labels: super-resolution and a segmenter, apart and as one, against direct maps.
 
-    python -m benchmarks.real.map_chain [--steps 600] [--data DIR]
+    python -m benchmarks.real.map_chain [--steps 600] [--rows NAME ...] [--data DIR]
 
 Every row but the shipped ones is trained here, on the training ground of the recipe of `citymap` and with its sampling,
 augmentation and loss, for the same number of steps of the same patches; the last weights are scored, none are selected.
@@ -12,15 +12,20 @@ have, is enlarged bilinearly. Scores are on the same windows for all: a random s
     bilinear, then segmenter     the image enlarged to 1 m, a U-Net on that
     Prog-ESRGAN, then segmenter  the same U-Net on the sharpened image; the images stay as they are
     as one                       the same, and the loss of the map changes the images, at a tenth of the rate
+    Prog-ESRGAN, Mask2Former     a small Mask2Former, from nothing, on the sharpened image, with the same loss of cells:
+                                 its own, of whole masks, has no place for ground whose class is unknown; left out
+                                 without the package transformers
     jointseg as shipped          trained on Dubai, reads red, green and blue
 """
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -30,11 +35,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.command import data_of, destination, parser, publish
-from benchmarks.common import machine
+from benchmarks.common import RESULTS, machine
 from benchmarks.real.map import CLASSIFIERS, HEAD, MOST, Trees, enlarged, mcc, network_scores
 from terrafine.nn.weights import load
 from terrafine.systems import find_weights
 from terrafine.systems.citymap.loss import losses
+from terrafine.systems.jointseg.mask2former import Mask2Former
 from terrafine.systems.jointseg.net import JointSeg, K, upsample_bilinear
 from terrafine.systems.jointseg.segmenters import UNetSegmenter
 from terrafine.training.scenes.data import HELD_OUT, TRAIN, DatedScene, load_scenes, ndvi
@@ -52,7 +58,10 @@ PATCHES = ScenePatches(size=24, batch=3, light=0.08, haze=0.012, gamma=0.03, no_
 DIRECT, BILINEAR = "direct, U-Net at 10 m", "bilinear, then segmenter"
 DIRECT_LONG = "direct, ten times the steps"
 APART, JOINT = "Prog-ESRGAN, then segmenter", "Prog-ESRGAN and segmenter as one"
+MASKS = "Prog-ESRGAN, then Mask2Former"
 SHIPPED = "jointseg as shipped"
+UNTRAINED = ("-NDVI", "per pixel", "all features", "citymap", SHIPPED)
+TRAINED = (DIRECT, DIRECT_LONG, BILINEAR, APART, JOINT, MASKS)
 LONG = 10  # times the steps of the direct U-Net, which are that much cheaper
 DRAWS = 200
 
@@ -70,12 +79,14 @@ class Direct(nn.Module):
 
 
 class Fine(nn.Module):
-    """U-Net of the image at 1 m, enlarged bilinearly or sharpened; `joint` trains the images too."""
+    """Segmenter of the image at 1 m, enlarged bilinearly or sharpened; `joint` trains the images too."""
 
-    def __init__(self, images: nn.Module | None = None, *, joint: bool = False) -> None:
+    def __init__(
+        self, images: nn.Module | None = None, reader: nn.Module | None = None, *, joint: bool = False
+    ) -> None:
         super().__init__()
         self.images, self.joint = images, joint
-        self.reader = UNetSegmenter(4, 2, 16, 3, 2)
+        self.reader = reader or UNetSegmenter(4, 2, 16, 3, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of both heads, (n, 2, 4·y, 4·x)."""
@@ -84,6 +95,28 @@ class Fine(nn.Module):
             with torch.set_grad_enabled(self.joint and torch.is_grad_enabled()):
                 fine = torch.cat((self.images(x[:, :3])[1], fine[:, 3:]), dim=1)
         return _quarters(self.reader(_scaled(fine)))
+
+
+class Masks(nn.Module):
+    """Log odds of both heads by a Mask2Former whose classes are each head's class and other ground."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.masks = Mask2Former(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of both heads, (n, 2, y, x)."""
+        yes, no = self.masks(x).split(2, dim=1)
+        return yes - no
+
+
+def made(name: str, images: Callable[[], nn.Module | None]) -> nn.Module:
+    """The untrained network of a row."""
+    if name in (DIRECT, DIRECT_LONG):
+        return Direct()
+    if name == BILINEAR:
+        return Fine(None)
+    return Fine(images(), Masks() if name == MASKS else None, joint=name == JOINT)
 
 
 def _scaled(x: Tensor) -> Tensor:
@@ -170,7 +203,7 @@ Scores = dict[tuple[str, int], list[F32]]
 
 
 def of_windows(
-    made: Callable[[Tensor, int], Tensor], cities: Mapping[str, Sequence[DatedScene]], at: Mapping[str, list[Window]]
+    of: Callable[[Tensor, int], Tensor], cities: Mapping[str, Sequence[DatedScene]], at: Mapping[str, list[Window]]
 ) -> tuple[Scores, float]:
     """Scores of every window by city and date, and km² per processor second."""
     begun, out, cells = time.process_time(), {}, 0
@@ -181,7 +214,7 @@ def of_windows(
                 side = np.s_[:, w.y - AROUND : w.y + INNER + AROUND, w.x - AROUND : w.x + INNER + AROUND]
                 image = torch.from_numpy(np.ascontiguousarray(place.image[side]))[None]
                 with torch.inference_mode():
-                    logit = made(image, HEAD[city])[0].numpy()
+                    logit = of(image, HEAD[city])[0].numpy()
                 inner = slice(QUARTER * AROUND, QUARTER * (AROUND + INNER))
                 found.append(logit[inner, inner])
                 cells += image.shape[-1] * image.shape[-2]
@@ -220,47 +253,77 @@ def main() -> int:
     torch.set_num_threads(1)
     options = parser(__doc__, "real_map_chain")
     options.add_argument("--steps", type=int, default=600)
+    options.add_argument(
+        "--rows", nargs="*", choices=(*UNTRAINED, *TRAINED), help="rows to measure; all others stay as recorded"
+    )
     args = options.parse_args()
     steps, most = (2, 1) if args.quick else (args.steps, WINDOWS)
+    able = [name for name in (*UNTRAINED, *TRAINED) if name != MASKS or find_spec("transformers") is not None]
+    chosen = tuple(args.rows or able)
     with data_of(args) as data:
         places = load_scenes(data, read_task(find_recipe("citymap.toml")).recipe.data)
         cities = {name: [p for p in places if p.name == name] for name in HEAD}
         at = {name: windows(dates)[:most] for name, dates in cities.items()}
-        spec, tensors = load(find_weights("jointseg"))
-        maps = {(n, d): enlarged(-ndvi(p.image)) for n, dates in cities.items() for d, p in enumerate(dates, 1)}
-        base = {key: [_inside(found, w) for w in at[key[0]]] for key, found in maps.items()}
-        record: dict[str, Any] = {"machine": machine(), "steps": steps, "batch": PATCHES.batch, "rows": {}}
+        record: dict[str, Any] = {"steps": steps, "batch": PATCHES.batch, "rows": {}}
         record |= {"patch_m": 10 * PATCHES.size, "window_m": 10 * INNER, "windows": {n: len(w) for n, w in at.items()}}
-
-        def keep(name: str, scores: Scores, **more: float) -> None:
-            record["rows"][name] = {"cities": row(scores, base, cities, at), **more}
-            print(name, more, record["rows"][name]["cities"], flush=True)
-
-        def shipped() -> JointSeg:
-            network = JointSeg(**spec.network)
-            network.load_state_dict(tensors)
-            return network.eval()
-
-        keep("-NDVI", base)
-        for name in ("per pixel", "all features"):
-            trees = Trees(places, CLASSIFIERS[name])
-            whole = {k: trees.scores(cities[k[0]][k[1] - 1].image, HEAD[k[0]]) for k in maps}
-            keep(name, {k: [_inside(found, w) for w in at[k[0]]] for k, found in whole.items()})
-        weights = find_weights("citymap")
-        whole = {k: network_scores(weights, cities[k[0]][k[1] - 1].image)[HEAD[k[0]]] for k in maps}
-        keep("citymap", {k: [_inside(found, w) for w in at[k[0]]] for k, found in whole.items()})
-        for name in (DIRECT, DIRECT_LONG, BILINEAR, APART, JOINT):
-            torch.manual_seed(1)
-            images = shipped().images if name in (APART, JOINT) else None
-            network = Direct() if name in (DIRECT, DIRECT_LONG) else Fine(images, joint=name == JOINT)
-            seconds = trained(network, places, steps * (LONG if name == DIRECT_LONG else 1))
-            scores, speed = of_windows(lambda x, head, net=network: net(x)[:, head], cities, at)
-            keep(name, scores, seconds=seconds, km2_per_s=speed)
-        old = shipped()
-        scores, speed = of_windows(lambda x, head: _impervious(old(x[:, :3])), cities, at)
-        keep(SHIPPED, scores, km2_per_s=speed)
+        if args.rows:
+            record = recorded(record)
+        record["machine"] = machine()
+        for name, found in measured(chosen, places, cities, at, steps):
+            record["rows"][name] = found
+            print(name, found, flush=True)
         publish(record, destination(args, "real_map_chain", complete=True))
     return 0
+
+
+def recorded(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The published record, whose rows stay; it must be of the same budget and windows."""
+    earlier: dict[str, Any] = json.loads((RESULTS / "real_map_chain.json").read_text())
+    other = [key for key, value in record.items() if key != "rows" and earlier.get(key) != value]
+    if other:
+        raise SystemExit(f"--rows: {', '.join(other)} differ from the published record; measure all rows")
+    return earlier
+
+
+def measured(
+    chosen: Sequence[str],
+    places: Sequence[DatedScene],
+    cities: Mapping[str, Sequence[DatedScene]],
+    at: Mapping[str, list[Window]],
+    steps: int,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and measures of each row."""
+    spec, tensors = load(find_weights("jointseg"))
+    images = {(n, d): p.image for n, dates in cities.items() for d, p in enumerate(dates, 1)}
+
+    def windowed(of: Callable[[F32, int], F32]) -> Scores:
+        whole = {key: of(image, HEAD[key[0]]) for key, image in images.items()}
+        return {key: [_inside(found, w) for w in at[key[0]]] for key, found in whole.items()}
+
+    def shipped() -> JointSeg:
+        network = JointSeg(**spec.network)
+        network.load_state_dict(tensors)
+        return network.eval()
+
+    base = windowed(lambda image, head: enlarged(-ndvi(image)))
+    weights = find_weights("citymap")
+    for name in chosen:
+        more: dict[str, float] = {}
+        if name == "-NDVI":
+            scores = base
+        elif name == "citymap":
+            scores = windowed(lambda image, head: network_scores(weights, image)[head])
+        elif name in CLASSIFIERS:
+            scores = windowed(Trees(places, CLASSIFIERS[name]).scores)
+        elif name == SHIPPED:
+            old = shipped()
+            scores, more["km2_per_s"] = of_windows(lambda x, head: _impervious(old(x[:, :3])), cities, at)  # noqa: B023
+        else:
+            torch.manual_seed(1)
+            network = made(name, lambda: shipped().images)
+            more["seconds"] = trained(network, places, steps * (LONG if name == DIRECT_LONG else 1))
+            scores, more["km2_per_s"] = of_windows(lambda x, head: network(x)[:, head], cities, at)  # noqa: B023
+        yield name, {"cities": row(scores, base, cities, at), **more}
 
 
 def _impervious(logits: Tensor) -> Tensor:

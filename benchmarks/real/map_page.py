@@ -108,6 +108,17 @@ def resolution() -> str:
     return table(["city, labels", "date", "effective resolution"], rows)
 
 
+def areas() -> str:
+    """Area of the shipped weights over that of the labels, counted and expected, on held-out ground."""
+    rows = [
+        [f"{city}, {WHAT[city]}", date, name, *(f"{100 * found[key]:+.0f} %" for key in ("counted", "expected"))]
+        for city, dates in _found("held_out").items()
+        for date, record in dates.items()
+        for name, found in record.get("areas", {}).items()
+    ]
+    return table(["city, labels", "date", "method", "counted", "expected"], rows)
+
+
 def blocks() -> str:
     """AUC on blocks held out all over each city, by models that did not see them."""
     rows = []
@@ -159,6 +170,7 @@ def short() -> str:
 
 
 SECTIONS: dict[str, Section] = {
+    "real_map_areas": areas,
     "real_map_blocks": blocks,
     "real_map_chain": chain,
     "real_map_held_out": held_out,

@@ -40,7 +40,7 @@ SYSTEM = System(
         loss_table=loss.LOSS_TABLE,
     ),
     network=CityMap,
-    seen={"citymap": "two thirds of Pisa and Montpellier, Sentinel-2 level 1C, two dates each, 2015 to 2018"},
+    seen={"citymap": "two thirds of Pisa and Montpellier, Sentinel-2 level 1C (2A simulated), two dates, 2015 to 2018"},
     resolved={"citymap": "of buildings coarser than 320 m, measured in Pisa"},
     combines_dates=True,
 )
