@@ -32,6 +32,7 @@ EVERY_S = 60.0  # seconds between deaths of workers
 REPEATS = 3
 WORKERS = 4
 VERTICES = 4_000
+RUNS = ROOT / "build" / "campaign_workers.json"
 
 PLAN = """
 import json, resource, sys, time
@@ -200,49 +201,33 @@ def _operations() -> float:
 
 
 def workers() -> Record:
-    """Montpellier from files in two epochs, mapped by citymap on the CPU; one thread for each worker."""
-    from tests.support.clusters import Cluster
+    """Montpellier from files in two epochs, mapped by citymap on the CPU; one thread for each worker.
 
-    from terrafine.campaign.execute import run_units
-    from terrafine.campaign.folder import Folder
+    Each finished run is kept in build/, so that the same command resumes one that was cut off.
+    """
     from terrafine.campaign.plan import make_plan
     from terrafine.campaign.settings import read_settings
 
-    scenes = data_dir() / "s2_truth"
-    runs: list[Record] = []
     with tempfile.TemporaryDirectory() as name:
         top = Path(name)
-        path = _montpellier(top, scenes)
-        made = make_plan(read_settings(path))
+        made = make_plan(read_settings(_montpellier(top, data_dir() / "s2_truth")))
         units = list(made.units())
+        runs = _kept_runs(units[0].key)
         for number in range(REPEATS):
             for count in (1, 2):
-                place = top / f"{number}-{count}"
-                (place / "cluster").mkdir(parents=True)
-                folder = Folder(place / "town")
-                folder.prepare()
-                cluster = Cluster(place / "cluster", workers=count)
-                try:
-                    cluster.wait(count)
-                    run_units(made, Folder(_made(place / "warm")), units[:count], dask=cluster.address)
-                    load = os.getloadavg()[0]
-                    ended = run_units(made, folder, units, dask=cluster.address)
-                finally:
-                    cluster.close()
-                runs.append(
-                    {
-                        "workers": count,
-                        "wall_s": round(ended.wall, 2),
-                        "done": ended.done,
-                        "failed": len(ended.failed),
-                        "bytes": ended.bytes,
-                        "seconds": {k: round(float(v), 2) for k, v in ended.seconds.items()},
-                        "load": round(load, 2),
-                    }
-                )
+                if len(runs) > 2 * number + count - 1:
+                    continue
+                runs.append(_run_on(made, units, top / f"{number}-{count}", count))
+                RUNS.parent.mkdir(parents=True, exist_ok=True)
+                RUNS.write_text(json.dumps({"key": units[0].key, "runs": runs}), encoding="utf-8")
                 print(runs[-1], flush=True)
     wall = {n: statistics.median(r["wall_s"] for r in runs if r["workers"] == n) for n in (1, 2)}
     side_km = made.lattice.side_m / 1e3
+    ratio = round(wall[1] / wall[2], 3)
+    print(
+        f"one worker {wall[1]:.1f} s, two workers {wall[2]:.1f} s (medians of {REPEATS}): {ratio:g} times", flush=True
+    )
+    RUNS.unlink(missing_ok=True)
     return {
         "units": len(units),
         "km2_of_tiles": round(len(units) * side_km**2, 4),
@@ -250,8 +235,46 @@ def workers() -> Record:
         "cells": made.lattice.cells,
         "runs": runs,
         "median_s": wall,
-        "ratio": round(wall[1] / wall[2], 3),
+        "ratio": ratio,
         "cores": os.cpu_count(),
+    }
+
+
+def _kept_runs(key: str) -> list[Record]:
+    """The runs of the same campaign that an earlier command finished."""
+    try:
+        record = json.loads(RUNS.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return list(record["runs"]) if record.get("key") == key else []
+
+
+def _run_on(made: Any, units: list[Any], place: Path, count: int) -> Record:
+    """All units on so many workers, after one each that warms them up."""
+    from tests.support.clusters import Cluster
+
+    from terrafine.campaign.execute import run_units
+    from terrafine.campaign.folder import Folder
+
+    (place / "cluster").mkdir(parents=True)
+    folder = Folder(place / "town")
+    folder.prepare()
+    cluster = Cluster(place / "cluster", workers=count)
+    try:
+        cluster.wait(count)
+        run_units(made, Folder(_made(place / "warm")), units[:count], dask=cluster.address)
+        load = os.getloadavg()[0]
+        ended = run_units(made, folder, units, dask=cluster.address)
+    finally:
+        cluster.close()
+    return {
+        "workers": count,
+        "wall_s": round(ended.wall, 2),
+        "done": ended.done,
+        "failed": len(ended.failed),
+        "bytes": ended.bytes,
+        "seconds": {k: round(float(v), 2) for k, v in ended.seconds.items()},
+        "load": round(load, 2),
     }
 
 
