@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import rasterio
+from rasterio.windows import Window
 from tests.support.cli import Run
+from tests.support.paths import DATA
 from tests.support.rasters import read_bands, write_surface
 from tests.support.sensors import fractal, means, observed
 
-from terrafine.raster.products import read_product
+from terrafine.raster.products import PRODUCTS, read_product
 
 K = 4
 
@@ -67,3 +70,24 @@ def test_other_datums_are_refused(tmp_path: Path, run: Run) -> None:
     for name, datum in (("a", "EGM96"), ("b", "EGM2008")):
         write_surface(tmp_path / f"{name}.tif", fractal(100), tags={"VERTICAL_DATUM": datum})
     assert run("measure", tmp_path / "a.tif", tmp_path / "b.tif").exit_code == 6
+
+
+@pytest.mark.long
+def test_aster_against_srtm_gives_a_product_file_that_dem_uses(tmp_path: Path, run: Run) -> None:
+    pair = [DATA / "real_pairs" / f"nw_argentina_{name}_30m.tif" for name in ("aster", "srtm")]
+    if not all(path.is_file() for path in pair):
+        pytest.skip("the pair of ASTER and SRTM is not there: set TERRAFINE_DATA")
+    made = tmp_path / "region.toml"
+    result = run("measure", *pair, "--reference-product", "srtm1", "-o", made, "--draws", 20)
+    assert result.exit_code == 0, result.output
+    own, table = read_product(made).sensor, next(p for p in PRODUCTS if p.key == "aster")
+    error = table.uncertainty
+    assert error is not None
+    for name in ("psf_cells", "noise_flat_m", "noise_slope_m", "correlation_cells"):
+        assert getattr(own, name) == pytest.approx(getattr(table.sensor, name), abs=1.1 * getattr(error, name)), name
+    with rasterio.open(pair[0]) as source:
+        part = source.read(1, window=Window(400, 400, 120, 120))
+    small = write_surface(tmp_path / "part.tif", part.astype(float), cell=30.0)
+    fine = run("dem", small, tmp_path / "fine.tif", "--scale", 2, "--product", made)
+    assert fine.exit_code == 0, fine.output
+    assert read_bands(tmp_path / "fine.tif")[1]["PRODUCT"] == "region"
