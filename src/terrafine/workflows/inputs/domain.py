@@ -94,10 +94,12 @@ def compared(image: Measured, ref: ModelRef) -> tuple[str, ...]:
 
 def _copies(ref: ModelRef, domain: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """What the weights saw in copies of their images about as level 2A looks, where their recipe has those."""
-    recipe = ref.spec.provenance.get("recipe", {})
-    if not (isinstance(recipe, Mapping) and recipe.get("patches", {}).get("surface")):
+    recipe = ref.spec.provenance.get("recipe")
+    patches = recipe.get("patches") if isinstance(recipe, Mapping) else None
+    if not (isinstance(patches, Mapping) and patches.get("surface")) or set(domain) != {*COLOURS, "nir"}:
         return []
-    if set(domain) != {*COLOURS, "nir"} or not all(isinstance(domain[name], Mapping) for name in domain):
+    known = [domain[name] for name in domain]
+    if not all(isinstance(one, Mapping) and one.keys() == known[0].keys() for one in known):
         return []
     import torch
 

@@ -82,6 +82,15 @@ def test_level_2a_is_usual_for_weights_that_saw_copies_of_it(
     assert len(compared(cast(Any, None), ref)) == 3
 
 
+@pytest.mark.parametrize("recipe", [None, [], {"patches": 5}, {"patches": {"surface": 1.0}}])
+def test_a_recipe_of_another_form_has_no_copies(recipe: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    ref = find_model("citymap", 10, verb="map")
+    provenance = {"domain": QUANTILES, "recipe": recipe}
+    ref = dataclasses.replace(ref, spec=dataclasses.replace(ref.spec, provenance=provenance))
+    monkeypatch.setattr(image_sample, "sample", lambda _: image(AS_SEEN))
+    assert compared(cast(Any, None), ref) == ()
+
+
 def test_an_image_without_a_cell_is_not_compared() -> None:
     assert domain_notes(QUANTILES, np.zeros((3, 0)), "m") == ()
 

@@ -61,6 +61,8 @@ class ImageSource(SourceBase):
     ----------
     unmeasured
         Tags that count the cells read as nodata, filled by `require_valid`.
+    unread
+        Number of bands of the first file that are not read.
     """
 
     def __init__(
@@ -74,16 +76,11 @@ class ImageSource(SourceBase):
         self._source, self.sensor, self._allowed = source, sensor, tuple(allowed)
         self._quality, self._tolerant, self._named = tuple(quality), False, named
         self.unmeasured: dict[str, str] = {}
-        self._saturated = saturated_values(source, sensor)
-        self._fill = fill_values(source, sensor, *_RANGE)
+        self._saturated, self._fill = saturated_values(source, sensor), fill_values(source, sensor, *_RANGE)
         self.geobox, self.shape, self.lazy = source.geobox, source.shape, source.lazy
         self._described_as(source)
         self.nodata, self.vertical, self.surface = None, None, None
-
-    @property
-    def unread(self) -> int:
-        """Number of bands of the first file that are not read."""
-        return self._source.header.count - len(self.bands)
+        self.unread = source.header.count - len(self.bands)
 
     def close(self) -> None:
         """Close the file handles."""
