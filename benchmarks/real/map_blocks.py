@@ -82,6 +82,8 @@ def scores(places: Sequence[DatedScene], recipe: SceneRecipe, names: Sequence[st
         network = grown(held, recipe)
         for place, found in zip(held, maps, strict=True):
             head, at = HEAD[place.name], place.purpose == HELD_OUT
+            if not at.any():
+                continue
             found[TREES][at] = logits(network, place.image, at, head)
             found[SURFACE][at] = logits(network, surfaced(place.image), at, head)
             found[VISIBLE][at] = logits(network, place.image, at, head, 0.0)
