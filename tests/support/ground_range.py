@@ -16,7 +16,7 @@ from rasterio.windows import Window
 
 from tests.support.paths import ROOT
 
-__all__ = ["CELL", "DARK", "NAME", "SIDE", "Point", "centre", "chosen", "plain", "write_safe"]
+__all__ = ["CELL", "DARK", "NAME", "SIDE", "Point", "brightest_place", "chosen", "plain", "write_safe"]
 
 NAME = "S1B_IW_GRDH_1SDV_20211223T051122_20211223T051147_030148_039993_5371.SAFE"
 LINES, PIXELS, DARK, BRIGHT = 16705, 26102, 100, 5000
@@ -72,7 +72,7 @@ def plain(path: Path, point: Point, height: float, *, crs: str = "EPSG:32633", s
     return (top - north) / CELL, (east - left) / CELL
 
 
-def centre(db: np.ndarray) -> tuple[float, float]:
+def brightest_place(db: np.ndarray) -> tuple[float, float]:
     """Row and column of what is bright, weighted by power above the ground, from the corner of the grid."""
     power = 10 ** (db / 10)
     power = np.where(power > 20 * np.nanmedian(power), power, 0.0)

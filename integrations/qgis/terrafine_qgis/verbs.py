@@ -373,6 +373,8 @@ LEFT_OUT = {
         "--timeout": "the default serves slow links",
         "--attempts": "the default serves slow links",
         "--max-scenes": "the default keeps a typing error from a large download",
+        "--dem": "of sentinel-1-grd, which the dialog does not offer",
+        "--geoid": "of sentinel-1-grd, which the dialog does not offer",
     },
     "evaluate": {
         "--coregistration": "the default; the dialog offers --no-coregistration",

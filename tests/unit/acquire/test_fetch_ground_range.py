@@ -17,7 +17,7 @@ import rasterio
 from affine import Affine
 from pyproj import Transformer
 from rasterio.crs import CRS
-from tests.support.ground_range import CELL, NAME, Point, centre, chosen, plain, write_safe
+from tests.support.ground_range import CELL, NAME, Point, brightest_place, chosen, plain, write_safe
 from tests.support.rasters import read_bands
 from tests.support.scenes import make_item, preset, write_asset
 from tests.support.stac_server import Server, serve
@@ -142,7 +142,7 @@ def test_a_product_is_downloaded_by_its_manifest_and_geocoded(archive: Server, s
     bands, tags = read_bands(done.path)
     assert set(bands) == {"vv", "incidence", "clear_count"} and (bands["clear_count"] == 1).all()
     assert (tags["ITEM_IDS"], tags["SOURCE_KIND"], tags["ORBIT"]) == (ID, "sentinel-1-grd", "descending")
-    place = centre(bands["vv"])
+    place = brightest_place(bands["vv"])
     assert math.hypot(place[0] - row, place[1] - column) * CELL < 5.0
     record = json.loads(done.lineage.read_text())
     (item,) = record["items"]
@@ -202,7 +202,7 @@ def test_the_dem_is_fetched_where_none_is_given(archive: Server, safe: Path, tmp
             point["longitude"], point["latitude"]
         )
         column, row = ~file.transform @ (east, north)
-    place = centre(bands["vv"])
+    place = brightest_place(bands["vv"])
     assert math.hypot(place[0] - row, place[1] - column) * CELL < 6.0
     assert tags["GEOID_M"] == "48" and json.loads(done.lineage.read_text())["dem"]["fetched"] is True
 

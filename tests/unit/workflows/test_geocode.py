@@ -26,7 +26,7 @@ from tests.support.ground_range import (
     CELL,
     DARK,
     SIDE,
-    centre,
+    brightest_place,
     chosen,
     plain,
     write_safe,
@@ -65,7 +65,7 @@ def test_a_point_lands_where_the_product_says_with_its_incidence(number: int, sa
     done = terrafine.geocode_radar(safe, tmp_path / "out.tif", dem=tmp_path / "dem.tif", vertical_datum="ellipsoid")
     bands, tags = read_bands(tmp_path / "out.tif")
     assert set(bands) == {"vv", "incidence", "clear_count"}
-    found = centre(bands["vv"])
+    found = brightest_place(bands["vv"])
     assert math.hypot(found[0] - row, found[1] - column) * CELL < 5.0
     angle = bands["incidence"][int(row), int(column)]
     assert angle == pytest.approx(point["incidenceAngle"], abs=0.03)
@@ -97,14 +97,14 @@ def test_ground_that_is_taken_too_high_moves_away_from_the_sensor_by_height_over
     point = chosen(safe)[2]
     row, column = plain(tmp_path / "high.tif", point, point["height"] + 60.0)
     terrafine.geocode_radar(safe, tmp_path / "a.tif", dem=tmp_path / "high.tif", vertical_datum="ellipsoid")
-    high = centre(read_bands(tmp_path / "a.tif")[0]["vv"])
+    high = brightest_place(read_bands(tmp_path / "a.tif")[0]["vv"])
     moved = CELL * math.hypot(high[0] - row, high[1] - column)
     assert moved == pytest.approx(60.0 / math.tan(math.radians(point["incidenceAngle"])), rel=0.06)
     assert high[1] < column  # the sensor of a descending pass is in the east
     terrafine.geocode_radar(
         safe, tmp_path / "b.tif", dem=tmp_path / "high.tif", vertical_datum="EGM2008", geoid_m=-60.0
     )
-    right = centre(read_bands(tmp_path / "b.tif")[0]["vv"])
+    right = brightest_place(read_bands(tmp_path / "b.tif")[0]["vv"])
     assert CELL * math.hypot(right[0] - row, right[1] - column) < 5.0
 
 
