@@ -109,6 +109,32 @@ def _any_size(network: Mapping[str, Any], size: int, adversary: Mapping[str, Any
     return ""
 
 
+def unfit_size(size: int, step: int, least: int = 0, why: str = "") -> str:
+    """Return what to say of a patch whose sides must be multiples of a number of cells.
+
+    Parameters
+    ----------
+    size
+        Cells along the patch.
+    step
+        Cells of which it must be a multiple.
+    least
+        Fewest cells.
+    why
+        The reason, for the message.
+
+    Returns
+    -------
+    str
+        Empty for a size that fits.
+    """
+    if size % step == 0 and size >= least:
+        return ""
+    first = max(size // step, -(-max(least, step) // step)) * step
+    reason = f"{why}; " if why else ""
+    return f"[patches] size = {size}: {reason}expected a multiple of {step} cells, such as {first} or {first + step}"
+
+
 @dataclass(frozen=True, slots=True)
 class Training:
     """How a system is trained, as plain functions of its folder.

@@ -331,3 +331,20 @@ def test_a_new_system_is_one_folder(ground: Path, tmp_path: Path, monkeypatch: p
     finally:
         find_system.cache_clear()
         shutil.rmtree(ours)
+
+
+@pytest.mark.parametrize(
+    ("system", "size", "said"),
+    [
+        ("pimsr", 15, "multiple of 2 cells, such as 14 or 16"),
+        ("pimsr_published", 20, "multiple of 8 cells, such as 16"),
+    ],
+)
+def test_patches_that_the_network_cannot_read_are_refused_with_sizes_that_fit(
+    tmp_path: Path, system: str, size: int, said: str
+) -> None:
+    recipe = write_recipe(tmp_path / "r.toml", system=system, network="")
+    recipe.write_text(recipe.read_text().replace("size = 24", f"size = {size}"), encoding="utf-8")
+    with pytest.raises(RecipeError, match=said):
+        train(recipe, data_root=tmp_path / "nothing is read", out=tmp_path / "out", threads=1)
+    assert not (tmp_path / "out").exists()

@@ -12,7 +12,7 @@ from terrafine.nn.elevation import ElevationModel, Relief
 from terrafine.nn.losses import RELIEF_TABLE, relief_terms
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options, System, TrainingBatch, network_of
-from terrafine.nn.task import Discriminators, Losses, Settings, Training
+from terrafine.nn.task import Discriminators, Losses, Settings, Training, unfit_size
 from terrafine.nn.upsample import assemble, relief_of
 from terrafine.systems.pimsr.net import GuidedRelief, PimsrNet, direction_bands
 
@@ -79,6 +79,10 @@ def _predict(net: nn.Module, batch: TrainingBatch, settings: Settings) -> dict[s
     return {"elevation": assemble(batch.coarse, out.relief, batch.scale), "elevation_sigma": sigma}
 
 
+def _refuses_size(network: Mapping[str, Any], size: int, adversary: Mapping[str, Any]) -> str:
+    return unfit_size(size, 2, why="shares are also found at half of the cells")
+
+
 SYSTEM = System(
     name="pimsr",
     summary="ridgeline guided by Sentinel-1 too: per-pixel shares of heights, VV and VH on three scales",
@@ -86,6 +90,6 @@ SYSTEM = System(
     build=_build,
     describe=_describe,
     adapt=_adapt,
-    training=Training("dem", _forward, _loss, _predict, loss_table=RELIEF_TABLE),
+    training=Training("dem", _forward, _loss, _predict, loss_table=RELIEF_TABLE, refuses_size=_refuses_size),
     network=PimsrNet,
 )

@@ -15,7 +15,7 @@ from terrafine.nn.losses import refuse_unknown
 from terrafine.nn.precision import in_float32
 from terrafine.nn.spec import ModelSpec
 from terrafine.nn.system import Options, System, TrainingBatch, network_of
-from terrafine.nn.task import Discriminators, Losses, Settings, Training
+from terrafine.nn.task import Discriminators, Losses, Settings, Training, unfit_size
 from terrafine.nn.upsample import assemble, relief_of
 from terrafine.physics.backscatter import simulate_db
 from terrafine.schema.types import Weight
@@ -104,6 +104,10 @@ def _predict(net: nn.Module, batch: TrainingBatch, settings: Settings) -> dict[s
     return {"elevation": assemble(batch.coarse, relief - relief.mean(dim=1, keepdim=True), batch.scale)}
 
 
+def _refuses_size(network: Mapping[str, Any], size: int, adversary: Mapping[str, Any]) -> str:
+    return unfit_size(size, STRIDE, PATCH, f"the network reads tiles of at least {PATCH} cells")
+
+
 SYSTEM = System(
     name="pimsr_published",
     summary="PIMSR as its public code describes it, for comparison: radar by concatenation, CBAM, no geometry",
@@ -111,6 +115,6 @@ SYSTEM = System(
     build=_build,
     describe=_describe,
     adapt=_adapt,
-    training=Training("dem", _forward, _loss, _predict, loss_table={"sar": Weight}),
+    training=Training("dem", _forward, _loss, _predict, loss_table={"sar": Weight}, refuses_size=_refuses_size),
     network=PublishedNet,
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from terrafine.nn.task import unfit_size
 from terrafine.systems.sat2dem.net import UNet
 
 __all__ = ["refuses_size"]
@@ -36,14 +37,10 @@ def refuses_size(network: Mapping[str, Any], size: int, adversary: Mapping[str, 
     """
     with torch.device("meta"):
         depth = UNet(**network).depth
-    step = 2**depth
-    least = 0 if adversary.get("kind", "none") == "none" else 3 * 2 ** int(adversary.get("layers", _LAYERS))
-    if size % step == 0 and size >= least:
-        return ""
-    lowest = -(-max(least, step) // step)
-    below = max(size // step, lowest)
-    fitting = [n * step for n in (below, below + 1)]
     why = f"[network] depth = {depth} halves patches {depth} times"
-    if size < least:
-        why += f", and [adversary] layers = {adversary.get('layers', _LAYERS)} needs at least {least} cells"
-    return f"[patches] size = {size}: {why}; expected a multiple of {step} cells, such as {fitting[0]} or {fitting[1]}"
+    least = 0
+    if adversary.get("kind", "none") != "none":
+        layers = int(adversary.get("layers", _LAYERS))
+        least = 3 * 2**layers
+        why += f", and [adversary] layers = {layers} needs at least {least} cells" if size < least else ""
+    return unfit_size(size, 2**depth, least, why)
