@@ -204,8 +204,10 @@ def check_name(target: Path) -> None:
     Raises
     ------
     OutputError
-        For a name that is not UTF-8, or too long.
+        For a name that is not UTF-8, or too long, and for `-`, which other programs take as standard output.
     """
+    if target.name == "-":
+        raise OutputError(f"{target}: an output is a file, not standard output; expected a path, such as out.tif")
     try:
         size = len(target.name.encode())
     except UnicodeEncodeError:

@@ -30,6 +30,7 @@ from terrafine.cli.info import info
 from terrafine.cli.log import add_log_options, log_error
 from terrafine.cli.map import map_
 from terrafine.cli.measure import measure
+from terrafine.cli.messages import json_error
 from terrafine.cli.models import models
 from terrafine.cli.radar import radar
 from terrafine.cli.train import train
@@ -41,6 +42,7 @@ from terrafine.version import __version__
 __all__ = ["main"]
 
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # a file's name may hold anything
+_WORDS = "terrafine.words"
 _RESUME = {
     "height": ": run the same command again and it resumes where it stopped",
     "dem": ": run the same command again and it resumes where it stopped",
@@ -60,7 +62,7 @@ class _Verbs(click.Group):
         super().add_command(cmd, name)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.meta["terrafine.words"] = list(args)
+        ctx.meta[_WORDS] = list(args)
         return super().parse_args(ctx, args)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -75,6 +77,7 @@ class _Verbs(click.Group):
             return super().invoke(ctx)
         except click.exceptions.ClickException as e:
             log_error(e.format_message())
+            json_error(ctx, ctx.meta.get(_WORDS, ()), "UsageError", e.format_message(), e.exit_code)
             raise
         except (click.exceptions.Exit, click.exceptions.Abort):
             raise
@@ -84,27 +87,30 @@ class _Verbs(click.Group):
             log_error(advice)
             raise click.exceptions.Exit(INTERRUPTED) from None
         except TerrafineError as e:
-            _tell(ctx, f"error: {as_options(str(e), _command(ctx, self))}")
+            _tell(ctx, as_options(str(e), _command(ctx, self)), type(e).__name__, e.exit_code)
             raise click.exceptions.Exit(e.exit_code) from None
         except BrokenPipeError:
             raise
         except (OSError, MemoryError) as e:
             ours = of_system(e)
-            _tell(ctx, f"error: {ours}")
+            _tell(ctx, str(ours), type(ours).__name__, ours.exit_code)
             raise click.exceptions.Exit(ours.exit_code) from None
         except Exception as e:
-            _tell(ctx, f"error: unexpected {type(e).__name__}: {e}\n{_how_to_report(ctx)}")
+            said = f"unexpected {type(e).__name__}: {e}\n{_how_to_report(ctx)}"
+            _tell(ctx, said, type(e).__name__, UNEXPECTED)
             raise click.exceptions.Exit(UNEXPECTED) from None
 
 
 def _command(ctx: click.Context, group: click.Command) -> click.Command:
     """The command that was run, inside its group."""
-    for word in ctx.meta.get("terrafine.words", []):
+    for word in ctx.meta.get(_WORDS, []):
         group = getattr(group, "commands", {}).get(word, group)
     return group
 
 
-def _tell(ctx: click.Context, message: str) -> None:
+def _tell(ctx: click.Context, found: str, kind: str, code: int) -> None:
+    message = f"error: {found}"
+    json_error(ctx, ctx.meta.get(_WORDS, ()), kind, found, code)
     if ctx.params.get("debug"):
         traceback.print_exc(file=sys.stderr)
     log_error(message)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
 
-__all__ = ["QUIET", "SAID", "json_option", "note", "print_json", "say"]
+__all__ = ["QUIET", "SAID", "json_error", "json_option", "note", "print_json", "say"]
 
 SAID = "terrafine.said"
 """Logger of what was printed; the log file has it, standard error does not repeat it."""
@@ -17,6 +17,7 @@ SAID = "terrafine.said"
 QUIET = "terrafine.quiet"
 """Key of the context of a verb that is to print no result."""
 
+_PRINTED = "terrafine.json"  # key of the context of a verb that has printed its document
 _log = logging.getLogger(SAID)
 _log.addHandler(logging.NullHandler())  # else Python prints what no handler takes on standard error, a second time
 
@@ -71,7 +72,25 @@ def print_json(data: Any) -> None:
     data
         Mappings, lists, numbers, text; what is not finite becomes null, a path text.
     """
+    if (context := click.get_current_context(silent=True)) is not None:
+        context.meta[_PRINTED] = True
     click.echo(json.dumps(_plain(data), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def json_error(context: click.Context, words: Sequence[str], kind: str, message: str, code: int) -> None:
+    """Print an error as the document of a verb that was asked for JSON, unless it has printed one.
+
+    Parameters
+    ----------
+    context
+        Context of the program.
+    words
+        The words of the command.
+    kind, message, code
+        Name of the error, its message and its exit code.
+    """
+    if "--json" in words and not context.meta.get(_PRINTED):
+        print_json({"error": {"kind": kind, "message": message, "exit_code": code}})
 
 
 def _plain(value: Any) -> Any:

@@ -205,7 +205,8 @@ class Task(Generic[Kind]):
         if self.system.build is None:
             raise RecipeError(f"system {self.system.name!r} has no weights to train")
         try:
-            outline(self.system.build, self.recipe.network, self.scale)
+            for scale in (*getattr(self.recipe, "scales", ()), self.scale):
+                outline(self.system.build, self.recipe.network, scale)
             return self.system.build(self.recipe.network, self.scale)
         except (ArithmeticError, LookupError, RuntimeError, ValueError, WeightsError) as e:
             raise RecipeError(f"[network] does not fit system {self.system.name!r}: {e}") from e

@@ -348,3 +348,11 @@ def test_patches_that_the_network_cannot_read_are_refused_with_sizes_that_fit(
     with pytest.raises(RecipeError, match=said):
         train(recipe, data_root=tmp_path / "nothing is read", out=tmp_path / "out", threads=1)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("system", "scale"), [("pimsr_published", 3), ("ridgeline2", 5)])
+def test_scales_that_the_network_has_not_are_refused(tmp_path: Path, system: str, scale: int) -> None:
+    recipe = write_recipe(tmp_path / "r.toml", system=system, network="")
+    recipe.write_text(recipe.read_text().replace("scale = 2", f"scale = {scale}"), encoding="utf-8")
+    with pytest.raises(RecipeError, match=f"scale = {scale}: expected"):
+        train(recipe, data_root=tmp_path / "nothing is read", out=tmp_path / "out", threads=1)

@@ -27,6 +27,8 @@ SCALE = 4
 
 
 def _build(network: Mapping[str, Any], scale: int) -> PublishedNet:
+    if scale != SCALE:
+        raise ValueError(f"scale = {scale}: expected {SCALE}")
     return PublishedNet(**network)
 
 

@@ -26,7 +26,10 @@ _EXACT = SensorModel(0.0, 0.0, 0.0, 0.0, 0.0, True)
 
 
 def _build(network: Mapping[str, Any], scale: int) -> ProductNet:
-    return ProductNet(scale, **network)
+    net = ProductNet(scale, **network)
+    if scale not in net.scales:
+        raise ValueError(f"scale = {scale}: expected one of [network] scales = {list(net.scales)}")
+    return net
 
 
 def _describe(net: nn.Module | None, network: Mapping[str, Any], scale: int) -> ModelSpec:
