@@ -27,6 +27,7 @@ CLUSTER = "tcp://scheduler:8786"
 MORE = {  # words of a command -> options that shorten it
     "N46E010.hgt": ("--model", "bicubic"),  # two tiles of a degree
     "campaign run": ("--quiet",),
+    "fetch sentinel-1-grd": ("--bands", "vv"),  # the only polarisation of the product
 }
 QUICK = {"docs/guides/fetch.md", "docs/guides/view.md", "docs/guides/radar.md"}
 
@@ -56,10 +57,10 @@ COMMANDS = commands()
 
 
 @pytest.fixture
-def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def services(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """`earth-search` and the other shipped services answer on loopback."""
     pytest.importorskip("stac_fastapi.api")
-    with on_loopback(tmp_path) as folder:
+    with on_loopback(tmp_path, products="sentinel-1-grd" in "\n".join(COMMANDS[page])) as folder:
         monkeypatch.setattr("terrafine.acquire.service._folder", lambda: folder)
         yield
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import shutil
 import tarfile
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -12,11 +14,26 @@ import pytest
 import rasterio
 from affine import Affine
 from pyproj import Transformer
+from rasterio.crs import CRS
 from rasterio.windows import Window
 
 from tests.support.paths import ROOT
+from tests.support.scenes import make_item
+from tests.support.stac_server import Server
 
-__all__ = ["CELL", "DARK", "NAME", "SIDE", "Point", "brightest_place", "chosen", "plain", "write_safe"]
+__all__ = [
+    "CELL",
+    "DARK",
+    "NAME",
+    "SIDE",
+    "Point",
+    "brightest_place",
+    "chosen",
+    "offer_product",
+    "plain",
+    "unpack_safe",
+    "write_safe",
+]
 
 NAME = "S1B_IW_GRDH_1SDV_20211223T051122_20211223T051147_030148_039993_5371.SAFE"
 LINES, PIXELS, DARK, BRIGHT = 16705, 26102, 100, 5000
@@ -32,11 +49,16 @@ def grid_points(safe: Path) -> list[Point]:
     return [{name: float(str(point.findtext(name))) for name in names} for point in found]
 
 
-def write_safe(folder: Path) -> Path:
-    """The product with an image of dark ground around four bright points."""
+def unpack_safe(folder: Path) -> Path:
+    """The product as it is kept, without an image."""
     with tarfile.open(ROOT / "tests" / "data" / "s1b_grd_rome.tar.xz") as archive:
         archive.extractall(folder, filter="data")
-    made: Path = folder / NAME
+    return folder / NAME
+
+
+def write_safe(folder: Path) -> Path:
+    """The product with an image of dark ground around four bright points."""
+    made = unpack_safe(folder)
     (made / "measurement").mkdir()
     (annotation,) = (made / "annotation").glob("*.xml")
     profile = {"driver": "GTiff", "count": 1, "dtype": "uint16", "height": LINES, "width": PIXELS, "SPARSE_OK": True}
@@ -70,6 +92,51 @@ def plain(path: Path, point: Point, height: float, *, crs: str = "EPSG:32633", s
         file.set_band_description(1, "elevation")
         file.units = ["m"]
     return (top - north) / CELL, (east - left) / CELL
+
+
+def offer_product(server: Server, safe: Path, point: Point, *, short: bool = True, **more: Any) -> None:
+    """Add the product as an item of Planetary Computer, whose files have short names, or under ESA's names."""
+    name = NAME.removesuffix(".SAFE")
+    folder = server.place(name)
+    (image,) = (safe / "measurement").glob("*.tiff")
+    stem = "iw-vv" if short else image.stem
+    names = {
+        safe / "manifest.safe": "manifest.safe",
+        safe / "annotation" / f"{image.stem}.xml": f"annotation/{stem}.xml",
+        safe / "annotation" / "calibration" / f"calibration-{image.stem}.xml": (
+            f"annotation/calibration/calibration-{stem}.xml"
+        ),
+        image: f"measurement/{stem}.tiff",
+    }
+    for source, to in names.items():
+        target = folder / to
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    base = f"{server.url}/files/{folder.name}"
+    assets = {
+        "safe-manifest": {"href": f"{base}/manifest.safe", "type": "application/xml"},
+        # The archive names the file of radio interference here, which is not the annotation.
+        "schema-product-vv": {"href": f"{base}/annotation/rfi/rfi-{stem}.xml", "type": "application/xml"},
+        "schema-calibration-vv": {"href": f"{base}/annotation/calibration/calibration-{stem}.xml"},
+        "schema-noise-vv": {"href": f"{base}/annotation/calibration/noise-{stem}.xml"},
+        "vv": {"href": f"{base}/measurement/{stem}.tiff", "type": "image/tiff; application=geotiff"},
+        "thumbnail": {"href": f"{base}/preview/quick-look.png", "type": "image/png"},
+    }
+    where = {
+        "crs": CRS.from_epsg(4326),
+        "transform": Affine(0.01, 0, point["longitude"] - 1, 0, -0.01, point["latitude"] + 1),
+    }
+    properties = {
+        "sat:orbit_state": "descending",
+        "sat:relative_orbit": 95,
+        "platform": "SENTINEL-1B",
+        "eo:cloud_cover": None,
+        **more,
+    }
+    item = make_item(name, "sentinel-1-grd", "2021-12-23T05:11:34Z", (200, 200), where, assets, properties)
+    for field in ("proj:epsg", "proj:shape", "proj:transform"):
+        del item["properties"][field]
+    server.add(item)
 
 
 def brightest_place(db: np.ndarray) -> tuple[float, float]:

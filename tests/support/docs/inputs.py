@@ -9,13 +9,16 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from tests.support.campaigns import write_region
 from tests.support.docs import ground, recipes
 from tests.support.docs.services import PLACE, block, town, town_halves
+from tests.support.ground_range import chosen, plain, unpack_safe
 from tests.support.rasters import write_raster
 
 __all__ = ["prepare"]
@@ -62,6 +65,17 @@ def points(path: Path) -> None:
         inside = all(0.25 < v / ground.SIDE_M < 0.5 for v in (x, y))
         lines.append(f"{ground.EAST + x:.1f},{ground.NORTH - y:.1f},{int(inside)}")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def of_product(path: Path) -> None:
+    """Ground of the Sentinel-1 product that the services offer: its outline, or heights above the geoid."""
+    with TemporaryDirectory() as folder:
+        point = chosen(unpack_safe(Path(folder)))[1]
+    if path.suffix == ".tif":
+        plain(path, point, point["height"] - 48.2)
+    else:
+        x, y = point["longitude"], point["latitude"]
+        write_region(path, (x - 0.002, y - 0.0015, x + 0.002, y + 0.0015), "valley")
 
 
 def hgt(path: Path) -> None:
@@ -167,6 +181,7 @@ INPUTS: dict[str, Maker] = {  # by name
     "regions.tif": partial(class_map, grown=0.2),
     "points.csv": points,
     "town.geojson": town,
+    "valley.geojson": town,
     "districts.geojson": partial(ground.polygons, boxes=HALVES),
     "glaciers.geojson": partial(ground.polygons, boxes={"glacier": (0.4, 0.4, 0.6, 0.6)}),
     **dict.fromkeys(("buildings.geojson", "osm.geojson"), partial(long_polygons, building="yes")),
@@ -231,4 +246,5 @@ FRESH: dict[str, dict[str, Maker]] = {  # by words of a command: another meaning
     "measure coarse.tif": {"coarse.tif": partial(pair, "reference.tif", 3)},
     "stats isa --reference": {"isa/sample/responses.gpkg": responses},
     "train citymap": {"citymap.toml": recipes.shipped_citymap},
+    "fetch sentinel-1-grd": dict.fromkeys(("valley.geojson", "utm10.tif"), of_product),
 }

@@ -16,6 +16,7 @@ from rasterio.crs import CRS
 
 from tests.support.campaigns import write_region
 from tests.support.docs.ground import heights, scene
+from tests.support.ground_range import chosen, offer_product, write_safe
 from tests.support.scenes import make_item, write_asset
 from tests.support.stac_server import Server, serve
 
@@ -39,10 +40,13 @@ def redirected(folder: Path, server: Server) -> Path:
 
 
 @contextmanager
-def on_loopback(folder: Path) -> Iterator[Path]:
-    """A server with all scenes, and the folder of services that are at it."""
+def on_loopback(folder: Path, *, products: bool = False) -> Iterator[Path]:
+    """A server with all scenes, on request with a product of Sentinel-1, and the folder of services that are at it."""
     with serve(folder / "archive") as server:
         offer(server)
+        if products:
+            safe = write_safe(folder / "safe")
+            offer_product(server, safe, chosen(safe)[1])
         yield redirected(folder / "services", server)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ import rasterio
 from affine import Affine
 from pyproj import Transformer
 from rasterio.crs import CRS
-from tests.support.ground_range import CELL, NAME, Point, brightest_place, chosen, plain, write_safe
+from tests.support.ground_range import CELL, NAME, Point, brightest_place, chosen, offer_product, plain, write_safe
 from tests.support.rasters import read_bands
 from tests.support.scenes import make_item, preset, write_asset
 from tests.support.stac_server import Server, serve
@@ -72,50 +71,6 @@ def archive(own: Server) -> Server:
     return own
 
 
-def offer(server: Server, safe: Path, point: Point, *, short: bool = True, **more: Any) -> None:
-    """The product as an item of Planetary Computer, whose files have short names, or under ESA's names."""
-    folder = server.place(ID)
-    (image,) = (safe / "measurement").glob("*.tiff")
-    stem = "iw-vv" if short else image.stem
-    names = {
-        safe / "manifest.safe": "manifest.safe",
-        safe / "annotation" / f"{image.stem}.xml": f"annotation/{stem}.xml",
-        safe / "annotation" / "calibration" / f"calibration-{image.stem}.xml": (
-            f"annotation/calibration/calibration-{stem}.xml"
-        ),
-        image: f"measurement/{stem}.tiff",
-    }
-    for source, name in names.items():
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-    base = f"{server.url}/files/{folder.name}"
-    assets = {
-        "safe-manifest": {"href": f"{base}/manifest.safe", "type": "application/xml"},
-        # The archive names the file of radio interference here, which is not the annotation.
-        "schema-product-vv": {"href": f"{base}/annotation/rfi/rfi-{stem}.xml", "type": "application/xml"},
-        "schema-calibration-vv": {"href": f"{base}/annotation/calibration/calibration-{stem}.xml"},
-        "schema-noise-vv": {"href": f"{base}/annotation/calibration/noise-{stem}.xml"},
-        "vv": {"href": f"{base}/measurement/{stem}.tiff", "type": "image/tiff; application=geotiff"},
-        "thumbnail": {"href": f"{base}/preview/quick-look.png", "type": "image/png"},
-    }
-    where = {
-        "crs": CRS.from_epsg(4326),
-        "transform": Affine(0.01, 0, point["longitude"] - 1, 0, -0.01, point["latitude"] + 1),
-    }
-    properties = {
-        "sat:orbit_state": "descending",
-        "sat:relative_orbit": 95,
-        "platform": "SENTINEL-1B",
-        "eo:cloud_cover": None,
-        **more,
-    }
-    item = make_item(ID, "sentinel-1-grd", "2021-12-23T05:11:34Z", (200, 200), where, assets, properties)
-    for name in ("proj:epsg", "proj:shape", "proj:transform"):
-        del item["properties"][name]
-    server.add(item)
-
-
 def around(point: Point) -> tuple[float, float, float, float]:
     x, y = point["longitude"], point["latitude"]
     return x - 0.002, y - 0.0015, x + 0.002, y + 0.0015
@@ -130,7 +85,7 @@ def fetched(out: Path, point: Point, service: Path, **more: Any) -> tuple[Any, .
 
 def test_a_product_is_downloaded_by_its_manifest_and_geocoded(archive: Server, safe: Path, tmp_path: Path) -> None:
     point = chosen(safe)[1]
-    offer(archive, safe, point)
+    offer_product(archive, safe, point)
     archive.sign()
     archive.fault(f"{ID}/measurement/iw-vv.tiff", status=503, times=2)
     service = preset(
@@ -156,7 +111,7 @@ def test_an_interrupted_download_resumes_after_the_last_file(
     archive: Server, safe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     point = chosen(safe)[0]
-    offer(archive, safe, point, short=False)
+    offer_product(archive, safe, point, short=False)
     (image,) = (safe / "measurement").glob("*.tiff")
     archive.fault(f"{ID}/annotation/calibration/calibration-{image.stem}.xml", status=500, times=3)
     service = preset(archive, tmp_path, collection=COLLECTIONS)
@@ -183,7 +138,7 @@ def test_an_interrupted_download_resumes_after_the_last_file(
 
 def test_the_dem_is_fetched_where_none_is_given(archive: Server, safe: Path, tmp_path: Path) -> None:
     point = chosen(safe)[2]
-    offer(archive, safe, point)
+    offer_product(archive, safe, point)
     second = 1 / 3600
     corner = Affine(second, 0, point["longitude"] - 30 * second, 0, -second, point["latitude"] + 30 * second)
     folder = archive.place("dem")
@@ -234,7 +189,7 @@ def test_what_cannot_be_geocoded_is_refused_before_a_request(
 
 def test_a_product_without_a_manifest_is_left_out_and_named(archive: Server, safe: Path, tmp_path: Path) -> None:
     point = chosen(safe)[0]
-    offer(archive, safe, point)
+    offer_product(archive, safe, point)
     service = preset(archive, tmp_path, collection=COLLECTIONS)
     plain(tmp_path / "dem.tif", point, point["height"])
     (archive.folder / archive.places[ID] / "manifest.safe").unlink()
