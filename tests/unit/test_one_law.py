@@ -105,9 +105,11 @@ def turned_users() -> dict[str, Callable[[], Any]]:
         mirror=True,
         radar=None,
         optical=None,
+        pair=None,
         scale=1,
         _factor=lambda _: 1,
-        family=SimpleNamespace(draw=lambda _: lambda heights, *_: heights[1:-1, 1:-1], margin=1),
+        _product=lambda _: lambda heights, *_: heights[1:-1, 1:-1],
+        family=SimpleNamespace(margin=1),
         _window=lambda *_: (HEIGHTS, (30.0, 30.0)),
     )
     return {

@@ -23,6 +23,7 @@ from terrafine.training.dem.pair_patches import is_real, pair_patch, with_errors
 from terrafine.training.dem.products import ProductDegradation, ProductFamily
 from terrafine.training.dem.radar import RadarFamily
 from terrafine.training.dem.real_pair import PairCells
+from terrafine.training.dem.resampled import ResampleFamily, Resampling
 from terrafine.training.dem.terrain import Terrain
 
 __all__ = ["Batch", "Sampler"]
@@ -89,6 +90,8 @@ class Sampler:
         Distribution of the departures from the product that is stated to the network, or None.
     pair
         A real pair whose patches and errors take the place of some simulated ones, or None.
+    resample
+        Distribution of the resamplings that patches are drawn through, after `coarsen`, or None.
     """
 
     terrains: Sequence[Terrain]
@@ -104,6 +107,7 @@ class Sampler:
     optical: OpticalFamily | None = None
     misfit: MisfitFamily | None = None
     pair: PairCells | None = None
+    resample: ResampleFamily | None = None
 
     def __call__(self, step: int) -> Batch:
         """Return the batch of a step; the same seed and step give the same batch, in any order, on any worker.
@@ -248,7 +252,9 @@ class Sampler:
     def _window(
         self, terrain: Terrain, factor: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.float64], tuple[float, float]] | None:
-        side = (self.size + 2 * self.family.margin) * self.scale * factor
+        cells = (self.size + 2 * self.family.margin) * self.scale
+        resampling = Resampling() if self.resample is None else self.resample.draw(rng)
+        side = factor * max(resampling.side(cells, pixel) for pixel in _extreme_pixels(terrain))
         spot = terrain.draw_window(side, rng)
         if spot is None:
             return None
@@ -257,7 +263,21 @@ class Sampler:
         if not terrain.usable(window):
             return None
         values = window.astype(np.float64)
-        if np.mean(values == np.median(values)) > _MAX_FLAT:
+        edge = (side - cells * factor) // 2  # a resampled patch is smaller than its window, and may lie in a flat part
+        if _flat(values) or (edge and _flat(values[edge:-edge, edge:-edge])):
             return None
-        py, px = terrain.pixel_at(y + side // 2)
-        return sample(values, factor), (py * self.scale * factor, px * self.scale * factor)
+        pixel = terrain.pixel_at(y + side // 2)
+        py, px = resampling.pixel_size_m(pixel)
+        heights = resampling(sample(values, factor), cells, pixel)
+        return heights, (py * self.scale * factor, px * self.scale * factor)
+
+
+def _flat(values: NDArray[np.float64]) -> bool:
+    """Whether too many cells have one height."""
+    return bool(np.mean(values == np.median(values)) > _MAX_FLAT)
+
+
+def _extreme_pixels(terrain: Terrain) -> list[tuple[float, float]]:
+    """Pixel sizes of the rows whose cells are narrowest and widest; no other row needs a larger window."""
+    ratio = terrain.pixel_size_m[1] / terrain.pixel_size_m[0]
+    return [terrain.pixel_at(int(row)) for row in (ratio.argmin(), ratio.argmax())]

@@ -14,6 +14,7 @@ from terrafine.training.dem.optical import OpticalFamily
 from terrafine.training.dem.products import ProductFamily
 from terrafine.training.dem.radar import RadarFamily
 from terrafine.training.dem.real_pair import RealPair
+from terrafine.training.dem.resampled import ResampleFamily
 from terrafine.training.recipe import HeldOut, Recipe
 
 __all__ = ["DemData", "DemPatches", "DemRecipe"]
@@ -88,6 +89,8 @@ class DemRecipe(Recipe):
         How real cells depart from the product that is stated to the network, or None.
     pair
         A real pair whose patches and errors are mixed in, or None.
+    resample
+        Larger cells, rotation and unequal axes of the terrain that patches are drawn from, or None.
     radar, optical
         Simulation of guides over the fine heights, or None.
     scales
@@ -103,6 +106,7 @@ class DemRecipe(Recipe):
     products: ProductFamily | None = None
     misfit: MisfitFamily | None = None
     pair: RealPair | None = None
+    resample: ResampleFamily | None = None
     radar: RadarFamily | None = None
     optical: OpticalFamily | None = None
     scales: Annotated[Sequence[_Scale], Items(0, 16)] = ()
@@ -116,6 +120,7 @@ class DemRecipe(Recipe):
         "products": ProductFamily,
         "misfit": MisfitFamily,
         "pair": RealPair,
+        "resample": ResampleFamily,
         "radar": RadarFamily,
         "optical": OpticalFamily,
     }

@@ -226,6 +226,7 @@ def read_data(
         recipe.optical,
         recipe.misfit,
         None if pair is None else pair[0],
+        recipe.resample,
     )
     plain = replace(
         sampler,
@@ -239,6 +240,7 @@ def read_data(
         radar=None if recipe.radar is None else replace(recipe.radar, drop=0.0),
         optical=None if recipe.optical is None else replace(recipe.optical, drop=0.0),
         pair=None,
+        resample=None,
     )
     count = -(-recipe.validation_patches // p.batch)
     where = patch_device(device)
