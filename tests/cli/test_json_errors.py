@@ -49,3 +49,11 @@ def test_standard_output_is_no_output(tmp_path: Path, monkeypatch: pytest.Monkey
     assert done.exit_code == 12
     assert "not standard output" in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["in.tif"]
+
+
+def test_standard_output_is_no_folder_of_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["fetch", "copernicus-dem", "--aoi", "10.0,43.0,10.01,43.01", "-o", "-"])
+    assert done.exit_code == 12
+    assert "not standard output" in done.stderr
+    assert not list(tmp_path.iterdir())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from terrafine.acquire.options import FetchOptions
 from terrafine.errors import OutputError, UsageError
+from terrafine.private import check_name
 from terrafine.raster.area import AreaOfInterest
 from terrafine.workflows.advice import names_own_arguments
 
@@ -125,6 +126,8 @@ def fetch(
     from terrafine.acquire.native import stored_grid
     from terrafine.raster.write.creation import layout_of
 
+    target = Path(out)
+    check_name(target)
     layout = layout_of(fields.get("creation_options") or {})
     requests = fetch_requests(
         collection,
@@ -142,7 +145,6 @@ def fetch(
         first = requests[0]
         stored = stored_grid(first.service, first.collection, first.area, first.options, first.dates)
         requests = [first if stored is None else dataclasses.replace(first, geobox=stored)]
-    target = Path(out)
     if len(requests) > 1 and target.suffix.lower() in (".tif", ".tiff"):
         raise UsageError(
             f"{target}: {len(requests)} files are written, one for each orbit; give a folder, or one orbit"

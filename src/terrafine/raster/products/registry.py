@@ -22,7 +22,7 @@ _ORDER = (
 )
 
 PRODUCTS: tuple[Product, ...] = tuple(read_product(_FOLDER / f"{key}.toml") for key in _ORDER)
-_ELLIPSOIDAL = r"(SRTM_?GL1|AW3D30)_E(?![a-z0-9])"
+_ELLIPSOIDAL = r"(SRTM[ _-]?GL1|AW3D[ _-]?30)([ _-]?E(?![a-z0-9])|[ _-]?Ellip(s(oid(al)?)?)?(?![a-z]))"
 BLOCK_MEAN = next(p for p in PRODUCTS if p.key == "block_mean")
 
 
@@ -38,11 +38,11 @@ def identify_product(filename: str) -> Product | None:
 def product_datum(product: Product, filename: str = "") -> VerticalDatum:
     """The datum a product's guide states; `known` states the product and its source.
 
-    OpenTopography also serves heights above the ellipsoid, and marks the name of the product with `_E`.
+    OpenTopography also serves heights above the ellipsoid, and marks the name of the product with `_E` or `_Ellip`.
     """
     if re.search(_ELLIPSOIDAL, filename, flags=re.IGNORECASE):
         name = "WGS84 ellipsoid"
-        return VerticalDatum(name, DATUMS[name], f"the file name, which marks {product.name} above the ellipsoid (_E)")
+        return VerticalDatum(name, DATUMS[name], f"the file name, which marks {product.name} above the ellipsoid")
     return VerticalDatum(product.datum, DATUMS[product.datum], f"the product {product.name} ({product.url})")
 
 

@@ -12,6 +12,7 @@ from tests.support.sensors import fractal
 
 from terrafine.raster.products import resolve_product
 from terrafine.raster.products.names import named, origin_note
+from terrafine.raster.products.registry import identify_product
 from terrafine.raster.read.source import open_source
 
 ARCSECOND = 1 / 3600
@@ -44,6 +45,10 @@ def written(path: Path, values: np.ndarray, *, latitude: float = 46.0, across: f
         ("alos-aw3d-30.tif", 30.9, "aw3d30"),
         ("N045E006_AVE_DSM.tif", 30.9, "aw3d30"),
         ("aster-dem.tif", 30.9, "aster"),
+        ("ASTER_GDEM_v3.tif", 30.9, "aster"),
+        ("SRTM_v3.tif", 30.9, "srtm1"),
+        ("Copernicus GLO-30.tif", 30.9, "glo30"),
+        ("copernicus_glo90.tif", 92.6, "glo90"),
         ("TDM1_DEM__30_N45E006_DEM.tif", 92.6, "tandemx90"),
         ("n30e000_elv.tif", 92.6, "merit"),
         ("srtm_30m.tif", 30.9, "srtm1"),
@@ -66,10 +71,20 @@ def test_odd_spellings_are_recognised(name: str, pitch: float, key: str) -> None
         "glo300.tif",
         "hydrosheds_elv.tif",
         "TDM1_DEM__04_N45E006_DEM.tif",
+        "SRTM15+V2.tif",
+        "SRTM15_V2.5.5.tif",
+        "raster_dem.tif",
+        "Master DEM.tif",
+        "disaster_gdem.tif",
+        "aster_demand.tif",
+        "demerit_dem.tif",
+        "Copernicus_30m_ndvi.tif",
+        "copernicus_dem_30cm.tif",
     ],
 )
 def test_names_of_other_things_are_not(name: str) -> None:
     assert named(name, 30.9) is None
+    assert identify_product(name) is None
 
 
 @pytest.mark.parametrize(
@@ -79,6 +94,11 @@ def test_names_of_other_things_are_not(name: str) -> None:
         ("output_SRTMGL1_E.tif", "WGS84 ellipsoid"),
         ("AW3D30_E.tif", "WGS84 ellipsoid"),
         ("AW3D30_europe.tif", "EGM96"),
+        ("SRTM_GL1_Ellip.tif", "WGS84 ellipsoid"),
+        ("SRTM_GL1_Ellip_srtm.tif", "WGS84 ellipsoid"),
+        ("output_SRTMGL1E.tif", "WGS84 ellipsoid"),
+        ("AW3D30_ellipsoid.tif", "WGS84 ellipsoid"),
+        ("SRTM_GL1_ellipse_island.tif", "EGM96"),
     ],
 )
 def test_heights_above_the_ellipsoid_are_known_by_their_name(
