@@ -9,10 +9,10 @@ from typing import Any
 
 from terrafine.acquire.options import FetchOptions
 from terrafine.acquire.service import Collection, Service
-from terrafine.errors import EmptyError, MissingExtraError, NetworkError, ResourceError
+from terrafine.errors import EmptyError, MissingExtraError, NetworkError, ResourceError, SourceError
 from terrafine.raster.area import AreaOfInterest
 
-__all__ = ["Scene", "find_scenes", "ground_of", "newest_processing"]
+__all__ = ["Scene", "find_scenes", "ground_of", "newest_processing", "of_orbit"]
 
 _PAGE = 100
 _RETRIED = (408, 429, 500, 502, 503, 504)
@@ -249,3 +249,37 @@ def ground_of(scene: Scene) -> str:
 
 def _corner(scene: Scene) -> str:
     return ",".join(f"{float(v):.3f}" for v in scene.item.get("bbox") or ())
+
+
+def of_orbit(scenes: Sequence[Scene], orbit: str, where: str) -> list[Scene]:
+    """Select the scenes of one orbit direction.
+
+    Parameters
+    ----------
+    scenes
+        All that were found; at least one.
+    orbit
+        `ascending` or `descending`.
+    where
+        Name of the area, for messages.
+
+    Returns
+    -------
+    list of Scene
+
+    Raises
+    ------
+    EmptyError
+        If there is none.
+    SourceError
+        If no item states its direction: that there is no pass of one would be a guess.
+    """
+    if not any(s.properties.get("sat:orbit_state") for s in scenes):
+        raise SourceError(
+            f"{where}: none of {len(scenes)} items states sat:orbit_state, such as {scenes[0].id}; expected ascending "
+            "or descending. Choose a service whose items state it"
+        )
+    found = [s for s in scenes if s.properties.get("sat:orbit_state") == orbit]
+    if not found:
+        raise EmptyError(f"{where}: none of {len(scenes)} scenes is of a pass that is {orbit}; expected some")
+    return found

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrafine.acquire.blocks import Block, BlockStore, divide
-from terrafine.acquire.catalogue import Scene, find_scenes, newest_processing
+from terrafine.acquire.catalogue import Scene, find_scenes, newest_processing, of_orbit
 from terrafine.acquire.dates import day_number
 from terrafine.acquire.lineage import lineage_bytes, tags_of
 from terrafine.acquire.merge import mean_db, merge
@@ -26,7 +26,7 @@ from terrafine.acquire.request import Request
 from terrafine.acquire.signing import Signer
 from terrafine.acquire.survey import survey
 from terrafine.atomic import PublishSet, written
-from terrafine.errors import EmptyError, JobError, OutputError
+from terrafine.errors import EmptyError, JobError, OutputError, SourceError
 from terrafine.notebook import table_of
 from terrafine.raster.area import grid_area
 from terrafine.raster.gdal import quiet_threads
@@ -127,6 +127,8 @@ def fetch_raster(
         If a service cannot be reached, after all attempts; the same call again resumes.
     EmptyError
         If there is no scene, or none shows clear ground.
+    SourceError
+        If there are scenes, and none can be read or none states its orbit.
     DiskError, ResourceError
         If disk or memory would not suffice; before pixels are read.
     OutputError, JobError
@@ -153,7 +155,7 @@ def fetch_raster(
         _fetch_blocks(request, reader, store, plan, groups, blocks, finder, progress)
         try:
             done = _publish(request, out, store, plan, blocks, layout or {})
-        except EmptyError:
+        except SourceError:
             store.remove()  # the next run asks the catalogue again
             raise
         store.remove()
@@ -170,10 +172,7 @@ def _plan(request: Request, reader: AssetReader) -> dict[str, Any]:
     if request.part:
         scenes = _reaching(scenes, request)
     if request.orbit:
-        total = len(scenes)
-        scenes = [s for s in scenes if s.properties.get("sat:orbit_state") == request.orbit]
-        if not scenes:
-            raise EmptyError(f"{request.area.name}: none of {total} scenes is of a pass that is {request.orbit}")
+        scenes = of_orbit(scenes, str(request.orbit), request.area.name)
     found = survey(reader, request, scenes)
     return {
         "key": request.key,
@@ -313,8 +312,9 @@ def _publish(
         for name, digest in record["digests"].items():
             digests.setdefault(name, hashlib.sha256()).update(digest.encode())
     if not (read := {name: d.hexdigest() for name, d in digests.items()}):
+        kind = SourceError if failed else EmptyError
         reason = next(iter(failed.values()), "none covers the area")
-        raise EmptyError(f"{out}: nothing could be read of {len(plan['items'])} scenes, such as {reason}")
+        raise kind(f"{out}: nothing could be read of {len(plan['items'])} scenes, such as {reason}")
     if request.optical and not any(np.isfinite(store.values(block)[0]).any() for block in blocks):
         raise EmptyError(
             f"{request.area.name}: none of {len(read)} scenes shows clear ground: all cloud. Widen the dates"

@@ -146,6 +146,8 @@ class Plan:
             "model": dict(self.model),
             "options": dataclasses.asdict(s.options),
         }
+        if s.source.kind == "stac":
+            record["service"] = _service(s)
         return json.dumps(record, sort_keys=True, default=str)
 
 
@@ -205,6 +207,18 @@ def _scenes(settings: Settings) -> tuple[tuple[Scene, ...], tuple[tuple[int, ...
             scenes.append(Scene(known[path], band, part))
         by_epoch.append(tuple(range(first, len(scenes))))
     return tuple(scenes), tuple(by_epoch)
+
+
+def _service(settings: Settings) -> dict[str, Any]:
+    """What the service's file states of the data that are fetched, since its name says nothing of its content."""
+    from terrafine.acquire.service import find_collection
+    from terrafine.workflows.fetch import service_for
+
+    used = {name: service_for(name, settings.service) for name in (settings.collection, settings.source.radar) if name}
+    return {
+        name: {"url": service.url} | dataclasses.asdict(find_collection(service, name))
+        for name, service in used.items()
+    }
 
 
 def _require_known(settings: Settings) -> None:

@@ -91,7 +91,9 @@ def dem_request(settings: Settings, epoch: int, area: AreaOfInterest) -> tuple[R
     stored = stored_grid(request.service, request.collection, area, request.options, request.dates)
     if stored is None:
         cell = request.collection.cell_m
-        return request, (f"the DEM's items share no stated grid here; heights were resampled to cells of {cell:g} m",)
+        return request, (
+            f"the files of the DEM here have no common grid; heights were resampled to cells of {cell:g} m",
+        )
     return replace(request, geobox=stored), ()
 
 

@@ -78,7 +78,7 @@ def fetch(collection: str, out: Path, quiet: bool, **options: Any) -> None:
 
     sentinel-1-grd is downloaded whole and geocoded with a DEM; that needs the extra radar.
 
-    This is the only command that opens network connections. The same command resumes a run that was cut off.
+    This command opens network connections. The same command resumes a run that was cut off.
     """
     from terrafine.inference.progress import reporter
     from terrafine.workflows.fetch import fetch as run

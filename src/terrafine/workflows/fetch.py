@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from terrafine.inference.progress import Progress
     from terrafine.workflows.fetch_ground_range import Ground
 
-__all__ = ["AreaOfInterest", "FetchFields", "FetchOptions", "fetch", "fetch_requests"]
+__all__ = ["AreaOfInterest", "FetchFields", "FetchOptions", "fetch", "fetch_requests", "service_for"]
 
 PathLike = str | os.PathLike[str]
 _DEFAULT_SERVICE = dict.fromkeys(("sentinel-1", "sentinel-1-grd", "landsat"), "planetary-computer")
@@ -220,11 +220,11 @@ def fetch_requests(
     """
     from terrafine.acquire.dates import parse_dates
     from terrafine.acquire.request import Request
-    from terrafine.acquire.service import find_collection, find_service
+    from terrafine.acquire.service import find_collection
     from terrafine.raster.area import grid_area
 
     options = options or FetchOptions()
-    found = find_service(service if service is not None else _DEFAULT_SERVICE.get(collection, "earth-search"))
+    found = service_for(collection, service)
     held = find_collection(found, collection)
     if (aoi is None) == (grid is None):
         raise UsageError("state the ground by aoi or by grid; expected one of the two")
@@ -247,6 +247,30 @@ def fetch_requests(
         return [first]
     orbits = [options.orbit] if options.orbit else ["ascending", "descending"]
     return [dataclasses.replace(first, orbit=orbit) for orbit in orbits]
+
+
+def service_for(collection: str, service: PathLike | Service | None = None) -> Service:
+    """Return the service that a collection is fetched from.
+
+    Parameters
+    ----------
+    collection
+        As in `fetch`.
+    service
+        As in `fetch`; None for the default of the collection.
+
+    Returns
+    -------
+    Service
+
+    Raises
+    ------
+    UsageError
+        If there is none of that name.
+    """
+    from terrafine.acquire.service import find_service
+
+    return find_service(service if service is not None else _DEFAULT_SERVICE.get(collection, "earth-search"))
 
 
 def _options(fields: Mapping[str, Any]) -> FetchOptions:

@@ -177,15 +177,11 @@ def fetch_ground_range(
 
 def _products(request: Request) -> tuple[list[Scene], list[str]]:
     """The products of the orbit direction, without those that were processed again."""
-    from terrafine.acquire.catalogue import find_scenes, newest_processing
+    from terrafine.acquire.catalogue import find_scenes, newest_processing, of_orbit
 
     scenes = find_scenes(request.service, request.collection, request.area, request.dates, request.options)
-    of_orbit = [s for s in scenes if s.properties.get("sat:orbit_state") == request.orbit]
-    if not of_orbit:
-        raise EmptyError(
-            f"{request.area.name}: none of {len(scenes)} products is of a pass that is {request.orbit}; expected some"
-        )
-    return newest_processing(of_orbit, lambda s: str(s.properties.get("s1:processing_datetime", "")))
+    found = of_orbit(scenes, str(request.orbit), request.area.name)
+    return newest_processing(found, lambda s: str(s.properties.get("s1:processing_datetime", "")))
 
 
 @contextlib.contextmanager

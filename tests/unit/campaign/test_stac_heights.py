@@ -20,7 +20,8 @@ from tests.support.weights import write_weights
 
 import terrafine
 from terrafine.campaign.execute import run_units
-from terrafine.errors import IncompleteError, UsageError
+from terrafine.campaign.inputs import gather
+from terrafine.errors import IncompleteError, SourceError, UsageError
 from terrafine.raster.area import grid_area
 from terrafine.workflows.options import TargetGrid
 
@@ -259,3 +260,62 @@ def test_radar_of_the_epoch_is_fetched_as_a_guide(server: Server, tmp_path: Path
     with rasterio.open(folder.tile(plan, unit)) as file:
         tags = file.tags(ns="TERRAFINE")
     assert (tags["RADAR_ORBIT"], tags["GUIDE_FILES"]) == ("descending", "vv=1")
+
+
+@pytest.mark.parametrize(
+    ("orbit", "kept", "message"),
+    [("descending", False, "nothing could be read of 1 scenes"), ("", True, "none of 1 items states sat:orbit_state")],
+)
+def test_radar_that_cannot_be_used_fails_the_tile(
+    server: Server, tmp_path: Path, orbit: str, kept: bool, message: str
+) -> None:
+    """Only that there is no pass makes a tile without a guide."""
+    offer(server)
+    col, row, width, height = CUT
+    with rasterio.open(TERRAIN) as file:
+        where = {"crs": file.crs, "transform": file.window_transform(Window(col, row, width, height))}
+    state = {"sat:orbit_state": orbit} if orbit else {}
+    db = np.full((height, width), -9.0, np.float32)
+    add(server, "s1-1", "s1-grid", "vv", db, where, when="2015-06-01T05:00:00Z", **state)
+    if not kept:
+        (server.folder / server.places["s1-1"] / "vv.tif").unlink()
+    path = settings(server, tmp_path, more='radar = "radar"\n', options='orbit = "descending"\n')
+    plan, folder = opened(path)
+    unit = next(plan.units())
+    with pytest.raises(SourceError, match=message):
+        gather(plan, unit, tmp_path, folder.scenes)
+
+
+def test_no_pass_of_the_orbit_makes_a_tile_without_a_guide(server: Server, tmp_path: Path) -> None:
+    offer(server)
+    col, row, width, height = CUT
+    with rasterio.open(TERRAIN) as file:
+        where = {"crs": file.crs, "transform": file.window_transform(Window(col, row, width, height))}
+    db = np.full((height, width), -9.0, np.float32)
+    more: dict[str, Any] = {"when": "2015-06-01T05:00:00Z", "sat:orbit_state": "ascending"}
+    add(server, "s1-1", "s1-grid", "vv", db, where, **more)
+    path = settings(server, tmp_path, more='radar = "radar"\n', options='orbit = "descending"\n')
+    plan, folder = opened(path)
+    made = gather(plan, next(plan.units()), tmp_path, folder.scenes)
+    assert made.guides == {} and any("without a radar guide: " in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('datum = "EGM96"', 'datum = "EGM2008"'),
+        ('product = "srtm3"', 'product = "glo30"'),
+        ("db = true", "db = false"),
+        ("http://127.0.0.1", "http://localhost"),
+    ],
+)
+def test_another_content_of_the_service_file_is_another_key(
+    server: Server, tmp_path: Path, before: str, after: str
+) -> None:
+    path = settings(server, tmp_path, more='radar = "radar"\n', options='orbit = "descending"\n')
+    key = next(opened(path)[0].units()).key
+    assert next(opened(path)[0].units()).key == key
+    service = tmp_path / "local.toml"
+    assert before in service.read_text()
+    service.write_text(service.read_text().replace(before, after))
+    assert next(opened(path)[0].units()).key != key
