@@ -114,6 +114,15 @@ def test_near_infrared_of_some_dates_alone_is_refused_and_of_none_is_noted(tmp_p
         assert src.tags(ns="TERRAFINE")["MISSING_BANDS"] == "nir"
 
 
+def test_another_fault_of_a_date_is_not_taken_for_missing_near_infrared(tmp_path: Path) -> None:
+    a, b = scene(tmp_path / "a.tif", 1), scene(tmp_path / "b.tif", 2, bands=3)
+    c = scene(tmp_path / "c.tif", 3, add=1000)
+    with pytest.raises(BandError, match=r"c\.tif: .*sensor=") as error:
+        terrafine.map_impervious([a, b, c], tmp_path / "out.tif", stack=True)
+    assert "no band is called" not in str(error.value)
+    assert not (tmp_path / "out.tif").exists()
+
+
 def test_a_date_of_another_grid_is_refused_with_the_warp_that_mends_it(tmp_path: Path) -> None:
     a, b = scene(tmp_path / "a.tif", 1), scene(tmp_path / "b.tif", 2, crs="EPSG:32633")
     with rasterio.open(a) as src:

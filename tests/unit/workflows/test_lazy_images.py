@@ -74,6 +74,20 @@ def test_it_computes_to_what_memory_gives(verb: str) -> None:
     xr.testing.assert_identical(lazy.compute(), work(array(), **HOW, **options))
 
 
+@pytest.mark.parametrize("value", [-9999.0, np.nan, 70_000.0, 0.5])
+def test_a_nodata_value_that_no_cell_can_have_is_none_as_in_a_file(value: float) -> None:
+    impossible, none = array(), array()
+    for made in (impossible, none):
+        made.encoding.pop("_FillValue", None)
+        made.attrs.pop("_FillValue", None)
+    impossible.attrs["_FillValue"] = value
+    assert prepared(impossible, located=False).nodata is None
+    expected = terrafine.map_impervious(none, **HOW, tile=32)
+    far = impossible.astype(np.int64).assign_attrs(_FillValue=2**40)
+    for made in (impossible, impossible.chunk(20), far, far.chunk(20)):
+        np.testing.assert_array_equal(terrafine.map_impervious(made, **HOW, tile=32).values, expected.values)
+
+
 def test_directions_names_floats_and_datasets_give_the_same() -> None:
     plain = counts().astype(np.float64)
     plain[plain == 0] = np.nan

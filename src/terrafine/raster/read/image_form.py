@@ -132,7 +132,7 @@ def prepared(source: Any, located: bool) -> Prepared:
             f'{name} has no CRS; state it with assume_crs=CRS, or write it: array.rio.write_crs("EPSG:xxxx")'
         )
     form = dataarray.form_of(flat, name, y, x)
-    missing = flat.rio.encoded_nodata if flat.rio.encoded_nodata is not None else flat.rio.nodata
+    missing = _nodata_of(flat)
     missing = np.nan if flat.dtype.kind == "f" and missing is None else missing
     north_up = dataarray.turned(flat, form).rename(writable_name(flat)).copy(deep=False)
     north_up.attrs, north_up.encoding = {}, {}
@@ -168,6 +168,17 @@ def stored_as(values: NDArray[Any], name: str) -> NDArray[Any]:
     if low < np.iinfo(np.int32).min or high > np.iinfo(np.int32).max:
         raise BandError(f"{name} holds whole numbers from {low} to {high}; expected reflectance or what sensors count")
     return values.astype(np.int32)
+
+
+def _nodata_of(flat: Any) -> float | None:
+    """The nodata value that an array states; None where no cell can have it, as in a file."""
+    try:
+        found = flat.rio.encoded_nodata if flat.rio.encoded_nodata is not None else flat.rio.nodata
+    except (OverflowError, ValueError):  # -9999 or NaN in an array of unsigned integers
+        return None
+    limits = np.iinfo(np.int32)  # as 64-bit integers are stored
+    wide = found is not None and flat.dtype.kind in "iu" and flat.dtype.itemsize > 4
+    return None if wide and not limits.min <= found <= limits.max else found
 
 
 def _require_numbers(dtype: np.dtype[Any], name: str) -> None:

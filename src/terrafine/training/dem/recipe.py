@@ -142,6 +142,7 @@ class DemRecipe(Recipe):
     def problems(self) -> list[str]:
         """Find settings that are invalid, as one message for each."""
         p, edge = self.patches, self.loss.get("edge", 4)
+        served = tuple(self.scales) or (self.scale,)
         fine = p.batch * (p.size * max(self.scale, *self.scales, 1)) ** 2
         checks = (
             (
@@ -172,6 +173,11 @@ class DemRecipe(Recipe):
             (
                 self.pair is not None and (self.products is None or self.misfit is None),
                 "[pair] mixes real cells into those of [products] and [misfit]; add both, or leave [pair] out",
+            ),
+            (
+                self.pair is not None and self.pair.scale not in served,
+                f"[pair] scale = {self.pair.scale if self.pair else 0}: expected one of the scales of the recipe, "
+                f"{shown(served)}",
             ),
             (
                 self.pair is not None and bool(self.radar or self.optical),

@@ -123,13 +123,15 @@ def require_alike(paths: Sequence[str], band: str, **options: Any) -> None:
     Raises
     ------
     BandError
-        If only some dates have it; the message names the others.
+        If only some dates have it; the message names the others. Also what else is wrong with the bands of a date.
     """
     lacking = []
     for path in paths:
         try:
             _open(path, **options).close()
-        except BandError:
+        except BandError as error:
+            if f"'{band}'" not in str(error):
+                raise
             lacking.append(path)
     if len(lacking) < len(paths):
         having = next(path for path in paths if path not in lacking)

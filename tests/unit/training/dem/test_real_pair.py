@@ -242,6 +242,8 @@ def test_a_packed_pair_gives_the_same_batches_and_another_one_is_refused(folder:
     [
         (("[misfit]", ""), "add both, or leave"),
         (("[misfit]", "[misfit]\n[radar]"), "has no guides"),
+        (("gap = 6\n", "gap = 6\nscale = 4\n"), r"scale = 4: expected one of the scales of the recipe, \[2, 3\]"),
+        (("scale = 2\nscales = [2, 3]", "scale = 3"), r"\[pair\] scale = 2: expected .* \[3\]"),
         (("held_out = [0.0, 0.3]\ngap", "held_out = [0.3, 0.3]\ngap"), "held_out"),
         (('coarse = "pair/coarse.tif"', 'coarse = "../coarse.tif"'), "coarse"),
     ],
