@@ -172,7 +172,7 @@ def _plan(request: Request, reader: AssetReader) -> dict[str, Any]:
     if request.part:
         scenes = _reaching(scenes, request)
     if request.orbit:
-        scenes = of_orbit(scenes, str(request.orbit), request.area.name)
+        scenes = of_orbit(scenes, request.orbit, request.area.name)
     found = survey(reader, request, scenes)
     return {
         "key": request.key,

@@ -146,13 +146,15 @@ def require_sarsen(what: str) -> None:
         ) from error
 
 
-def open_ground_range(path: Path) -> GroundRange:
+def open_ground_range(path: Path, only: tuple[str, ...] = ()) -> GroundRange:
     """Open a Sentinel-1 GRD product.
 
     Parameters
     ----------
     path
         The SAFE folder.
+    only
+        Polarisations to open; by default all.
 
     Returns
     -------
@@ -178,7 +180,7 @@ def open_ground_range(path: Path) -> GroundRange:
             products = {
                 group.rpartition("/")[2].lower(): sarsen.Sentinel1SarProduct(str(path), group, measurement_chunks=None)
                 for group in sorted(groups)
-                if group.count("/") == 1
+                if group.count("/") == 1 and (not only or group.rpartition("/")[2].lower() in only)
             }
             kinds = {str(product.product_type) for product in products.values()}
             if kinds == {"GRD"}:

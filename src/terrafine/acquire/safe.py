@@ -6,6 +6,7 @@ name of the image shows which; the files get the names that the manifest states,
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import posixpath
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from terrafine.acquire.remote import AssetError
 from terrafine.acquire.signing import bare
 from terrafine.acquire.transfer import Transfer
 
-__all__ = ["SafeSource", "download_safe", "safe_source"]
+__all__ = ["SafeSource", "bytes_missing", "download_safe", "safe_source"]
 
 _PARTS = {  # schema of the manifest -> path beside the manifest, by the stem of the image's name
     "s1Level1ProductSchema": "annotation/{}.xml",
@@ -68,20 +69,23 @@ def safe_source(scene: Scene, assets: Mapping[str, str]) -> SafeSource:
     Returns
     -------
     SafeSource
-        With the polarisations that the item has.
+        With all polarisations of `assets`.
 
     Raises
     ------
     AssetError
-        If the item names no manifest, or none of the images.
+        If the item names no manifest, or lacks an image.
     """
     found = scene.item.get("assets", {})
     addresses = {key: str(a.get("href", "")) for key, a in found.items() if isinstance(a, dict)}
     manifest = next((h for h in addresses.values() if urlsplit(h).path.endswith("/manifest.safe")), None)
     images = {band: addresses[name] for band, name in assets.items() if addresses.get(name)}
-    if manifest is None or not images:
-        what = "no manifest.safe" if manifest is None else f"no image of {', '.join(assets)}"
-        raise AssetError(f"{scene.id}: its item names {what}; expected the files of a Sentinel-1 GRD product")
+    if manifest is None:
+        raise AssetError(f"{scene.id}: its item names no manifest.safe; expected that of a Sentinel-1 GRD product")
+    if lacking := [band for band in assets if band not in images]:
+        without = ", ".join(lacking)
+        held = f"it has {', '.join(images)}. Leave {without} out of the bands to use it" if images else "it has none"
+        raise AssetError(f"{scene.id}: its item names no image of {without}; {held}")
     name = PurePosixPath(scene.id).name.removesuffix(".SAFE")
     return SafeSource(f"{name}.SAFE", manifest, images)
 
@@ -120,6 +124,35 @@ def download_safe(source: SafeSource, folder: Path, transfer: Transfer) -> dict[
     for local, href in wanted.items():
         digests[local] = _fetched(transfer, href, safe / local)
     return digests
+
+
+def bytes_missing(source: SafeSource, folder: Path, transfer: Transfer) -> int:
+    """Count the bytes of the images that `download_safe` would download.
+
+    Parameters
+    ----------
+    source, folder, transfer
+        As in `download_safe`.
+
+    Returns
+    -------
+    int
+        0 of a file whose size the server does not state, or that it lacks.
+
+    Raises
+    ------
+    NetworkError
+        If the server does not answer.
+    """
+    total = 0
+    manifest = folder / source.name / "manifest.safe"
+    for polarisation, href in source.images.items():
+        with contextlib.suppress(AssetError):
+            if manifest.is_file() and (manifest.parent / _files(manifest, polarisation)[_IMAGE]).is_file():
+                continue
+        with contextlib.suppress(AssetError):
+            total += transfer.size(href)
+    return total
 
 
 def _fetched(transfer: Transfer, href: str, target: Path) -> str:

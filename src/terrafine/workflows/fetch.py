@@ -262,6 +262,7 @@ def service_for(collection: str, service: PathLike | Service | None = None) -> S
     Returns
     -------
     Service
+        The service that was named, or the default one.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from terrafine.errors import DiskError, EmptyError, GridError, JobError, UsageError
+from terrafine.errors import DiskError, EmptyError, GridError, JobError, SourceError, UsageError
 from terrafine.version import __version__
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class Ground:
             For heights without a known datum, a DEM elsewhere, or a service without one.
         """
         from terrafine.acquire.ground_range import require_sarsen
+        from terrafine.raster.vertical import from_name
+        from terrafine.workflows.inputs.ellipsoid import lift_above
 
         require_sarsen(f"{request.service.key} {request.collection.id}")
         if self.dem is not None:
@@ -68,21 +70,37 @@ class Ground:
             raise UsageError(
                 f"{request.service.key}: has no copernicus-dem to geocode {request.collection.id} with; state dem=FILE"
             )
-        if self.geoid_m is None:
-            raise UsageError(
-                f"the heights of {held.id} are above {held.datum or 'a geoid'}, and the radar measures distances to "
-                "the ellipsoid. State how high the geoid is above the ellipsoid there, in metres: geoid_m=N"
-            )
+        lift_above(from_name(held.datum).name if held.datum else None, self.geoid_m, f"{request.service.key} {held.id}")
 
     def _check_file(self, request: Request) -> None:
         from terrafine.raster.area import grid_area
         from terrafine.raster.read.source import open_source
-        from terrafine.workflows.geocode import lift_of
+        from terrafine.workflows.inputs.ellipsoid import lift_of
 
         with open_source([str(self.dem)]) as ground:
             lift_of(ground, self.geoid_m)
             if not grid_area(ground.geobox).geometry.intersects(request.area.geometry):
                 raise GridError(f"{self.dem}: lies outside {request.area.name}; expected heights of that ground")
+
+    def shape(self, request: Request) -> tuple[int, int]:
+        """Rows and columns of the output.
+
+        Parameters
+        ----------
+        request
+            What is fetched.
+
+        Returns
+        -------
+        tuple of int
+            Those of the DEM where one is given.
+        """
+        from terrafine.raster.read.source import open_source
+
+        if self.dem is None:
+            return int(request.geobox.shape[0]), int(request.geobox.shape[1])
+        with open_source([str(self.dem)]) as ground:
+            return int(ground.shape[0]), int(ground.shape[1])
 
 
 def fetch_ground_range(
@@ -133,7 +151,8 @@ def fetch_ground_range(
     from terrafine.acquire.signing import Signer
     from terrafine.acquire.transfer import Transfer
     from terrafine.atomic import write_whole
-    from terrafine.workflows.geocode import geocode_radar
+    from terrafine.workflows.geocode import geocode_products
+    from terrafine.workflows.options import ReadOptions, RunOptions
 
     transfer = Transfer(Signer(request.service, request.collection.id, request.options), request.options)
     scenes, notes = _products(request)
@@ -146,7 +165,7 @@ def fetch_ground_range(
         except AssetError as error:
             failed[scene.id] = str(error)
     with _folder(out, restart) as folder:
-        _project(request, out, folder, sources, transfer, announce)
+        _project(request, out, folder, sources, transfer, ground.shape(request), announce)
         digests: dict[str, dict[str, str]] = {}
         for name, source in sources.items():
             try:
@@ -157,16 +176,19 @@ def fetch_ground_range(
         if not used:
             first = next(iter(failed.values()))
             raise EmptyError(f"{request.area.name}: none of {len(scenes)} products can be used, such as {first}")
-        dem = ground.dem or _fetched_dem(request, folder)
-        done = geocode_radar(
+        dem, heights, of_dem = _heights(request, ground, folder, restart)
+        notes = [*notes, *of_dem]
+        done = geocode_products(
             [folder / sources[name].name for name in used],
             out,
             dem=dem,
             geoid_m=ground.geoid_m,
-            creation_options=layout or None,
+            reading=ReadOptions(),
+            layout=RunOptions(creation_options=dict(layout) or None).layout,
+            polarisations=tuple(assets),
         )
         lineage = lineage_path(out)
-        record = _lineage(request, [s for s in scenes if s.id in used], digests, failed, ground, dem, notes)
+        record = _lineage(request, [s for s in scenes if s.id in used], digests, failed, heights, notes)
         write_whole(lineage, record)
         shutil.rmtree(folder)
     with open(out, "rb") as file:
@@ -208,18 +230,15 @@ def _project(
     folder: Path,
     sources: Mapping[str, SafeSource],
     transfer: Transfer,
+    shape: tuple[int, int],
     announce: Callable[[Projection], None] | None,
 ) -> None:
     """State what will be downloaded, and refuse what the disk cannot hold."""
     from terrafine.acquire.projection import Projection
-    from terrafine.acquire.remote import AssetError
+    from terrafine.acquire.safe import bytes_missing
 
-    total = 0
-    for source in sources.values():
-        if not (folder / source.name / "measurement").is_dir():
-            with contextlib.suppress(AssetError):
-                total += sum(transfer.size(href) for href in source.images.values())
-    rows, cols = (int(n) for n in request.geobox.shape)
+    total = sum(bytes_missing(source, folder, transfer) for source in sources.values())
+    rows, cols = shape
     needed = total + rows * cols * 4 * (len(request.bands) + 2) * 3
     free = shutil.disk_usage(out.parent).free
     if announce is not None:
@@ -231,15 +250,28 @@ def _project(
         )
 
 
-def _fetched_dem(request: Request, folder: Path) -> Path:
-    """The Copernicus DEM of the area on the cells of the output."""
+def _heights(
+    request: Request, ground: Ground, folder: Path, restart: bool
+) -> tuple[Path, dict[str, Any], tuple[str, ...]]:
+    """The DEM, by default the Copernicus DEM of the area on the cells of the output; its record, and its notes."""
     from terrafine.acquire.fetch import fetch_raster
+    from terrafine.schema.files import read_json
     from terrafine.workflows.fetch import fetch_requests
 
+    if ground.dem is not None:
+        with open(ground.dem, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        stated = {"name": ground.dem.name, "sha256": digest, "fetched": False, "geoid_m": ground.geoid_m}
+        return ground.dem, stated, ()
     dem = fetch_requests(
         "copernicus-dem", grid=request.geobox, service=request.service, options=request.options, bands=("elevation",)
     )[0]
-    return fetch_raster(dem, folder / "dem.tif").path
+    made = fetch_raster(dem, folder / "dem.tif", restart=restart)
+    lineage = read_json(made.lineage, SourceError, "the lineage of the DEM that was fetched", 64_000_000)
+    record: dict[str, Any] = {"name": made.path.name, "sha256": made.sha256, "fetched": True, "geoid_m": ground.geoid_m}
+    record["collection"] = dem.collection.id
+    record |= {key: lineage[key] for key in ("licence", "attribution", "items", "left_out")}
+    return made.path, record, tuple(f"DEM: {note.removeprefix(f'{made.path}: ')}" for note in made.notes)
 
 
 def _lineage(
@@ -247,8 +279,7 @@ def _lineage(
     scenes: Sequence[Scene],
     digests: Mapping[str, Mapping[str, str]],
     failed: Mapping[str, str],
-    ground: Ground,
-    dem: Path,
+    dem: Mapping[str, Any],
     notes: Sequence[str],
 ) -> bytes:
     items = [
@@ -263,8 +294,6 @@ def _lineage(
         }
         for scene in scenes
     ]
-    with open(dem, "rb") as file:
-        heights = {"name": dem.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
     record = {
         "terrafine": __version__,
         "service": {"key": request.service.key, "name": request.service.name, "url": request.service.url},
@@ -273,7 +302,7 @@ def _lineage(
         "request": request.record(),
         "items": [{key: value for key, value in item.items() if value is not None} for item in items],
         "left_out": [{"id": name, "reason": text} for name, text in sorted(failed.items())],
-        "dem": {**heights, "fetched": ground.dem is None, "geoid_m": ground.geoid_m},
+        "dem": dict(dem),
         "notes": list(notes),
     }
     return (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode()

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from terrafine.errors import BandError, EmptyError, GridError, UsageError
+from terrafine.errors import BandError, EmptyError, UsageError
 from terrafine.notebook import table_of
 from terrafine.version import __version__
 from terrafine.workflows.advice import names_own_arguments
 from terrafine.workflows.fields import GeocodeFields, merge_options
+from terrafine.workflows.inputs.ellipsoid import lift_of
 from terrafine.workflows.outputs.destinations import outputs_for
 
 if TYPE_CHECKING:
     from terrafine.acquire.ground_range import GroundRange
     from terrafine.raster.read.source import Source
+    from terrafine.workflows.options import ReadOptions
 
-__all__ = ["Geocoded", "geocode_radar", "lift_of"]
+__all__ = ["Geocoded", "geocode_products", "geocode_radar"]
 
 PathLike = str | os.PathLike[str]
 _BLOCK = 256  # rows and columns; a block takes about 100 MB while it is worked on
-_ELLIPSOIDS = ("WGS84 ellipsoid",)
-_FARTHEST = 120.0  # metres from the ellipsoid to the geoid, at most
 _LISTED = 20
 
 
@@ -109,15 +109,53 @@ def geocode_radar(
         Without the extra `radar`.
     """
     reading, writing = merge_options(geocode_radar, GeocodeFields, None, None, fields)
+    listed = [products] if isinstance(products, (str, os.PathLike)) else list(products)
+    return geocode_products(listed, destination, dem=dem, geoid_m=geoid_m, reading=reading, layout=writing.layout)
+
+
+def geocode_products(
+    listed: Sequence[PathLike],
+    destination: PathLike,
+    *,
+    dem: PathLike,
+    geoid_m: float | None,
+    reading: ReadOptions,
+    layout: Mapping[str, Any],
+    polarisations: Sequence[str] = (),
+) -> Geocoded:
+    """Do what `geocode_radar` does, of stated polarisations.
+
+    Parameters
+    ----------
+    listed, destination, dem, geoid_m
+        As in `geocode_radar`.
+    reading
+        How the DEM is read.
+    layout
+        Arguments of the writer from creation options.
+    polarisations
+        Those to write; by default all that every product holds.
+
+    Returns
+    -------
+    Geocoded
+        The file, what it was made of, and what a user should know.
+
+    Raises
+    ------
+    BandError
+        If a product lacks one of them.
+    UsageError, SourceError, GridError, EmptyError, DiskError, OutputError, MissingExtraError
+        As `geocode_radar`.
+    """
     from terrafine.raster.read.source import open_source
     from terrafine.raster.write.cog_writer import check_free_space, write_cog
 
-    listed = [products] if isinstance(products, (str, os.PathLike)) else list(products)
     if not listed:
         raise UsageError("no product is given; expected the SAFE folder of at least one")
     target, _, _ = outputs_for(dem, destination, inputs=listed)
-    opened, polarisations = _opened([Path(p) for p in listed])
-    names, tally = (*polarisations, "incidence", "clear_count"), _Sums()
+    opened, shared = _opened([Path(p) for p in listed], polarisations)
+    names, tally = (*shared, "incidence", "clear_count"), _Sums()
     with open_source(
         dem,
         bands=reading.bands,
@@ -128,25 +166,26 @@ def geocode_radar(
     ) as ground:
         lift = lift_of(ground, geoid_m)
         check_free_space(target, ground.shape[0] * ground.shape[1] * 4 * len(names))
-        rows = _rows(ground, lift, opened, polarisations, tally)
+        rows = _rows(ground, lift, opened, shared, tally)
         first = next(rows, None)
         write_cog(
             target,
             ground.geobox,
             tally.checked(first, rows, opened),
             band_names=names,
-            units=(*("dB" for _ in polarisations), "degree", "1"),
+            units=(*("dB" for _ in shared), "degree", "1"),
             tags=_tags(opened, ground, geoid_m),
-            **writing.layout,
+            **layout,
         )
     return Geocoded(target, opened[0].orbit, len(opened), tally.angles, tally.empty_share, tuple(_notes(opened, tally)))
 
 
-def _opened(paths: Sequence[Path]) -> tuple[list[GroundRange], tuple[str, ...]]:
-    """The products, oldest first, and the polarisations that all of them hold."""
+def _opened(paths: Sequence[Path], wanted: Sequence[str]) -> tuple[list[GroundRange], tuple[str, ...]]:
+    """The products, oldest first, and the polarisations that are wanted, or that all of them hold."""
     from terrafine.acquire.ground_range import open_ground_range
 
-    opened = sorted((open_ground_range(p) for p in paths), key=lambda p: (p.day, p.name))
+    only = (tuple(wanted),) if wanted else ()
+    opened = sorted((open_ground_range(p, *only) for p in paths), key=lambda p: (p.day, p.name))
     orbits = {p.orbit: p for p in opened}
     if len(orbits) > 1:
         raise UsageError(
@@ -156,51 +195,16 @@ def _opened(paths: Sequence[Path]) -> tuple[list[GroundRange], tuple[str, ...]]:
     names = [p.name for p in opened]
     if twice := next((n for n in names if names.count(n) > 1), None):
         raise UsageError(f"{twice}: is given twice; it would count as two dates")
+    for product in opened:
+        if lacking := [name for name in wanted if name not in product.polarisations]:
+            held = ", ".join(product.polarisations)
+            raise BandError(f"{product.path}: holds {held}; expected {', '.join(lacking)} as well")
     shared = tuple(name for name in ("vv", "vh", "hh", "hv") if all(name in p.polarisations for p in opened))
+    shared = tuple(name for name in shared if not wanted or name in wanted)
     if not shared:
         held = "; ".join(f"{p.name}: {', '.join(p.polarisations)}" for p in opened[:_LISTED])
         raise BandError(f"no polarisation is in all products ({held}); expected one, such as vv")
     return opened, shared
-
-
-def lift_of(ground: Source, geoid_m: float | None) -> float:
-    """How far the datum of a DEM lies above the ellipsoid.
-
-    Parameters
-    ----------
-    ground
-        The open DEM.
-    geoid_m
-        Height of the geoid above the ellipsoid as it is stated, or None.
-
-    Returns
-    -------
-    float
-        Metres that are added to its heights.
-
-    Raises
-    ------
-    UsageError
-        If the datum is not the ellipsoid and no height is stated, or the other way round.
-    GridError
-        If the DEM has no CRS.
-    """
-    if ground.geobox.crs is None:
-        raise GridError(f"{ground.paths[0]}: has no CRS; expected one, or assume_crs='EPSG:N'")
-    if geoid_m is not None and not abs(geoid_m) <= _FARTHEST:
-        raise UsageError(f"geoid_m={geoid_m!r}; expected {-_FARTHEST:g} to {_FARTHEST:g} metres")
-    datum = None if ground.vertical is None else str(ground.vertical.name)
-    if datum in _ELLIPSOIDS:
-        if geoid_m:
-            raise UsageError(f"{ground.paths[0]}: its heights are above the ellipsoid already; leave geoid_m out")
-        return 0.0
-    if geoid_m is None:
-        raise UsageError(
-            f"{ground.paths[0]}: its heights are above {datum or 'a datum that it does not state'}, and the radar "
-            "measures distances to the ellipsoid. State how high the geoid is above the ellipsoid there, in metres: "
-            "geoid_m=N, or geoid_m=0 for heights above the ellipsoid"
-        )
-    return float(geoid_m)
 
 
 class _Sums:

@@ -22,7 +22,14 @@ from tests.support.scenes import make_item, preset, write_asset
 from tests.support.stac_server import Server, serve
 
 import terrafine
-from terrafine.errors import EmptyError, GridError, MissingExtraError, NetworkError, UsageError
+from terrafine.acquire.ground_range import open_ground_range
+from terrafine.acquire.options import FetchOptions
+from terrafine.acquire.projection import Projection
+from terrafine.errors import BandError, EmptyError, GridError, MissingExtraError, NetworkError, UsageError
+from terrafine.workflows.fetch import fetch_requests
+from terrafine.workflows.fetch_ground_range import Ground, _heights
+from terrafine.workflows.geocode import geocode_products
+from terrafine.workflows.options import ReadOptions
 
 pytest.importorskip("sarsen")
 pytest.importorskip("stac_fastapi.api")
@@ -77,10 +84,8 @@ def around(point: Point) -> tuple[float, float, float, float]:
 
 
 def fetched(out: Path, point: Point, service: Path, **more: Any) -> tuple[Any, ...]:
-    options = {**SOON, "orbit": "descending", **more}
-    return terrafine.fetch(
-        "sentinel-1-grd", out, aoi=around(point), dates="2021-12", service=service, bands=("vv",), **options
-    )
+    options = {**SOON, "orbit": "descending", "bands": ("vv",), **more}
+    return terrafine.fetch("sentinel-1-grd", out, aoi=around(point), dates="2021-12", service=service, **options)
 
 
 def test_a_product_is_downloaded_by_its_manifest_and_geocoded(archive: Server, safe: Path, tmp_path: Path) -> None:
@@ -127,7 +132,7 @@ def test_an_interrupted_download_resumes_after_the_last_file(
         seen.extend(products)
         raise EmptyError("stop here")
 
-    monkeypatch.setattr("terrafine.workflows.geocode.geocode_radar", geocode)
+    monkeypatch.setattr("terrafine.workflows.geocode.geocode_products", geocode)
     with pytest.raises(EmptyError, match="stop here"):
         fetched(tmp_path / "s1.tif", point, service, **given)
     place = archive.places[ID]
@@ -148,6 +153,8 @@ def test_the_dem_is_fetched_where_none_is_given(archive: Server, safe: Path, tmp
     assets = {"data": {"href": f"{archive.url}/files/{folder.name}/data.tif"}}
     properties = {"eo:cloud_cover": None}
     archive.add(make_item("dem", "cop-dem-glo-30", "2021-04-22T00:00:00Z", (60, 60), where, assets, properties))
+    lost = {"data": {"href": f"{archive.url}/files/{folder.name}/lost.tif"}}
+    archive.add(make_item("gone", "cop-dem-glo-30", "2021-04-22T00:00:00Z", (60, 60), where, lost, properties))
     service = preset(archive, tmp_path, collection=COLLECTIONS)
     (done,) = fetched(tmp_path / "s1.tif", point, service, geoid_m=48.0, cell_m=10.0)
     bands, tags = read_bands(done.path)
@@ -159,7 +166,11 @@ def test_the_dem_is_fetched_where_none_is_given(archive: Server, safe: Path, tmp
         column, row = ~file.transform @ (east, north)
     place = brightest_place(bands["vv"])
     assert math.hypot(place[0] - row, place[1] - column) * CELL < 6.0
-    assert tags["GEOID_M"] == "48" and json.loads(done.lineage.read_text())["dem"]["fetched"] is True
+    record = json.loads(done.lineage.read_text())
+    assert tags["GEOID_M"] == "48" and record["dem"]["fetched"] is True
+    assert [item["id"] for item in record["dem"]["items"]] == ["dem"] and record["dem"]["licence"] == "Copernicus DEM"
+    assert any(note.startswith("DEM: left out: gone") for note in done.notes) and done.notes[0] in record["notes"]
+    assert [left["id"] for left in record["dem"]["left_out"]] == ["gone"]
 
 
 def test_what_cannot_be_geocoded_is_refused_before_a_request(
@@ -175,6 +186,16 @@ def test_what_cannot_be_geocoded_is_refused_before_a_request(
         fetched(out, point, service)
     with pytest.raises(UsageError, match="geoid_m"):
         fetched(out, point, service, dem=dem)
+    for wrong in (500.0, math.nan):
+        with pytest.raises(UsageError, match=r"expected (a number|-120 to 120 metres)"):
+            fetched(out, point, service, geoid_m=wrong)
+    text = service.read_text()
+    service.write_text(text.replace('datum = "EGM2008"', 'datum = "WGS84 ellipsoid"'))
+    with pytest.raises(UsageError, match="above the ellipsoid already"):
+        fetched(out, point, service, geoid_m=48.0)
+    request = fetch_requests("sentinel-1-grd", aoi=around(point), dates="2021", service=service)[0]
+    Ground().check(request)
+    service.write_text(text)
     with pytest.raises(UsageError, match="grid of the DEM"):
         fetched(out, point, service, dem=dem, geoid_m=0.0, cell_m=10.0)
     with pytest.raises(GridError, match="lies outside"):
@@ -197,3 +218,74 @@ def test_a_product_without_a_manifest_is_left_out_and_named(archive: Server, saf
         fetched(tmp_path / "s1.tif", point, service, dem=tmp_path / "dem.tif", geoid_m=0.0)
     with pytest.raises(EmptyError, match="ascending"):
         fetched(tmp_path / "s1.tif", point, service, dem=tmp_path / "dem.tif", geoid_m=0.0, orbit="ascending")
+
+
+def test_a_product_without_a_band_that_is_wanted_is_left_out_and_named(
+    archive: Server, safe: Path, tmp_path: Path
+) -> None:
+    point = chosen(safe)[0]
+    offer_product(archive, safe, point)
+    service = preset(archive, tmp_path, collection=COLLECTIONS)
+    plain(tmp_path / "dem.tif", point, point["height"])
+    given = {"dem": tmp_path / "dem.tif", "geoid_m": 0.0, "bands": ("vv", "vh")}
+    with pytest.raises(EmptyError, match=r"names no image of vh; it has vv. Leave vh out"):
+        fetched(tmp_path / "s1.tif", point, service, **given)
+    assert archive.requests("/files/") == 0
+
+
+def test_geocoding_writes_the_polarisations_that_it_is_told(safe: Path, tmp_path: Path) -> None:
+    point = chosen(safe)[0]
+    plain(tmp_path / "dem.tif", point, point["height"])
+    with pytest.raises(BandError, match=r"holds vv; expected vh as well"):
+        geocode_products(
+            [safe],
+            tmp_path / "o.tif",
+            dem=tmp_path / "dem.tif",
+            geoid_m=0.0,
+            reading=ReadOptions(),
+            layout={},
+            polarisations=("vv", "vh"),
+        )
+    assert open_ground_range(safe, ("vv",)).polarisations == ("vv",)
+
+
+def test_what_is_announced_is_of_the_grid_of_the_dem_and_of_each_missing_file(
+    archive: Server, safe: Path, tmp_path: Path
+) -> None:
+    point = chosen(safe)[0]
+    offer_product(archive, safe, point)
+    service = preset(archive, tmp_path, collection=COLLECTIONS)
+    plain(tmp_path / "dem.tif", point, point["height"])
+    (tmp_path / ".s1.tif.products" / NAME / "measurement").mkdir(parents=True)
+    (tmp_path / ".s1.tif.products").chmod(0o700)
+    seen: list[Projection] = []
+
+    def announce(projection: Projection) -> None:
+        seen.append(projection)
+        raise EmptyError("stop here")
+
+    with pytest.raises(EmptyError, match="stop here"):
+        fetched(tmp_path / "s1.tif", point, service, dem=tmp_path / "dem.tif", geoid_m=0.0, announce=announce)
+    (image,) = (safe / "measurement").glob("*.tiff")
+    assert (seen[0].rows, seen[0].cols, seen[0].download_bytes) == (48, 48, image.stat().st_size)
+
+
+def test_restart_begins_the_dem_of_another_request_again(
+    safe: Path, tmp_path: Path, archive: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = chosen(safe)[0]
+    service = preset(archive, tmp_path, collection=COLLECTIONS)
+    request = fetch_requests(
+        "sentinel-1-grd", aoi=around(point), dates="2021", service=service, options=FetchOptions(orbit="descending")
+    )[0]
+    seen: list[bool] = []
+
+    def fetch_raster(*_: Any, restart: bool) -> None:
+        seen.append(restart)
+        raise EmptyError("stop here")
+
+    monkeypatch.setattr("terrafine.acquire.fetch.fetch_raster", fetch_raster)
+    for restart in (True, False):
+        with pytest.raises(EmptyError, match="stop here"):
+            _heights(request, Ground(None, 48.0), tmp_path, restart)
+    assert seen == [True, False]
