@@ -2,6 +2,9 @@
 
 Archives keep the folders of a product but not always its names: ESA's are long, those on Azure and AWS are `iw-vv`. The
 name of the image shows which; the files get the names that the manifest states, because readers go by it.
+
+Each file is compared with the MD5 that the manifest states. Some archives convert images to cloud-optimized GeoTIFF and
+leave the manifest as it was: an image of another size than it states is compared with the size on the server instead.
 """
 
 from __future__ import annotations
@@ -9,9 +12,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
@@ -28,6 +32,27 @@ _PARTS = {  # schema of the manifest -> path beside the manifest, by the stem of
     "s1Level1MeasurementSchema": "measurement/{}.tiff",
 }
 _IMAGE = "s1Level1MeasurementSchema"
+
+
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """A file as the manifest states it."""
+
+    path: str
+    size: str
+    md5: str
+
+    def is_in(self, file: Path, served: Callable[[], int]) -> bool:
+        """Whether a file holds it; `served` is the size on the server, or 0."""
+        size = file.stat().st_size
+        if self.path.startswith("measurement/") and str(size) != self.size:
+            return served() in (0, size)
+        with open(file, "rb") as opened:
+            return not self.md5 or hashlib.file_digest(opened, _md5).hexdigest() == self.md5
+
+
+def _md5() -> Any:
+    return hashlib.md5(usedforsecurity=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +135,19 @@ def download_safe(source: SafeSource, folder: Path, transfer: Transfer) -> dict[
     Raises
     ------
     AssetError
-        If a file is missing, or the manifest is none.
+        If a file is missing or is not the one that the manifest states, or the manifest is none.
     NetworkError
         If the server does not answer; the same call again resumes.
     """
     safe = folder / source.name
     safe.mkdir(parents=True, exist_ok=True)
-    wanted: dict[str, str] = {}
+    wanted: list[tuple[_Stated, str]] = []
     digests = {"manifest.safe": _fetched(transfer, source.manifest, safe / "manifest.safe")}
     for polarisation in source.images:
-        for part, local in _files(safe / "manifest.safe", polarisation).items():
-            wanted[local] = source.beside(polarisation, part)
-    for local, href in wanted.items():
-        digests[local] = _fetched(transfer, href, safe / local)
+        for part, stated in _files(safe / "manifest.safe", polarisation).items():
+            wanted.append((stated, source.beside(polarisation, part)))
+    for stated, href in wanted:
+        digests[stated.path] = _verified(transfer, href, safe, stated)
     return digests
 
 
@@ -148,11 +173,25 @@ def bytes_missing(source: SafeSource, folder: Path, transfer: Transfer) -> int:
     manifest = folder / source.name / "manifest.safe"
     for polarisation, href in source.images.items():
         with contextlib.suppress(AssetError):
-            if manifest.is_file() and (manifest.parent / _files(manifest, polarisation)[_IMAGE]).is_file():
+            if manifest.is_file() and (manifest.parent / _files(manifest, polarisation)[_IMAGE].path).is_file():
                 continue
         with contextlib.suppress(AssetError):
             total += transfer.size(href)
     return total
+
+
+def _verified(transfer: Transfer, href: str, safe: Path, stated: _Stated) -> str:
+    """The digest of a file that is the one of the manifest; one that is not is downloaded once more."""
+    target = safe / stated.path
+    for _ in range(2):
+        digest = _fetched(transfer, href, target)
+        if stated.is_in(target, lambda: transfer.size(href)):
+            return digest
+        target.unlink()
+    raise AssetError(
+        f"{safe.name}: {stated.path} was downloaded again and is damaged: its MD5 is not the one of the manifest, "
+        f"{stated.md5}; expected that file"
+    )
 
 
 def _fetched(transfer: Transfer, href: str, target: Path) -> str:
@@ -164,26 +203,32 @@ def _fetched(transfer: Transfer, href: str, target: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _files(manifest: Path, polarisation: str) -> dict[str, str]:
-    """Schema to the path that the manifest states, of one polarisation."""
+def _files(manifest: Path, polarisation: str) -> dict[str, _Stated]:
+    """Schema to the file that the manifest states, of one polarisation."""
     try:
         root = ElementTree.parse(manifest).getroot()
-        listed = [(str(o.get("repID")), o.find(".//fileLocation")) for o in root.iter("dataObject")]
-        stated = [(part, str(place.get("href"))) for part, place in listed if place is not None]
+        listed = [(o, o.find(".//fileLocation")) for o in root.iter("dataObject")]
+        stated = [(o, str(place.get("href"))) for o, place in listed if place is not None]
     except (ElementTree.ParseError, ValueError) as error:
         manifest.unlink(missing_ok=True)
         raise AssetError(f"{manifest.parent.name}: its manifest is no XML ({error})") from None
-    found: dict[str, str] = {}
-    for part, href in stated:
-        path = PurePosixPath(href)
+    found: dict[str, _Stated] = {}
+    for entry, href in stated:
+        part, path = str(entry.get("repID")), PurePosixPath(href)
         if part in _PARTS and f"-{polarisation}-" in path.name:
             if path.is_absolute() or ".." in path.parts:
                 raise AssetError(f"{manifest.parent.name}: its manifest names {href[:80]!r}; expected a path inside it")
-            found[part] = str(path)
+            size = next((str(s.get("size")) for s in entry.iter("byteStream")), "")
+            md5 = next((str(c.text).strip().lower() for c in entry.iter("checksum") if _of_md5(c)), "")
+            found[part] = _Stated(str(path), size, md5)
     if missing := _missing(found):
         raise AssetError(f"{manifest.parent.name}: its manifest names no {', '.join(missing)} of {polarisation}")
     return found
 
 
-def _missing(found: Mapping[str, str]) -> Sequence[str]:
+def _of_md5(checksum: ElementTree.Element) -> bool:
+    return checksum.get("checksumName") == "MD5" and bool(checksum.text)
+
+
+def _missing(found: Mapping[str, _Stated]) -> Sequence[str]:
     return sorted(set(_PARTS) - set(found))
