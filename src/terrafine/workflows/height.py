@@ -64,7 +64,8 @@ def estimate_height(
     source
         An image in a file, or several files that are read as one mosaic; an xarray.DataArray (band, y, x) or Dataset of
         bands with a georeference through `rio` or `odc`; or a numpy array (band, y, x), NaN at nodata, with
-        `pixel_size_m` and the numbers of `bands`. Dask arrays stay lazy without `anchor`.
+        `pixel_size_m` and the numbers of `bands`. Dask arrays stay lazy without `anchor`,
+        `report` and `progress`.
     destination
         The GeoTIFF to write; only for files.
     anchor
@@ -220,7 +221,7 @@ def _lazy(
 ) -> Opened:
     ref = _found(model, uncertainty, run, out)
     image = _open([raster], ref, read, max_bright)
-    return Opened(image, ref, _planned(image, ref, run))
+    return Opened(image, ref, _planned(image, ref, run), (*image.notes, *compared(image, ref)))
 
 
 def _finished(ref: ModelRef, *, uncertainty: bool) -> Finished:

@@ -52,7 +52,8 @@ def sharpen_image(
     source
         A file with 10 m cells, or several that are read as one mosaic; an xarray.DataArray (band, y, x) or Dataset
         of bands with a georeference through `rio` or `odc`; or a numpy array (band, y, x), NaN at nodata, with
-        `pixel_size_m` and the numbers of `bands`. Dask arrays stay lazy.
+        `pixel_size_m` and the numbers of `bands`. Dask arrays stay lazy without `report`
+        and `progress`.
     destination
         The GeoTIFF to write; only for files.
     scale

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from terrafine.workflows.dem_request import DemRequest
+from terrafine.workflows.inputs.arrays import warn_of
 from terrafine.workflows.options import ReadOptions, TargetGrid
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def sharpen_lazily(source: Any, reading: ReadOptions, asked: DemRequest, grid: T
 
     The chunks are the shards of the plan that the same heights in memory have, so the numbers are equal to theirs. To
     recognise the product and to measure its noise, up to 30 windows of 64 × 64 cells are computed, unless it is stated
-    by a file or a Product.
+    by a file or a Product. What a report would note of the product is warned of at once, as a UserWarning that names
+    the array.
 
     Parameters
     ----------
@@ -46,7 +48,8 @@ def sharpen_lazily(source: Any, reading: ReadOptions, asked: DemRequest, grid: T
     -------
     DataArray or None
         None where the run is not lazy: for an array in memory, heights in another unit or with a datum, stated
-        properties of the file, a target grid, guides, and models whose tiles are levelled among each other.
+        properties of the file, a target grid, guides, `report` or `progress`, and models whose tiles are levelled
+        among each other.
 
     Raises
     ------
@@ -59,17 +62,21 @@ def sharpen_lazily(source: Any, reading: ReadOptions, asked: DemRequest, grid: T
     from terrafine.systems import load_model
 
     stated = (reading.vertical_datum, reading.elevation_unit, reading.assume_crs, reading.pixel_size_m)
-    if any(v is not None for v in stated) or grid or guided or asked.run.dask is not None or not is_lazy(source):
+    if any(v is not None for v in stated) or grid or guided or asked.run.dask is not None or asked.run.followed:
+        return None
+    if not is_lazy(source):
         return None
     heights = LazyHeights(source, reading.nodata)
     if not heights.plain:
         return None
     asked.refuse_early()
-    settled = asked.settled(resolve_product(heights, asked.product), guided=False)
+    kind = resolve_product(heights, asked.product)
+    settled = asked.settled(kind, guided=False)
     ref = settled.find(settled.scale_or(4), settled.run.threads)
     plan = settled.plan(heights.shape, ref)
     if (plan.overlap and ref.spec.relative) or ref.spec.inputs != ("elevation",):
         return None
+    warn_of(heights.name, (*heights.notes, *([kind.note] if kind.note else [])))
     run = partial(_run, heights, partial(load_model, ref), ref, plan)
     count = len(ref.spec.outputs)
     data = lazy_shards(heights.numbers, plan, run, count, _as_it_is, count, "float32")

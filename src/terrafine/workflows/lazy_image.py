@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from terrafine.errors import TerrafineError
-from terrafine.workflows.inputs.arrays import only_for_files
+from terrafine.workflows.inputs.arrays import only_for_files, warn_of
 from terrafine.workflows.options import ReadOptions, RunOptions
 
 if TYPE_CHECKING:
@@ -37,11 +37,14 @@ class Opened:
         The model.
     plan
         The plan.
+    notes
+        What the run says of the image.
     """
 
     image: ImageSource
     ref: ModelRef
     plan: Plan
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ def lazily(
 
     Options, bands, grid, sensor and model are checked at once: of the numbers only 16 windows of 192 × 192 cells spread
     over the image are computed, by which an image in memory is judged too. The numbers of the result are those that the
-    same image in memory gives. Cells out of the range of reflectance are counted in each part.
+    same image in memory gives. Cells out of the range of reflectance are counted in each part. What a report would
+    note of the image is warned of at once, as a UserWarning that names the array.
 
     Parameters
     ----------
@@ -94,8 +98,8 @@ def lazily(
     Returns
     -------
     DataArray or None
-        None where the run is not lazy: for an array in memory, on a cluster that the verb is given, and for models
-        whose tiles are levelled among each other.
+        None where the run is not lazy: for an array in memory, on a cluster that the verb is given, with `report` or
+        `progress`, and for models whose tiles are levelled among each other.
 
     Raises
     ------
@@ -106,7 +110,9 @@ def lazily(
     from terrafine.raster.read.image_form import one_array, prepared
     from terrafine.raster.read.images.lazy_image import LazyRaster
 
-    if not hasattr(source, "coords") or running.dask is not None or not one_array(source).chunks:
+    if not hasattr(source, "coords") or running.dask is not None or running.followed:
+        return None
+    if not one_array(source).chunks:
         return None
     if reading.pixel_size_m is not None:
         return None  # refused with the images in memory
@@ -123,6 +129,7 @@ def lazily(
             if opened.plan.overlap and opened.ref.spec.relative:
                 return None
             made = finish(opened.ref)
+            warn_of(raster.path, (note.replace(str(path), raster.path) for note in opened.notes))
             return image.finer(
                 _made(raster, opened, made), opened.image.geobox, opened.plan.scale, made.bands, made.nodata
             )

@@ -206,6 +206,11 @@ class RunOptions:
         return None if self.memory is None else parse_size(self.memory)
 
     @property
+    def followed(self) -> bool:
+        """Whether progress or a report is asked for, which a result that is not computed yet cannot give."""
+        return self.report is not None or self.progress not in (None, False)
+
+    @property
     def reporter(self) -> Progress | None:
         """The object that receives progress: a bar for True, None for False."""
         if self.progress is True:

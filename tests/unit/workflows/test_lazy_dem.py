@@ -16,6 +16,7 @@ pytest.importorskip("rioxarray")
 xr = pytest.importorskip("xarray")
 da = pytest.importorskip("dask.array")
 
+from terrafine.inference.progress import NoProgress  # noqa: E402
 from terrafine.raster.read.lazy import LazyHeights  # noqa: E402
 
 Y, X = np.mgrid[0:52, 0:43]
@@ -175,3 +176,16 @@ def test_parts_that_overlap_join_to_the_whole() -> None:
         own = joined_tiles(plan, index, near, [parts[i] for i in near], 1)
         np.testing.assert_allclose(own, whole[(slice(None), *plan.inner(index))], rtol=1e-6)
         assert index in near
+
+
+def test_notes_of_lazy_heights_are_warnings_and_a_report_or_progress_computes_them_as_a_whole() -> None:
+    source = array(chunks=16, step=200.0)
+    with pytest.warns(UserWarning, match="^the DataArray 'z': .*was resampled") as caught:
+        lazy = finer(source, product="srtm1")
+    assert lazy.chunks is not None
+    assert [one.filename for one in caught if one.category is UserWarning] == [__file__]
+    reports: list[Any] = []
+    assert finer(source, product="srtm1", report=reports.append).chunks is None
+    assert reports[0].notes
+
+    assert finer(source, product="srtm1", progress=NoProgress()).chunks is None

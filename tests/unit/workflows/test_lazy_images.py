@@ -215,3 +215,18 @@ def test_a_worker_gets_no_array(tmp_path: Path) -> None:
     raster = LazyRaster(prepared(array(np.tile(counts(), (1, 8, 8))).chunk(20), False), tmp_path / "image.tif")
     raster.close()
     assert len(pickle.dumps(raster)) < 10_000
+
+
+def test_notes_of_a_lazy_image_are_warnings_and_a_report_computes_it_as_a_whole() -> None:
+    source = array().isel(band=slice(0, 3)).chunk(20)
+    with pytest.warns(UserWarning, match="city.*no near infrared") as caught:
+        lazy = terrafine.map_impervious(source, **HOW, tile=32)
+    assert lazy.chunks is not None
+    notes = [one for one in caught if one.category is UserWarning]
+    assert all(str(one.message).startswith("the DataArray 'city'") and one.filename == __file__ for one in notes)
+    reports: list[Any] = []
+    whole = terrafine.map_impervious(source, **HOW, tile=32, report=reports.append)
+    assert whole.chunks is None
+    assert any("no near infrared" in note for note in reports[0].notes)
+    assert terrafine.sharpen_image(array().chunk(20), **HOW, scale=4, report=reports.append).chunks is None
+    assert len(reports) == 2

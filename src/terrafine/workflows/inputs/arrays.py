@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from terrafine.workflows.options import ReadOptions, RunOptions
 if TYPE_CHECKING:
     from terrafine.raster.read.image_form import ImageForm
 
-__all__ = ["destination_of", "is_array", "is_dataarray", "only_for_files", "through_image"]
+__all__ = ["destination_of", "is_array", "is_dataarray", "only_for_files", "through_image", "warn_of"]
 
 
 def is_array(source: Any) -> bool:
@@ -102,6 +103,26 @@ def only_for_files(**given: Any) -> None:
     for name, value in given.items():
         if value is not None and value is not False:
             raise UsageError(f"{name} is for an image in a file; the result of an array is an array")
+
+
+def warn_of(name: str, notes: Iterable[str]) -> None:
+    """Warn of what is noted of an array whose result is not computed yet, so that no report can hold it.
+
+    Parameters
+    ----------
+    name
+        What messages call the array.
+    notes
+        The notes; one that does not begin with the name has it put in front.
+
+    Warns
+    -----
+    UserWarning
+        For each different note.
+    """
+    for note in dict.fromkeys(notes):
+        text = note if note.startswith(name) else f"{name}: {note}"
+        warnings.warn(text, UserWarning, stacklevel=5)  # where the verb was called
 
 
 def through_image(

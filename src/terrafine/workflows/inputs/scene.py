@@ -126,6 +126,12 @@ class Scene:
             )
         return tags
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the run says of the image: missing bands, clouds, and how it differs from the training data."""
+        bright = bright_notes(self.image.bright_share())
+        return (*self.image.notes, *bright, *compared(self.image, self.ref))
+
     def close(self) -> None:
         """Close the file handles of the image."""
         self.image.close()
@@ -188,8 +194,7 @@ class Scene:
         )
         if self.run.report is not None:
             trained = f"trained on: {trained_on(self.ref)}"
-            bright = bright_notes(self.image.bright_share())
-            notes = (*done.notes, *self.image.notes, *bright, *compared(self.image, self.ref))
+            notes = (*done.notes, *self.notes)
             self.run.report(dataclasses.replace(done, findings=(self.grid, *findings(), trained), notes=notes))
 
 
