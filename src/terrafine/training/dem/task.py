@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from terrafine.errors import DataError, MissingExtraError
+from terrafine.errors import MissingExtraError
 from terrafine.nn.system import TrainingBatch
 from terrafine.training.batches import Batches, Domain
 from terrafine.training.dem.degrade import Family
 from terrafine.training.dem.hdf5 import SUFFIXES
 from terrafine.training.dem.operators import patch_device
 from terrafine.training.dem.packed import read_pack, read_packed_pair, write_pack
+from terrafine.training.dem.pair_ground import require_apart, require_same_rows
 from terrafine.training.dem.patches import Sampler
 from terrafine.training.dem.real_pair import PairCells, load_pair
 from terrafine.training.dem.recipe import DemRecipe
@@ -133,9 +134,10 @@ class DemTask(Task[DemRecipe]):
         int
             Bytes of the file.
         """
-        files, pair = self.recipe.data.files, self.recipe.pair
-        cells = None if pair is None else load_pair(root, pair)
-        return write_pack(path, load_terrains(root, files), files, limit, cells)
+        data = self.recipe.data
+        terrains = load_terrains(root, data.files)
+        cells = _pair(self.recipe, root, None, *split(terrains, data.held_out, data.gap))
+        return write_pack(path, terrains, data.files, limit, cells)
 
     def score(self, network: nn.Module, checks: Sequence[TrainingBatch], step: int) -> dict[str, float]:
         """Compute the errors relative to interpolation.
@@ -211,7 +213,8 @@ def read_data(
     terrains = load_terrains(root, files) if packed is None else read_pack(packed, files)
     training, validation = split(terrains, recipe.data.held_out, recipe.data.gap)
     check_leak(training, validation)
-    p, pair = recipe.patches, _pair(recipe, root, packed, training)
+    p, cells = recipe.patches, _pair(recipe, root, packed, training, validation)
+    pair = None if cells is None else cells.split()
     sampler = Sampler(
         training,
         recipe.scale,
@@ -253,16 +256,15 @@ def read_data(
 
 
 def _pair(
-    recipe: DemRecipe, root: Path, packed: Path | None, training: Sequence[Terrain]
-) -> tuple[PairCells, PairCells] | None:
-    """The real pair of the recipe, to train on and held out; its files may not be trained on whole besides."""
+    recipe: DemRecipe, root: Path, packed: Path | None, training: Sequence[Terrain], validation: Sequence[Terrain]
+) -> PairCells | None:
+    """The real pair of the recipe, all rows; none of its ground may be on both sides of the split."""
     table = recipe.pair
     if table is None:
         return None
-    for name in (str(PurePath(f).with_suffix("")) for f in (table.coarse, table.reference)):
-        if name not in recipe.data.held_out and any(t.name == name for t in training):
-            raise DataError(
-                f"{name} is trained on whole, and a band of it is held out by [pair]; state the rows of that band in "
-                "[data.held_out], or leave the file out of [data.files]"
-            )
-    return (load_pair(root, table) if packed is None else read_packed_pair(packed, table)).split()
+    require_same_rows(table, recipe.data.held_out, training, validation)
+    if packed is not None:
+        return read_packed_pair(packed, table)  # its ground was checked when it was packed
+    pair = load_pair(root, table)
+    require_apart(root, pair, training, validation)
+    return pair

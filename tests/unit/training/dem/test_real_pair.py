@@ -15,13 +15,14 @@ from tests.support.rasters import write_raster
 from terrafine.errors import DataError, RecipeError
 from terrafine.nn.system import REFERENCE_SLOPE
 from terrafine.raster.products import find_product
+from terrafine.systems import find_system
 from terrafine.training.dem.packed import read_packed_pair, write_pack
 from terrafine.training.dem.pair_patches import pair_patch, with_errors
 from terrafine.training.dem.products import ProductDegradation
 from terrafine.training.dem.real_error import growth_on
 from terrafine.training.dem.real_pair import PairCells, RealPair, load_pair, pair_cells
 from terrafine.training.dem.recipe import DemRecipe
-from terrafine.training.dem.task import read_data
+from terrafine.training.dem.task import DemTask, read_data
 from terrafine.training.recipe import read_recipe
 
 CELL = 90.0
@@ -257,6 +258,33 @@ def test_a_file_of_the_pair_that_is_trained_on_whole_is_refused(folder: Path, tm
     whole = recipe(tmp_path / "r.toml", ('"ground/*.tif" = 1.0', '"ground/*.tif" = 1.0\n"pair/fine.tif" = 1.0'))
     with pytest.raises(DataError, match=r"pair/fine is trained on whole"):
         read_data(whole, folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "rows", "message"),
+    [
+        ("coarse", [0.5, 0.8], r"pair/coarse = \[0.5, 0.8\] in \[data.held_out\], and \[pair\] held_out"),
+        ("coarse", [0.0, 1.0], "expected the same rows in both"),
+        ("coarse", [0.0, 0.3], None),
+        ("fine", [0.5, 0.8], r"pair/fine: \[data\] trains on ground that \[pair\] holds out"),
+        ("fine", [0.0, 0.2], "trains on ground that"),
+        ("fine", [0.0, 0.5], "holds out ground that"),
+        ("fine", [0.0, 0.31], None),
+    ],
+)
+def test_rows_of_a_file_of_the_pair_are_on_one_side_of_both_splits(
+    file: str, rows: list[float], message: str | None, folder: Path, tmp_path: Path
+) -> None:
+    text = RECIPE.replace('"ground/*.tif" = 1.0', f'"ground/*.tif" = 1.0\n"pair/{file}.tif" = 1.0')
+    (tmp_path / "r.toml").write_text(text.replace("= [0.0, 1.0]", f'= [0.0, 1.0]\n"pair/{file}" = {rows}'))
+    asked = read_recipe(tmp_path / "r.toml", DemRecipe)
+    if message is None:
+        assert read_data(asked, folder).checks
+        return
+    task = DemTask(find_system("ridgeline2"), asked)
+    for work in (lambda: read_data(asked, folder), lambda: task.pack(folder, tmp_path / "pack")):
+        with pytest.raises(DataError, match=message):
+            work()
 
 
 @pytest.mark.parametrize(("key", "message"), [("srtm5", "srtm5"), ("block_mean", "no noise on flat ground")])
