@@ -55,8 +55,8 @@ def sharpen_dem(
     ----------
     source
         A path, or several that are read as one mosaic; an xarray.DataArray (y, x) with a georeference through `rio` or
-        `odc`, of which a dask array of metres stays lazy unless `target` or `guidance` is given; or a numpy array
-        (y, x) of metres, NaN at nodata, with `pixel_size_m`.
+        `odc`, of which a dask array of metres stays lazy unless `target`, `guidance`, `report` or `progress` is given;
+        or a numpy array (y, x) of metres, NaN at nodata, with `pixel_size_m`.
     destination
         The GeoTIFF to write; only for files.
     scale
