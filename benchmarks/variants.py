@@ -78,7 +78,9 @@ class Study:
                 print(f"{name}: step {step} of {steps}, loss {line['total']:.4f}", file=sys.stderr, flush=True)
 
         path = folder / "recipe.toml"
-        return train(path, data_root=data, out=folder, threads=args.threads, progress=progress).weights
+        # A quick run begins again: what one that was cut off left may be of another recipe.
+        options = {"threads": args.threads, "progress": progress, "restart": args.quick}
+        return train(path, data_root=data, out=folder, **options).weights
 
     def arguments(self, doc: str | None, result: str, steps: int, quick: list[str]) -> argparse.Namespace:
         """The command line of an ablation; --quick trains the variants in `quick` for two steps."""
