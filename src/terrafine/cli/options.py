@@ -35,6 +35,10 @@ READING = (
 )
 """Options of every verb that reads rasters: what these may name in turn."""
 
+_NODATA = click.option(
+    "--nodata", type=float, metavar="VALUE", help="Value of cells without data if the file does not state it."
+)
+
 _HEIGHTS = (
     click.option(
         "--band",
@@ -45,9 +49,7 @@ _HEIGHTS = (
         help="Number of the elevation band, such as elevation=2, if the file does not name it.",
     ),
     click.option("--assume-crs", metavar="CRS", help="CRS of the DEM if the file has none or a wrong one."),
-    click.option(
-        "--nodata", type=float, metavar="VALUE", help="Value of cells without data if the file does not state it."
-    ),
+    _NODATA,
     click.option(
         "--elevation-unit", metavar="UNIT", help="Unit of the heights if the file does not state it: m, ft, us-ft."
     ),
@@ -87,9 +89,7 @@ _RUNNING = (
         help="Number of a band that the file does not name, such as red=3; may be repeated.",
     ),
     click.option("--assume-crs", metavar="CRS", help="CRS of the input if the file has none or a wrong one."),
-    click.option(
-        "--nodata", type=float, metavar="VALUE", help="Value of cells without data if the file does not state it."
-    ),
+    _NODATA,
     *READING,
     creation_option,
     click.option("--restart", is_flag=True, help="Start from scratch instead of resuming an unfinished run."),
